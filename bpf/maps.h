@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * maps.h - all maps of the packet path, and the helpers to reach per-CPU state.
+ * Sizes marked "loader" are set before load.
+ */
+#ifndef WEIR_BPF_MAPS_H
+#define WEIR_BPF_MAPS_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include "weir/abi.h"
+#include "weir/counters.h"
+#include "config.h"
+#include "pkt.h"
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* Flow cache. Key: cpu * sets + set. Writer: that CPU. Reader: the loader, through mmap.
+ * Memory: 256 bytes a set. Full set: see cache.h. Size: loader.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct flow_set);
+} flows SEC(".maps");
+
+/* The cold half, same index, 768 bytes a set. Size: loader. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct flow_cold_set);
+} flows_cold SEC(".maps");
+
+/* Final records of flows that lost their place (struct flow_final). Writer: all CPUs. Reader: the
+ * loader, polling. Full: the victim keeps its place and the arriving packet is counted as lost.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 24);
+} evicted SEC(".maps");
+
+/* Names and payload (struct event_hdr first). Full: counted, the flow says why it has no name. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 22);
+} events SEC(".maps");
+
+/* One element per CPU, never reset. Size: loader. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct counter_row);
+} counters SEC(".maps");
+
+/* What the loader tells the programs while they run. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct control);
+} control SEC(".maps");
+
+/* Exchange between the entry program and its global functions; one packet at a time per CPU. */
+struct scratch {
+	struct pkt pkt;		/* filled by the full parser */
+	struct l4 l4;		/* the packet at hand, filled before any slow call */
+	__u32 slot;		/* set index * WEIR_WAYS + way of the flow's entry */
+	__u32 dir;		/* direction of the packet in that entry */
+	__u32 now;		/* ticks */
+	__u32 frame_len;	/* bytes of the frame that can be read */
+	__u32 segs;		/* wire segments of a GSO packet, else 1 */
+	__u32 reason;		/* the full parser's verdict: 0, or counter + 1 of class SKIPPED */
+	__u64 hash;
+	__u8 hdr[128];		/* headers copied out of non-linear packets */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratch SEC(".maps");
+
+static __always_inline struct scratch *scratch_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&scratch, &zero);
+}
+
+static __always_inline struct control *control_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&control, &zero);
+}
+
+static __always_inline struct counter_row *counters_get(void)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+
+	return bpf_map_lookup_elem(&counters, &cpu);
+}
+
+/* Slow path only: the fast path keeps the row it looked up. */
+static __always_inline void count(enum counter c, __u64 n)
+{
+	struct counter_row *row = counters_get();
+
+	if (row)
+		row->v[c] += n;
+}
+
+static __always_inline __u32 now_tick(void)
+{
+	if (cfg_replay) {
+		struct control *c = control_get();
+
+		return c ? c->replay_tick : 0;
+	}
+	return bpf_jiffies64();
+}
+
+static __always_inline __u64 now_ns(void)
+{
+	if (cfg_replay) {
+		struct control *c = control_get();
+
+		return c ? c->replay_ns : 0;
+	}
+	return bpf_ktime_get_ns();
+}
+
+/* Entry of a slot, or NULL. slot = set index * WEIR_WAYS + way. */
+static __always_inline struct flow_hot *hot_get(__u32 slot)
+{
+	__u32 set = slot / WEIR_WAYS;
+	struct flow_set *s = bpf_map_lookup_elem(&flows, &set);
+
+	return s ? &s->way[slot % WEIR_WAYS] : 0;
+}
+
+static __always_inline struct flow_cold *cold_get(__u32 slot)
+{
+	__u32 set = slot / WEIR_WAYS;
+	struct flow_cold_set *s = bpf_map_lookup_elem(&flows_cold, &set);
+
+	return s ? &s->way[slot % WEIR_WAYS] : 0;
+}
+
+#endif
