@@ -1,69 +1,245 @@
-# weir - build, test, bench. `make help` lists the targets.
 # SPDX-License-Identifier: Apache-2.0
+# weir - build, test, bench. `make help` lists the targets.
+#
+# Source files are found by wildcard. A new file needs no line here when it is
+#   common/*.c loader/*.c loader/*/*.c   linked into build/weir and, through libweir.a, into tests
+#   tests/lib/*.c                        helpers that every test program can use
+#   tests/unit/test_*.c                  one unit test program (Criterion)
+#   tests/bpf/test_*.c, *.bpf.c          one BPF test program; a BPF object with its skeleton
+#   tests/bench/bench_*.c, *.bpf.c       one benchmark program; the same
+#   tests/e2e/test_*.sh, *.c             one end-to-end test; a tool that they call
+#   tests/corpus/test_*.sh               one test over captures
+#   tests/fuzz/fuzz_*.c                  one fuzz target, corpus in tests/fuzz/corpus/NAME
+# Other .c files in tests/unit, tests/bpf and tests/bench are helpers of that folder's programs.
 BUILD     ?= build
 CLANG     ?= clang-16
 BPFTOOL   ?= /usr/sbin/bpftool
 PKGCONFIG ?= pkg-config
+PREFIX    ?= /usr/local
+FUZZ_SECONDS ?= 30
 VERSION   := 0.1.0
-ARCHINC   := /usr/include/$(shell $(CC) -print-multiarch)
+export BUILD
 
+# Objects of a sanitizer build live beside the plain ones; BPF objects and skeletons are shared.
+comma     := ,
+OUT       := $(BUILD)$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
+# Asked for once and late: on a fresh machine `make deps` has yet to install what answers.
+once       = $(eval $(1) := $(shell $(2)))$($(1))
 PKGS      := libbpf libelf zlib libcrypto
+PKG_CFLAGS = $(call once,PKG_CFLAGS,$(PKGCONFIG) --cflags $(PKGS))
+PKG_LIBS   = $(call once,PKG_LIBS,$(PKGCONFIG) --libs $(PKGS))
+ARCHINC    = $(call once,ARCHINC,echo /usr/include/$$($(CC) -print-multiarch))
+
 CFLAGS    ?= -O2 -g
-ALLCFLAGS := $(CFLAGS) -std=gnu17 -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes \
-             -Wpointer-arith -Wvla -Wundef -Wformat=2 -Wimplicit-fallthrough -fstack-protector-strong -fPIE \
-             -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' -Iinclude -I. -I$(BUILD)/gen -MMD -MP $(shell $(PKGCONFIG) --cflags $(PKGS))
-ALLLIBS   := $(shell $(PKGCONFIG) --libs $(PKGS)) -lpthread
-BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -Wall -Wextra -Werror -Iinclude -Ibpf -idirafter $(ARCHINC) -MMD -MP
+WARNINGS  := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith \
+             -Wvla -Wundef -Wformat=2 -Wimplicit-fallthrough
+CPPFLAGS_ALL = -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' -Iinclude -I. -I$(BUILD)/gen $(PKG_CFLAGS)
+ALLCFLAGS  = $(CFLAGS) -std=gnu17 $(WARNINGS) -fstack-protector-strong -fPIE $(CPPFLAGS_ALL) -MMD -MP
+ALLLIBS    = $(PKG_LIBS) -lpthread
+BPF_CFLAGS = -g -O2 -target bpf -mcpu=v3 -Wall -Wextra -Werror -Iinclude -Ibpf -I. -idirafter $(ARCHINC) \
+             -MMD -MP
 ifneq ($(SAN),)
 ALLCFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer
 ALLLIBS   += -fsanitize=$(SAN)
 endif
+FUZZ_SAN  := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 Q := $(if $(V),,@)
 msg = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
 
-COMMON_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard common/*.c))
-LOADER_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard loader/*.c loader/*/*.c))
-UNIT_BINS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
-BPFT_BINS   := $(patsubst tests/bpf/%.c,$(BUILD)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
+objs        = $(patsubst %.c,$(OUT)/%.o,$(filter-out %.bpf.c,$(1)))
+progs       = $(patsubst %.c,$(OUT)/%,$(wildcard $(1)))
+skels       = $(patsubst %.bpf.c,$(BUILD)/gen/%.skel.h,$(notdir $(wildcard $(1)/*.bpf.c)))
+COMMON_OBJS := $(call objs,$(wildcard common/*.c))
+LOADER_OBJS := $(call objs,$(wildcard loader/*.c loader/*/*.c))
+LIB_OBJS    := $(filter-out $(OUT)/loader/main.o,$(LOADER_OBJS)) $(COMMON_OBJS)
+UNIT_BINS   := $(call progs,tests/unit/test_*.c)
+BPFT_BINS   := $(call progs,tests/bpf/test_*.c)
+BENCH_BINS  := $(call progs,tests/bench/bench_*.c)
+E2E_BINS    := $(call progs,tests/e2e/*.c)
+FUZZ_BINS   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+COVER_BINS  := $(patsubst $(BUILD)/fuzz/%,$(BUILD)/cover/%,$(FUZZ_BINS))
+CORPUS_SH   := $(wildcard tests/corpus/test_*.sh)
+E2E_SH      := $(wildcard tests/e2e/test_*.sh)
 
-all: $(BUILD)/weir ## build the programs
-$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
+# ---- programs ----
+all: $(OUT)/weir ## build the programs (build/weir)
+
+$(BUILD)/%.bpf.o: %.bpf.c
 	@mkdir -p $(@D)
 	$(call msg,BPF,$@)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
-$(BUILD)/gen/%.skel.h: $(BUILD)/bpf/%.bpf.o
+define skeleton
 	@mkdir -p $(@D)
 	$(call msg,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf > $@
+endef
+$(BUILD)/gen/%.skel.h: $(BUILD)/bpf/%.bpf.o
+	$(skeleton)
+$(BUILD)/gen/%.skel.h: $(BUILD)/tests/bpf/%.bpf.o
+	$(skeleton)
+$(BUILD)/gen/%.skel.h: $(BUILD)/tests/bench/%.bpf.o
+	$(skeleton)
 
-$(BUILD)/%.o: %.c | $(BUILD)/gen/weir.skel.h
+$(OUT)/%.o: %.c | $(BUILD)/gen/weir.skel.h
 	@mkdir -p $(@D)
 	$(call msg,CC,$@)
-	$(Q)$(CC) $(ALLCFLAGS) -c $< -o $@
+	$(Q)$(CC) $(ALLCFLAGS) $(EXTRA_CFLAGS) -c $< -o $@
 
-$(BUILD)/weir: $(LOADER_OBJS) $(COMMON_OBJS)
+$(OUT)/weir: $(LOADER_OBJS) $(COMMON_OBJS)
 	$(call msg,LD,$@)
 	$(Q)$(CC) $(ALLCFLAGS) $^ -o $@ $(ALLLIBS)
 
-# Tests link everything but the programs' main().
-TEST_OBJS = $(filter-out $(BUILD)/loader/main.o,$(LOADER_OBJS)) $(COMMON_OBJS)
-$(BUILD)/tests/%: tests/%.c $(TEST_OBJS) | $(BUILD)/gen/weir.skel.h
+# ---- test programs: their own object, their folder's helpers, tests/lib, and the project ----
+define archive
 	@mkdir -p $(@D)
-	$(call msg,TEST,$@)
-	$(Q)$(CC) $(ALLCFLAGS) -Ibpf $< $(TEST_OBJS) -o $@ $(ALLLIBS) -lcriterion
+	$(call msg,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+endef
+helpers = $(call objs,$(filter-out tests/$(1)/$(2)_%,$(wildcard tests/$(1)/*.c)))
+$(OUT)/libweir.a: $(LIB_OBJS)
+	$(archive)
+$(OUT)/tests/lib.a: $(call objs,$(wildcard tests/lib/*.c))
+	$(archive)
+$(OUT)/tests/unit.a: $(call helpers,unit,test)
+	$(archive)
+$(OUT)/tests/bpf.a: $(call helpers,bpf,test)
+	$(archive)
+$(OUT)/tests/bench.a: $(call helpers,bench,bench)
+	$(archive)
+
+$(OUT)/tests/%.o: EXTRA_CFLAGS := -Ibpf -Itests/lib
+$(call objs,$(wildcard tests/bpf/*.c)): | $(call skels,tests/bpf)
+$(call objs,$(wildcard tests/bench/*.c)): | $(call skels,tests/bench)
+TEST_LIBS = $(OUT)/tests/lib.a $(OUT)/libweir.a
+define link_test
+	$(call msg,LD,$@)
+	$(Q)$(CC) $(ALLCFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ $(ALLLIBS) $(1) -lm
+endef
+$(UNIT_BINS): %: %.o $(OUT)/tests/unit.a $(TEST_LIBS)
+	$(call link_test,-lcriterion)
+$(BPFT_BINS): %: %.o $(OUT)/tests/bpf.a $(TEST_LIBS)
+	$(call link_test,-lcriterion)
+$(BENCH_BINS): %: %.o $(OUT)/tests/bench.a $(TEST_LIBS)
+	$(call link_test,)
+$(E2E_BINS): %: %.o $(TEST_LIBS)
+	$(call link_test,)
+
+# ---- running tests; tests/run counts, and prints the closing line ----
+SAN_DIR   := $(BUILD)/san-address-undefined
+SAN_MAKE   = $(MAKE) --no-print-directory SAN=address,undefined
+run_unit   = tests/run -j 2 unit $(UNIT_BINS)
+run_san    = tests/sanitized $(SAN_DIR) $(notdir $(UNIT_BINS))
+run_root   = if [ "$$(id -u)" = 0 ]; then tests/run $(1) $(2); \
+             else tests/run --skip $(1) "needs root: sudo make test-$(1)" $(2); fi
+run_bpf    = $(call run_root,bpf,$(BPFT_BINS))
+run_corpus = $(call run_root,corpus,$(CORPUS_SH))
+run_e2e    = $(call run_root,e2e,$(E2E_SH))
+
+test: deps ## everything: unit, sanitizers, bpf, corpus, e2e (as root; installs what is missing)
+	@$(MAKE) --no-print-directory test-all
+
+test-all: all $(UNIT_BINS) $(BPFT_BINS) $(E2E_BINS) build-san
+	@$(run_unit); $(run_san); $(run_bpf); $(run_corpus); $(run_e2e); tests/run --total
 
 test-unit: $(UNIT_BINS) ## unit tests, no privileges
-	$(Q)rc=0; for t in $^; do $$t || rc=1; done; exit $$rc
+	@$(run_unit); tests/run --total
 
-test-bpf: $(BPFT_BINS) ## BPF programs under BPF_PROG_TEST_RUN, root
-	$(Q)rc=0; for t in $^; do $$t -j1 || rc=1; done; exit $$rc
+build-san: $(BUILD)/gen/weir.skel.h
+	+@$(SAN_MAKE) build-unit
+build-unit: $(UNIT_BINS)
 
+test-san: build-san ## the unit tests under ASan, UBSan and LeakSanitizer
+	@$(run_san); tests/run --total
+
+test-bpf: $(BPFT_BINS) ## the BPF programs under BPF_PROG_TEST_RUN (root)
+	@$(run_bpf); tests/run --total
+
+test-corpus: all ## captures replayed, against recorded facts (root; WEIR_PCAPS=DIR)
+	@$(run_corpus); tests/run --total
+
+test-e2e: all $(E2E_BINS) ## real clients and servers in network namespaces (root)
+	@$(run_e2e); tests/run --total
+
+test-kernels: all $(BPFT_BINS) ## the BPF tests on Debian's 6.1 and 6.12 kernels, in QEMU
+	@packaging/deps.sh build test kernels
+	@tests/kernels/run $(BPFT_BINS); tests/run --total
+
+demo: ## real traffic between two namespaces, flows live, exact summary (root)
+	@packaging/deps.sh build test
+	@$(MAKE) --no-print-directory all $(E2E_BINS)
+	@tests/e2e/demo.sh
+
+bench: ## ns per packet beside other designs, drain, live rate (root): build/bench.csv
+	@packaging/deps.sh build test bench
+	@$(MAKE) --no-print-directory all $(BENCH_BINS) $(call skels,tests/bench)
+	@tests/bench/run
+
+# ---- fuzzing: clang, libFuzzer; cover/ is the same with coverage counters instead ----
+$(BUILD)/fuzz/%.o: FUZZ_FLAGS := -fsanitize=fuzzer-no-link $(FUZZ_SAN)
+$(BUILD)/cover/%.o: FUZZ_FLAGS := -fprofile-instr-generate -fcoverage-mapping
+define fuzz_cc
+	@mkdir -p $(@D)
+	$(call msg,CLANG,$@)
+	$(Q)$(CLANG) -O1 -g -std=gnu17 -Wall -Wextra -Werror $(FUZZ_FLAGS) $(CPPFLAGS_ALL) -Ibpf -Itests/lib \
+		-MMD -MP -c $< -o $@
+endef
+$(BUILD)/fuzz/%.o: %.c | $(BUILD)/gen/weir.skel.h
+	$(fuzz_cc)
+$(BUILD)/cover/%.o: %.c | $(BUILD)/gen/weir.skel.h
+	$(fuzz_cc)
+$(BUILD)/fuzz/libweir.a: $(patsubst $(OUT)/%,$(BUILD)/fuzz/%,$(LIB_OBJS))
+	$(archive)
+$(BUILD)/cover/libweir.a: $(patsubst $(OUT)/%,$(BUILD)/cover/%,$(LIB_OBJS))
+	$(archive)
+$(FUZZ_BINS): $(BUILD)/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(BUILD)/fuzz/libweir.a
+	$(call msg,LD,$@)
+	$(Q)$(CLANG) -fsanitize=fuzzer $(FUZZ_SAN) $^ -o $@ $(ALLLIBS) -lm
+$(COVER_BINS): $(BUILD)/cover/%: $(BUILD)/cover/tests/fuzz/%.o $(BUILD)/cover/libweir.a
+	$(call msg,LD,$@)
+	$(Q)$(CLANG) -fsanitize=fuzzer -fprofile-instr-generate $^ -o $@ $(ALLLIBS) -lm
+
+fuzz: $(FUZZ_BINS) ## each fuzz target for FUZZ_SECONDS (30)
+	@tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ_BINS); tests/run --total
+
+fuzz-coverage: $(COVER_BINS) ## lines of the fuzzed files that the committed corpus reaches (90 % or fail)
+	@tests/fuzz/coverage $(COVER_BINS)
+
+# ---- habits ----
+C_FILES := $(shell find include bpf common loader collector tests docs -name '*.[ch]' 2>/dev/null)
+deps: ## install the Debian packages that are missing (packaging/deps.txt)
+	@packaging/deps.sh
+fmt: ## clang-format every C file in place
+	$(Q)clang-format -i $(C_FILES)
+lint: $(BUILD)/gen/weir.skel.h ## every check of tests/lint, and that generated docs are current
+	@tests/lint/run
+tidy: $(BUILD)/gen/weir.skel.h ## clang-tidy with the list of .clang-tidy (slow)
+	$(Q)clang-tidy --quiet $(wildcard common/*.c loader/*.c loader/*/*.c) -- -std=gnu17 $(CPPFLAGS_ALL)
+
+DOCS := docs/fields.md docs/counters.md
+$(BUILD)/docs/gen: docs/gen.c include/weir/fields.def include/weir/counters.def
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 $(WARNINGS) -Iinclude $< -o $@
+docs: $(BUILD)/docs/gen ## write the reference pages that come from the tables
+	$(Q)for d in $(DOCS); do $< $$(basename $$d .md) > $$d || exit 1; done
+docs-check: $(BUILD)/docs/gen ## fail if a generated page is not what the tables say
+	@for d in $(DOCS); do $< $$(basename $$d .md) | diff -u $$d - || { echo "run: make docs"; exit 1; }; done
+
+install: all ## install to PREFIX (/usr/local), under DESTDIR
+	install -D -m 755 $(BUILD)/weir $(DESTDIR)$(PREFIX)/sbin/weir
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/weir README.md LICENSE $(DOCS)
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/weir/LICENSES LICENSES/*
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/sbin/weir
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/weir
 clean: ## remove what was built
 	rm -rf $(BUILD)
+help: ## this list
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: all test-unit test-bpf clean
+.PHONY: all test test-all test-unit test-san test-bpf test-corpus test-e2e test-kernels build-san build-unit \
+	demo bench fuzz fuzz-coverage deps fmt lint tidy docs docs-check install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
