@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * flow.h - the flow record: what the loader makes of a flow's counters and everything that writes,
+ * filters or exports flows reads. Members are described in weir/fields.def. A record holds no
+ * memory of its own: strings and lists belong to whoever made it and live until its callback
+ * returns. No thread owns it.
+ */
+#ifndef WEIR_COMMON_FLOW_H
+#define WEIR_COMMON_FLOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FLOW_QUERIES_MAX 32u	/* dns.queries */
+#define FLOW_HOSTS_MAX	 16u	/* http.hosts */
+#define FLOW_VLANS_MAX	 2u
+
+enum flow_field {
+#define FIELD(id, ...) FF_##id,
+#include "weir/fields.def"
+#undef FIELD
+	_FF_MAX
+};
+
+enum flow_type {
+	FT_TIME,	/* uint64_t, ns since 1970 UTC */
+	FT_U8,
+	FT_U16,
+	FT_U32,
+	FT_U64,
+	FT_IP,		/* uint8_t[16], IPv4 as ::ffff:a.b.c.d */
+	FT_STR,		/* struct flow_str: any bytes, not terminated */
+	FT_STRS,	/* struct flow_strs */
+	FT_ALPN,	/* struct flow_str in wire form: length-prefixed strings */
+	FT_QUERIES,	/* struct flow_queries */
+	FT_VLAN,	/* uint16_t[FLOW_VLANS_MAX], 0 = none */
+	FT_PROTO,	/* uint8_t */
+	FT_FLAGS,	/* uint8_t, RFC 9293 bits */
+	FT_STATE,	/* uint8_t, enum flow_state */
+	FT_REASON,	/* uint8_t, enum flow_reason */
+	FT_TUNNEL,	/* uint8_t, enum weir_tunnel */
+	FT_NONAME,	/* uint8_t, enum no_name */
+	FT_ECH,		/* uint8_t, 1 = ECH, 2 = ESNI */
+	FT_TLSVER,	/* uint16_t as on the wire: 0x0303 = TLS 1.2, 0xfefd = DTLS 1.2 */
+	FT_QTYPE,	/* uint16_t */
+	FT_RCODE,	/* uint16_t */
+	FT_QUICVER,	/* uint32_t */
+	FT_CID,		/* no member: community_id.h */
+	_FT_MAX
+};
+
+enum flow_reason { FLOW_IDLE = 1, FLOW_ACTIVE, FLOW_END, FLOW_EVICTED, FLOW_SHUTDOWN, _FLOW_REASON_MAX };
+
+enum flow_state {
+	FLOW_NEW = 1,
+	FLOW_ESTABLISHED,
+	FLOW_CLOSED,
+	FLOW_RESET,
+	FLOW_NO_REPLY,
+	FLOW_ONE_WAY,
+	_FLOW_STATE_MAX
+};
+
+struct flow_str {
+	const char *s;
+	uint32_t len;
+};
+
+struct flow_strs {
+	const struct flow_str *v;
+	uint32_t n;
+};
+
+/* One DNS query. rcode and latency only where the matching flag says so. */
+struct flow_query {
+	struct flow_str qname;	/* presentation form */
+	uint64_t latency_us;
+	uint16_t qtype;
+	uint16_t rcode;
+	uint8_t has_rcode;
+	uint8_t has_latency;
+};
+
+struct flow_queries {
+	const struct flow_query *v;
+	uint32_t n;
+};
+
+struct flow_dir {
+	uint64_t packets;
+	uint64_t bytes;
+	uint32_t retransmits;
+	uint32_t out_of_order;
+	uint32_t zero_windows;
+	uint8_t ttl_min;
+	uint8_t ttl_max;
+	uint8_t dscp;
+	uint8_t tcp_flags;	/* of this direction alone; no field of its own in JSON */
+};
+
+/* Only members whose bit is set in present[] hold anything; see flow_has(). */
+struct flow_record {
+	uint64_t present[2];
+	uint64_t start_ns;
+	uint64_t end_ns;
+	uint64_t packets;
+	uint64_t bytes;
+	struct flow_dir out;
+	struct flow_dir in;
+	uint8_t src_ip[16];
+	uint8_t dst_ip[16];
+	uint8_t tunnel_src[16];
+	uint16_t src_port;	/* host order, as all numbers here */
+	uint16_t dst_port;
+	uint16_t ethertype;
+	uint16_t vlan[FLOW_VLANS_MAX];
+	uint16_t tls_version;
+	uint16_t tls_offered;
+	uint16_t dns_qtype;
+	uint16_t dns_rcode;
+	uint8_t family;		/* 4, 6, or 0: not IP; always set */
+	uint8_t proto;
+	uint8_t tcp_flags;
+	uint8_t state;
+	uint8_t reason;
+	uint8_t icmp_type;
+	uint8_t icmp_code;
+	uint8_t tls_ech;
+	uint8_t no_name;
+	uint8_t tunnel_type;
+	uint32_t vni;
+	uint32_t quic_version;
+	uint32_t sampling;
+	uint32_t ifindex;	/* always set; 0 = none */
+	uint64_t rtt_client_us;
+	uint64_t rtt_server_us;
+	uint64_t response_us;
+	uint64_t dns_latency_us;
+	struct flow_str tls_sni;
+	struct flow_str tls_alpn;
+	struct flow_str http_host;
+	struct flow_str http_method;
+	struct flow_str http_path;
+	struct flow_str dns_qname;
+	struct flow_str iface;
+	struct flow_str node;
+	struct flow_strs http_hosts;
+	struct flow_queries dns_queries;
+};
+
+_Static_assert(_FF_MAX <= 128, "flow_record.present is full");
+
+static inline void flow_set(struct flow_record *r, enum flow_field f)
+{
+	r->present[f / 64] |= UINT64_C(1) << (f % 64);
+}
+
+static inline bool flow_has(const struct flow_record *r, enum flow_field f)
+{
+	return r->present[f / 64] >> (f % 64) & 1;
+}
+
+/* One row of weir/fields.def. */
+struct flow_field_info {
+	const char *path;	/* "tls.sni" */
+	const char *unit;
+	const char *doc;
+	uint32_t offset;	/* in struct flow_record; FLOW_NO_MEMBER: computed */
+	uint32_t pen;
+	uint16_t element;
+	uint16_t element6;
+	uint8_t type;		/* enum flow_type */
+	uint8_t group_len;	/* length of "tls" in "tls.sni"; 0 = top level */
+};
+
+#define FLOW_NO_MEMBER UINT32_MAX
+
+/* Indexed by enum flow_field. Read-only. */
+extern const struct flow_field_info flow_fields[_FF_MAX];
+
+#endif

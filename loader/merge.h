@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * merge.h - what the drain reads (deltas of cache entries, evicted entries, names) to flow records:
+ * one biflow per key, summed over CPUs and hooks.
+ *
+ * Order of one drain: clock_set(); merge_entries() for what the ring of evicted entries holds;
+ * merge_entries() for the scan; merge_name() for the names; merge_tick(). Any order keeps every
+ * count; this one also keeps a reused 5-tuple's two connections best apart.
+ *
+ * Counters are exact: the sum over all records of a key equals the sum over all deltas of it.
+ * Memory is bounded by struct merge_cfg. One thread (the drain's) owns all of it.
+ */
+#ifndef WEIR_LOADER_MERGE_H
+#define WEIR_LOADER_MERGE_H
+
+#include <stdint.h>
+#include "common/clock.h"
+#include "common/flow.h"
+#include "weir/abi.h"
+
+struct merge;
+struct name_result;
+
+typedef void (*merge_emit_fn)(void *arg, const struct flow_record *r);
+/* Name of an interface, NULL when unknown; must stay valid until the record has been emitted. */
+typedef const char *(*merge_iface_fn)(void *arg, uint32_t ifindex);
+
+struct merge_cfg {
+	uint32_t max_flows;	  /* flows known at one time; full: the oldest is exported early */
+	uint64_t names_bytes;	  /* of names and DNS queries kept with them */
+	uint64_t active_ns;	  /* a record at least this often while packets come */
+	uint64_t idle_ns;	  /* no packet for so long: the flow is over */
+	uint64_t syn_ns;	  /* a SYN without any answer: over after so long */
+	const struct clock *clock; /* ticks to wall clock; set by the caller before each drain */
+	const char *node;	  /* record member node; NULL = absent */
+	merge_iface_fn iface;	  /* NULL = no interface names */
+	merge_emit_fn emit;	  /* the record is valid during the call only */
+	void *arg;		  /* of iface and emit */
+};
+
+/* 60 s, 15 s, 5 s; 262,144 flows; 64 MiB of names. clock, emit and arg are the caller's. */
+extern const struct merge_cfg merge_cfg_default;
+
+/* What came in one cache entry (one slot and generation) since that entry was last read. */
+struct merge_delta {
+	const struct flow_hot *hot;   /* consistent copies, totals since the entry began */
+	const struct flow_cold *cold;
+	uint64_t bytes[2];	      /* hot now - hot when last read; new entry: = hot */
+	uint32_t packets[2];
+	uint32_t retransmits[2];      /* the same of cold */
+	uint32_t out_of_order[2];
+	uint32_t zero_windows[2];
+	/* Kept by the caller beside its totals of the slot, not looked into: spares the lookup next
+	 * time. Set to 0 when the slot's generation is new. NULL: not kept.
+	 */
+	uint32_t *flow_ref;
+};
+
+/* Cumulative, never reset. */
+#define MERGE_STATS(X)                                                                             \
+	X(entries, "deltas merged")                                                                \
+	X(flows, "flows begun")                                                                    \
+	X(records, "records written")                                                              \
+	X(records_evicted, "records written early: an unanswered SYN evicted, or the table full")  \
+	X(table_full, "flows exported early because the table was full")                           \
+	X(names, "names put on flows")                                                             \
+	X(names_dropped, "names not kept: limit of memory or of entries reached")                  \
+	X(names_orphaned, "names of flows whose packets are in no record")
+
+struct merge_stats {
+#define MERGE_STAT_MEMBER(name, help) uint64_t name;
+	MERGE_STATS(MERGE_STAT_MEMBER)
+#undef MERGE_STAT_MEMBER
+};
+
+/**
+ * merge_new - make the state of one drain thread
+ * @cfg: copied; node is copied too
+ *
+ * Memory: 256 bytes a flow and 16 a place in the table, touched as flows come.
+ * Return:  0, -EINVAL (a limit or function missing), -ENOMEM.
+ */
+int merge_new(const struct merge_cfg *cfg, struct merge **ret);
+
+/* Frees everything; emits nothing (see merge_flush()). NULL is fine. */
+void merge_free(struct merge *m);
+
+/**
+ * merge_entries - take deltas of entries found in the cache
+ * @d: any number; several dozen at a time let lookups overlap. Nothing of it is kept
+ *
+ * Entries whose deltas are all 0 may be left out. May emit (a key's earlier connection; the oldest
+ * flow, when the table is full).
+ */
+void merge_entries(struct merge *m, const struct merge_delta *d, unsigned int n);
+
+/**
+ * merge_finals - take deltas of entries that were evicted (struct flow_final)
+ *
+ * Like merge_entries(). A lone SYN of a flow not known otherwise becomes a record at once.
+ */
+void merge_finals(struct merge *m, const struct merge_delta *d, unsigned int n);
+
+/**
+ * merge_name - put a name on its flow; the flow may not have been seen yet
+ *
+ * Return:  0, or -ENOSPC: not kept (counted).
+ */
+int merge_name(struct merge *m, const struct name_result *name);
+
+/**
+ * merge_tick - emit what is due at the clock's time: idle, active, closed, unanswered
+ *
+ * A closed connection is written one tick after the one that found it closed, so that the packets
+ * that trail the close are in its record.
+ */
+void merge_tick(struct merge *m);
+
+/**
+ * merge_flush - emit every flow that has something to report, and forget all flows
+ * @reason: for flows that are not over by themselves
+ */
+void merge_flush(struct merge *m, enum flow_reason reason);
+
+/* Called when a flow is forgotten, for state kept elsewhere by key (names_flow_end()); or NULL. */
+void merge_on_end(struct merge *m, void (*fn)(void *arg, const struct flow_key *key), void *arg);
+
+uint32_t merge_flows(const struct merge *m);	/* known now */
+const struct merge_stats *merge_stats(const struct merge *m);
+
+#endif
