@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * parse_bpf.h - the full parser in the kernel: one global function per kind of context. They
+ * answer in the per-CPU scratch, resolve fragments, and count what the parser has to say.
+ */
+#ifndef WEIR_BPF_PARSE_BPF_H
+#define WEIR_BPF_PARSE_BPF_H
+
+#include "frag.h"
+#include "maps.h"
+#include "parse.h"
+
+/* Where the parser of this CPU stands. Reader and writer: that CPU, within one call. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct parse);
+} parser SEC(".maps");
+
+/* What the loop's callback gets; never written in the loop. */
+struct parse_loop {
+	void *ctx;
+	struct scratch *s;
+	struct parse *p;
+};
+
+static __always_inline long parse_loop_step(const struct parse_loop *l, const enum access access)
+{
+	struct frame f = {.ctx = l->ctx, .copy = l->s->hdr, .access = access};
+	int r = parse_step(&f, l->p, &l->s->pkt, 0);
+
+	if (r == PARSE_MORE)
+		return 0;
+	l->p->result = r;
+	return 1;
+}
+
+static long parse_loop_xdp(__u32 i, struct parse_loop *l)
+{
+	(void)i;
+	return parse_loop_step(l, ACCESS_XDP);
+}
+
+static long parse_loop_tc(__u32 i, struct parse_loop *l)
+{
+	(void)i;
+	return parse_loop_step(l, ACCESS_TC);
+}
+
+static __always_inline void parse_fragments(const struct parse *p, struct pkt *k)
+{
+	if (k->frag == FRAG_FIRST)
+		frag_first(k);
+	else if (k->frag == FRAG_LATER && frag_later(k))
+		pkt_note(k, CNT_FRAGMENT_NO_PORTS);
+	if (k->layers && p->outer.frag == FRAG_FIRST)
+		frag_first(&p->outer); /* the rest of the outer datagram counts as the tunnel's */
+}
+
+/* A counter whose number comes from the parser: its range is checked where the verifier sees it. */
+static __always_inline void parse_count_reason(struct counter_row *row, __u32 reason)
+{
+	__u64 c = reason - 1;
+
+	asm volatile("" : "+r"(c));
+	if (c < WEIR_CNT_SLOTS)
+		row->v[c]++;
+}
+
+static __always_inline void parse_count(const struct pkt *k)
+{
+	__u32 ip = k->key.ethertype == ETH_P_IP || k->key.ethertype == ETH_P_IPV6;
+	struct counter_row *row;
+
+	if (ip && !k->note && !k->layers)
+		return;
+	row = counters_get();
+	if (!row)
+		return;
+	parse_count_reason(row, k->note);
+	row->v[CNT_DECAPSULATED] += k->layers != 0;
+	row->v[CNT_NON_IP] += !ip;
+}
+
+static __always_inline int parse_skipped(__u32 reason)
+{
+	struct counter_row *row = counters_get();
+
+	if (row)
+		parse_count_reason(row, reason);
+	return reason;
+}
+
+/* The frame's length on the wire; a replayed capture may hold less of it. */
+static __always_inline __u32 parse_wire_len(__u32 len)
+{
+	struct control *c;
+
+	if (!cfg_replay)
+		return len;
+	c = control_get();
+	return c && c->replay_wire_len > len ? c->replay_wire_len : len;
+}
+
+/* After the loop: 0, or the counter + 1 that says why the frame is in no flow. */
+static __always_inline int parse_finish(struct scratch *s, struct parse *p)
+{
+	int r = parse_end(p, &s->pkt);
+
+	s->reason = -r;
+	if (r)
+		return parse_skipped(-r);
+	parse_fragments(p, &s->pkt);
+	parse_count(&s->pkt);
+	s->l4 = s->pkt.l4;
+	return 0;
+}
+
+/**
+ * xdp_parse_full - parse any frame
+ *
+ * Fills scratch: pkt (endpoints as on the wire), l4, frame_len, reason. Counts the reason, what
+ * pkt.note says, decapsulated packets and non-IP frames: call it once per packet.
+ *
+ * Return: 0, or counter + 1 of class SKIPPED: the frame is in no flow. -1: no scratch.
+ */
+__noinline int xdp_parse_full(struct xdp_md *ctx)
+{
+	__u32 zero = 0, len;
+	struct parse *p = bpf_map_lookup_elem(&parser, &zero);
+	struct scratch *s = scratch_get();
+	struct parse_loop l = {.ctx = ctx, .s = s, .p = p};
+
+	if (!p || !s)
+		return -1;
+	len = bpf_xdp_get_buff_len(ctx);
+	s->frame_len = len;
+	parse_begin(p, &s->pkt, len, parse_wire_len(len));
+	s->pkt.key.ifindex = ctx->ingress_ifindex;
+	bpf_loop(PARSE_STEPS_MAX, parse_loop_xdp, &l, 0);
+	return parse_finish(s, p);
+}
+
+/**
+ * tc_parse_full - xdp_parse_full() for TC; a VLAN tag in the packet's metadata is the outermost
+ */
+__noinline int tc_parse_full(struct __sk_buff *ctx)
+{
+	__u32 zero = 0, len = ctx->len;
+	struct parse *p = bpf_map_lookup_elem(&parser, &zero);
+	struct scratch *s = scratch_get();
+	struct parse_loop l = {.ctx = ctx, .s = s, .p = p};
+
+	if (!p || !s)
+		return -1;
+	s->frame_len = len;
+	parse_begin(p, &s->pkt, len, parse_wire_len(len));
+	s->pkt.key.ifindex = ctx->ifindex;
+	if (ctx->vlan_present)
+		keep_vlan(p, &s->pkt, ctx->vlan_tci & VLAN_ID_MASK);
+	bpf_loop(PARSE_STEPS_MAX, parse_loop_tc, &l, 0);
+	return parse_finish(s, p);
+}
+
+#endif
