@@ -78,6 +78,11 @@ struct scratch {
 	__u32 frame_len;	/* bytes of the frame that can be read */
 	__u32 segs;		/* wire segments of a GSO packet, else 1 */
 	__u32 reason;		/* the full parser's verdict: 0, or counter + 1 of class SKIPPED */
+	__u32 hook;		/* enum weir_hook */
+	__u32 parsed;		/* pkt holds this packet */
+	__u32 sampled;		/* packets since the last one that was accounted, cfg_sample */
+	__u32 busy;		/* cfg_rt: a program on this CPU is at work */
+	__u64 bytes;		/* IP bytes on the wire: every segment with its headers */
 	__u64 hash;
 	__u8 hdr[128];		/* headers copied out of non-linear packets */
 };

@@ -7,6 +7,9 @@
 
 #include "weir/abi.h"
 
+#undef __always_inline /* linux/stddef.h makes it a mere hint */
+#define __always_inline inline __attribute__((__always_inline__))
+
 enum frag { FRAG_NONE = 0, FRAG_FIRST = 1, FRAG_LATER = 2 };
 
 /*

@@ -14,7 +14,7 @@
 
 #define WEIR_ABI_VERSION 1
 
-#define WEIR_WAYS	   4u	/* flow entries in one set */
+#define WEIR_WAYS	   8u	/* flow entries in one set */
 #define WEIR_TAG_GEN_BITS  16u	/* low bits of flow_hot.tag */
 #define WEIR_L7_BUF	   4096u /* bytes of one direction that the kernel assembles */
 #define WEIR_L7_USER_MAX   16384u /* bytes of one direction handed to userspace at most */
@@ -69,7 +69,7 @@ struct flow_hot {
 	__u8 l7;		/* enum l7_phase bits: payload still wanted */
 	__u8 verdict;
 	__u32 policy_gen;
-	__u32 pad;
+	__u32 cold_changes;	/* grows when flow_cold does */
 };
 
 /* What is written on insert and on rare events; parallel to the hot entry, same index. */
@@ -135,6 +135,12 @@ struct control {
 	__u32 replay_tick;
 	__u32 replay_wire_len;	/* cfg_replay: frame length on the wire (0: as given) */
 	__u32 pad[10];
+};
+
+/* Context of the program read_clock. */
+struct clock_sample {
+	__u64 ns;
+	__u64 jiffies;
 };
 
 /* One element of `counters` per CPU; indexes are enum counter of counters.h. */

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * entry.h - the way of a packet, the same on every hook: parse, find the flow, account. An
+ * ordinary packet of a known flow touches its hot line and nothing else; the rest goes through the
+ * scratch to the hook's slow function.
+ */
+#ifndef WEIR_BPF_ENTRY_H
+#define WEIR_BPF_ENTRY_H
+
+#include "fast.h"
+#include "flow.h"
+#include "gso.h"
+
+/* Facts of a packet on its way; lives in registers and on the stack of the entry program. */
+struct way {
+	struct fast f;
+	struct counter_row *row;
+	__u32 cpu;
+	__u32 now;
+	__u32 segs;
+	__u64 bytes;
+};
+
+/* The full parser's result in place of parse_fast's. */
+static __always_inline void way_from_full(struct way *w, const struct scratch *s)
+{
+	w->f.l4 = s->pkt.l4;
+	w->f.dir = key_dir(&s->pkt.key);
+	w->f.hash = key_hash(&s->pkt.key, w->f.dir, cfg_seed);
+}
+
+/* Is this packet something else than the next one of its direction? */
+static __always_inline int hot_is_unusual(const struct flow_hot *h, const struct way *w, __u32 d)
+{
+	const struct l4 *l = &w->f.l4;
+
+	if (!h->packets[d] || l->ttl != h->ttl[d] || l->dscp != h->dscp[d] ||
+	    w->now - h->last[d] > cfg_idle_ticks)
+		return 1;
+	if (l->payload_len && h->l7 & 1u << d)
+		return 1;
+	return l->proto == IPPROTO_TCP &&
+	       (l->tcp_flags & (~h->tcp_flags[d] | TCP_SYN) || l->seq != h->next_seq[d] ||
+		!l->window);
+}
+
+/*
+ * Account the packet if its flow is known and nothing is unusual about it.
+ * Return: 1 if done; else 0 and @ret_slot names the entry, or is CACHE_MISS.
+ */
+static __always_inline int way_hit(struct way *w, __u32 *ret_slot)
+{
+	__u32 index = cache_set(w->cpu, w->f.hash), d = w->f.dir & 1;
+	struct flow_set *set = bpf_map_lookup_elem(&flows, &index);
+	struct flow_hot *h;
+	__u32 n;
+
+	*ret_slot = CACHE_MISS;
+	if (!set)
+		return 0;
+#pragma unroll
+	for (__u32 i = 0; i < WEIR_WAYS; i++) {
+		n = cache_way(w->f.hash, i);
+		h = &set->way[n];
+		if (likely(tag_matches(h->tag, w->f.hash)))
+			goto found;
+	}
+	return 0;
+found:
+	if (unlikely(hot_is_unusual(h, w, d))) {
+		*ret_slot = index * WEIR_WAYS + n;
+		return 0;
+	}
+	h->packets[d] += w->segs;
+	h->bytes[d] += w->bytes;
+	h->last[d] = w->now;
+	if (w->f.l4.proto == IPPROTO_TCP)
+		h->next_seq[d] = w->f.l4.seq + w->f.l4.payload_len + (w->f.l4.tcp_flags & TCP_FIN);
+	return 1;
+}
+
+/* Hand the packet to the slow function. */
+static __always_inline void way_to_scratch(const struct way *w, struct scratch *s, __u32 slot)
+{
+	s->l4 = w->f.l4;
+	s->slot = slot;
+	s->dir = w->f.dir;
+	s->now = w->now;
+	s->segs = w->segs;
+	s->bytes = w->bytes;
+	s->hash = w->f.hash;
+}
+
+/* 1:N sampling: systematic, per CPU. Return 1 if this packet is passed over. */
+static __always_inline int way_sampled_out(struct way *w)
+{
+	struct scratch *s;
+
+	if (cfg_sample <= 1)
+		return 0;
+	s = scratch_get();
+	if (!s)
+		return 1;
+	if (++s->sampled < cfg_sample) {
+		w->row->v[CNT_SAMPLED_OUT]++;
+		return 1;
+	}
+	s->sampled = 0;
+	return 0;
+}
+
+/* PREEMPT_RT: programs on one CPU can preempt each other; the later one steps back. */
+static __always_inline int way_enter(void)
+{
+	struct scratch *s;
+
+	if (!cfg_rt)
+		return 1;
+	s = scratch_get();
+	return s && !__sync_lock_test_and_set(&s->busy, 1);
+}
+
+static __always_inline void way_leave(void)
+{
+	struct scratch *s;
+
+	if (!cfg_rt)
+		return;
+	s = scratch_get();
+	if (s)
+		__sync_lock_test_and_set(&s->busy, 0);
+}
+
+#endif

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * fast.h - the parser that most packets meet: Ethernet with at most one VLAN tag, IPv4 without
+ * options or IPv6 without extension headers, unfragmented TCP or UDP, all in the linear part.
+ * It keeps everything in registers; whatever else a frame is, it says -1 and parse.h has the word.
+ * Pure; must agree with parse.h and key.h on every frame it takes (tests/bpf).
+ */
+#ifndef WEIR_BPF_FAST_H
+#define WEIR_BPF_FAST_H
+
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <bpf/bpf_endian.h>
+#include "config.h"
+#include "key.h"
+#include "pkt.h"
+
+#define FAST_IP_FRAGMENT 0x3fff /* MF and the offset */
+#define VLAN_VID_MASK	 0x0fff
+
+struct fast {
+	struct l4 l4;
+	__u64 hash;
+	__u32 dir;
+};
+
+struct fast_tag {
+	__be16 tci;
+	__be16 proto;
+};
+
+/* May this UDP packet be a tunnel that the full parser should open? */
+static __always_inline int fast_maybe_tunnel(__u16 sport_be, __u16 dport_be)
+{
+	__u16 dport = bpf_ntohs(dport_be), sport = bpf_ntohs(sport_be);
+
+	if (!cfg_decap_depth)
+		return 0;
+#pragma unroll
+	for (int i = 0; i < 8; i++)
+		if (cfg_vxlan_ports[i] == dport)
+			return 1;
+	return dport == cfg_geneve_port || dport == 2152 || dport == 3544 || sport == 3544 ||
+	       dport == 4790;
+}
+
+/* TCP or UDP behind an IP header that ends at @p; @left: bytes of the IP packet from there. */
+static __always_inline int fast_l4(void *data, void *p, void *data_end, __u32 left, struct fast *f,
+				   __u32 *ret_ports)
+{
+	struct udphdr *udp = p;
+	struct tcphdr *tcp = p;
+
+	if (f->l4.proto == IPPROTO_TCP) {
+		__u32 doff;
+
+		if ((void *)(tcp + 1) > data_end)
+			return -1;
+		doff = tcp->doff * 4;
+		if (doff < sizeof(*tcp) || doff > left)
+			return -1;
+		f->l4.tcp_flags = ((__u8 *)tcp)[13];
+		f->l4.seq = bpf_ntohl(tcp->seq);
+		f->l4.window = bpf_ntohs(tcp->window);
+		f->l4.payload_off = p - data + doff;
+		f->l4.payload_len = left - doff;
+		*ret_ports = *(__u32 *)tcp;
+		return 0;
+	}
+	if (f->l4.proto != IPPROTO_UDP || (void *)(udp + 1) > data_end)
+		return -1;
+	if (bpf_ntohs(udp->len) < sizeof(*udp) || bpf_ntohs(udp->len) > left)
+		return -1;
+	if (fast_maybe_tunnel(udp->source, udp->dest))
+		return -1;
+	f->l4.payload_off = p - data + sizeof(*udp);
+	f->l4.payload_len = left - sizeof(*udp);
+	*ret_ports = *(__u32 *)udp;
+	return 0;
+}
+
+static __always_inline __u32 fast_order_ports(__u32 ports, __u32 dir)
+{
+	return dir ? ports << 16 | ports >> 16 : ports;
+}
+
+static __always_inline int fast_ip4(void *data, void *p, void *data_end, __u32 meta, __u32 ifindex,
+				    struct fast *f)
+{
+	struct iphdr *ip = p;
+	__u32 saddr, daddr, ports, total;
+
+	if ((void *)(ip + 1) > data_end)
+		return -1;
+	total = bpf_ntohs(ip->tot_len);
+	if (*(__u8 *)ip != 0x45 || ip->frag_off & bpf_htons(FAST_IP_FRAGMENT) ||
+	    total < sizeof(*ip))
+		return -1;
+	f->l4.proto = ip->protocol;
+	f->l4.ip_bytes = total;
+	f->l4.hdr_off = p - data;
+	f->l4.ttl = ip->ttl;
+	f->l4.dscp = ip->tos >> 2;
+	if (fast_l4(data, ip + 1, data_end, total - sizeof(*ip), f, &ports))
+		return -1;
+	saddr = ip->saddr;
+	daddr = ip->daddr;
+	f->dir = key_swapped(saddr, daddr, 0, 0, ports, ports >> 16);
+	f->hash = key_terms(f->dir ? daddr : saddr, f->dir ? saddr : daddr,
+			    fast_order_ports(ports, f->dir), meta | f->l4.proto, ifindex, ETH_P_IP,
+			    cfg_seed);
+	f->hash = key_finish(f->hash);
+	return 0;
+}
+
+static __always_inline int fast_ip6(void *data, void *p, void *data_end, __u32 meta, __u32 ifindex,
+				    struct fast *f)
+{
+	struct ipv6hdr *ip = p;
+	__u32 *s, *d, *a, *b, ports, len;
+
+	if ((void *)(ip + 1) > data_end)
+		return -1;
+	len = bpf_ntohs(ip->payload_len);
+	if (*(__u8 *)ip >> 4 != 6 || !len)
+		return -1;
+	f->l4.proto = ip->nexthdr;
+	f->l4.ip_bytes = len + sizeof(*ip);
+	f->l4.hdr_off = p - data;
+	f->l4.ttl = ip->hop_limit;
+	f->l4.dscp = bpf_ntohs(*(__be16 *)ip) >> 6 & 0x3f;
+	if (fast_l4(data, ip + 1, data_end, len, f, &ports))
+		return -1;
+	s = (__u32 *)&ip->saddr;
+	d = (__u32 *)&ip->daddr;
+	f->dir = key_swapped(*(__u64 *)(s + 2), *(__u64 *)(d + 2), *(__u64 *)s, *(__u64 *)d, ports,
+			     ports >> 16);
+	a = f->dir ? d : s;
+	b = f->dir ? s : d;
+	f->hash = key_terms(a[3], b[3], fast_order_ports(ports, f->dir), meta | f->l4.proto,
+			    ifindex, ETH_P_IPV6, cfg_seed);
+	f->hash += nh(a[0], b[0], cfg_seed[3]);
+	f->hash += nh(a[1], b[1], cfg_seed[4]);
+	f->hash += nh(a[2], b[2], cfg_seed[5]);
+	f->hash = key_finish(f->hash);
+	return 0;
+}
+
+/**
+ * parse_fast - parse a common frame
+ * @data:    Ethernet header
+ * @tag:     VLAN id that the NIC took out of the frame, or 0
+ * @ifindex: of the interface
+ * @f:       filled; meaningless unless 0 is returned
+ *
+ * Return: 0, or -1: not a frame for this parser.
+ */
+static __always_inline int parse_fast(void *data, void *data_end, __u16 tag, __u32 ifindex,
+				      struct fast *f)
+{
+	struct ethhdr *eth = data;
+	void *p = eth + 1;
+	__u32 meta = (__u32)tag << 8;
+	__be16 proto;
+
+	if (p > data_end)
+		return -1;
+	proto = eth->h_proto;
+	if (proto == bpf_htons(ETH_P_8021Q) || proto == bpf_htons(ETH_P_8021AD)) {
+		struct fast_tag *t = p;
+		__u32 vid;
+
+		p = t + 1;
+		if (p > data_end || tag)
+			return -1;
+		vid = bpf_ntohs(t->tci) & VLAN_VID_MASK;
+		meta |= vid << 8;
+		proto = t->proto;
+	}
+	if (proto == bpf_htons(ETH_P_IP))
+		return fast_ip4(data, p, data_end, meta, ifindex, f);
+	if (proto == bpf_htons(ETH_P_IPV6))
+		return fast_ip6(data, p, data_end, meta, ifindex, f);
+	return -1;
+}
+
+#endif

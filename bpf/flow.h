@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * flow.h - the rare things in a flow's life: its first packet (flow_insert), and whatever is not
+ * the next ordinary packet (flow_event). Called through global functions, with the packet's facts
+ * in the per-CPU scratch.
+ */
+#ifndef WEIR_BPF_FLOW_H
+#define WEIR_BPF_FLOW_H
+
+#include <linux/in.h>
+#include "cache.h"
+
+static __always_inline void flow_lost(const struct scratch *s)
+{
+	count(CNT_LOST_PACKETS, s->segs);
+	count(CNT_LOST_BYTES, s->bytes);
+}
+
+/* An echo request (or its like) says who asked. */
+static __always_inline int icmp_is_request(__u8 proto, __u8 type)
+{
+	if (proto == IPPROTO_ICMP)
+		return type == 8 || type == 13 || type == 15 || type == 17;
+	return proto == IPPROTO_ICMPV6 && (type == 128 || type == 133 || type == 135);
+}
+
+/* First packet of a direction. */
+static __always_inline void flow_first(struct flow_hot *h, struct flow_cold *c,
+				       const struct scratch *s, __u32 d)
+{
+	c->first[d] = s->now;
+	c->ttl_min[d] = c->ttl_max[d] = s->l4.ttl;
+	h->ttl[d] = s->l4.ttl;
+	h->dscp[d] = s->l4.dscp;
+	if (icmp_is_request(s->l4.proto, s->l4.icmp_type)) {
+		c->init_dir = d;
+		c->init_why = INIT_ICMP;
+		c->icmp_type = s->l4.icmp_type;
+		c->icmp_code = s->l4.icmp_code;
+	}
+}
+
+/* Account the packet in an open entry; everything that the fast path leaves out. */
+static __always_inline void flow_account(struct flow_hot *h, struct flow_cold *c,
+					 const struct scratch *s, __u32 d)
+{
+	const struct l4 *l = &s->l4;
+
+	if (!h->packets[d])
+		flow_first(h, c, s, d);
+	if (l->ttl != h->ttl[d]) {
+		h->ttl[d] = l->ttl;
+		if (l->ttl < c->ttl_min[d])
+			c->ttl_min[d] = l->ttl;
+		if (l->ttl > c->ttl_max[d])
+			c->ttl_max[d] = l->ttl;
+	}
+	h->dscp[d] = l->dscp;
+	c->hooks |= 1u << (s->hook & 7);
+	if (l->proto == IPPROTO_TCP) {
+		if (l->tcp_flags & ~h->tcp_flags[d] || l->tcp_flags & TCP_SYN)
+			tcp_handshake(h, c, l, d, now_ns());
+		tcp_sequence(h, c, l, d, s->segs);
+		if (!l->window && !(l->tcp_flags & (TCP_SYN | TCP_RST)))
+			c->zero_windows[d]++;
+		h->tcp_flags[d] |= l->tcp_flags;
+	}
+	if (l->payload_len && !c->payload_ns[d])
+		c->payload_ns[d] = now_ns();
+	h->packets[d] += s->segs;
+	h->bytes[d] += s->bytes;
+	h->last[d] = s->now;
+	h->cold_changes++;
+}
+
+/* Start anew in place: the old life is over and read, or its final record is in the ring. */
+static __always_inline void flow_renew(struct flow_hot *h, struct flow_cold *c,
+				       const struct scratch *s, __u32 d)
+{
+	__u64 old;
+
+	if (hot_is_read(h, s->now)) {
+		count(CNT_REUSED, 1);
+	} else if (cache_evict(h, c, s->slot)) {
+		flow_account(h, c, s, d); /* no room for the record: the old life goes on */
+		return;
+	}
+	count(CNT_RENEWED, 1);
+	old = cache_close(h);
+	cold_clear(c);
+	c->init_dir = d;
+	h->l7 = L7_WANT_0 | L7_WANT_1;
+	flow_account(h, c, s, d);
+	cache_open(h, old, s->hash);
+}
+
+/* Insert the flow of the packet in scratch->pkt. Returns 1 if an entry was written. */
+static __always_inline int flow_insert(struct scratch *s)
+{
+	__u32 set = cache_set(bpf_get_smp_processor_id(), s->hash), d, slot;
+	struct flow_hot *h;
+	struct flow_cold *c;
+	__u64 old;
+
+	s->slot = CACHE_MISS;
+	slot = cache_take(set, s->hash, s->now);
+	if (slot == CACHE_MISS) {
+		flow_lost(s);
+		return 0;
+	}
+	h = hot_get(slot);
+	c = cold_get(slot);
+	if (!h || !c)
+		return 0;
+	old = cache_close(h);
+	c->key = s->pkt.key;
+	d = key_order(&c->key) & 1;
+	cold_clear(c);
+	c->init_dir = d;
+	c->icmp_type = s->l4.icmp_type;
+	c->icmp_code = s->l4.icmp_code;
+	h->l7 = L7_WANT_0 | L7_WANT_1;
+	s->slot = slot;
+	s->dir = d;
+	flow_account(h, c, s, d);
+	cache_open(h, old, s->hash);
+	count(CNT_INSERTS, 1);
+	return 1;
+}
+
+/* A packet of a known flow that is out of the ordinary. */
+static __always_inline void flow_update(struct scratch *s)
+{
+	struct flow_hot *h = hot_get(s->slot);
+	struct flow_cold *c = cold_get(s->slot);
+	__u32 d = s->dir & 1;
+
+	if (!h || !c)
+		return;
+	if (hot_age(h, s->now) > cfg_idle_ticks ||
+	    (s->l4.proto == IPPROTO_TCP && tcp_is_new_connection(h, &s->l4, d)))
+		flow_renew(h, c, s, d);
+	else
+		flow_account(h, c, s, d);
+}
+
+/* Does L7 want this packet's payload? */
+static __always_inline int flow_wants_payload(const struct scratch *s)
+{
+	struct flow_hot *h = hot_get(s->slot);
+
+	if (!h || !s->l4.payload_len || !(h->l7 & 1u << (s->dir & 1)))
+		return 0;
+	if (cfg_names)
+		return 1;
+	h->l7 &= ~(1u << (s->dir & 1));
+	return 0;
+}
+
+#endif

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * weir.bpf.c - the programs: XDP ingress, TC ingress, TC egress. Each is the same short way (see
+ * entry.h); the slow parts are global functions, verified once, one set for each context type.
+ */
+#include "entry.h"
+#include "parse_bpf.h"
+#include "l7_flow.h"
+#include <linux/pkt_cls.h>
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* Everything that is not the next ordinary packet of a known flow. */
+__noinline int xdp_slow(struct xdp_md *ctx)
+{
+	struct scratch *s = scratch_get();
+
+	if (!ctx || !s)
+		return 0;
+	if (s->slot != CACHE_MISS) {
+		flow_update(s);
+	} else {
+		if (!s->parsed && xdp_parse_full(ctx))
+			return 0;
+		if (!flow_insert(s))
+			return 0;
+	}
+	return flow_wants_payload(s) ? xdp_l7(ctx) : 0;
+}
+
+/* The full parser, and the tag that the NIC took out of the frame: it is the outermost one. */
+static __always_inline int tc_full(struct __sk_buff *skb, struct scratch *s)
+{
+	__u16 tag = skb->vlan_present ? skb->vlan_tci & VLAN_VID_MASK : 0;
+	int r = tc_parse_full(skb);
+
+	if (r || !tag || (s->pkt.key.tun_type && s->pkt.key.vlan[0]))
+		return r;
+	s->pkt.key.vlan[1] = s->pkt.key.vlan[0];
+	s->pkt.key.vlan[0] = tag;
+	return 0;
+}
+
+__noinline int tc_slow(struct __sk_buff *skb)
+{
+	struct scratch *s = scratch_get();
+
+	if (!skb || !s)
+		return 0;
+	if (s->slot != CACHE_MISS) {
+		flow_update(s);
+	} else {
+		if (!s->parsed && tc_full(skb, s))
+			return 0;
+		if (!flow_insert(s))
+			return 0;
+	}
+	return flow_wants_payload(s) ? tc_l7(skb) : 0;
+}
+
+static __always_inline int xdp_way(struct xdp_md *ctx, struct way *w)
+{
+	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+	struct scratch *s = 0;
+	__u32 slot;
+
+	if (parse_fast(data, data_end, 0, ctx->ingress_ifindex, &w->f)) {
+		s = scratch_get();
+		if (!s)
+			return 0;
+		if (xdp_parse_full(ctx))
+			return 0; /* no parser takes it: counted by reason */
+		way_from_full(w, s);
+		s->parsed = 1;
+	}
+	w->segs = 1;
+	w->bytes = w->f.l4.ip_bytes;
+	if (way_hit(w, &slot))
+		return s && s->pkt.layers;
+	if (!s) {
+		s = scratch_get();
+		if (!s)
+			return 0;
+		s->parsed = 0;
+		s->pkt.layers = 0;
+	}
+	s->hook = HOOK_XDP;
+	s->frame_len = bpf_xdp_get_buff_len(ctx);
+	way_to_scratch(w, s, slot);
+	xdp_slow(ctx);
+	return s->pkt.layers;
+}
+
+/* Length of the frame on the wire. */
+static __always_inline __u32 xdp_len(struct xdp_md *ctx)
+{
+	struct control *c;
+
+	if (cfg_replay) {
+		c = control_get();
+		if (c && c->replay_wire_len)
+			return c->replay_wire_len;
+	}
+	return bpf_xdp_get_buff_len(ctx);
+}
+
+static __always_inline int xdp_entry(struct xdp_md *ctx)
+{
+	struct way w = {};
+	int decapsulated = 0;
+
+	w.cpu = bpf_get_smp_processor_id();
+	w.row = bpf_map_lookup_elem(&counters, &w.cpu);
+	if (!w.row)
+		return XDP_PASS;
+	w.row->v[CNT_XDP_FRAMES]++;
+	w.row->v[CNT_XDP_BYTES] += xdp_len(ctx);
+	if (way_sampled_out(&w))
+		return XDP_PASS;
+	w.now = now_tick();
+	if (way_enter()) {
+		decapsulated = xdp_way(ctx, &w);
+		way_leave();
+	} else {
+		w.row->v[CNT_BUSY_PACKETS]++;
+	}
+	return cfg_consume && decapsulated ? XDP_DROP : XDP_PASS;
+}
+
+SEC("xdp.frags")
+int xdp_flows(struct xdp_md *ctx)
+{
+	return xdp_entry(ctx);
+}
+
+/* Wire packets and their bytes, for the flow and for the interface. */
+static __always_inline __u64 tc_segments(struct __sk_buff *skb, struct way *w)
+{
+	const struct l4 *l = &w->f.l4;
+	__u32 extra;
+
+	w->segs = 1;
+	w->bytes = l->ip_bytes;
+	if (likely(!skb->gso_size))
+		return skb->len;
+	w->segs = gso_segments(skb->gso_size, skb->gso_segs, l->payload_len);
+	if (!w->segs) {
+		w->segs = 1;
+		w->row->v[CNT_GSO_UNKNOWN]++;
+	}
+	extra = w->segs - 1;
+	w->bytes += (__u64)extra * (l->payload_off - l->hdr_off);
+	return skb->len + (__u64)extra * l->payload_off;
+}
+
+static __always_inline int tc_way(struct __sk_buff *skb, struct way *w, enum weir_hook hook)
+{
+	void *data = (void *)(long)skb->data, *data_end = (void *)(long)skb->data_end;
+	__u16 tag = skb->vlan_present ? skb->vlan_tci & VLAN_VID_MASK : 0;
+	__u64 *seen = &w->row->v[hook == HOOK_TC_INGRESS ? CNT_TC_INGRESS_FRAMES :
+							   CNT_TC_EGRESS_FRAMES];
+	struct scratch *s = 0;
+	__u32 slot;
+
+	if (parse_fast(data, data_end, tag, skb->ifindex, &w->f)) {
+		s = scratch_get();
+		if (!s)
+			return 0;
+		if (tc_full(skb, s)) {
+			seen[0]++;
+			seen[1] += skb->len;
+			return 0;
+		}
+		way_from_full(w, s);
+		s->parsed = 1;
+	}
+	seen[1] += tc_segments(skb, w);
+	seen[0] += w->segs;
+	if (way_hit(w, &slot))
+		return s && s->pkt.layers;
+	if (!s) {
+		s = scratch_get();
+		if (!s)
+			return 0;
+		s->parsed = 0;
+		s->pkt.layers = 0;
+	}
+	s->hook = hook;
+	s->frame_len = skb->len;
+	way_to_scratch(w, s, slot);
+	tc_slow(skb);
+	return s->pkt.layers;
+}
+
+static __always_inline int tc_entry(struct __sk_buff *skb, enum weir_hook hook)
+{
+	struct way w = {};
+	int decapsulated = 0;
+
+	w.cpu = bpf_get_smp_processor_id();
+	w.row = bpf_map_lookup_elem(&counters, &w.cpu);
+	if (!w.row || way_sampled_out(&w))
+		return TC_ACT_UNSPEC;
+	w.now = now_tick();
+	if (way_enter()) {
+		decapsulated = tc_way(skb, &w, hook);
+		way_leave();
+	} else {
+		w.row->v[CNT_BUSY_PACKETS]++;
+	}
+	return cfg_consume && decapsulated ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+}
+
+SEC("tc")
+int tc_ingress(struct __sk_buff *skb)
+{
+	return tc_entry(skb, HOOK_TC_INGRESS);
+}
+
+SEC("tc")
+int tc_egress(struct __sk_buff *skb)
+{
+	return tc_entry(skb, HOOK_TC_EGRESS);
+}
+
+/* Both clocks of the packet path at one moment, for the loader to relate them to its own. */
+SEC("syscall")
+int read_clock(struct clock_sample *out)
+{
+	out->ns = bpf_ktime_get_ns();
+	out->jiffies = bpf_jiffies64();
+	return 0;
+}

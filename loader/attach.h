@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * attach.h - puts the programs on an interface and takes them off again. XDP links and TCX links
+ * are held by file descriptor: the kernel detaches them when the process ends, however it ends;
+ * clsact filters (kernels without TCX) are removed by attach_done(). Privileged core only.
+ */
+#ifndef WEIR_LOADER_ATTACH_H
+#define WEIR_LOADER_ATTACH_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include "loader/dataplane.h"
+
+enum hook_mode { HOOK_AUTO = 0, HOOK_MODE_XDP = 1, HOOK_MODE_TC = 2, HOOK_MODE_GENERIC = 3 };
+
+/* How one TC program is held. */
+struct tc_held {
+	int link_fd;		/* TCX; -1 otherwise */
+	bool filter;		/* clsact filter of ours */
+	unsigned int handle, priority;
+};
+
+struct attachment {
+	char ifname[IF_NAMESIZE];
+	unsigned int ifindex;
+	enum role role;
+	bool xdp;		/* ingress by XDP; else TC ingress */
+	int xdp_fd;		/* link, -1 = none */
+	struct tc_held tc[2];	/* ingress, egress */
+	bool tcx;
+	char why[160];		/* why ingress is where it is */
+	char error[256];	/* after a failure: what, and what to do */
+};
+
+/**
+ * attach_interface - ingress and egress of one interface
+ * @a:    ifname and role set by the caller, the rest filled here
+ * @mode: what the user asked for
+ *
+ * Return: 0, or -errno with a->error set; nothing stays attached then.
+ */
+int attach_interface(struct attachment *a, const struct dataplane *dp, enum hook_mode mode);
+
+/* Takes the programs off. Safe on a zeroed or failed attachment. */
+void attach_done(struct attachment *a);
+
+#endif

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "loader/dataplane.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "weir.skel.h"
+#include "weir/counters.h"
+
+#define FLOWS_MIN 1024u
+#define FLOWS_MAX (64u << 20)
+#define SEED_WORDS 12
+
+const struct dataplane_cfg dataplane_cfg_default = {
+	.flows = 262144,
+	.evicted_bytes = 16u << 20,
+	.events_bytes = 4u << 20,
+	.sample = 1,
+	.idle_ns = 15000000000,
+	.decap_depth = -1,
+	.names = true,
+};
+
+/* Sets per CPU, log2, so that @flows fill at most half of all ways. */
+static uint32_t set_bits(uint32_t flows, int cpus)
+{
+	uint64_t ways = 2ull * flows / cpus;
+	uint32_t bits = 4;
+
+	while ((uint64_t)WEIR_WAYS << bits < ways)
+		bits++;
+	return bits;
+}
+
+uint64_t dataplane_memory(const struct dataplane_cfg *cfg, int cpus)
+{
+	uint64_t sets = (uint64_t)cpus << set_bits(cfg->flows, cpus);
+
+	return sets * (sizeof(struct flow_set) + sizeof(struct flow_cold_set)) +
+	       cfg->evicted_bytes + cfg->events_bytes;
+}
+
+static uint64_t kernel_tick_ns(void)
+{
+	struct timespec ts = {};
+
+	/* the coarse clocks advance once a tick */
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &ts) || !ts.tv_nsec)
+		return 4000000;
+	return ts.tv_nsec;
+}
+
+static int configure(struct dataplane *dp, struct weir_bpf *skel, enum role role)
+{
+	const struct dataplane_cfg *cfg = &dp->cfg;
+	uint64_t idle = cfg->idle_ns / dp->tick_ns;
+
+	skel->rodata->cfg_set_bits = dp->set_bits;
+	skel->rodata->cfg_idle_ticks = idle > UINT32_MAX / 2 ? UINT32_MAX / 2 : idle;
+	skel->rodata->cfg_decap_depth = cfg->decap_depth >= 0 ? (uint32_t)cfg->decap_depth :
+					role == ROLE_MIRROR   ? 4 :
+								0;
+	skel->rodata->cfg_consume = role == ROLE_MIRROR;
+	skel->rodata->cfg_sample = cfg->sample;
+	skel->rodata->cfg_names = cfg->names;
+	skel->rodata->cfg_replay = cfg->replay;
+	skel->rodata->cfg_rt = access("/sys/kernel/realtime", F_OK) == 0;
+	return 0;
+}
+
+static int set_sizes(struct dataplane *dp, struct weir_bpf *skel)
+{
+	uint32_t sets = (uint32_t)dp->cpus << dp->set_bits;
+	int r;
+
+	r = bpf_map__set_max_entries(skel->maps.flows, sets);
+	r = r ?: bpf_map__set_max_entries(skel->maps.flows_cold, sets);
+	r = r ?: bpf_map__set_max_entries(skel->maps.counters, dp->cpus);
+	r = r ?: bpf_map__set_max_entries(skel->maps.evicted, dp->cfg.evicted_bytes);
+	r = r ?: bpf_map__set_max_entries(skel->maps.events, dp->cfg.events_bytes);
+	if (r)
+		return r;
+	for (size_t i = 0; i < SEED_WORDS; i++)
+		if (getrandom((void *)&skel->rodata->cfg_seed[i], 8, 0) != 8)
+			return -EIO;
+	return 0;
+}
+
+/* Objects after the first use its maps and its seed. */
+static int share_maps(struct weir_bpf *first, struct weir_bpf *skel)
+{
+	struct bpf_map *map;
+	int r;
+
+	for (size_t i = 0; i < SEED_WORDS; i++)
+		skel->rodata->cfg_seed[i] = first->rodata->cfg_seed[i];
+	bpf_object__for_each_map(map, skel->obj) {
+		const char *name = bpf_map__name(map);
+
+		if (bpf_map__is_internal(map))
+			continue;
+		r = bpf_map__reuse_fd(map,
+				      bpf_object__find_map_fd_by_name(first->obj, name));
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static void *map_array(const struct bpf_map *map, int prot, size_t *ret_bytes)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	size_t bytes = (size_t)bpf_map__max_entries(map) * ((bpf_map__value_size(map) + 7) / 8 * 8);
+	void *p;
+
+	bytes = (bytes + page - 1) / page * page;
+	p = mmap(NULL, bytes, prot, MAP_SHARED, bpf_map__fd(map), 0);
+	*ret_bytes = bytes;
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static int map_all(struct dataplane *dp, struct weir_bpf *skel)
+{
+	int r;
+
+	dp->flows = map_array(skel->maps.flows, PROT_READ, &dp->map_bytes[0]);
+	dp->cold = map_array(skel->maps.flows_cold, PROT_READ, &dp->map_bytes[1]);
+	dp->counters = map_array(skel->maps.counters, PROT_READ, &dp->map_bytes[2]);
+	dp->control = map_array(skel->maps.control, PROT_READ | PROT_WRITE, &dp->map_bytes[3]);
+	if (!dp->flows || !dp->cold || !dp->counters || !dp->control)
+		return -ENOMEM;
+	r = ring_open(&dp->evicted, bpf_map__fd(skel->maps.evicted), dp->cfg.evicted_bytes);
+	return r ?: ring_open(&dp->events, bpf_map__fd(skel->maps.events), dp->cfg.events_bytes);
+}
+
+/* Find a moment at which jiffies turns over, in terms of CLOCK_MONOTONIC: both run in step. */
+static int read_clock(struct dataplane *dp, struct weir_bpf *skel)
+{
+	struct clock_sample s = {}, prev = {};
+
+	for (int i = 0; i < 100000; i++) {
+		LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &s, .ctx_size_in = sizeof(s));
+		int r = bpf_prog_test_run_opts(bpf_program__fd(skel->progs.read_clock), &opts);
+
+		if (r < 0)
+			return r;
+		dp->tick_base = s.jiffies;
+		dp->tick_base_ns = s.ns;
+		if (i && s.jiffies != prev.jiffies)
+			break;
+		prev = s;
+	}
+	return 0;
+}
+
+int dataplane_load(struct dataplane *dp, const struct dataplane_cfg *cfg, enum role role)
+{
+	struct weir_bpf *first = NULL, *skel;
+	int r;
+
+	if (dp->skel[role])
+		return 0;
+	for (int i = 0; i < _ROLE_MAX && !first; i++)
+		first = dp->skel[i];
+	if (!first) {
+		if (cfg->flows < FLOWS_MIN || cfg->flows > FLOWS_MAX || !cfg->sample)
+			return -EINVAL;
+		dp->cfg = *cfg;
+		dp->cpus = cfg->cpus ?: libbpf_num_possible_cpus();
+		dp->set_bits = set_bits(cfg->flows, dp->cpus);
+		dp->slots = (size_t)WEIR_WAYS * dp->cpus << dp->set_bits;
+		dp->tick_ns = cfg->tick_ns ?: kernel_tick_ns();
+	}
+	skel = weir_bpf__open();
+	if (!skel)
+		return -errno;
+	r = configure(dp, skel, role);
+	r = r ?: first ? share_maps(first, skel) : set_sizes(dp, skel);
+	r = r ?: weir_bpf__load(skel);
+	if (!r && !first)
+		r = map_all(dp, skel);
+	if (!r && !first)
+		r = read_clock(dp, skel);
+	dp->skel[role] = skel;
+	return r;
+}
+
+void dataplane_done(struct dataplane *dp)
+{
+	void *maps[] = {(void *)dp->flows, (void *)dp->cold, (void *)dp->counters, dp->control};
+
+	ring_close(&dp->evicted);
+	ring_close(&dp->events);
+	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
+		if (maps[i])
+			munmap(maps[i], dp->map_bytes[i]);
+	for (int i = 0; i < _ROLE_MAX; i++)
+		weir_bpf__destroy(dp->skel[i]);
+	*dp = (struct dataplane){};
+}
+
+static uint64_t clock_read(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+void dataplane_now(const struct dataplane *dp, uint64_t *ret_tick, uint64_t *ret_wall_ns)
+{
+	uint64_t mono = clock_read(CLOCK_MONOTONIC), wall = clock_read(CLOCK_REALTIME);
+	uint64_t since = mono > dp->tick_base_ns ? mono - dp->tick_base_ns : 0;
+
+	*ret_tick = dp->tick_base + since / dp->tick_ns;
+	*ret_wall_ns = wall - since % dp->tick_ns;
+}
+
+uint64_t dataplane_counter(const struct dataplane *dp, unsigned int c)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < dp->cpus; i++)
+		sum += __atomic_load_n(&dp->counters[i].v[c], __ATOMIC_RELAXED);
+	return sum;
+}

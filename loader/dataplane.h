@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dataplane.h - the BPF object in the kernel and its maps in memory: sizes, configuration, load,
+ * mapping. One object per interface role, all sharing the maps of the first. Made by the
+ * privileged core; the mappings are inherited by the worker. Not thread-safe; no logging.
+ */
+#ifndef WEIR_LOADER_DATAPLANE_H
+#define WEIR_LOADER_DATAPLANE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "loader/ring.h"
+#include "weir/abi.h"
+
+struct weir_bpf;
+
+enum role { ROLE_UPLINK = 0, ROLE_VETH = 1, ROLE_MIRROR = 2, _ROLE_MAX };
+
+struct dataplane_cfg {
+	uint32_t flows;		/* live flows to have room for, all CPUs together */
+	uint32_t evicted_bytes;	/* ring sizes, powers of two, multiples of the page size */
+	uint32_t events_bytes;
+	uint32_t sample;	/* 1 in N, 1 = all */
+	uint64_t idle_ns;
+	int decap_depth;	/* -1: by role (mirror: 4, else 0) */
+	int cpus;		/* CPUs with a region of their own; 0 = all possible */
+	bool names;
+	bool replay;
+	uint64_t tick_ns;	/* length of a tick; 0 = the kernel's */
+};
+
+extern const struct dataplane_cfg dataplane_cfg_default;
+
+struct dataplane {
+	struct dataplane_cfg cfg;
+	struct weir_bpf *skel[_ROLE_MAX]; /* NULL until dataplane_load() */
+	int cpus;
+	uint32_t set_bits;		  /* log2 of sets per CPU */
+	size_t slots;			  /* entries of all CPUs */
+	uint64_t tick_ns;
+	uint64_t tick_base;		  /* jiffies at tick_base_ns of CLOCK_MONOTONIC */
+	uint64_t tick_base_ns;
+	const struct flow_set *flows;	  /* mapped, read-only */
+	const struct flow_cold_set *cold;
+	const struct counter_row *counters;
+	struct control *control;	  /* mapped, written by the drain */
+	struct ring evicted;
+	struct ring events;
+	size_t map_bytes[4];		  /* flows, cold, counters, control */
+};
+
+/**
+ * dataplane_load - load the programs for a role; the first call makes the maps
+ * @dp:  zeroed before the first call
+ * @cfg: taken by the first call
+ *
+ * Return: 0, or -errno of the kernel's refusal (-EPERM: capabilities; libbpf says more through its
+ *         print function), -EINVAL for sizes out of range.
+ */
+int dataplane_load(struct dataplane *dp, const struct dataplane_cfg *cfg, enum role role);
+
+/* Unmaps, and frees objects and maps as far as nothing else holds them. */
+void dataplane_done(struct dataplane *dp);
+
+/* Bytes of kernel memory that the maps of @cfg take on a machine with @cpus CPUs. */
+uint64_t dataplane_memory(const struct dataplane_cfg *cfg, int cpus);
+
+/**
+ * dataplane_now - the packet path's clock now (live)
+ * @ret_tick:    full tick
+ * @ret_wall_ns: CLOCK_REALTIME at the start of that tick
+ */
+void dataplane_now(const struct dataplane *dp, uint64_t *ret_tick, uint64_t *ret_wall_ns);
+
+/* Sum of a counter over CPUs. @c: enum counter */
+uint64_t dataplane_counter(const struct dataplane *dp, unsigned int c);
+
+static inline const struct flow_hot *dataplane_hot(const struct dataplane *dp, size_t slot)
+{
+	return &dp->flows[slot / WEIR_WAYS].way[slot % WEIR_WAYS];
+}
+
+static inline const struct flow_cold *dataplane_cold(const struct dataplane *dp, size_t slot)
+{
+	return &dp->cold[slot / WEIR_WAYS].way[slot % WEIR_WAYS];
+}
+
+#endif

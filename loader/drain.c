@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "loader/drain.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define BATCH	      64u
+#define PREFETCH      16u /* slots ahead */
+#define RING_CHUNK    512u /* records between two releases */
+#define GEN_MASK      ((1u << WEIR_TAG_GEN_BITS) - 1)
+#define ORPHANS_MIN   1024u
+
+/* Totals of a slot when it was last read. */
+struct shadow {
+	uint64_t bytes[2];
+	uint32_t packets[2];
+	uint32_t retransmits[2];
+	uint32_t out_of_order[2];
+	uint32_t zero_windows[2];
+	uint32_t gen; /* 0 = never read, or settled by its final record */
+	uint32_t flow_ref;
+};
+
+/* Totals of a generation that a scan found replaced, until its final record has been read. */
+struct orphan {
+	uint32_t slot;
+	struct shadow s;
+};
+
+struct drain {
+	struct dataplane *dp;
+	struct merge *merge;
+	struct names *names;
+	struct shadow *shadow;
+	size_t shadow_bytes;
+	struct orphan *orphan; /* sorted by slot, as the scan finds them */
+	size_t orphans, orphans_cap;
+	struct merge_delta delta[BATCH];
+	struct flow_hot hot[BATCH];
+	struct flow_cold cold[BATCH];
+	unsigned int n;
+	uint32_t scan_tick[2]; /* start of the last two complete scans */
+	struct name_result name;
+	struct drain_stats stats;
+};
+
+int drain_new(struct dataplane *dp, struct merge *m, struct names *names, struct drain **ret)
+{
+	struct drain *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return -ENOMEM;
+	d->dp = dp;
+	d->merge = m;
+	d->names = names;
+	d->shadow_bytes = dp->slots * sizeof(*d->shadow);
+	d->shadow = mmap(NULL, d->shadow_bytes, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (d->shadow == MAP_FAILED) {
+		free(d);
+		return -ENOMEM;
+	}
+	*ret = d;
+	return 0;
+}
+
+void drain_free(struct drain *d)
+{
+	if (!d)
+		return;
+	munmap(d->shadow, d->shadow_bytes);
+	free(d->orphan);
+	free(d);
+}
+
+void drain_forget(struct drain *d)
+{
+	madvise(d->shadow, d->shadow_bytes, MADV_DONTNEED);
+	d->orphans = 0;
+	d->stats.scans = 0;
+}
+
+const struct drain_stats *drain_stats(const struct drain *d)
+{
+	return &d->stats;
+}
+
+static void flush(struct drain *d, bool finals)
+{
+	if (!d->n)
+		return;
+	if (finals)
+		merge_finals(d->merge, d->delta, d->n);
+	else
+		merge_entries(d->merge, d->delta, d->n);
+	d->n = 0;
+}
+
+/* The difference between an entry and what was read of it before; @s becomes the entry. */
+static void delta_from(struct merge_delta *m, struct shadow *s, const struct flow_hot *hot,
+		       const struct flow_cold *cold)
+{
+	m->hot = hot;
+	m->cold = cold;
+	for (int i = 0; i < 2; i++) {
+		m->bytes[i] = hot->bytes[i] - s->bytes[i];
+		m->packets[i] = hot->packets[i] - s->packets[i];
+		m->retransmits[i] = cold->retransmits[i] - s->retransmits[i];
+		m->out_of_order[i] = cold->out_of_order[i] - s->out_of_order[i];
+		m->zero_windows[i] = cold->zero_windows[i] - s->zero_windows[i];
+		s->bytes[i] = hot->bytes[i];
+		s->packets[i] = hot->packets[i];
+		s->retransmits[i] = cold->retransmits[i];
+		s->out_of_order[i] = cold->out_of_order[i];
+		s->zero_windows[i] = cold->zero_windows[i];
+	}
+}
+
+/* ---- final records ---- */
+
+static int orphan_cmp(const void *a, const void *b)
+{
+	uint32_t x = ((const struct orphan *)a)->slot, y = ((const struct orphan *)b)->slot;
+
+	return x < y ? -1 : x > y;
+}
+
+static struct shadow *orphan_find(struct drain *d, uint32_t slot, uint32_t gen)
+{
+	struct orphan key = {.slot = slot};
+	struct orphan *o = bsearch(&key, d->orphan, d->orphans, sizeof(*o), orphan_cmp);
+
+	return o && o->s.gen == gen ? &o->s : NULL;
+}
+
+static void take_final(struct drain *d, const struct flow_final *f)
+{
+	struct merge_delta *m = &d->delta[d->n++];
+	uint32_t gen = f->hot.tag & GEN_MASK;
+	struct shadow *s = &d->shadow[f->slot], none = {};
+
+	if (s->gen != gen)
+		s = orphan_find(d, f->slot, gen) ?: &none;
+	*m = (struct merge_delta){};
+	delta_from(m, s, &f->hot, &f->cold);
+	s->gen = 0;
+	if (s->flow_ref && s == &d->shadow[f->slot])
+		m->flow_ref = &s->flow_ref;
+	d->stats.finals++;
+	if (d->n == BATCH)
+		flush(d, true);
+}
+
+static unsigned int drain_evicted(struct drain *d, unsigned long end)
+{
+	struct ring *r = &d->dp->evicted;
+	const struct flow_final *f;
+	unsigned int n = 0;
+	size_t len;
+
+	flush(d, false);
+	while ((f = ring_next(r, end, &len))) {
+		n++;
+		if (len == sizeof(*f) && f->slot < d->dp->slots) {
+			__builtin_prefetch(&d->shadow[f->slot]);
+			take_final(d, f);
+		} else {
+			d->stats.bad_records++;
+		}
+		if (n % RING_CHUNK == 0) {
+			flush(d, true);
+			ring_release(r);
+		}
+	}
+	flush(d, true);
+	ring_release(r);
+	return n;
+}
+
+/* All final records up to now. False while a record ahead of others is still being written. */
+static bool drain_evicted_all(struct drain *d)
+{
+	unsigned long end = ring_end(&d->dp->evicted);
+
+	for (int i = 0; i < 1000 && d->dp->evicted.pos < end; i++)
+		drain_evicted(d, end);
+	return d->dp->evicted.pos >= end;
+}
+
+/* ---- names ---- */
+
+static unsigned int drain_events(struct drain *d, unsigned long end)
+{
+	struct ring *r = &d->dp->events;
+	struct name_result *res = &d->name;
+	const void *ev;
+	unsigned int n = 0;
+	size_t len;
+
+	while ((ev = ring_next(r, end, &len))) {
+		if (d->names && name_feed(d->names, ev, len, res) == 1)
+			merge_name(d->merge, res);
+		if (++n % RING_CHUNK == 0)
+			ring_release(r);
+	}
+	ring_release(r);
+	while (d->names && names_next(d->names, res) == 1)
+		merge_name(d->merge, res);
+	return n;
+}
+
+unsigned int drain_rings(struct drain *d)
+{
+	unsigned long evicted = ring_end(&d->dp->evicted), events = ring_end(&d->dp->events);
+
+	return drain_evicted(d, evicted) + drain_events(d, events);
+}
+
+/* ---- scan ---- */
+
+static int orphan_add(struct drain *d, uint32_t slot, const struct shadow *s)
+{
+	if (d->orphans == d->orphans_cap) {
+		size_t cap = d->orphans_cap ? 2 * d->orphans_cap : ORPHANS_MIN;
+		struct orphan *p = reallocarray(d->orphan, cap, sizeof(*p));
+
+		if (!p)
+			return -ENOMEM;
+		d->orphan = p;
+		d->orphans_cap = cap;
+	}
+	d->orphan[d->orphans++] = (struct orphan){.slot = slot, .s = *s};
+	return 0;
+}
+
+static void read_slot(struct drain *d, uint32_t slot, uint64_t tag)
+{
+	struct shadow *s = &d->shadow[slot];
+	struct flow_hot *hot = &d->hot[d->n];
+	struct flow_cold *cold = &d->cold[d->n];
+	struct merge_delta *m = &d->delta[d->n];
+	uint32_t gen = tag & GEN_MASK;
+
+	memcpy(hot, dataplane_hot(d->dp, slot), sizeof(*hot));
+	memcpy(cold, dataplane_cold(d->dp, slot), sizeof(*cold));
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if (__atomic_load_n(&dataplane_hot(d->dp, slot)->tag, __ATOMIC_RELAXED) != tag) {
+		d->stats.torn++; /* changed hands under us: its final record is in the ring */
+		return;
+	}
+	if (s->gen != gen) {
+		if (s->gen && orphan_add(d, slot, s))
+			return; /* no memory now: the slot is read by a later scan */
+		*s = (struct shadow){.gen = gen};
+	}
+	delta_from(m, s, hot, cold);
+	m->flow_ref = &s->flow_ref;
+	d->stats.entries++;
+	if (++d->n == BATCH)
+		flush(d, false);
+}
+
+/* Entries untouched since before the last scan began hold nothing new. */
+static bool untouched(const struct flow_hot *h, uint32_t since)
+{
+	return (!h->packets[0] || (int32_t)(h->last[0] - since) < 0) &&
+	       (!h->packets[1] || (int32_t)(h->last[1] - since) < 0);
+}
+
+static void scan_slots(struct drain *d, uint32_t since, bool all)
+{
+	const struct dataplane *dp = d->dp;
+
+	for (size_t slot = 0; slot < dp->slots; slot++) {
+		const struct flow_hot *h = dataplane_hot(dp, slot);
+		uint64_t tag;
+
+		__builtin_prefetch(h + PREFETCH);
+		tag = __atomic_load_n(&h->tag, __ATOMIC_ACQUIRE);
+		if (!tag || (!all && untouched(h, since)))
+			continue;
+		read_slot(d, slot, tag);
+	}
+	flush(d, false);
+}
+
+void drain_scan(struct drain *d, const struct clock *c)
+{
+	uint32_t start = c->now_tick;
+
+	if (!drain_evicted_all(d))
+		return; /* the totals kept for them are needed yet; the next scan does it all */
+	d->orphans = 0;
+	/* since the scan before the last: a packet may have been on its way for a while */
+	scan_slots(d, d->scan_tick[0], d->stats.scans < 2);
+	d->stats.scans++;
+	drain_rings(d);
+	if (d->stats.scans >= 2) {
+		d->dp->control->reap_before = d->scan_tick[1];
+		__atomic_store_n(&d->dp->control->reap_valid, 1, __ATOMIC_RELEASE);
+	}
+	d->scan_tick[0] = d->scan_tick[1];
+	d->scan_tick[1] = start;
+}

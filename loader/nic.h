@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * nic.h - what an interface is and does to frames before a program sees them: driver, offloads,
+ * VLAN devices on top. ethtool ioctls and sysfs, read-only.
+ */
+#ifndef WEIR_LOADER_NIC_H
+#define WEIR_LOADER_NIC_H
+
+#include <net/if.h>
+#include <stdbool.h>
+
+struct nic {
+	char driver[32];
+	unsigned int mtu;
+	bool lro;
+	bool rx_vlan_offload; /* tags are taken out of received frames */
+	bool vlan_devices;    /* VLAN interfaces exist on top */
+};
+
+/* Return: 0, or -errno when there is no such interface. What can't be read stays zero. */
+int nic_read(const char *ifname, struct nic *ret);
+
+#endif

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "loader/sandbox.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define NOBODY 65534
+
+static int drop_ids(void)
+{
+	if (geteuid() != 0)
+		return 0;
+	if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
+	    setresuid(NOBODY, NOBODY, NOBODY))
+		return -errno;
+	return 0;
+}
+
+static int drop_capabilities(void)
+{
+	struct __user_cap_header_struct hdr = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[2] = {};
+
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) && errno != EINVAL)
+		return -errno;
+	if (syscall(SYS_capset, &hdr, none))
+		return -errno;
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? -errno : 0;
+}
+
+static const int allowed[] = {
+	SCMP_SYS(read),		 SCMP_SYS(write),	    SCMP_SYS(writev),
+	SCMP_SYS(close),	 SCMP_SYS(lseek),	    SCMP_SYS(fstat),
+	SCMP_SYS(newfstatat),	 SCMP_SYS(sendto),	    SCMP_SYS(recvfrom),
+	SCMP_SYS(sendmsg),	 SCMP_SYS(recvmsg),	    SCMP_SYS(poll),
+	SCMP_SYS(ppoll),	 SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep),
+	SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday),    SCMP_SYS(brk),
+	SCMP_SYS(mmap),		 SCMP_SYS(munmap),	    SCMP_SYS(mremap),
+	SCMP_SYS(madvise),	 SCMP_SYS(futex),	    SCMP_SYS(getrandom),
+	SCMP_SYS(rt_sigreturn),	 SCMP_SYS(rt_sigprocmask),  SCMP_SYS(rt_sigaction),
+	SCMP_SYS(getpid),	 SCMP_SYS(gettid),	    SCMP_SYS(tgkill),
+	SCMP_SYS(sched_yield),	 SCMP_SYS(restart_syscall), SCMP_SYS(exit),
+	SCMP_SYS(exit_group),	 SCMP_SYS(mprotect),
+};
+
+static int filter_syscalls(void)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	int r = ctx ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !r && i < sizeof(allowed) / sizeof(allowed[0]); i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
+	/* terminals answer isatty() by ioctl; an error is a fine answer */
+	r = r ?: seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOTTY), SCMP_SYS(ioctl), 0);
+	r = r ?: seccomp_load(ctx);
+	if (ctx)
+		seccomp_release(ctx);
+	return r;
+}
+
+int sandbox_enter(void)
+{
+	int r = drop_ids();
+
+	r = r ?: drop_capabilities();
+	return r ?: filter_syscalls();
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "loader/summary.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "weir/counters.h"
+
+enum counter_class { CLASS_SEEN, CLASS_LOST, CLASS_SKIPPED, CLASS_NOTED, CLASS_EVENT, CLASS_NAME };
+
+static const struct {
+	const char *name;
+	enum counter_class class;
+} counters[_CNT_MAX] = {
+#define COUNTER(id, cl, help) [CNT_##id] = {#id, CLASS_##cl},
+#include "weir/counters.def"
+#undef COUNTER
+};
+
+void summary_add(struct summary *s, const struct flow_record *r)
+{
+	s->records++;
+	s->packets += r->packets;
+	s->bytes += r->bytes;
+}
+
+/* 1234567 as 1,234,567 */
+static void put_grouped(FILE *out, uint64_t v)
+{
+	char text[32];
+	int n = snprintf(text, sizeof(text), "%" PRIu64, v);
+
+	for (int i = 0; i < n; i++) {
+		if (i && (n - i) % 3 == 0)
+			fputc(',', out);
+		fputc(text[i], out);
+	}
+}
+
+/* IP4_IHL as ip4_ihl */
+static void put_lower(FILE *out, const char *s)
+{
+	for (; *s; s++)
+		fputc(*s >= 'A' && *s <= 'Z' ? *s + ('a' - 'A') : *s, out);
+}
+
+static uint64_t class_sum(const struct dataplane *dp, enum counter_class class)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < _CNT_MAX; i++)
+		if (counters[i].class == class)
+			sum += dataplane_counter(dp, i);
+	return sum;
+}
+
+static void put_reasons(FILE *out, const struct dataplane *dp, enum counter_class class)
+{
+	const char *sep = " (";
+
+	for (int i = 0; i < _CNT_MAX; i++) {
+		uint64_t v = dataplane_counter(dp, i);
+
+		if (counters[i].class != class || !v)
+			continue;
+		fputs(sep, out);
+		put_lower(out, counters[i].name);
+		fputc(' ', out);
+		put_grouped(out, v);
+		sep = ", ";
+	}
+	if (*sep == ',')
+		fputc(')', out);
+}
+
+void summary_text(const struct summary *s, const struct dataplane *dp, FILE *out)
+{
+	uint64_t lost = dataplane_counter(dp, CNT_LOST_PACKETS) +
+			dataplane_counter(dp, CNT_BUSY_PACKETS) +
+			dataplane_counter(dp, CNT_CPU_OUT_OF_RANGE);
+	uint64_t sampled = dataplane_counter(dp, CNT_SAMPLED_OUT);
+
+	fputs("weir: ", out);
+	put_grouped(out, s->packets);
+	fputs(" packets, ", out);
+	put_grouped(out, s->bytes);
+	fputs(" bytes, ", out);
+	put_grouped(out, s->flows);
+	fputs(" flows, ", out);
+	put_grouped(out, lost);
+	fputs(" lost, ", out);
+	put_grouped(out, class_sum(dp, CLASS_SKIPPED));
+	fputs(" not parsed", out);
+	put_reasons(out, dp, CLASS_SKIPPED);
+	if (sampled) {
+		fputs(", ", out);
+		put_grouped(out, sampled);
+		fputs(" passed over by sampling", out);
+	}
+	fputc('\n', out);
+}
+
+void summary_json(const struct summary *s, const struct dataplane *dp, FILE *out)
+{
+	fprintf(out,
+		"{\"records\":%" PRIu64 ",\"packets\":%" PRIu64 ",\"bytes\":%" PRIu64
+		",\"flows\":%" PRIu64 ",\"counters\":{",
+		s->records, s->packets, s->bytes, s->flows);
+	for (int i = 0; i < _CNT_MAX; i++) {
+		fputs(i ? ",\"" : "\"", out);
+		put_lower(out, counters[i].name);
+		fprintf(out, "\":%" PRIu64, dataplane_counter(dp, i));
+	}
+	fputs("},\"merge\":{", out);
+#define PUT_MERGE(name, help) fprintf(out, "\"" #name "\":%" PRIu64 ",", s->merge.name);
+	MERGE_STATS(PUT_MERGE)
+#undef PUT_MERGE
+	fputs("\"v\":1},\"names\":{", out);
+#define PUT_NAME(name, help) fprintf(out, "\"" #name "\":%" PRIu64 ",", s->names.name);
+	NAME_STATS(PUT_NAME)
+#undef PUT_NAME
+	fputs("\"v\":1}}\n", out);
+}
