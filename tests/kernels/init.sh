@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=dash
 #
-# init.sh - process 1 of the test machine: run every program in /tests, tell the serial console.
+# init.sh - process 1 of the test machine: run every program in /programs, tell the serial console.
 # Lines that the host reads begin with @@.
 /bin/busybox --install -s /bin
-export PATH=/bin:/sbin HOME=/ TERM=dumb WEIR=/sbin/weir
+export PATH=/bin:/sbin HOME=/ TERM=dumb WEIR=/sbin/weir WEIR_SLOW=1
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev 2>/dev/null
@@ -22,7 +22,7 @@ done </modules
 cd /
 
 echo "@@kernel $(uname -r) cpus $(nproc) btf $([ -s /sys/kernel/btf/vmlinux ] && echo yes || echo no)"
-for program in /tests/*; do
+for program in /programs/*; do
 	name=$(basename "$program")
 	echo "@@begin $name"
 	case $name in
