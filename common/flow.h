@@ -37,7 +37,7 @@ enum flow_type {
 	FT_VLAN,	/* uint16_t[FLOW_VLANS_MAX], 0 = none */
 	FT_PROTO,	/* uint8_t */
 	FT_FLAGS,	/* uint8_t, RFC 9293 bits */
-	FT_STATE,	/* uint8_t, enum flow_state */
+	FT_STATE,	/* uint8_t, enum conn_state */
 	FT_REASON,	/* uint8_t, enum flow_reason */
 	FT_TUNNEL,	/* uint8_t, enum weir_tunnel */
 	FT_NONAME,	/* uint8_t, enum no_name */
@@ -52,7 +52,7 @@ enum flow_type {
 
 enum flow_reason { FLOW_IDLE = 1, FLOW_ACTIVE, FLOW_END, FLOW_EVICTED, FLOW_SHUTDOWN, _FLOW_REASON_MAX };
 
-enum flow_state {
+enum conn_state {
 	FLOW_NEW = 1,
 	FLOW_ESTABLISHED,
 	FLOW_CLOSED,

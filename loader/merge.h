@@ -122,8 +122,12 @@ void merge_tick(struct merge *m);
  */
 void merge_flush(struct merge *m, enum flow_reason reason);
 
-/* Called when a flow is forgotten, for state kept elsewhere by key (names_flow_end()); or NULL. */
-void merge_on_end(struct merge *m, void (*fn)(void *arg, const struct flow_key *key), void *arg);
+/**
+ * merge_on_end - have a function called before a flow that carried payload is forgotten
+ * @fn: like names_flow_end(): 1 with *ret filled (a reason why there is no name), else 0; or NULL
+ */
+void merge_on_end(struct merge *m,
+		  int (*fn)(void *arg, const struct flow_key *key, struct name_result *ret), void *arg);
 
 uint32_t merge_flows(const struct merge *m);	/* known now */
 const struct merge_stats *merge_stats(const struct merge *m);

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * merge_table.c - where flow states live, and the table that finds one by key.
+ *
+ * States are in one mapping that the kernel backs page by page as flows come; a freed one is used
+ * again first. The table is open-addressed with linear probing at half load at most; deletion moves
+ * followers back, so there are no tombstones. The hash is keyed: nobody can aim at one place.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "loader/merge_int.h"
+
+static void *map_pages(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		       -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	/* Fewer TLB misses; where it is refused, small pages do. */
+	(void)madvise(p, size, MADV_HUGEPAGE);
+	return p;
+}
+
+int merge_table_init(struct merge *m)
+{
+	uint64_t places = 64;
+
+	while (places < (uint64_t)m->cfg.max_flows * 2)
+		places *= 2;
+	m->table_mask = (uint32_t)(places - 1);
+	m->table = map_pages(places * sizeof(m->table[0]));
+	m->slab = map_pages((size_t)m->cfg.max_flows * sizeof(m->slab[0]));
+	if (!m->table || !m->slab)
+		return -ENOMEM;
+	m->wheel_gran = clock_ticks(m->cfg.clock, UINT64_C(250000000));
+	return 0;
+}
+
+void merge_table_done(struct merge *m)
+{
+	if (m->table)
+		munmap(m->table, ((size_t)m->table_mask + 1) * sizeof(m->table[0]));
+	if (m->slab)
+		munmap(m->slab, (size_t)m->cfg.max_flows * sizeof(m->slab[0]));
+	for (unsigned int i = 0; i < WHEEL_BUCKETS; i++)
+		free(m->wheel[i].v);
+	free(m->closing.v);
+	free(m->closing_old.v);
+	free(m->ended.v);
+}
+
+bool ref_push(struct ref_list *l, uint32_t ref)
+{
+	if (l->n == l->cap) {
+		uint32_t cap = l->cap ? l->cap * 2 : 64;
+		uint32_t *v = reallocarray(l->v, cap, sizeof(*v));
+
+		if (!v)
+			return false;
+		l->v = v;
+		l->cap = cap;
+	}
+	l->v[l->n++] = ref;
+	return true;
+}
+
+/* Both halves of a 64 x 64 bit product, folded. */
+static inline uint64_t fold(uint64_t a, uint64_t b)
+{
+	unsigned __int128 p = (unsigned __int128)a * b;
+
+	return (uint64_t)p ^ (uint64_t)(p >> 64);
+}
+
+uint32_t merge_hash(const struct merge *m, const struct flow_key *key)
+{
+	uint64_t w[9];
+	uint64_t h;
+
+	memcpy(w, key, sizeof(w));
+	h = fold(w[0] ^ m->seed[0], w[1] ^ m->seed[1]);
+	h ^= fold(w[2] ^ m->seed[1], w[3] ^ h);
+	h ^= fold(w[4] ^ m->seed[0], w[5] ^ h ^ m->seed[1]);
+	h = fold(h ^ w[6], w[7] ^ m->seed[0]) ^ h;
+	h = fold(h ^ w[8], h ^ m->seed[1]);
+	return (uint32_t)(h ^ h >> 32);
+}
+
+_Static_assert(sizeof(struct flow_key) == 9 * sizeof(uint64_t), "merge_hash takes nine words");
+
+static inline bool key_equal(const struct flow_key *a, const struct flow_key *b)
+{
+	uint64_t x[9], y[9], diff = 0;
+
+	memcpy(x, a, sizeof(x));
+	memcpy(y, b, sizeof(y));
+	for (int i = 0; i < 9; i++)
+		diff |= x[i] ^ y[i];
+	return !diff;
+}
+
+static inline uint32_t place_hash(uint64_t place)
+{
+	return (uint32_t)(place >> 32);
+}
+
+uint32_t merge_find_hint(const struct merge *m, uint32_t hash)
+{
+	for (uint32_t i = hash & m->table_mask; m->table[i]; i = (i + 1) & m->table_mask) {
+		if (place_hash(m->table[i]) == hash)
+			return (uint32_t)m->table[i];
+	}
+	return 0;
+}
+
+uint32_t merge_find(const struct merge *m, const struct flow_key *key, uint32_t hash)
+{
+	for (uint32_t i = hash & m->table_mask; m->table[i]; i = (i + 1) & m->table_mask) {
+		uint32_t ref = (uint32_t)m->table[i];
+
+		if (place_hash(m->table[i]) == hash && key_equal(&merge_state(m, ref)->key, key))
+			return ref;
+	}
+	return 0;
+}
+
+struct flow_state *merge_insert(struct merge *m, const struct flow_key *key, uint32_t hash)
+{
+	struct flow_state *st;
+	uint32_t i;
+
+	if (!m->free_head && m->slab_used == m->cfg.max_flows)
+		merge_evict_oldest(m);
+	if (m->free_head) {
+		st = merge_state(m, m->free_head);
+		m->free_head = st->next_free;
+	} else {
+		st = &m->slab[m->slab_used++];
+	}
+	state_init(st, key);
+	for (i = hash & m->table_mask; m->table[i]; i = (i + 1) & m->table_mask)
+		;
+	m->table[i] = (uint64_t)hash << 32 | merge_ref(m, st);
+	m->live++;
+	m->stats.flows++;
+	return st;
+}
+
+/* Take a state out of the table; it stays where it is. */
+void merge_unlink(struct merge *m, struct flow_state *st)
+{
+	uint32_t ref = merge_ref(m, st);
+	uint32_t mask = m->table_mask;
+	uint32_t hole = merge_hash(m, &st->key) & mask;
+
+	while ((uint32_t)m->table[hole] != ref) {
+		if (!m->table[hole])
+			return;
+		hole = (hole + 1) & mask;
+	}
+	for (uint32_t i = (hole + 1) & mask; m->table[i]; i = (i + 1) & mask) {
+		uint32_t home = place_hash(m->table[i]) & mask;
+
+		/* Moves back only where its own home isn't between the hole and it. */
+		if (((i - home) & mask) >= ((i - hole) & mask)) {
+			m->table[hole] = m->table[i];
+			hole = i;
+		}
+	}
+	m->table[hole] = 0;
+}
+
+void merge_release(struct merge *m, struct flow_state *st)
+{
+	merge_name_free(m, st);
+	st->flags = 0;
+	st->fp = 0;
+	st->next_free = m->free_head;
+	m->free_head = merge_ref(m, st);
+	m->live--;
+}
