@@ -20,60 +20,60 @@ struct names;
 #define NAME_QNAME_TEXT_MAX 1025u
 
 enum name_kind {
-	NAME_TLS_CLIENT = 1,	/* .tls: sni, alpn, offered, ech; quic_version for QUIC */
-	NAME_TLS_SERVER = 2,	/* .tls.version alone */
+	NAME_TLS_CLIENT = 1, /* .tls: sni, alpn, offered, ech; quic_version for QUIC */
+	NAME_TLS_SERVER = 2, /* .tls.version alone */
 	NAME_HTTP = 3,
 	NAME_DNS = 4,
-	NAME_MISSING = 5,	/* no_name says why; superseded by a name that comes later */
+	NAME_MISSING = 5, /* no_name says why; superseded by a name that comes later */
 };
 
 struct name_tls {
-	uint16_t version;	/* TLS numbering (0x0304 = 1.3), DTLS too; server: negotiated,
-				 * client: highest offered; 0 = not known */
-	uint16_t offered;	/* bit 0..4: SSL 3.0, TLS 1.0, 1.1, 1.2, 1.3; DTLS 1.0 = bit 2 */
-	uint8_t ech;		/* 1 = encrypted_client_hello, 2 = encrypted_server_name */
-	uint8_t flags;		/* enum tls_flag */
-	uint8_t printable;	/* sni is 0x21..0x7e only; else the writer has to escape it */
+	uint16_t version;  /* as on the wire (0x0304 = TLS 1.3, 0xfefd = DTLS 1.2); server:
+				 * negotiated, client: highest offered; 0 = not known */
+	uint16_t offered;  /* bit 0..4: SSL 3.0, TLS 1.0, 1.1, 1.2, 1.3; DTLS 1.0 = bit 2 */
+	uint8_t ech;	   /* 1 = encrypted_client_hello, 2 = encrypted_server_name */
+	uint8_t flags;	   /* enum tls_flag */
+	uint8_t printable; /* sni is 0x21..0x7e only; else the writer has to escape it */
 	uint8_t pad;
 	uint16_t sni_len;
-	uint16_t alpn_len;	/* wire form: one length byte before each value; whole values only */
-	uint8_t sni[WEIR_NAME_MAX];	/* as on the wire, not terminated */
+	uint16_t alpn_len; /* wire form: one length byte before each value; whole values only */
+	uint8_t sni[WEIR_NAME_MAX]; /* as on the wire, not terminated */
 	uint8_t alpn[WEIR_ALPN_MAX];
 };
 
 struct name_http {
-	uint8_t flags;		/* enum http_flag */
-	uint8_t printable;	/* host is 0x21..0x7e only */
+	uint8_t flags;	   /* enum http_flag */
+	uint8_t printable; /* host is 0x21..0x7e only */
 	uint8_t method_len;
 	uint8_t pad;
 	uint16_t host_len;
 	uint16_t path_len;
-	uint8_t method[WEIR_METHOD_MAX];	/* none of these is terminated */
+	uint8_t method[WEIR_METHOD_MAX]; /* none of these is terminated */
 	uint8_t host[WEIR_NAME_MAX];
 	uint8_t path[WEIR_PATH_MAX];
 };
 
 struct name_dns {
 	uint16_t id;
-	uint16_t flags;		/* header flags word; NAME_DNS_RESPONSE = bit 15 */
+	uint16_t flags; /* header flags word; NAME_DNS_RESPONSE = bit 15 */
 	uint16_t qtype;
 	uint16_t rcode;
-	uint16_t qname_len;	/* of the text */
+	uint16_t qname_len; /* of the text */
 	uint16_t pad[3];
-	char qname[NAME_QNAME_TEXT_MAX + 7];	/* presentation form (RFC 4343), terminated */
+	char qname[NAME_QNAME_TEXT_MAX + 7]; /* presentation form (RFC 4343), terminated */
 };
 
 #define NAME_DNS_RESPONSE 0x8000u
 
 /* What one event, or the end of a flow, brought to light. */
 struct name_result {
-	uint8_t kind;		/* enum name_kind */
-	uint8_t dir;		/* direction of the packet that completed it */
-	uint8_t proto;		/* enum l7_proto */
-	uint8_t no_name;	/* enum no_name; TLS_CLIENT and HTTP: set where there's no name in it */
+	uint8_t kind;	 /* enum name_kind */
+	uint8_t dir;	 /* direction of the packet that completed it */
+	uint8_t proto;	 /* enum l7_proto */
+	uint8_t no_name; /* enum no_name; TLS_CLIENT and HTTP: set where there's no name in it */
 	uint32_t tick;
 	uint64_t time_ns;
-	uint32_t quic_version;	/* as on the wire, 0 = not QUIC; see quic_version_text() */
+	uint32_t quic_version; /* as on the wire, 0 = not QUIC */
 	uint32_t pad;
 	struct flow_key key;
 	union {
@@ -84,34 +84,34 @@ struct name_result {
 };
 
 struct name_limits {
-	uint32_t flows;		/* with assembly state at one time */
-	uint64_t bytes;		/* all of the state together */
-	uint64_t stale_ns;	/* state not touched for that long is dropped */
+	uint32_t flows;	   /* with assembly state at one time */
+	uint64_t bytes;	   /* all of the state together */
+	uint64_t stale_ns; /* state not touched for that long is dropped */
 };
 
 /* Cumulative, never reset. */
-#define NAME_STATS(X)                                                                              \
-	X(events, "events taken from the ring")                                                    \
-	X(bad_events, "events cut short or of an unknown kind")                                    \
-	X(tls, "ClientHellos named (TLS)")                                                         \
-	X(dtls, "ClientHellos named (DTLS)")                                                       \
-	X(quic, "ClientHellos named (QUIC)")                                                       \
-	X(servers, "ServerHellos read")                                                            \
-	X(http, "HTTP requests named")                                                             \
-	X(dns, "DNS messages read")                                                                \
-	X(dns_malformed, "DNS names that are not valid wire form")                                 \
-	X(no_name, "flows or messages without a name, reason given")                               \
-	X(datagrams, "datagrams looked at")                                                        \
-	X(segments, "TCP segments looked at")                                                      \
-	X(quic_initials, "QUIC Initial packets decrypted")                                         \
-	X(quic_decrypt_failed, "QUIC Initial packets that no key opened")                          \
-	X(quic_retries, "QUIC Retry packets seen")                                                 \
-	X(not_recognised, "datagrams or segments that are no QUIC, DTLS or TLS handshake")         \
-	X(flows_evicted, "flows whose state made room for others")                                 \
-	X(flows_stale, "flows whose state was dropped unfinished, for age")                        \
-	X(out_of_memory, "pieces dropped: no memory within the limit")                             \
-	X(pieces_dropped, "pieces dropped: beyond the longest hello, or too scattered")            \
-	X(conflicts, "overlapping pieces with different bytes")                                    \
+#define NAME_STATS(X)                                                                      \
+	X(events, "events taken from the ring")                                            \
+	X(bad_events, "events cut short or of an unknown kind")                            \
+	X(tls, "ClientHellos named (TLS)")                                                 \
+	X(dtls, "ClientHellos named (DTLS)")                                               \
+	X(quic, "ClientHellos named (QUIC)")                                               \
+	X(servers, "ServerHellos read")                                                    \
+	X(http, "HTTP requests named")                                                     \
+	X(dns, "DNS messages read")                                                        \
+	X(dns_malformed, "DNS names that are not valid wire form")                         \
+	X(no_name, "flows or messages without a name, reason given")                       \
+	X(datagrams, "datagrams looked at")                                                \
+	X(segments, "TCP segments looked at")                                              \
+	X(quic_initials, "QUIC Initial packets decrypted")                                 \
+	X(quic_decrypt_failed, "QUIC Initial packets that no key opened")                  \
+	X(quic_retries, "QUIC Retry packets seen")                                         \
+	X(not_recognised, "datagrams or segments that are no QUIC, DTLS or TLS handshake") \
+	X(flows_evicted, "flows whose state made room for others")                         \
+	X(flows_stale, "flows whose state was dropped unfinished, for age")                \
+	X(out_of_memory, "pieces dropped: no memory within the limit")                     \
+	X(pieces_dropped, "pieces dropped: beyond the longest hello, or too scattered")    \
+	X(conflicts, "overlapping pieces with different bytes")                            \
 	X(results_lost, "reasons of dropped flows not reported: nobody called names_next()")
 
 struct name_stats {
@@ -120,14 +120,16 @@ struct name_stats {
 #undef NAME_STAT_MEMBER
 };
 
-/* Defaults: 8192 flows, 32 MiB, 10 s. */
+#define NAME_BYTES_MIN (1u << 18)
+
+/* Defaults: 8192 flows, 32 MiB, 15 s. */
 extern const struct name_limits name_limits_default;
 
 /**
  * names_new - make the state of one drain thread
  * @limits: copied; NULL for the defaults
  *
- * Return:  0, -EINVAL (a limit is zero), -ENOMEM, or -EIO when libcrypto has no AES-128-GCM or
+ * Return:  0, -EINVAL (a limit is zero, or bytes below NAME_BYTES_MIN), -ENOMEM, or -EIO when libcrypto has no AES-128-GCM or
  *          HMAC-SHA-256 (call it before privileges and system calls are given up: it loads them).
  * Thread:  drain thread only, as all functions here.
  */
@@ -173,20 +175,6 @@ const struct name_stats *names_stats(const struct names *n);
 /* Bytes of assembly state now, and flows that have some. */
 uint64_t names_memory(const struct names *n);
 uint32_t names_flows(const struct names *n);
-
-/* "no_sni", "encrypted" ...: the value of the record member no_name; NULL for NN_NONE/unknown. */
-const char *no_name_text(unsigned int reason);
-
-/**
- * quic_version_text - "1", "2", "draft-29", "Q046", else "0x1a2a3a4a"
- * @buf: at least 16 bytes
- *
- * Return:  @buf.
- */
-const char *quic_version_text(uint32_t version, char *buf);
-
-/* "SSLv3", "TLSv1" ... "TLSv1.3", for DTLS "DTLSv1" ...; NULL when unknown. TLS numbering. */
-const char *tls_version_text(uint16_t version, int dtls);
 
 /* ---- dns_text.c ---- */
 
