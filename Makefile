@@ -7,7 +7,7 @@
 #   tests/unit/test_*.c                  one unit test program (Criterion)
 #   tests/bpf/test_*.c, *.bpf.c          one BPF test program; a BPF object with its skeleton
 #   tests/bench/bench_*.c, *.bpf.c       one benchmark program; the same
-#   tests/e2e/test_*.sh, *.c             one end-to-end test; a tool that they call
+#   tests/e2e/test_*.sh, *.c, *.bpf.c    one end-to-end test; a tool that they call; its BPF object
 #   tests/corpus/test_*.sh               one test over captures
 #   tests/fuzz/fuzz_*.c                  one fuzz target, corpus in tests/fuzz/corpus/NAME
 # Other .c files in tests/unit, tests/bpf and tests/bench are helpers of that folder's programs.
@@ -25,7 +25,7 @@ comma     := ,
 OUT       := $(BUILD)$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
 # Asked for once and late: on a fresh machine `make deps` has yet to install what answers.
 once       = $(eval $(1) := $(shell $(2)))$($(1))
-PKGS      := libbpf libelf zlib libcrypto
+PKGS      := libbpf libelf zlib libcrypto libseccomp
 PKG_CFLAGS = $(call once,PKG_CFLAGS,$(PKGCONFIG) --cflags $(PKGS))
 PKG_LIBS   = $(call once,PKG_LIBS,$(PKGCONFIG) --libs $(PKGS))
 ARCHINC    = $(call once,ARCHINC,echo /usr/include/$$($(CC) -print-multiarch))
@@ -56,7 +56,7 @@ LIB_OBJS    := $(filter-out $(OUT)/loader/main.o,$(LOADER_OBJS)) $(COMMON_OBJS)
 UNIT_BINS   := $(call progs,tests/unit/test_*.c)
 BPFT_BINS   := $(call progs,tests/bpf/test_*.c)
 BENCH_BINS  := $(call progs,tests/bench/bench_*.c)
-E2E_BINS    := $(call progs,tests/e2e/*.c)
+E2E_BINS    := $(filter-out %.bpf,$(call progs,tests/e2e/*.c))
 FUZZ_BINS   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 COVER_BINS  := $(patsubst $(BUILD)/fuzz/%,$(BUILD)/cover/%,$(FUZZ_BINS))
 CORPUS_SH   := $(wildcard tests/corpus/test_*.sh)
@@ -80,6 +80,8 @@ $(BUILD)/gen/%.skel.h: $(BUILD)/bpf/%.bpf.o
 $(BUILD)/gen/%.skel.h: $(BUILD)/tests/bpf/%.bpf.o
 	$(skeleton)
 $(BUILD)/gen/%.skel.h: $(BUILD)/tests/bench/%.bpf.o
+	$(skeleton)
+$(BUILD)/gen/%.skel.h: $(BUILD)/tests/e2e/%.bpf.o
 	$(skeleton)
 
 $(OUT)/%.o: %.c | $(BUILD)/gen/weir.skel.h
@@ -112,6 +114,7 @@ $(OUT)/tests/bench.a: $(call helpers,bench,bench)
 $(OUT)/tests/%.o: EXTRA_CFLAGS := -Ibpf -Itests/lib
 $(call objs,$(wildcard tests/bpf/*.c)): | $(call skels,tests/bpf)
 $(call objs,$(wildcard tests/bench/*.c)): | $(call skels,tests/bench)
+$(call objs,$(wildcard tests/e2e/*.c)): | $(call skels,tests/e2e)
 TEST_LIBS = $(OUT)/tests/lib.a $(OUT)/libweir.a
 define link_test
 	$(call msg,LD,$@)
