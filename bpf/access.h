@@ -7,6 +7,7 @@
 #ifndef WEIR_BPF_ACCESS_H
 #define WEIR_BPF_ACCESS_H
 
+#include "pkt.h"
 #include "weir/abi.h"
 
 #define PARSE_VXLAN_PORTS 8
@@ -95,6 +96,16 @@ static __always_inline void copy16(__u8 *to, const __u8 *from)
 	((__u64 *)to)[1] = ((const __u64 *)from)[1];
 }
 
+static __always_inline void pkt_clear(struct pkt *k)
+{
+	__u64 *w = (__u64 *)k;
+
+#pragma unroll
+	for (unsigned int i = 0; i < sizeof(*k) / 8; i++)
+		w[i] = 0;
+	*(__u32 *)((__u8 *)k + sizeof(*k) - 4) = 0;
+}
+
 static __always_inline __u32 cfg_depth(const struct parse_cfg *c)
 {
 	(void)c;
@@ -160,6 +171,11 @@ static __always_inline void copy4(__u8 *to, const __u8 *from)
 static __always_inline void copy16(__u8 *to, const __u8 *from)
 {
 	memcpy(to, from, 16);
+}
+
+static __always_inline void pkt_clear(struct pkt *k)
+{
+	memset(k, 0, sizeof(*k));
 }
 
 static __always_inline __u32 cfg_depth(const struct parse_cfg *c)

@@ -43,10 +43,10 @@ enum ip_proto {
 #define PARSE_GTP_EXT_MAX 8
 #define PARSE_DECAP_MAX	  8
 
-/* No level takes more steps than this, so the whole ends before PARSE_STEPS_MAX. */
+/* No level takes more steps than this, and no frame is walked more than twice (parse_again). */
 #define PARSE_LEVEL_MAX                                                                            \
 	(PARSE_VLAN_MAX + 2 * PARSE_MPLS_MAX + PARSE_EXT_MAX + PARSE_OPT_MAX + PARSE_GTP_EXT_MAX + 8)
-#define PARSE_STEPS_MAX (PARSE_LEVEL_MAX * (PARSE_DECAP_MAX + 1))
+#define PARSE_STEPS_MAX (PARSE_LEVEL_MAX * (PARSE_DECAP_MAX + 1) * 2)
 
 /* What a step says: go on, all done, or -(counter + 1): the frame can't be counted as a flow. */
 #define PARSE_MORE   0
@@ -80,13 +80,17 @@ enum tunnel_head {
 };
 
 struct parse {
-	struct pkt outer; /* counted if there is no packet in the tunnel */
+	__u32 frame_cap;  /* bytes of the frame that can be read */
+	__u32 frame_end;  /* and that it had on the wire */
+	__u32 ifindex;
 	__u32 off;	  /* next header */
 	__u32 cap;	  /* bytes readable: captured, and within every enclosing length */
 	__u32 end;	  /* where the packet ends by its innermost length field */
 	__u32 opt;	  /* next hop-by-hop option, and the end of that header */
 	__u32 opt_end;
 	__u32 vni;	  /* of the tunnel being opened */
+	int result;	  /* PARSE_DONE, or a PARSE_SKIP() */
+	__u16 tag;	  /* VLAN id that is not in the frame, but beside it; 0 = none */
 	__u16 type;	  /* Ethertype */
 	__u8 layer;	  /* enum layer */
 	__u8 proto;	  /* IP protocol at off */
@@ -98,7 +102,11 @@ struct parse {
 	__u8 exts;
 	__u8 opts;
 	__u8 jumbo;	  /* IPv6 payload length 0 and a hop-by-hop header: its option may tell */
-	int result;	  /* PARSE_DONE, or a PARSE_SKIP() */
+	__u8 depth;	  /* tunnels that may be opened */
+	__u8 closed;	  /* why not more: there was no packet in the next one */
+	__u8 fragment;	  /* outer is an opened tunnel's first fragment */
+	__u8 pad[3];
+	struct pkt outer;
 };
 
 /* @n bytes at @off, or NULL if they aren't there. */

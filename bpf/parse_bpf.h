@@ -28,12 +28,8 @@ struct parse_loop {
 static __always_inline long parse_loop_step(const struct parse_loop *l, const enum access access)
 {
 	struct frame f = {.ctx = l->ctx, .copy = l->s->hdr, .access = access};
-	int r = parse_step(&f, l->p, &l->s->pkt, 0);
 
-	if (r == PARSE_MORE)
-		return 0;
-	l->p->result = r;
-	return 1;
+	return !parse_more(&f, l->p, &l->s->pkt, 0);
 }
 
 static long parse_loop_xdp(__u32 i, struct parse_loop *l)
@@ -54,8 +50,8 @@ static __always_inline void parse_fragments(const struct parse *p, struct pkt *k
 		frag_first(k);
 	else if (k->frag == FRAG_LATER && frag_later(k))
 		pkt_note(k, CNT_FRAGMENT_NO_PORTS);
-	if (k->layers && p->outer.frag == FRAG_FIRST)
-		frag_first(&p->outer); /* the rest of the outer datagram counts as the tunnel's */
+	if (p->fragment)
+		frag_first(&p->outer);
 }
 
 /* A counter whose number comes from the parser: its range is checked where the verifier sees it. */
@@ -106,11 +102,11 @@ static __always_inline __u32 parse_wire_len(__u32 len)
 /* After the loop: 0, or the counter + 1 that says why the frame is in no flow. */
 static __always_inline int parse_finish(struct scratch *s, struct parse *p)
 {
-	int r = parse_end(p, &s->pkt);
-
-	s->reason = -r;
-	if (r)
-		return parse_skipped(-r);
+	if (p->result != PARSE_DONE) {
+		s->reason = -p->result;
+		return parse_skipped(s->reason);
+	}
+	s->reason = 0;
 	parse_fragments(p, &s->pkt);
 	parse_count(&s->pkt);
 	s->l4 = s->pkt.l4;
@@ -136,8 +132,9 @@ __noinline int xdp_parse_full(struct xdp_md *ctx)
 		return -1;
 	len = bpf_xdp_get_buff_len(ctx);
 	s->frame_len = len;
-	parse_begin(p, &s->pkt, len, parse_wire_len(len));
-	s->pkt.key.ifindex = ctx->ingress_ifindex;
+	p->ifindex = ctx->ingress_ifindex;
+	p->tag = 0;
+	parse_begin(p, &s->pkt, 0, len, parse_wire_len(len));
 	bpf_loop(PARSE_STEPS_MAX, parse_loop_xdp, &l, 0);
 	return parse_finish(s, p);
 }
@@ -155,10 +152,9 @@ __noinline int tc_parse_full(struct __sk_buff *ctx)
 	if (!p || !s)
 		return -1;
 	s->frame_len = len;
-	parse_begin(p, &s->pkt, len, parse_wire_len(len));
-	s->pkt.key.ifindex = ctx->ifindex;
-	if (ctx->vlan_present)
-		keep_vlan(p, &s->pkt, ctx->vlan_tci & VLAN_ID_MASK);
+	p->ifindex = ctx->ifindex;
+	p->tag = ctx->vlan_present ? ctx->vlan_tci & VLAN_ID_MASK : 0;
+	parse_begin(p, &s->pkt, 0, len, parse_wire_len(len));
 	bpf_loop(PARSE_STEPS_MAX, parse_loop_tc, &l, 0);
 	return parse_finish(s, p);
 }

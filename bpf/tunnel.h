@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * tunnel.h - the tunnels that the full parser opens: VXLAN, VXLAN-GPE, Geneve, GRE, NVGRE, ERSPAN,
- * IP in IP, Teredo, GTP-U. The packet around is kept: it is the one that is counted where there is
- * no packet inside. Nested tunnels: key.tun_src, tun_type and vni are the innermost opened one's.
+ * IP in IP, Teredo, GTP-U. Where there is no packet inside, the one around is counted. Nested tunnels: key.tun_src, tun_type and vni are the innermost opened one's.
  * Pure.
  */
 #ifndef WEIR_BPF_TUNNEL_H
@@ -41,12 +40,10 @@
 static __always_inline int tunnel_follow(struct parse *p, struct pkt *k,
 					 const struct parse_cfg *cfg, enum tunnel_head head)
 {
-	__u32 depth = cfg_depth(cfg);
-
-	if (!depth)
+	if (!cfg_depth(cfg))
 		return PARSE_DONE;
-	if (k->layers >= depth || k->layers >= PARSE_DECAP_MAX) {
-		pkt_note(k, CNT_TUNNEL_DEPTH);
+	if (k->layers >= p->depth) {
+		pkt_note(k, p->closed ? CNT_TUNNEL_INNER : CNT_TUNNEL_DEPTH);
 		return PARSE_DONE;
 	}
 	p->tunnel = head;
@@ -98,7 +95,10 @@ static __always_inline int tunnel_note(struct pkt *k, enum counter why)
 static __always_inline int tunnel_enter(struct parse *p, struct pkt *k, enum weir_tunnel type,
 					__u32 vni)
 {
-	p->outer = *k;
+	if (k->frag == FRAG_FIRST) { /* the rest of the datagram is the outer flow's */
+		p->outer = *k;
+		p->fragment = 1;
+	}
 	copy16(k->key.tun_src, k->key.addr[0]);
 	__builtin_memset(k->key.addr, 0, sizeof(k->key.addr));
 	k->key.port[0] = k->key.port[1] = 0;

@@ -28,19 +28,6 @@ __noinline int xdp_slow(struct xdp_md *ctx)
 	return flow_wants_payload(s) ? xdp_l7(ctx) : 0;
 }
 
-/* The full parser, and the tag that the NIC took out of the frame: it is the outermost one. */
-static __always_inline int tc_full(struct __sk_buff *skb, struct scratch *s)
-{
-	__u16 tag = skb->vlan_present ? skb->vlan_tci & VLAN_VID_MASK : 0;
-	int r = tc_parse_full(skb);
-
-	if (r || !tag || (s->pkt.key.tun_type && s->pkt.key.vlan[0]))
-		return r;
-	s->pkt.key.vlan[1] = s->pkt.key.vlan[0];
-	s->pkt.key.vlan[0] = tag;
-	return 0;
-}
-
 __noinline int tc_slow(struct __sk_buff *skb)
 {
 	struct scratch *s = scratch_get();
@@ -50,7 +37,7 @@ __noinline int tc_slow(struct __sk_buff *skb)
 	if (s->slot != CACHE_MISS) {
 		flow_update(s);
 	} else {
-		if (!s->parsed && tc_full(skb, s))
+		if (!s->parsed && tc_parse_full(skb))
 			return 0;
 		if (!flow_insert(s))
 			return 0;
@@ -166,7 +153,7 @@ static __always_inline int tc_way(struct __sk_buff *skb, struct way *w, enum wei
 		s = scratch_get();
 		if (!s)
 			return 0;
-		if (tc_full(skb, s)) {
+		if (tc_parse_full(skb)) {
 			seen[0]++;
 			seen[1] += skb->len;
 			return 0;
