@@ -12,9 +12,9 @@
 #include <stdint.h>
 
 struct clock {
-	uint64_t tick_ns;	/* length of a tick */
-	uint64_t now_tick;	/* the latest reading, all 64 bits */
-	uint64_t now_wall_ns;	/* the same moment, ns since 1970 UTC */
+	uint64_t tick_ns;     /* length of a tick */
+	uint64_t now_tick;    /* the latest reading, all 64 bits */
+	uint64_t now_wall_ns; /* the same moment, ns since 1970 UTC */
 };
 
 /**

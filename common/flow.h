@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FLOW_QUERIES_MAX 32u	/* dns.queries */
-#define FLOW_HOSTS_MAX	 16u	/* http.hosts */
+#define FLOW_QUERIES_MAX 32u /* dns.queries */
+#define FLOW_HOSTS_MAX	 16u /* http.hosts */
 #define FLOW_VLANS_MAX	 2u
 
 enum flow_field {
@@ -24,33 +24,40 @@ enum flow_field {
 };
 
 enum flow_type {
-	FT_TIME,	/* uint64_t, ns since 1970 UTC */
+	FT_TIME, /* uint64_t, ns since 1970 UTC */
 	FT_U8,
 	FT_U16,
 	FT_U32,
 	FT_U64,
-	FT_IP,		/* uint8_t[16], IPv4 as ::ffff:a.b.c.d */
-	FT_STR,		/* struct flow_str: any bytes, not terminated */
-	FT_STRS,	/* struct flow_strs */
-	FT_ALPN,	/* struct flow_str in wire form: length-prefixed strings */
-	FT_QUERIES,	/* struct flow_queries */
-	FT_VLAN,	/* uint16_t[FLOW_VLANS_MAX], 0 = none */
-	FT_PROTO,	/* uint8_t */
-	FT_FLAGS,	/* uint8_t, RFC 9293 bits */
-	FT_STATE,	/* uint8_t, enum conn_state */
-	FT_REASON,	/* uint8_t, enum flow_reason */
-	FT_TUNNEL,	/* uint8_t, enum weir_tunnel */
-	FT_NONAME,	/* uint8_t, enum no_name */
-	FT_ECH,		/* uint8_t, 1 = ECH, 2 = ESNI */
-	FT_TLSVER,	/* uint16_t as on the wire: 0x0303 = TLS 1.2, 0xfefd = DTLS 1.2 */
-	FT_QTYPE,	/* uint16_t */
-	FT_RCODE,	/* uint16_t */
-	FT_QUICVER,	/* uint32_t */
-	FT_CID,		/* no member: community_id.h */
+	FT_IP,	    /* uint8_t[16], IPv4 as ::ffff:a.b.c.d */
+	FT_STR,	    /* struct flow_str: any bytes, not terminated */
+	FT_STRS,    /* struct flow_strs */
+	FT_ALPN,    /* struct flow_str in wire form: length-prefixed strings */
+	FT_QUERIES, /* struct flow_queries */
+	FT_VLAN,    /* uint16_t[FLOW_VLANS_MAX], 0 = none */
+	FT_PROTO,   /* uint8_t */
+	FT_FLAGS,   /* uint8_t, RFC 9293 bits */
+	FT_STATE,   /* uint8_t, enum conn_state */
+	FT_REASON,  /* uint8_t, enum flow_reason */
+	FT_TUNNEL,  /* uint8_t, enum weir_tunnel */
+	FT_NONAME,  /* uint8_t, enum no_name */
+	FT_ECH,	    /* uint8_t, 1 = ECH, 2 = ESNI */
+	FT_TLSVER,  /* uint16_t as on the wire: 0x0303 = TLS 1.2, 0xfefd = DTLS 1.2 */
+	FT_QTYPE,   /* uint16_t */
+	FT_RCODE,   /* uint16_t */
+	FT_QUICVER, /* uint32_t */
+	FT_CID,	    /* no member: community_id.h */
 	_FT_MAX
 };
 
-enum flow_reason { FLOW_IDLE = 1, FLOW_ACTIVE, FLOW_END, FLOW_EVICTED, FLOW_SHUTDOWN, _FLOW_REASON_MAX };
+enum flow_reason {
+	FLOW_IDLE = 1,
+	FLOW_ACTIVE,
+	FLOW_END,
+	FLOW_EVICTED,
+	FLOW_SHUTDOWN,
+	_FLOW_REASON_MAX
+};
 
 enum conn_state {
 	FLOW_NEW = 1,
@@ -74,7 +81,7 @@ struct flow_strs {
 
 /* One DNS query. rcode and latency only where the matching flag says so. */
 struct flow_query {
-	struct flow_str qname;	/* presentation form */
+	struct flow_str qname; /* presentation form */
 	uint64_t latency_us;
 	uint16_t qtype;
 	uint16_t rcode;
@@ -96,7 +103,7 @@ struct flow_dir {
 	uint8_t ttl_min;
 	uint8_t ttl_max;
 	uint8_t dscp;
-	uint8_t tcp_flags;	/* of this direction alone; no field of its own in JSON */
+	uint8_t tcp_flags; /* of this direction alone; no field of its own in JSON */
 };
 
 /* Only members whose bit is set in present[] hold anything; see flow_has(). */
@@ -111,7 +118,7 @@ struct flow_record {
 	uint8_t src_ip[16];
 	uint8_t dst_ip[16];
 	uint8_t tunnel_src[16];
-	uint16_t src_port;	/* host order, as all numbers here */
+	uint16_t src_port; /* host order, as all numbers here */
 	uint16_t dst_port;
 	uint16_t ethertype;
 	uint16_t vlan[FLOW_VLANS_MAX];
@@ -119,7 +126,7 @@ struct flow_record {
 	uint16_t tls_offered;
 	uint16_t dns_qtype;
 	uint16_t dns_rcode;
-	uint8_t family;		/* 4, 6, or 0: not IP; always set */
+	uint8_t family; /* 4, 6, or 0: not IP; always set */
 	uint8_t proto;
 	uint8_t tcp_flags;
 	uint8_t state;
@@ -132,7 +139,7 @@ struct flow_record {
 	uint32_t vni;
 	uint32_t quic_version;
 	uint32_t sampling;
-	uint32_t ifindex;	/* always set; 0 = none */
+	uint32_t ifindex; /* always set; 0 = none */
 	uint64_t rtt_client_us;
 	uint64_t rtt_server_us;
 	uint64_t response_us;
@@ -163,18 +170,15 @@ static inline bool flow_has(const struct flow_record *r, enum flow_field f)
 
 /* One row of weir/fields.def. */
 struct flow_field_info {
-	const char *path;	/* "tls.sni" */
+	const char *path; /* "tls.sni" */
 	const char *unit;
 	const char *doc;
-	uint32_t offset;	/* in struct flow_record; FLOW_NO_MEMBER: computed */
+	uint32_t offset; /* in struct flow_record; no meaning for FT_CID */
 	uint32_t pen;
 	uint16_t element;
 	uint16_t element6;
-	uint8_t type;		/* enum flow_type */
-	uint8_t group_len;	/* length of "tls" in "tls.sni"; 0 = top level */
+	uint8_t type; /* enum flow_type */
 };
-
-#define FLOW_NO_MEMBER UINT32_MAX
 
 /* Indexed by enum flow_field. Read-only. */
 extern const struct flow_field_info flow_fields[_FF_MAX];

@@ -45,7 +45,7 @@ static inline bool delta_fresh(const struct merge_delta *d)
 
 static struct span delta_span(const struct merge *m, const struct merge_delta *d)
 {
-	struct span s = { UINT64_MAX, 0 };
+	struct span s = {UINT64_MAX, 0};
 
 	for (int dir = 0; dir < 2; dir++) {
 		uint64_t first, last;
@@ -95,7 +95,7 @@ static void absorb_initiator(struct flow_state *st, const struct merge_delta *d,
 	}
 	st->init_dir = c->init_dir & 1;
 	st->init_why = c->init_why;
-	st->flags &= (uint8_t)~(FS_TIE | FS_BOTH);
+	st->flags &= (uint8_t) ~(FS_TIE | FS_BOTH);
 	if (both)
 		st->flags |= FS_BOTH;
 }
@@ -134,8 +134,8 @@ static void absorb_dir(const struct merge *m, struct flow_state *st, const struc
 /* Handshake and first payload: each packet was seen on one CPU, its entry alone knows. */
 static void absorb_times(struct flow_state *st, const struct flow_cold *c)
 {
-	const uint64_t ns[_NS_MAX] = { c->syn_ns, c->synack_ns, c->ack_ns, c->payload_ns[0],
-				       c->payload_ns[1] };
+	const uint64_t ns[_NS_MAX] = {c->syn_ns, c->synack_ns, c->ack_ns, c->payload_ns[0],
+				      c->payload_ns[1]};
 
 	for (unsigned int i = 0; i < _NS_MAX; i++) {
 		if (!ns[i])
@@ -164,6 +164,11 @@ void state_absorb(struct merge *m, struct flow_state *st, const struct merge_del
 		if (!dir_used(d, dir))
 			continue;
 		absorb_dir(m, st, d, dir);
+		/* What had begun may have turned out to be nothing: the entry that goes on knows. */
+		if (d->packets[dir]) {
+			st->l7_gap &= (uint8_t) ~(L7_OPEN_0 << dir);
+			st->l7_gap |= c->l7_gap & L7_OPEN_0 << dir;
+		}
 		st->retransmits[dir] += d->retransmits[dir];
 		st->out_of_order[dir] += d->out_of_order[dir];
 		st->zero_windows[dir] += d->zero_windows[dir];
@@ -172,6 +177,7 @@ void state_absorb(struct merge *m, struct flow_state *st, const struct merge_del
 		absorb_times(st, c);
 	if (c->sampling > st->sampling)
 		st->sampling = c->sampling;
+	st->l7_gap |= c->l7_gap & (L7_LOST_0 | L7_LOST_1);
 	st->fp = d->hot->tag >> WEIR_TAG_GEN_BITS;
 	m->stats.entries++;
 	if (!(st->flags & FS_CLOSING) && state_closed(st))
@@ -233,13 +239,20 @@ static bool entry_is_older(const struct merge *m, const struct flow_state *st,
 	uint64_t first = state_first(st);
 	uint64_t st_hs;
 
-	if (!(st->flags & (FS_SEEN0 | FS_SEEN1)) || st->flags & FS_REPORTED || s->last >= first)
+	if (!(st->flags & (FS_SEEN0 | FS_SEEN1))) {
+		/* Made for a name that the connection before can't have had. */
+		bool opens = hs && delta_fresh(d) &&
+			     !((d->hot->tcp_flags[0] | d->hot->tcp_flags[1]) & (TCP_FIN | TCP_RST));
+
+		return st->older && s->last < st->first[0] && !opens;
+	}
+	if (st->flags & FS_REPORTED || s->last >= first)
 		return false;
 	if (first - s->last > m->idle)
 		return true;
-	st_hs = st->ns_known & 1u << NS_SYN	 ? st->ns[NS_SYN] :
-		st->ns_known & 1u << NS_SYNACK ? st->ns[NS_SYNACK] :
-						   0;
+	st_hs = st->ns_known & 1u << NS_SYN	 ? st->ns[NS_SYN]
+		: st->ns_known & 1u << NS_SYNACK ? st->ns[NS_SYNACK]
+						 : 0;
 	return hs && hs < st_hs &&
 	       (d->hot->tcp_flags[0] | d->hot->tcp_flags[1]) & (TCP_FIN | TCP_RST);
 }
@@ -433,7 +446,8 @@ void merge_free(struct merge *m)
 }
 
 void merge_on_end(struct merge *m,
-		  int (*fn)(void *arg, const struct flow_key *key, struct name_result *ret), void *arg)
+		  int (*fn)(void *arg, const struct flow_key *key, struct name_result *ret),
+		  void *arg)
 {
 	m->end_fn = fn;
 	m->end_arg = arg;

@@ -26,16 +26,16 @@ typedef void (*merge_emit_fn)(void *arg, const struct flow_record *r);
 typedef const char *(*merge_iface_fn)(void *arg, uint32_t ifindex);
 
 struct merge_cfg {
-	uint32_t max_flows;	  /* flows known at one time; full: the oldest is exported early */
-	uint64_t names_bytes;	  /* of names and DNS queries kept with them */
-	uint64_t active_ns;	  /* a record at least this often while packets come */
-	uint64_t idle_ns;	  /* no packet for so long: the flow is over */
-	uint64_t syn_ns;	  /* a SYN without any answer: over after so long */
+	uint32_t max_flows;	   /* flows known at one time; full: the oldest is exported early */
+	uint64_t names_bytes;	   /* of names and DNS queries kept with them */
+	uint64_t active_ns;	   /* a record at least this often while packets come */
+	uint64_t idle_ns;	   /* no packet for so long: the flow is over */
+	uint64_t syn_ns;	   /* a SYN without any answer: over after so long */
 	const struct clock *clock; /* ticks to wall clock; set by the caller before each drain */
-	const char *node;	  /* record member node; NULL = absent */
-	merge_iface_fn iface;	  /* NULL = no interface names */
-	merge_emit_fn emit;	  /* the record is valid during the call only */
-	void *arg;		  /* of iface and emit */
+	const char *node;	   /* record member node; NULL = absent */
+	merge_iface_fn iface;	   /* NULL = no interface names */
+	merge_emit_fn emit;	   /* the record is valid during the call only */
+	void *arg;		   /* of iface and emit */
 };
 
 /* 60 s, 15 s, 5 s; 262,144 flows; 64 MiB of names. clock, emit and arg are the caller's. */
@@ -43,11 +43,11 @@ extern const struct merge_cfg merge_cfg_default;
 
 /* What came in one cache entry (one slot and generation) since that entry was last read. */
 struct merge_delta {
-	const struct flow_hot *hot;   /* consistent copies, totals since the entry began */
+	const struct flow_hot *hot; /* consistent copies, totals since the entry began */
 	const struct flow_cold *cold;
-	uint64_t bytes[2];	      /* hot now - hot when last read; new entry: = hot */
+	uint64_t bytes[2]; /* hot now - hot when last read; new entry: = hot */
 	uint32_t packets[2];
-	uint32_t retransmits[2];      /* the same of cold */
+	uint32_t retransmits[2]; /* the same of cold */
 	uint32_t out_of_order[2];
 	uint32_t zero_windows[2];
 	/* Kept by the caller beside its totals of the slot, not looked into: spares the lookup next
@@ -57,14 +57,14 @@ struct merge_delta {
 };
 
 /* Cumulative, never reset. */
-#define MERGE_STATS(X)                                                                             \
-	X(entries, "deltas merged")                                                                \
-	X(flows, "flows begun")                                                                    \
-	X(records, "records written")                                                              \
-	X(records_evicted, "records written early: an unanswered SYN evicted, or the table full")  \
-	X(table_full, "flows exported early because the table was full")                           \
-	X(names, "names put on flows")                                                             \
-	X(names_dropped, "names not kept: limit of memory or of entries reached")                  \
+#define MERGE_STATS(X)                                                                            \
+	X(entries, "deltas merged")                                                               \
+	X(flows, "flows begun")                                                                   \
+	X(records, "records written")                                                             \
+	X(records_evicted, "records written early: an unanswered SYN evicted, or the table full") \
+	X(table_full, "flows exported early because the table was full")                          \
+	X(names, "names put on flows")                                                            \
+	X(names_dropped, "names not kept: limit of memory or of entries reached")                 \
 	X(names_orphaned, "names of flows whose packets are in no record")
 
 struct merge_stats {
@@ -127,9 +127,10 @@ void merge_flush(struct merge *m, enum flow_reason reason);
  * @fn: like names_flow_end(): 1 with *ret filled (a reason why there is no name), else 0; or NULL
  */
 void merge_on_end(struct merge *m,
-		  int (*fn)(void *arg, const struct flow_key *key, struct name_result *ret), void *arg);
+		  int (*fn)(void *arg, const struct flow_key *key, struct name_result *ret),
+		  void *arg);
 
-uint32_t merge_flows(const struct merge *m);	/* known now */
+uint32_t merge_flows(const struct merge *m); /* known now */
 const struct merge_stats *merge_stats(const struct merge *m);
 
 #endif

@@ -32,17 +32,17 @@ enum { NS_SYN, NS_SYNACK, NS_ACK, NS_PAYLOAD0, NS_PAYLOAD1, _NS_MAX };
 
 /* One flow. The first two cache lines are all that a busy flow's deltas touch. */
 struct flow_state {
-	uint64_t fp;	       /* flow_hot.tag without generation; 0 = no entry seen */
-	uint64_t bytes[2];     /* these four: since the last record */
+	uint64_t fp;	   /* flow_hot.tag without generation; 0 = no entry seen */
+	uint64_t bytes[2]; /* these four: since the last record */
 	uint64_t packets[2];
-	uint64_t last[2];      /* full ticks */
+	uint64_t last[2]; /* full ticks */
 	uint8_t tcp_flags[2];
-	uint8_t ns_known;      /* bit per enum NS_x */
+	uint8_t ns_known; /* bit per enum NS_x */
 	uint8_t flags;
-	uint32_t due;	       /* wheel bucket */
+	uint32_t due; /* wheel bucket */
 
-	uint64_t first[2];
-	uint64_t prev_end;     /* end of the last record */
+	uint64_t first[2]; /* no packet seen: first[0] = tick of the name it was made for */
+	uint64_t prev_end; /* end of the last record; no packet seen: since when it is known */
 	uint32_t retransmits[2];
 	uint32_t out_of_order[2];
 	uint32_t zero_windows[2];
@@ -51,16 +51,17 @@ struct flow_state {
 	uint8_t dscp[2];
 	uint8_t init_dir;
 	uint8_t init_why;
-	uint32_t older;	       /* reference of the connection this one replaced, 0 = none */
+	uint32_t older; /* reference of the connection this one replaced, 0 = none */
 	uint32_t sampling;
 
 	struct flow_key key;
 	uint64_t ns[_NS_MAX];
 	struct flow_names *names;
 	uint32_t next_free;
-	uint8_t end_reason;    /* FS_ENDED: enum flow_reason */
-	uint8_t name_dir;      /* who spoke first by what was said: 1 + direction, 0 = not known */
-	uint8_t pad[2];
+	uint8_t end_reason; /* FS_ENDED: enum flow_reason */
+	uint8_t name_dir;   /* who spoke first by what was said: 1 + direction, 0 = not known */
+	uint8_t l7_gap;	    /* flow_cold.l7_gap of all entries */
+	uint8_t pad;
 };
 
 _Static_assert(sizeof(struct flow_state) == 256, "four cache lines");
@@ -80,22 +81,22 @@ struct merge {
 	uint32_t node_len;
 	uint64_t seed[2];
 	struct flow_state *slab;
-	uint32_t slab_used;	/* ever touched */
-	uint32_t free_head;	/* reference, 0 = none */
+	uint32_t slab_used; /* ever touched */
+	uint32_t free_head; /* reference, 0 = none */
 	uint32_t live;
-	uint32_t hand;		/* next state looked at when the table is full */
-	uint64_t *table;	/* hash << 32 | reference */
+	uint32_t hand;	 /* next state looked at when the table is full */
+	uint64_t *table; /* hash << 32 | reference */
 	uint32_t table_mask;
-	bool sweep;		/* a list could not grow: look at every state at the next tick */
+	bool sweep; /* a list could not grow: look at every state at the next tick */
 	uint64_t active, idle, syn; /* ticks */
-	uint64_t prev_tick;	/* time of the previous merge_tick() */
-	uint64_t wheel_gran;	/* ticks */
-	uint64_t wheel_at;	/* bucket number next to be processed */
+	uint64_t prev_tick;	    /* time of the previous merge_tick() */
+	uint64_t wheel_gran;	    /* ticks */
+	uint64_t wheel_at;	    /* bucket number next to be processed */
 	struct ref_list wheel[WHEEL_BUCKETS];
 	struct ref_list closing;     /* found closed since the last tick */
 	struct ref_list closing_old; /* found closed before it */
 	struct ref_list ended;
-	uint64_t names_used;	/* bytes */
+	uint64_t names_used; /* bytes */
 	int (*end_fn)(void *arg, const struct flow_key *key, struct name_result *ret);
 	void *end_arg;
 	struct merge_stats stats;
@@ -142,6 +143,7 @@ void merge_emit(struct merge *m, struct flow_state *st, enum flow_reason reason)
 /* ---- merge_name.c ---- */
 int merge_name_apply(struct merge *m, struct flow_state *st, const struct name_result *nr);
 void merge_name_fill(const struct flow_state *st, bool final, struct flow_record *r);
+void merge_gap_fill(const struct flow_state *st, bool final, struct flow_record *r);
 void merge_name_reported(struct merge *m, struct flow_state *st);
 void merge_name_free(struct merge *m, struct flow_state *st);
 

@@ -15,26 +15,26 @@
 #define QUERIES_KEPT (FLOW_QUERIES_MAX + 1)
 
 struct query_meta {
-	uint64_t time_ns;	/* of the query; of the answer when only that was seen */
+	uint64_t time_ns; /* of the query; of the answer when only that was seen */
 	uint16_t id;
-	uint8_t carried;	/* held back once already, waiting for its answer */
+	uint8_t carried; /* held back once already, waiting for its answer */
 	uint8_t answer_only;
 };
 
 struct flow_names {
 	struct flow_str sni, alpn;
 	struct flow_str host, method, path;
-	struct flow_str *hosts;	     /* FLOW_HOSTS_MAX, or NULL */
-	struct flow_query *q;	     /* q_cap */
-	struct query_meta *qm;	     /* the same */
+	struct flow_str *hosts; /* FLOW_HOSTS_MAX, or NULL */
+	struct flow_query *q;	/* q_cap */
+	struct query_meta *qm;	/* the same */
 	uint16_t hosts_n;
 	uint16_t q_n, q_cap, q_told; /* q_told: in the record being written, from the front */
 	uint16_t tls_version;	     /* wire numbers of TLS or DTLS */
 	uint16_t tls_offered;
 	uint32_t quic_version;
 	uint8_t tls_ech;
-	uint8_t tls_client;	     /* a ClientHello was read */
-	uint8_t http;		     /* a request was read */
+	uint8_t tls_client; /* a ClientHello was read */
+	uint8_t http;	    /* a request was read */
 	uint8_t no_name;
 };
 
@@ -68,14 +68,14 @@ static bool kept_str(struct merge *m, struct flow_str *s, const void *from, size
 	if (!p)
 		return false;
 	memcpy(p, from, len);
-	*s = (struct flow_str){ p, (uint32_t)len };
+	*s = (struct flow_str){p, (uint32_t)len};
 	return true;
 }
 
 static void free_str(struct merge *m, struct flow_str *s)
 {
 	kept_free(m, (char *)s->s, s->len);
-	*s = (struct flow_str){ NULL, 0 };
+	*s = (struct flow_str){NULL, 0};
 }
 
 void merge_name_free(struct merge *m, struct flow_state *st)
@@ -111,10 +111,14 @@ static uint16_t wire_version(const struct name_result *nr, uint16_t version)
 	if (nr->proto != L7P_DTLS)
 		return version;
 	switch (version) {
-	case 0x0302: return 0xfeff;
-	case 0x0303: return 0xfefd;
-	case 0x0304: return 0xfefc;
-	default: return version;
+	case 0x0302:
+		return 0xfeff;
+	case 0x0303:
+		return 0xfefd;
+	case 0x0304:
+		return 0xfefc;
+	default:
+		return version;
 	}
 }
 
@@ -136,7 +140,8 @@ static bool apply_tls_client(struct merge *m, struct flow_names *n, const struct
 	bool ok = true;
 
 	if (!n->sni.len)
-		ok &= kept_str(m, &n->sni, t->sni, t->sni_len < WEIR_NAME_MAX ? t->sni_len : WEIR_NAME_MAX);
+		ok &= kept_str(m, &n->sni, t->sni,
+			       t->sni_len < WEIR_NAME_MAX ? t->sni_len : WEIR_NAME_MAX);
 	if (!n->tls_client) {
 		ok &= kept_str(m, &n->alpn, t->alpn,
 			       t->alpn_len < WEIR_ALPN_MAX ? t->alpn_len : WEIR_ALPN_MAX);
@@ -334,6 +339,32 @@ int merge_name_apply(struct merge *m, struct flow_state *st, const struct name_r
 	return 0;
 }
 
+/* A TCP connection has one server name (a second hello repeats it): another is another's, whose
+ * port is used again before anything of its end was read.
+ */
+static bool other_server(const struct flow_state *st, const struct name_result *nr)
+{
+	const struct flow_names *n = st->names;
+
+	return nr->kind == NAME_TLS_CLIENT && is_tcp(&st->key) && n && n->sni.len &&
+	       nr->tls.sni_len && nr->tls.sni_len <= WEIR_NAME_MAX &&
+	       !str_equal_nocase(&n->sni, nr->tls.sni, nr->tls.sni_len);
+}
+
+static bool name_begins_anew(const struct merge *m, const struct flow_state *st,
+			     const struct name_result *nr, uint64_t tick)
+{
+	if (nr->kind == NAME_MISSING)
+		return false;
+	if (st->flags & (FS_SEEN0 | FS_SEEN1)) {
+		if (tick > state_last(st) + m->idle)
+			return true;
+		if (state_closed(st) && tick > state_last(st))
+			return true;
+	}
+	return other_server(st, nr);
+}
+
 int merge_name(struct merge *m, const struct name_result *nr)
 {
 	uint64_t tick = clock_unwrap(m->cfg.clock, nr->tick);
@@ -341,12 +372,10 @@ int merge_name(struct merge *m, const struct name_result *nr)
 	uint32_t ref = merge_find(m, &nr->key, hash);
 	struct flow_state *st = ref ? merge_state(m, ref) : NULL;
 	struct flow_state *older = st && st->older ? merge_state(m, st->older) : NULL;
-	bool seen = st && st->flags & (FS_SEEN0 | FS_SEEN1);
-	bool anew = seen && nr->kind != NAME_MISSING &&
-		    (tick > state_last(st) + m->idle || (state_closed(st) && tick > state_last(st)));
+	bool anew = st && name_begins_anew(m, st, nr, tick);
 
-	if (seen && older && older->flags & FS_ENDED && tick < state_first(st) &&
-	    !memcmp(&older->key, &nr->key, sizeof(nr->key)))
+	if (older && older->flags & FS_ENDED && !memcmp(&older->key, &nr->key, sizeof(nr->key)) &&
+	    tick < (st->flags & (FS_SEEN0 | FS_SEEN1) ? state_first(st) : st->first[0]))
 		return merge_name_apply(m, older, nr);
 	if (anew)
 		merge_replace(m, st, state_closed(st) ? FLOW_END : FLOW_IDLE);
@@ -354,6 +383,7 @@ int merge_name(struct merge *m, const struct name_result *nr)
 		st = merge_insert(m, &nr->key, hash);
 		st->older = anew ? ref : 0;
 		st->prev_end = m->cfg.clock->now_tick;
+		st->first[0] = tick;
 		merge_schedule(m, st);
 	}
 	return merge_name_apply(m, st, nr);
@@ -399,7 +429,7 @@ static void fill_dns(struct flow_names *n, bool final, struct flow_record *r)
 	if (q->has_latency)
 		flow_set(r, FF_DNS_LATENCY_US);
 	if (n->q_told > 1) {
-		r->dns_queries = (struct flow_queries){ q + 1, n->q_told - 1u };
+		r->dns_queries = (struct flow_queries){q + 1, n->q_told - 1u};
 		flow_set(r, FF_DNS_QUERIES);
 	}
 }
@@ -435,7 +465,7 @@ void merge_name_fill(const struct flow_state *st, bool final, struct flow_record
 	if (n->quic_version)
 		flow_set(r, FF_QUIC_VERSION);
 	if (n->hosts_n) {
-		r->http_hosts = (struct flow_strs){ n->hosts, n->hosts_n };
+		r->http_hosts = (struct flow_strs){n->hosts, n->hosts_n};
 		flow_set(r, FF_HTTP_HOSTS);
 	}
 	r->no_name = n->no_name;
@@ -443,6 +473,23 @@ void merge_name_fill(const struct flow_state *st, bool final, struct flow_record
 		flow_set(r, FF_NO_NAME);
 	if (n->q_n)
 		fill_dns(n, final, r);
+}
+
+/* No event tells why there is no name: the entries know whether one had begun, or was lost. */
+void merge_gap_fill(const struct flow_state *st, bool final, struct flow_record *r)
+{
+	unsigned int dir = st->name_dir ? st->name_dir - 1u : st->init_dir;
+
+	if (flow_has(r, FF_TLS_SNI) || flow_has(r, FF_HTTP_HOST) || flow_has(r, FF_NO_NAME) ||
+	    flow_has(r, FF_DNS_QNAME))
+		return;
+	if (st->l7_gap & L7_LOST_0 << dir)
+		r->no_name = NN_RING_FULL;
+	else if (final && st->l7_gap & L7_OPEN_0 << dir)
+		r->no_name = NN_INCOMPLETE;
+	else
+		return;
+	flow_set(r, FF_NO_NAME);
 }
 
 /* Each query is in one record. */

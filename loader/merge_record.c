@@ -189,11 +189,11 @@ static void fill_place(const struct merge *m, const struct flow_state *st, struc
 	r->ifindex = k->ifindex;
 	name = m->cfg.iface && k->ifindex ? m->cfg.iface(m->cfg.arg, k->ifindex) : NULL;
 	if (name) {
-		r->iface = (struct flow_str){ name, (uint32_t)strlen(name) };
+		r->iface = (struct flow_str){name, (uint32_t)strlen(name)};
 		flow_set(r, FF_IFACE);
 	}
 	if (m->cfg.node) {
-		r->node = (struct flow_str){ m->cfg.node, m->node_len };
+		r->node = (struct flow_str){m->cfg.node, m->node_len};
 		flow_set(r, FF_NODE);
 	}
 	if (st->sampling > 1) {
@@ -236,6 +236,8 @@ void merge_emit(struct merge *m, struct flow_state *st, enum flow_reason reason)
 	fill_state(m, st, reason, &r);
 	if (st->names)
 		merge_name_fill(st, reason != FLOW_ACTIVE, &r);
+	if (st->l7_gap)
+		merge_gap_fill(st, reason != FLOW_ACTIVE, &r);
 	fill_place(m, st, &r);
 	if (r.family)
 		flow_set(&r, FF_COMMUNITY_ID);

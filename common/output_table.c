@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * output_table.c - a record as a line for people: time, who talks to whom, protocol, flags, name,
+ * packets, bytes, duration, and the state where it is worth a word. Column widths follow what has
+ * been seen, within what the terminal has. Text from the network never reaches the terminal raw.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/flow_text.h"
+#include "common/flow_words.h"
+#include "common/num_text.h"
+#include "common/output_int.h"
+
+#define ENDS_MIN  40u /* two IPv4 addresses with ports, nearly always */
+#define NAME_MIN  16u
+#define NAME_TEXT 96u
+/* What the fixed columns and the gaps between columns take. */
+#define FIXED 63u
+
+enum style { STYLE_NONE, STYLE_DIM, STYLE_NAME, STYLE_BAD };
+
+struct line {
+	char *p;
+	size_t n;
+	bool color;
+};
+
+static void put(struct line *l, const char *s, size_t len)
+{
+	memcpy(l->p + l->n, s, len);
+	l->n += len;
+}
+
+/* Characters, as a terminal counts them: wide ones are taken for one. */
+static unsigned int width_of(const char *s, size_t len)
+{
+	unsigned int w = 0;
+
+	for (size_t i = 0; i < len; i++)
+		w += ((unsigned char)s[i] & 0xc0) != 0x80;
+	return w;
+}
+
+static void spaces(struct line *l, unsigned int n)
+{
+	while (n--)
+		l->p[l->n++] = ' ';
+}
+
+static void put_styled(struct line *l, const char *s, size_t len, enum style style)
+{
+	static const char *const start[] = {"", "\033[2m", "\033[36m", "\033[33m"};
+	const bool on = l->color && style != STYLE_NONE && len;
+
+	if (on)
+		put(l, start[style], strlen(start[style]));
+	put(l, s, len);
+	if (on)
+		put(l, "\033[0m", 4);
+}
+
+static void put_left(struct line *l, const char *s, unsigned int width, enum style style)
+{
+	const size_t len = strlen(s);
+	const unsigned int w = width_of(s, len);
+
+	put_styled(l, s, len, style);
+	spaces(l, w < width ? width - w : 0);
+}
+
+static void put_right(struct line *l, const char *s, unsigned int width)
+{
+	const unsigned int w = (unsigned int)strlen(s);
+
+	spaces(l, w < width ? width - w : 0);
+	put(l, s, w);
+}
+
+static size_t endpoint_text(const struct flow_record *r, bool src, char *buf)
+{
+	const enum flow_field port = src ? FF_SRC_PORT : FF_DST_PORT;
+	const bool brackets = r->family == 6 && flow_has(r, port);
+	size_t n = 0;
+
+	if (brackets)
+		buf[n++] = '[';
+	n += ip_text(src ? r->src_ip : r->dst_ip, r->family, buf + n);
+	if (brackets)
+		buf[n++] = ']';
+	if (flow_has(r, port)) {
+		buf[n++] = ':';
+		n += u64_text(src ? r->src_port : r->dst_port, buf + n);
+	}
+	buf[n] = 0;
+	return n;
+}
+
+static void ends_text(const struct flow_record *r, char *buf, size_t cap)
+{
+	char src[IP_TEXT + 8], dst[IP_TEXT + 8];
+
+	if (!r->family) {
+		snprintf(buf, cap, "ethertype 0x%04x", r->ethertype);
+		return;
+	}
+	endpoint_text(r, true, src);
+	endpoint_text(r, false, dst);
+	snprintf(buf, cap, "%s > %s", src, dst);
+}
+
+/* "S....": the letters of the flags seen, filled up to five. */
+static void flags_text(const struct flow_record *r, char *buf)
+{
+	size_t n;
+
+	buf[0] = 0;
+	if (!flow_has(r, FF_TCP_FLAGS))
+		return;
+	tcp_flags_word(r->tcp_flags, buf);
+	for (n = strlen(buf); n < 5; n++)
+		buf[n] = '.';
+	buf[n] = 0;
+}
+
+/* What the flow is about, in one expression. */
+static size_t name_text(const struct flow_record *r, char *buf, size_t cap)
+{
+	static const struct {
+		enum flow_field field;
+		const char *word;
+		size_t offset;
+	} names[] = {
+		{FF_TLS_SNI, "sni=", offsetof(struct flow_record, tls_sni)},
+		{FF_HTTP_HOST, "host=", offsetof(struct flow_record, http_host)},
+		{FF_DNS_QNAME, "dns=", offsetof(struct flow_record, dns_qname)},
+	};
+	char word[WORD_TEXT];
+	int n = 0;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct flow_str s;
+		size_t len = strlen(names[i].word);
+
+		if (!flow_has(r, names[i].field))
+			continue;
+		memcpy(&s, (const char *)r + names[i].offset, sizeof(s));
+		memcpy(buf, names[i].word, len);
+		return len + text_clean(s, buf + len, cap - len);
+	}
+	if (flow_has(r, FF_NO_NAME))
+		n = snprintf(buf, cap, "(%s)", no_name_word(r->no_name, word));
+	else if (flow_has(r, FF_ICMP_TYPE))
+		n = snprintf(buf, cap, "type %u code %u", r->icmp_type, r->icmp_code);
+	return (size_t)n;
+}
+
+/* Cut to @width characters, the last of them an ellipsis; pads. */
+static void put_name(struct line *l, const struct flow_record *r, unsigned int width)
+{
+	char buf[3 * NAME_TEXT + 16];
+	size_t len = name_text(r, buf, 3 * NAME_TEXT);
+	unsigned int w = width_of(buf, len);
+
+	if (w > width) {
+		while (w >= width) {
+			len--;
+			w -= ((unsigned char)buf[len] & 0xc0) != 0x80;
+		}
+		memcpy(buf + len, "\xe2\x80\xa6", 3);
+		len += 3;
+		w++;
+	}
+	put_styled(l, buf, len, STYLE_NAME);
+	spaces(l, width - w);
+}
+
+/* "812", "3.2 k", "41.2 M": three digits or so, SI. */
+static void si_text(uint64_t v, const char *unit, char *buf, size_t cap)
+{
+	static const char prefix[] = " kMGTPE";
+	unsigned int p = 0;
+	uint64_t tenths = v * 10;
+
+	if (v > UINT64_MAX / 10)
+		tenths = UINT64_MAX;
+	if (v < 1000) {
+		snprintf(buf, cap, "%llu %s", (unsigned long long)v, unit);
+		return;
+	}
+	while (tenths >= 10000) {
+		tenths = tenths / 1000 + (tenths % 1000 >= 500);
+		p++;
+	}
+	snprintf(buf, cap, "%llu.%llu %c%s", (unsigned long long)(tenths / 10),
+		 (unsigned long long)(tenths % 10), prefix[p], unit);
+}
+
+static void duration_text(uint64_t ns, char *buf, size_t cap)
+{
+	const unsigned long long cs = ns / 10000000;
+
+	if (cs < 100000)
+		snprintf(buf, cap, "%llu.%02llu s", cs / 100, cs % 100);
+	else
+		snprintf(buf, cap, "%llu s", cs / 100);
+}
+
+static const char *state_note(const struct flow_record *r)
+{
+	if (!flow_has(r, FF_STATE))
+		return "";
+	switch (r->state) {
+	case FLOW_RESET:
+		return "reset";
+	case FLOW_NO_REPLY:
+		return "no reply";
+	case FLOW_ONE_WAY:
+		return "one way";
+	case FLOW_NEW:
+		return "new";
+	default:
+		return "";
+	}
+}
+
+/* The name gets what is left of the line; addresses get all they need. */
+static void set_widths(struct output *o, unsigned int ends)
+{
+	const unsigned int used = FIXED + (o->ends_width > ends ? o->ends_width : ends);
+
+	if (o->ends_width < ENDS_MIN)
+		o->ends_width = ENDS_MIN;
+	if (ends > o->ends_width && FIXED + ends + NAME_MIN <= o->columns)
+		o->ends_width = ends;
+	o->name_width = o->columns > used + NAME_MIN ? o->columns - used : NAME_MIN;
+	if (o->name_width > NAME_TEXT)
+		o->name_width = NAME_TEXT;
+}
+
+ssize_t output_table(struct output *o, const struct flow_record *r, char *buf)
+{
+	struct line l = {.p = buf, .color = o->color};
+	char text[2 * (IP_TEXT + 8) + 4];
+	char word[FLOW_TEXT];
+	const char *note = state_note(r);
+
+	time_text(r->start_ns, text);
+	text[23] = 0; /* milliseconds will do */
+	put_left(&l, text + 11, 12, STYLE_DIM);
+	spaces(&l, 2);
+	ends_text(r, text, sizeof(text));
+	set_widths(o, (unsigned int)strlen(text));
+	put_left(&l, text, o->ends_width, STYLE_NONE);
+	spaces(&l, 2);
+	put_left(&l, flow_has(r, FF_PROTO) ? proto_word(r->proto, word) : "", 4, STYLE_NONE);
+	spaces(&l, 2);
+	flags_text(r, text);
+	put_left(&l, text, 5, STYLE_NONE);
+	spaces(&l, 2);
+	put_name(&l, r, o->name_width);
+	if (r->packets < 100000)
+		snprintf(text, sizeof(text), "%llu pkt", (unsigned long long)r->packets);
+	else
+		si_text(r->packets, "pkt", text, sizeof(text));
+	put_right(&l, text, 10);
+	si_text(r->bytes, "B", text, sizeof(text));
+	put_right(&l, text, 10);
+	duration_text(r->end_ns - r->start_ns, text, sizeof(text));
+	put_right(&l, text, 9);
+	if (*note) {
+		spaces(&l, 2);
+		put_left(&l, note, 0, r->state == FLOW_NEW ? STYLE_NONE : STYLE_BAD);
+	}
+	l.p[l.n++] = '\n';
+	return (ssize_t)l.n;
+}
