@@ -83,9 +83,17 @@ static __always_inline int fast_l4(void *data, void *p, void *data_end, __u32 le
 	return 0;
 }
 
+/* @a, or @b if @dir, without a branch. */
+static __always_inline __u32 fast_pick(__u32 a, __u32 b, __u32 dir)
+{
+	return a ^ ((a ^ b) & -dir);
+}
+
 static __always_inline __u32 fast_order_ports(__u32 ports, __u32 dir)
 {
-	return dir ? ports << 16 | ports >> 16 : ports;
+	__u32 s = dir << 4;
+
+	return ports << s | (__u64)ports >> (32 - s);
 }
 
 static __always_inline int fast_ip4(void *data, void *p, void *data_end, __u32 meta, __u32 ifindex,
@@ -109,8 +117,9 @@ static __always_inline int fast_ip4(void *data, void *p, void *data_end, __u32 m
 		return -1;
 	saddr = ip->saddr;
 	daddr = ip->daddr;
-	f->dir = key_swapped(saddr, daddr, 0, 0, ports, ports >> 16);
-	f->hash = key_terms(f->dir ? daddr : saddr, f->dir ? saddr : daddr,
+	f->dir = likely(saddr != daddr) ? key_greater(saddr, daddr) :
+					  (__u16)ports > (__u16)(ports >> 16);
+	f->hash = key_terms(fast_pick(saddr, daddr, f->dir), fast_pick(daddr, saddr, f->dir),
 			    fast_order_ports(ports, f->dir), meta | f->l4.proto, ifindex, ETH_P_IP,
 			    cfg_seed);
 	f->hash = key_finish(f->hash);
@@ -121,7 +130,7 @@ static __always_inline int fast_ip6(void *data, void *p, void *data_end, __u32 m
 				    struct fast *f)
 {
 	struct ipv6hdr *ip = p;
-	__u32 *s, *d, *a, *b, ports, len;
+	__u32 *s, *d, ports, len;
 
 	if ((void *)(ip + 1) > data_end)
 		return -1;
@@ -137,15 +146,13 @@ static __always_inline int fast_ip6(void *data, void *p, void *data_end, __u32 m
 		return -1;
 	s = (__u32 *)&ip->saddr;
 	d = (__u32 *)&ip->daddr;
-	f->dir = key_swapped(*(__u64 *)(s + 2), *(__u64 *)(d + 2), *(__u64 *)s, *(__u64 *)d, ports,
-			     ports >> 16);
-	a = f->dir ? d : s;
-	b = f->dir ? s : d;
-	f->hash = key_terms(a[3], b[3], fast_order_ports(ports, f->dir), meta | f->l4.proto,
-			    ifindex, ETH_P_IPV6, cfg_seed);
-	f->hash += nh(a[0], b[0], cfg_seed[3]);
-	f->hash += nh(a[1], b[1], cfg_seed[4]);
-	f->hash += nh(a[2], b[2], cfg_seed[5]);
+	f->dir = key_swapped(s, d, ports, ports >> 16);
+	f->hash = key_terms(fast_pick(s[3], d[3], f->dir), fast_pick(d[3], s[3], f->dir),
+			    fast_order_ports(ports, f->dir), meta | f->l4.proto, ifindex, ETH_P_IPV6,
+			    cfg_seed);
+	for (int i = 0; i < 3; i++)
+		f->hash += nh(fast_pick(s[i], d[i], f->dir), fast_pick(d[i], s[i], f->dir),
+			      cfg_seed[3 + i]);
 	f->hash = key_finish(f->hash);
 	return 0;
 }

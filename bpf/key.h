@@ -56,24 +56,32 @@ static __always_inline __u32 key_load32(const __u8 *p)
 	return *(const key_u32 *)p;
 }
 
-/* 1 if the endpoints are in the other order: low half of the addresses first, then high, then port
- * (for IPv4-mapped addresses that is the order of the raw 32-bit words).
- */
-static __always_inline int
-key_swapped(__u64 lo0, __u64 lo1, __u64 hi0, __u64 hi1, __u16 port0, __u16 port1)
+/* 1 if @a > @b, without a branch: which endpoint comes first is a coin toss for the predictor. */
+static __always_inline __u32 key_greater(__u32 a, __u32 b)
 {
-	if (lo0 != lo1)
-		return lo0 > lo1;
-	if (hi0 != hi1)
-		return hi0 > hi1;
+	return ((__u64)b - a) >> 63;
+}
+
+/* Order of endpoints: last word of the address, then the words before it, then the port. */
+static __always_inline __u32 key_swapped(const key_u32 *a, const key_u32 *b, __u16 port0,
+					 __u16 port1)
+{
+	if (a[3] != b[3])
+		return key_greater(a[3], b[3]);
+	if (a[2] != b[2])
+		return key_greater(a[2], b[2]);
+	if (a[1] != b[1])
+		return key_greater(a[1], b[1]);
+	if (a[0] != b[0])
+		return key_greater(a[0], b[0]);
 	return port0 > port1;
 }
 
 /* Direction of a packet whose key is as on the wire: 1 if the flow's key has it reversed. */
 static __always_inline int key_dir(const struct flow_key *k)
 {
-	return key_swapped(key_load64(k->addr[0] + 8), key_load64(k->addr[1] + 8),
-			   key_load64(k->addr[0]), key_load64(k->addr[1]), k->port[0], k->port[1]);
+	return key_swapped((const key_u32 *)k->addr[0], (const key_u32 *)k->addr[1], k->port[0],
+			   k->port[1]);
 }
 
 /**

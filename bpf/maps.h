@@ -13,9 +13,6 @@
 #include "config.h"
 #include "pkt.h"
 
-#define likely(x)   __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
-
 /* Flow cache. Key: cpu * sets + set. Writer: that CPU. Reader: the loader, through mmap.
  * Memory: 256 bytes a set. Full set: see cache.h. Size: loader.
  */

@@ -10,6 +10,9 @@
 #undef __always_inline /* linux/stddef.h makes it a mere hint */
 #define __always_inline inline __attribute__((__always_inline__))
 
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
 enum frag { FRAG_NONE = 0, FRAG_FIRST = 1, FRAG_LATER = 2 };
 
 /*

@@ -248,13 +248,11 @@ int capture_new(struct byte_reader reader, struct capture **ret_capture)
 	return 0;
 }
 
+/* An interrupted read ends it, with -EINTR: whoever catches signals wants to stop. */
 static ssize_t read_fd(void *ctx, void *buf, size_t len)
 {
-	ssize_t n;
+	ssize_t n = read((int)(intptr_t)ctx, buf, len);
 
-	do {
-		n = read((int)(intptr_t)ctx, buf, len);
-	} while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
 }
 

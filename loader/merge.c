@@ -268,7 +268,7 @@ static void emit_alone(struct merge *m, const struct merge_delta *d, enum flow_r
 	if (!delta_fresh(d))
 		begin_in_the_middle(m, &st, d);
 	m->stats.flows++;
-	merge_emit(m, &st, reason);
+	merge_emit(m, &st, reason, true);
 }
 
 static inline bool delta_lone_syn(const struct merge_delta *d)

@@ -70,7 +70,7 @@ void merge_finish(struct merge *m, struct flow_state *st, enum flow_reason reaso
 	if (!(st->flags & FS_ENDED))
 		ask_for_end(m, st);
 	if (state_pending(st))
-		merge_emit(m, st, reason);
+		merge_emit(m, st, reason, true);
 	else if (st->names && !(st->flags & FS_REPORTED))
 		m->stats.names_orphaned++;
 	merge_release(m, st);
@@ -135,7 +135,7 @@ static bool state_check(struct merge *m, struct flow_state *st)
 		return false;
 	}
 	if (now >= state_start(st) + m->active)
-		merge_emit(m, st, FLOW_ACTIVE);
+		merge_emit(m, st, FLOW_ACTIVE, false);
 	return true;
 }
 
@@ -277,4 +277,7 @@ void merge_flush(struct merge *m, enum flow_reason reason)
 		m->wheel[i].n = 0;
 	m->closing.n = 0;
 	m->closing_old.n = 0;
+	/* What comes next may be earlier: a capture whose clock steps back. */
+	m->wheel_at = 0;
+	m->prev_tick = 0;
 }

@@ -138,7 +138,8 @@ void merge_evict_oldest(struct merge *m);
 void merge_replace(struct merge *m, struct flow_state *st, enum flow_reason reason);
 
 /* ---- merge_record.c ---- */
-void merge_emit(struct merge *m, struct flow_state *st, enum flow_reason reason);
+/* @final: nothing more comes of this flow. */
+void merge_emit(struct merge *m, struct flow_state *st, enum flow_reason reason, bool final);
 
 /* ---- merge_name.c ---- */
 int merge_name_apply(struct merge *m, struct flow_state *st, const struct name_result *nr);

@@ -203,7 +203,7 @@ static void fill_place(const struct merge *m, const struct flow_state *st, struc
 }
 
 /* What has been reported is not reported again. */
-static void state_reported(struct merge *m, struct flow_state *st, enum flow_reason reason)
+static void state_reported(struct merge *m, struct flow_state *st, bool final)
 {
 	st->prev_end = state_last(st);
 	st->flags |= FS_REPORTED;
@@ -214,11 +214,11 @@ static void state_reported(struct merge *m, struct flow_state *st, enum flow_rea
 		st->out_of_order[d] = 0;
 		st->zero_windows[d] = 0;
 	}
-	if (st->names && reason == FLOW_ACTIVE)
+	if (st->names && !final)
 		merge_name_reported(m, st);
 }
 
-void merge_emit(struct merge *m, struct flow_state *st, enum flow_reason reason)
+void merge_emit(struct merge *m, struct flow_state *st, enum flow_reason reason, bool final)
 {
 	struct flow_record r;
 
@@ -235,9 +235,9 @@ void merge_emit(struct merge *m, struct flow_state *st, enum flow_reason reason)
 	flow_set(&r, FF_BYTES);
 	fill_state(m, st, reason, &r);
 	if (st->names)
-		merge_name_fill(st, reason != FLOW_ACTIVE, &r);
+		merge_name_fill(st, final, &r);
 	if (st->l7_gap)
-		merge_gap_fill(st, reason != FLOW_ACTIVE, &r);
+		merge_gap_fill(st, final, &r);
 	fill_place(m, st, &r);
 	if (r.family)
 		flow_set(&r, FF_COMMUNITY_ID);
@@ -247,5 +247,5 @@ void merge_emit(struct merge *m, struct flow_state *st, enum flow_reason reason)
 	if (reason == FLOW_EVICTED)
 		m->stats.records_evicted++;
 	m->cfg.emit(m->cfg.arg, &r);
-	state_reported(m, st, reason);
+	state_reported(m, st, final);
 }

@@ -11,6 +11,14 @@
 
 #define NOBODY 65534
 
+/* What no later program may regain; needs CAP_SETPCAP, without which there is little to regain. */
+static void drop_bounding_set(void)
+{
+	for (int cap = 0; cap < 64; cap++)
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0))
+			return;
+}
+
 static int drop_ids(void)
 {
 	if (geteuid() != 0)
@@ -65,8 +73,10 @@ static int filter_syscalls(void)
 
 int sandbox_enter(void)
 {
-	int r = drop_ids();
+	int r;
 
+	drop_bounding_set();
+	r = drop_ids();
 	r = r ?: drop_capabilities();
 	return r ?: filter_syscalls();
 }

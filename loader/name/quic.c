@@ -71,8 +71,10 @@ void quic_flow_done(struct quic *q, struct quic_flow *f)
 static const struct quic_keyset *conn_keys(struct quic *q, struct quic_conn *conn,
 					   const struct quic_packet *p)
 {
-	struct quic_keyset *s = &conn->set[conn->set[0].version != p->version];
+	struct quic_keyset *s = &conn->set[0];
 
+	if (s->version != 0 && s->version != p->version)
+		s++;
 	if (s->version == p->version)
 		return s;
 	if (s->version != 0)

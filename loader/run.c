@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "loader/run.h"
+
+#include <argp.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/scan.h"
+#include "loader/ipc.h"
+#include "loader/summary.h"
+#include "loader/worker.h"
+
+#define NS_PER_MS 1000000ull
+#define NS_PER_S  1000000000ull
+#define DAY_NS	  (86400 * NS_PER_S)
+
+enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_PERM = 3, EXIT_NOSUPPORT = 4 };
+
+enum run_option {
+	OPT_HOOK = 256,
+	OPT_ROLE,
+	OPT_FLOWS,
+	OPT_INTERVAL,
+	OPT_ACTIVE,
+	OPT_IDLE,
+	OPT_SYN,
+	OPT_SAMPLE,
+	OPT_DECAP,
+	OPT_NO_NAMES,
+	OPT_DURATION,
+	OPT_SUMMARY,
+};
+
+static const struct argp_option options[] = {
+	{"iface", 'i', "IFACE", 0, "interface to watch; repeat for more", 0},
+	{"hook", OPT_HOOK, "auto|xdp|tc|generic", 0, "where ingress is read (auto)", 0},
+	{"role", OPT_ROLE, "uplink|veth|mirror", 0,
+	 "what the interface carries (uplink); mirror: tunnels are opened and their packets end here", 0},
+	{"output", 'o', "table|json|csv", 0, "format on standard output (table)", 0},
+	{"flows", OPT_FLOWS, "N", 0, "live flows to have room for (256Ki)", 0},
+	{"drain-interval", OPT_INTERVAL, "TIME", 0, "how often the cache is read (1s)", 0},
+	{"active-timeout", OPT_ACTIVE, "TIME", 0, "a record at least this often for a busy flow (60s)", 0},
+	{"idle-timeout", OPT_IDLE, "TIME", 0, "a flow silent for so long is over (15s)", 0},
+	{"syn-timeout", OPT_SYN, "TIME", 0, "an unanswered SYN is over (5s)", 0},
+	{"sample", OPT_SAMPLE, "N", 0, "account 1 packet in N (1)", 0},
+	{"decap", OPT_DECAP, "DEPTH", 0, "tunnels opened, 0 to 4 (mirror: 4, else 0)", 0},
+	{"no-names", OPT_NO_NAMES, NULL, 0, "do not look at payload", 0},
+	{"duration", OPT_DURATION, "TIME", 0, "stop after so long", 0},
+	{"summary", OPT_SUMMARY, "text|json", 0, "form of the account at the end, on standard error (text)",
+	 0},
+	{},
+};
+
+static int one_of(const char *arg, const char *const *words, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (!strcmp(arg, words[i]))
+			return i;
+	return -1;
+}
+
+#define ONE_OF(arg, ...)                                                                           \
+	one_of(arg, (const char *const[]){__VA_ARGS__},                                            \
+	       sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+
+static void bad(struct argp_state *st, const char *what, const char *arg, const char *want)
+{
+	argp_failure(st, EXIT_USAGE, 0, "%s '%s': %s — see 'weir run --help'", what, arg, want);
+}
+
+static void add_iface(struct argp_state *st, struct run_cfg *cfg, const char *name)
+{
+	struct attachment *a = &cfg->iface[cfg->ifaces];
+
+	if (cfg->ifaces == RUN_IFACES_MAX || strlen(name) >= sizeof(a->ifname))
+		bad(st, "-i", name, "too many interfaces, or name too long");
+	snprintf(a->ifname, sizeof(a->ifname), "%s", name);
+	cfg->ifaces++;
+}
+
+static void set_time(struct argp_state *st, const char *what, const char *arg, uint64_t *ret)
+{
+	if (scan_duration_ns(arg, 10 * NS_PER_MS, DAY_NS, ret))
+		bad(st, what, arg, "want a time from 10ms to 1d, such as 500ms, 15s or 1m30s");
+}
+
+static void set_number(struct argp_state *st, const char *what, const char *arg, uint64_t max,
+		       uint32_t *ret)
+{
+	uint64_t v;
+
+	if (scan_u64(arg, 1, max, &v))
+		bad(st, what, arg, "want a positive number in range, such as 1000 or 64Ki");
+	*ret = v;
+}
+
+static int parse_words(int key, char *arg, struct argp_state *st, struct run_cfg *cfg)
+{
+	int n;
+
+	switch (key) {
+	case OPT_HOOK:
+		n = ONE_OF(arg, "auto", "xdp", "tc", "generic");
+		if (n < 0)
+			bad(st, "--hook", arg, "want auto, xdp, tc or generic");
+		cfg->hook = n;
+		return 0;
+	case OPT_ROLE:
+		n = ONE_OF(arg, "uplink", "veth", "mirror");
+		if (n < 0)
+			bad(st, "--role", arg, "want uplink, veth or mirror");
+		cfg->role = n;
+		return 0;
+	case OPT_SUMMARY:
+		cfg->summary_json = ONE_OF(arg, "text", "json");
+		if (cfg->summary_json < 0)
+			bad(st, "--summary", arg, "want text or json");
+		return 0;
+	case 'o':
+		if (ONE_OF(arg, "table", "json", "csv") < 0)
+			bad(st, "-o", arg, "want table, json or csv");
+		cfg->format = arg;
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *st)
+{
+	struct run_cfg *cfg = st->input;
+	uint64_t depth;
+
+	switch (key) {
+	case 'i':
+		add_iface(st, cfg, arg);
+		break;
+	case OPT_FLOWS:
+		set_number(st, "--flows", arg, 64u << 20, &cfg->dp.flows);
+		break;
+	case OPT_SAMPLE:
+		set_number(st, "--sample", arg, 1u << 20, &cfg->dp.sample);
+		break;
+	case OPT_DECAP:
+		if (scan_u64(arg, 0, 4, &depth))
+			bad(st, "--decap", arg, "want 0 to 4");
+		cfg->dp.decap_depth = depth;
+		break;
+	case OPT_NO_NAMES:
+		cfg->dp.names = false;
+		break;
+	case OPT_INTERVAL:
+		set_time(st, "--drain-interval", arg, &cfg->interval_ns);
+		break;
+	case OPT_ACTIVE:
+		set_time(st, "--active-timeout", arg, &cfg->active_ns);
+		break;
+	case OPT_IDLE:
+		set_time(st, "--idle-timeout", arg, &cfg->idle_ns);
+		break;
+	case OPT_SYN:
+		set_time(st, "--syn-timeout", arg, &cfg->syn_ns);
+		break;
+	case OPT_DURATION:
+		set_time(st, "--duration", arg, &cfg->duration_ns);
+		break;
+	case ARGP_KEY_ARG:
+		argp_failure(st, EXIT_USAGE, 0, "'%s' is not an option — see 'weir run --help'", arg);
+		break;
+	case ARGP_KEY_END:
+		if (!cfg->ifaces)
+			argp_failure(st, EXIT_USAGE, 0, "which interface? give -i IFACE");
+		break;
+	default:
+		return parse_words(key, arg, st, cfg);
+	}
+	return 0;
+}
+
+static const struct argp argp = {
+	.options = options,
+	.parser = parse_option,
+	.doc = "Attach to interfaces, count every packet of every flow, read names, print flows.\v"
+	       "Examples:\n"
+	       "  weir run -i eth0\n"
+	       "  weir run -i eth0 -o json --idle-timeout 30s > flows.ndjson\n"
+	       "  weir run -i eth1 --role mirror\n"
+	       "Ctrl-C writes what is left, detaches and prints a summary.",
+};
+
+static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	(void)level;
+	return getenv("WEIR_DEBUG") ? vfprintf(stderr, fmt, ap) : 0;
+}
+
+static int fail(int r, const char *what)
+{
+	if (r == -EPERM || r == -EACCES) {
+		fprintf(stderr,
+			"weir: %s: not permitted — needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON\n",
+			what);
+		return EXIT_PERM;
+	}
+	fprintf(stderr, "weir: %s: %s — WEIR_DEBUG=1 shows what the kernel says\n", what,
+		strerror(-r));
+	return r == -EOPNOTSUPP || r == -ENOTSUP ? EXIT_NOSUPPORT : EXIT_FAILED;
+}
+
+/* ---- the core ---- */
+
+struct core {
+	struct run_cfg cfg;
+	struct dataplane dp;
+	pid_t worker;
+	int ipc;
+	int signals;
+	struct ipc_msg msg;
+};
+
+static int find_ifaces(struct core *c)
+{
+	for (unsigned int i = 0; i < c->cfg.ifaces; i++) {
+		struct attachment *a = &c->cfg.iface[i];
+
+		a->ifindex = if_nametoindex(a->ifname);
+		if (!a->ifindex) {
+			fprintf(stderr, "weir: %s: no such interface\n", a->ifname);
+			return -ENODEV;
+		}
+	}
+	return 0;
+}
+
+/* The worker keeps the mappings and its socket; every other descriptor is closed. */
+static void become_worker(struct core *c, int ipc)
+{
+	int fd = dup2(ipc, 3);
+
+	syscall(SYS_close_range, 4u, ~0u, 0);
+	_exit(fd < 0 ? EXIT_FAILED : worker_main(&c->cfg, &c->dp, fd));
+}
+
+static int start_worker(struct core *c)
+{
+	sigset_t set;
+	int fds[2];
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL); /* both: only the core is told to stop */
+	signal(SIGPIPE, SIG_IGN);
+	c->signals = signalfd(-1, &set, SFD_CLOEXEC);
+	if (c->signals < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
+		return -errno;
+	fflush(NULL);
+	c->worker = fork();
+	if (c->worker < 0)
+		return -errno;
+	if (!c->worker)
+		become_worker(c, fds[1]);
+	close(fds[1]);
+	c->ipc = fds[0];
+	return ipc_recv(c->ipc, &c->msg, 1) == 1 && c->msg.type == IPC_READY ? 0 : -ECHILD;
+}
+
+static void announce(const struct core *c, const struct attachment *a)
+{
+	fprintf(stderr, "weir: %s: %s (ingress) + %s (egress), %u flows [%s]\n", a->ifname,
+		a->xdp ? c->cfg.hook == HOOK_MODE_GENERIC ? "generic XDP" : "native XDP" :
+		a->tcx ? "TCX" :
+			 "TC clsact",
+		a->tcx ? "TCX" : "TC clsact", c->cfg.dp.flows, a->why);
+}
+
+static void detach_all(struct core *c)
+{
+	for (unsigned int i = 0; i < c->cfg.ifaces; i++)
+		attach_done(&c->cfg.iface[i]);
+	/* programs on their way through a packet end before this returns */
+	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+}
+
+static int attach_all(struct core *c)
+{
+	for (unsigned int i = 0; i < c->cfg.ifaces; i++) {
+		struct attachment *a = &c->cfg.iface[i];
+		int r;
+
+		a->role = c->cfg.role;
+		r = attach_interface(a, &c->dp, c->cfg.hook);
+		if (r) {
+			fprintf(stderr, "weir: %s\n", a->error);
+			detach_all(c);
+			return r;
+		}
+		announce(c, a);
+	}
+	return 0;
+}
+
+/* Until a signal, the end of --duration, or the worker's end. Return 1 if the worker ended. */
+static int wait_for_stop(struct core *c)
+{
+	struct pollfd p[2] = {{.fd = c->signals, .events = POLLIN}, {.fd = c->ipc, .events = POLLIN}};
+	uint64_t ms = c->cfg.duration_ns / NS_PER_MS;
+	int r;
+
+	do
+		r = poll(p, 2, ms ? (int)ms : -1);
+	while (r < 0 && errno == EINTR);
+	return p[1].revents != 0;
+}
+
+static void print_summary(struct core *c)
+{
+	if (c->cfg.summary_json) {
+		summary_json(&c->msg.summary, &c->dp, stderr);
+		return;
+	}
+	summary_text(&c->msg.summary, &c->dp, stderr);
+	fputs("weir: detached", stderr);
+	for (unsigned int i = 0; i < c->cfg.ifaces; i++)
+		fprintf(stderr, " %s", c->cfg.iface[i].ifname);
+	fputc('\n', stderr);
+}
+
+static int stop(struct core *c, int worker_gone)
+{
+	struct ipc_msg m = {.type = IPC_STOP, .size = sizeof(m)};
+	int status = 0;
+
+	detach_all(c);
+	if (!worker_gone)
+		ipc_send(c->ipc, &m);
+	if (ipc_recv(c->ipc, &c->msg, 1) == 1 && c->msg.type == IPC_SUMMARY)
+		print_summary(c);
+	else
+		fputs("weir: the worker ended without an account; flows since its last output are lost\n",
+		      stderr);
+	waitpid(c->worker, &status, 0);
+	if (WIFSIGNALED(status))
+		fprintf(stderr, "weir: worker: ended by signal %d\n", WTERMSIG(status));
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
+}
+
+static int run(struct core *c)
+{
+	int r = find_ifaces(c), rc;
+
+	if (r)
+		return EXIT_FAILED;
+	r = dataplane_load(&c->dp, &c->cfg.dp, c->cfg.role);
+	if (r)
+		return fail(r, "load programs");
+	r = start_worker(c);
+	if (r)
+		return fail(r, "start worker");
+	r = attach_all(c);
+	rc = r == -EOPNOTSUPP ? EXIT_NOSUPPORT : r == -EPERM ? EXIT_PERM : EXIT_FAILED;
+	if (!r)
+		return stop(c, wait_for_stop(c));
+	close(c->ipc); /* the worker sees it and ends */
+	waitpid(c->worker, NULL, 0);
+	return rc;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	static struct core c = {
+		.cfg = {
+			.format = "table",
+			.interval_ns = NS_PER_S,
+			.active_ns = 60 * NS_PER_S,
+			.idle_ns = 15 * NS_PER_S,
+			.syn_ns = 5 * NS_PER_S,
+		},
+	};
+	int rc;
+
+	c.cfg.dp = dataplane_cfg_default;
+	argp_err_exit_status = EXIT_USAGE;
+	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &c.cfg))
+		return EXIT_USAGE;
+	c.cfg.dp.idle_ns = c.cfg.idle_ns;
+	libbpf_set_print(quiet);
+	rc = run(&c);
+	dataplane_done(&c.dp);
+	return rc;
+}

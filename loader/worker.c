@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "loader/worker.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/output.h"
+#include "loader/drain.h"
+#include "loader/ipc.h"
+#include "loader/merge.h"
+#include "loader/sandbox.h"
+
+#define POLL_MS 10 /* how often the rings are looked at when they were empty */
+
+struct worker {
+	const struct run_cfg *cfg;
+	struct dataplane *dp;
+	struct clock clock;
+	struct merge *merge;
+	struct names *names;
+	struct drain *drain;
+	struct output *out;
+	struct ipc_msg msg;
+	struct summary summary;
+};
+
+static void emit(void *arg, const struct flow_record *r)
+{
+	struct worker *w = arg;
+
+	summary_add(&w->summary, r);
+	output_flow(w->out, r);
+}
+
+static const char *iface_name(void *arg, uint32_t ifindex)
+{
+	const struct run_cfg *cfg = ((struct worker *)arg)->cfg;
+
+	for (unsigned int i = 0; i < cfg->ifaces; i++)
+		if (cfg->iface[i].ifindex == ifindex)
+			return cfg->iface[i].ifname;
+	return NULL;
+}
+
+static int flow_ended(void *arg, const struct flow_key *key, struct name_result *ret)
+{
+	return names_flow_end(((struct worker *)arg)->names, key, ret);
+}
+
+static int worker_init(struct worker *w)
+{
+	struct merge_cfg cfg = merge_cfg_default;
+	static char node[256];
+	int r;
+
+	gethostname(node, sizeof(node) - 1);
+	cfg.max_flows = w->cfg->dp.flows * 2;
+	cfg.active_ns = w->cfg->active_ns;
+	cfg.idle_ns = w->cfg->idle_ns;
+	cfg.syn_ns = w->cfg->syn_ns;
+	cfg.clock = &w->clock;
+	cfg.node = node;
+	cfg.iface = iface_name;
+	cfg.emit = emit;
+	cfg.arg = w;
+	w->clock.tick_ns = w->dp->tick_ns;
+	r = merge_new(&cfg, &w->merge);
+	r = r ?: names_new(NULL, &w->names);
+	r = r ?: drain_new(w->dp, w->merge, w->names, &w->drain);
+	r = r ?: output_new(w->cfg->format, STDOUT_FILENO, &w->out);
+	if (!r)
+		merge_on_end(w->merge, flow_ended, w);
+	return r;
+}
+
+static uint64_t mono_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static void set_clock(struct worker *w)
+{
+	uint64_t tick, wall;
+
+	dataplane_now(w->dp, &tick, &wall);
+	clock_set(&w->clock, tick, wall);
+}
+
+static void drain_all(struct worker *w)
+{
+	set_clock(w);
+	drain_scan(w->drain, &w->clock);
+	names_tick(w->names, mono_ns());
+	merge_tick(w->merge);
+	output_flush(w->out);
+}
+
+static void report(struct worker *w, int ipc)
+{
+	w->summary.merge = *merge_stats(w->merge);
+	w->summary.names = *names_stats(w->names);
+	w->summary.flows = w->summary.merge.flows;
+	w->msg = (struct ipc_msg){
+		.type = IPC_SUMMARY, .size = sizeof(w->msg), .summary = w->summary};
+	ipc_send(ipc, &w->msg);
+}
+
+/* Until the core says stop, or is gone. */
+static void worker_loop(struct worker *w, int ipc)
+{
+	struct pollfd pfd = {.fd = ipc, .events = POLLIN};
+	uint64_t next = mono_ns() + w->cfg->interval_ns;
+
+	for (;;) {
+		set_clock(w);
+		if (poll(&pfd, 1, drain_rings(w->drain) ? 0 : POLL_MS) > 0 &&
+		    ipc_recv(ipc, &w->msg, 0) != -EAGAIN)
+			return;
+		if (mono_ns() < next)
+			continue;
+		drain_all(w);
+		next += w->cfg->interval_ns;
+		if (next < mono_ns())
+			next = mono_ns();
+	}
+}
+
+int worker_main(const struct run_cfg *cfg, struct dataplane *dp, int ipc)
+{
+	static struct worker w;
+	int r;
+
+	w.cfg = cfg;
+	w.dp = dp;
+	r = worker_init(&w);
+	r = r ?: sandbox_enter();
+	if (r) {
+		fprintf(stderr, "weir: worker: %s\n", strerror(-r));
+		return 1;
+	}
+	w.msg = (struct ipc_msg){.type = IPC_READY, .size = sizeof(w.msg)};
+	if (ipc_send(ipc, &w.msg))
+		return 1;
+	worker_loop(&w, ipc);
+	drain_all(&w);
+	merge_flush(w.merge, FLOW_SHUTDOWN);
+	r = output_flush(w.out);
+	report(&w, ipc);
+	return r ? 1 : 0;
+}

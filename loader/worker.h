@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker.h - the unprivileged half of `weir run`: drains, merges, names and prints flows until
+ * the core says stop or is gone.
+ */
+#ifndef WEIR_LOADER_WORKER_H
+#define WEIR_LOADER_WORKER_H
+
+#include "loader/dataplane.h"
+#include "loader/run.h"
+
+/**
+ * worker_main - body of the worker process
+ * @dp:  the inherited mappings
+ * @ipc: its end of the socket pair
+ *
+ * Return: exit status of the process.
+ */
+int worker_main(const struct run_cfg *cfg, struct dataplane *dp, int ipc);
+
+#endif
