@@ -5,7 +5,7 @@
 # init.sh - process 1 of the test machine: run every program in /programs, tell the serial console.
 # Lines that the host reads begin with @@.
 /bin/busybox --install -s /bin
-export PATH=/bin:/sbin HOME=/ TERM=dumb WEIR=/sbin/weir WEIR_SLOW=1
+export PATH=/sbin:/bin HOME=/ TERM=dumb WEIR=/sbin/weir WEIR_SLOW=1
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev 2>/dev/null
