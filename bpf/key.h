@@ -59,7 +59,10 @@ static __always_inline __u32 key_load32(const __u8 *p)
 /* 1 if @a > @b, without a branch: which endpoint comes first is a coin toss for the predictor. */
 static __always_inline __u32 key_greater(__u32 a, __u32 b)
 {
-	return ((__u64)b - a) >> 63;
+	__u64 d = (__u64)b - a;
+
+	asm("" : "+r"(d)); /* else the compiler makes it a branch again */
+	return d >> 63;
 }
 
 /* Order of endpoints: last word of the address, then the words before it, then the port. */

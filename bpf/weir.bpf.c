@@ -45,23 +45,43 @@ __noinline int tc_slow(struct __sk_buff *skb)
 	return flow_wants_payload(s) ? tc_l7(skb) : 0;
 }
 
+/*
+ * Length of the frame on the wire. @linear: bytes in the first buffer; @need: bytes the headers
+ * speak of; only if they are more can there be further buffers.
+ */
+static __always_inline __u32 xdp_len(struct xdp_md *ctx, __u32 linear, __u32 need)
+{
+	struct control *c;
+
+	if (cfg_replay) {
+		c = control_get();
+		if (c && c->replay_wire_len)
+			return c->replay_wire_len;
+	}
+	return unlikely(need > linear) ? bpf_xdp_get_buff_len(ctx) : linear;
+}
+
 static __always_inline int xdp_way(struct xdp_md *ctx, struct way *w)
 {
 	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+	__u64 *seen = &w->row->v[CNT_XDP_BYTES];
+	__u32 slot, linear = data_end - data;
 	struct scratch *s = 0;
-	__u32 slot;
 
 	if (parse_fast(data, data_end, 0, ctx->ingress_ifindex, &w->f)) {
 		s = scratch_get();
 		if (!s)
 			return 0;
-		if (xdp_parse_full(ctx))
+		if (xdp_parse_full(ctx)) {
+			*seen += xdp_len(ctx, 0, 1);
 			return 0; /* no parser takes it: counted by reason */
+		}
 		way_from_full(w, s);
 		s->parsed = 1;
 	}
 	w->segs = 1;
 	w->bytes = w->f.l4.ip_bytes;
+	*seen += xdp_len(ctx, linear, w->f.l4.hdr_off + w->f.l4.ip_bytes);
 	if (way_hit(w, &slot))
 		return s && s->pkt.layers;
 	if (!s) {
@@ -78,19 +98,6 @@ static __always_inline int xdp_way(struct xdp_md *ctx, struct way *w)
 	return s->pkt.layers;
 }
 
-/* Length of the frame on the wire. */
-static __always_inline __u32 xdp_len(struct xdp_md *ctx)
-{
-	struct control *c;
-
-	if (cfg_replay) {
-		c = control_get();
-		if (c && c->replay_wire_len)
-			return c->replay_wire_len;
-	}
-	return bpf_xdp_get_buff_len(ctx);
-}
-
 static __always_inline int xdp_entry(struct xdp_md *ctx)
 {
 	struct way w = {};
@@ -101,15 +108,17 @@ static __always_inline int xdp_entry(struct xdp_md *ctx)
 	if (!w.row)
 		return XDP_PASS;
 	w.row->v[CNT_XDP_FRAMES]++;
-	w.row->v[CNT_XDP_BYTES] += xdp_len(ctx);
-	if (way_sampled_out(&w))
+	if (way_sampled_out(&w)) {
+		w.row->v[CNT_XDP_BYTES] += xdp_len(ctx, 0, 1);
 		return XDP_PASS;
+	}
 	w.now = now_tick();
 	if (way_enter()) {
 		decapsulated = xdp_way(ctx, &w);
 		way_leave();
 	} else {
 		w.row->v[CNT_BUSY_PACKETS]++;
+		w.row->v[CNT_XDP_BYTES] += xdp_len(ctx, 0, 1);
 	}
 	return cfg_consume && decapsulated ? XDP_DROP : XDP_PASS;
 }
