@@ -65,11 +65,14 @@ if ! apt install -y $missing; then
 		exit 1
 	fi
 fi
-case " $missing " in
-*" nginx-light "*)
-	if command -v systemctl >/dev/null; then
-		systemctl disable nginx >/dev/null 2>&1 || true # no systemd running: nothing enabled
-	fi
-	;;
-esac
+# No systemd running means nothing was enabled.
+for service in nginx:nginx-light ngtcp2d:ngtcp2-server; do
+	case " $missing " in
+	*" ${service#*:} "*)
+		if command -v systemctl >/dev/null; then
+			systemctl disable "${service%:*}" >/dev/null 2>&1 || true
+		fi
+		;;
+	esac
+done
 echo "deps: done"
