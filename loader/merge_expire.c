@@ -105,6 +105,8 @@ void merge_evict_oldest(struct merge *m)
 		if (!oldest || state_heard(st) < state_heard(oldest))
 			oldest = st;
 	}
+	if (!oldest)
+		return;
 	if (oldest->flags & FS_ENDED) {
 		merge_finish(m, oldest, oldest->end_reason);
 		return;

@@ -13,9 +13,8 @@ lint_exceptions=tests/lint/exceptions.txt
 project_files()
 {
 	if git rev-parse --git-dir >/dev/null 2>&1; then
-		git ls-files -co --exclude-standard -- "$@" | sort -u | while read -r file; do
-			[ -f "$file" ] && echo "$file"
-		done
+		git ls-files -co --exclude-standard -- "$@" | sort -u |
+			perl -ne 'chomp; print "$_\n" if -f'
 	else
 		local spec
 		for spec; do
@@ -31,12 +30,8 @@ c_files()
 
 scripts()
 {
-	project_files | while read -r file; do
-		case $file in
-		*.sh) echo "$file" ;;
-		*) head -c 64 "$file" | grep -aqE '^#!.*\b(ba)?sh\b' && echo "$file" ;;
-		esac
-	done
+	project_files ':!tests/fuzz/corpus/*' ':!tests/data/*' | xargs -r awk '
+		FNR == 1 && (/^#!.*[/ ](ba)?sh/ || FILENAME ~ /\.sh$/) { print FILENAME } { nextfile }'
 }
 
 # Reads `FILE NAME message`, drops those with an exception for CHECK, names exceptions without use.
