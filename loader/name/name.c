@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define TLS_HANDSHAKE_RECORD   22u
+#define TLS_TYPE_OFFSET	       5u /* handshake type, behind the record header */
 #define HANDSHAKE_CLIENT_HELLO 1u
 #define HANDSHAKE_SERVER_HELLO 2u
 
@@ -181,6 +182,8 @@ static int feed_quic(struct names *n, struct name_flow *f, const struct ev_paylo
 	quic_count(n);
 	if (r < 0) {
 		n->stats.not_recognised++;
+		if (f->quic->version == 0) /* then the next datagram may be anything */
+			name_flow_clear(n, f);
 		return 0;
 	}
 	name_result_init(ret, &e->h, NAME_TLS_CLIENT, L7P_QUIC);
@@ -274,11 +277,12 @@ static int read_http(struct names *n, struct name_flow *f, const struct stream *
 	ret->proto = L7P_HTTP;
 	if (r == HELLO_HTTP_MORE)
 		return 0;
-	f->told |= TOLD_CLIENT | TOLD_SERVER;
+	f->tcp_done |= (uint8_t)(1u << ret->dir);
 	if (r == HELLO_HTTP_NOT) {
 		n->stats.not_recognised++;
 		return 0;
 	}
+	f->told |= TOLD_CLIENT;
 	if (r != HELLO_HTTP_OK)
 		return name_tell_missing(n, ret, r == HELLO_HTTP_LONG ? NN_TOO_LONG : NN_MALFORMED);
 	ret->kind = NAME_HTTP;
@@ -288,6 +292,13 @@ static int read_http(struct names *n, struct name_flow *f, const struct stream *
 	n->stats.no_name += ret->http.host_len == 0;
 	n->stats.http++;
 	return 1;
+}
+
+/* A server's hello that isn't complete is no name that misses. */
+static int is_server_stream(const struct stream *s)
+{
+	return stream_ready(s) > TLS_TYPE_OFFSET && s->buf[0] == TLS_HANDSHAKE_RECORD &&
+	       s->buf[TLS_TYPE_OFFSET] == HANDSHAKE_SERVER_HELLO;
 }
 
 /* The hello in a direction's stream as far as it is there. Return: as name_feed(). */
@@ -305,6 +316,7 @@ static int read_stream(struct names *n, struct name_flow *f, const struct stream
 	r = tls_records_view(s->buf, ready, n->records, &h);
 	if (r == 0 && (h.need == 0 || h.len < h.need) && ready < STREAM_MAX)
 		return 0;
+	f->tcp_done |= (uint8_t)(1u << ret->dir);
 	if (r == 0 && h.need && h.len == h.need) {
 		if (h.msg[0] == HANDSHAKE_SERVER_HELLO)
 			return tell_server(n, f, &h, ret);
@@ -312,6 +324,8 @@ static int read_stream(struct names *n, struct name_flow *f, const struct stream
 			return tell_client(n, f, &h, s->conflict, ret);
 		r = -EPROTO;
 	}
+	if (is_server_stream(s))
+		return 0;
 	f->told |= TOLD_CLIENT;
 	if (s->conflict)
 		return name_tell_missing(n, ret, NN_CONFLICT);
@@ -330,7 +344,7 @@ static int feed_segment(struct names *n, const struct ev_payload *e, struct name
 	if (!f)
 		return 0;
 	f->proto = L7P_TLS;
-	if (f->told & TOLD_CLIENT && (f->told & TOLD_SERVER || !f->tcp[dir]))
+	if (f->tcp_done & 1u << dir)
 		return 0;
 	name_table_make_room(n, f);
 	f->tcp[dir] = flow_part(n, f->tcp[dir], sizeof(struct stream));
@@ -343,7 +357,7 @@ static int feed_segment(struct names *n, const struct ev_payload *e, struct name
 	n->stats.pieces_dropped += r < 0 && r != -ENOMEM;
 	name_result_init(ret, &e->h, NAME_TLS_CLIENT, L7P_TLS);
 	r = read_stream(n, f, f->tcp[dir], ret);
-	if (r) {
+	if (f->tcp_done & 1u << dir) {
 		stream_done(f->tcp[dir], &n->pool);
 		pool_free(&n->pool, f->tcp[dir], sizeof(struct stream));
 		f->tcp[dir] = NULL;
@@ -411,7 +425,7 @@ static void flow_partial(struct names *n, struct name_flow *f, struct handshake 
 	for (int d = 0; d < 2; d++) {
 		const struct stream *s = f->tcp[d];
 
-		if (!s || (f->told & TOLD_CLIENT))
+		if (!s || is_server_stream(s))
 			continue;
 		if (s->conflict)
 			*ret_reason = NN_CONFLICT;
@@ -427,7 +441,8 @@ static int flow_recognised(const struct name_flow *f)
 		return f->quic->version != 0;
 	if (f->dtls)
 		return f->dtls->seen;
-	return f->tcp[0] || f->tcp[1];
+	return (f->tcp[0] && !is_server_stream(f->tcp[0])) ||
+	       (f->tcp[1] && !is_server_stream(f->tcp[1]));
 }
 
 int name_flow_finish(struct names *n, struct name_flow *f, struct name_result *ret)

@@ -24,10 +24,10 @@ struct name_flow {
 	struct name_flow *older;
 	uint64_t last_ns;
 	uint32_t tick;
-	uint8_t proto; /* enum l7_proto */
-	uint8_t dir;   /* of the last payload */
-	uint8_t told;  /* enum name_told */
-	uint8_t pad;
+	uint8_t proto;	  /* enum l7_proto */
+	uint8_t dir;	  /* of the last payload */
+	uint8_t told;	  /* enum name_told */
+	uint8_t tcp_done; /* bit per direction: its first message was read */
 	struct quic_flow *quic;
 	struct dtls_flow *dtls;
 	struct stream *tcp[2];
