@@ -159,4 +159,28 @@ __noinline int tc_parse_full(struct __sk_buff *ctx)
 	return parse_finish(s, p);
 }
 
+/**
+ * tc_inner_payload - where the innermost transport payload begins, whatever the interface's role
+ *
+ * For GSO packets, whose segments repeat all headers up to there. Overwrites scratch->pkt; counts
+ * nothing.
+ * Return: offset in the frame, or 0 when it can't be said.
+ */
+__noinline int tc_inner_payload(struct __sk_buff *ctx)
+{
+	__u32 zero = 0, len = ctx->len;
+	struct parse *p = bpf_map_lookup_elem(&parser, &zero);
+	struct scratch *s = scratch_get();
+	struct parse_loop l = {.ctx = ctx, .s = s, .p = p};
+
+	if (!p || !s)
+		return 0;
+	p->ifindex = 0;
+	p->tag = 0;
+	parse_begin(p, &s->pkt, 0, len, len);
+	p->depth = PARSE_DECAP_MAX;
+	bpf_loop(PARSE_STEPS_MAX, parse_loop_tc, &l, 0);
+	return p->result == PARSE_DONE ? s->pkt.l4.payload_off : 0;
+}
+
 #endif

@@ -65,37 +65,31 @@ static __always_inline int xdp_way(struct xdp_md *ctx, struct way *w)
 {
 	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
 	__u64 *seen = &w->row->v[CNT_XDP_BYTES];
-	__u32 slot, linear = data_end - data;
-	struct scratch *s = 0;
+	__u32 slot, linear = data_end - data, layers = 0;
+	struct scratch *s = scratch_get();
 
+	if (!s)
+		return 0;
+	s->parsed = 0;
 	if (parse_fast(data, data_end, 0, ctx->ingress_ifindex, &w->f)) {
-		s = scratch_get();
-		if (!s)
-			return 0;
 		if (xdp_parse_full(ctx)) {
 			*seen += xdp_len(ctx, 0, 1);
 			return 0; /* no parser takes it: counted by reason */
 		}
 		way_from_full(w, s);
+		layers = s->pkt.layers;
 		s->parsed = 1;
 	}
 	w->segs = 1;
 	w->bytes = w->f.l4.ip_bytes;
 	*seen += xdp_len(ctx, linear, w->f.l4.hdr_off + w->f.l4.ip_bytes);
 	if (way_hit(w, &slot))
-		return s && s->pkt.layers;
-	if (!s) {
-		s = scratch_get();
-		if (!s)
-			return 0;
-		s->parsed = 0;
-		s->pkt.layers = 0;
-	}
+		return layers;
 	s->hook = HOOK_XDP;
 	s->frame_len = bpf_xdp_get_buff_len(ctx);
 	way_to_scratch(w, s, slot);
 	xdp_slow(ctx);
-	return s->pkt.layers;
+	return layers;
 }
 
 static __always_inline int xdp_entry(struct xdp_md *ctx)
@@ -129,24 +123,30 @@ int xdp_flows(struct xdp_md *ctx)
 	return xdp_entry(ctx);
 }
 
-/* Wire packets and their bytes, for the flow and for the interface. */
-static __always_inline __u64 tc_segments(struct __sk_buff *skb, struct way *w)
+/*
+ * Wire packets of a GSO packet and their bytes, for the flow and for the interface. Each segment
+ * repeats the headers up to the innermost transport payload, which lies deeper than the flow's own
+ * where a tunnel was not opened.
+ */
+static __always_inline __u64 tc_segments(struct __sk_buff *skb, struct way *w, struct scratch *s)
 {
 	const struct l4 *l = &w->f.l4;
-	__u32 extra;
+	__u32 headers = l->payload_off, end = l->payload_off + l->payload_len, extra;
 
-	w->segs = 1;
-	w->bytes = l->ip_bytes;
-	if (likely(!skb->gso_size))
-		return skb->len;
-	w->segs = gso_segments(skb->gso_size, skb->gso_segs, l->payload_len);
+	if (l->proto != IPPROTO_TCP) {
+		headers = tc_inner_payload(skb);
+		s->parsed = 0;
+	}
+	w->segs = headers && headers <= end ?
+			  gso_segments(skb->gso_size, skb->gso_segs, end - headers) :
+			  0;
 	if (!w->segs) {
 		w->segs = 1;
 		w->row->v[CNT_GSO_UNKNOWN]++;
 	}
 	extra = w->segs - 1;
-	w->bytes += (__u64)extra * (l->payload_off - l->hdr_off);
-	return skb->len + (__u64)extra * l->payload_off;
+	w->bytes += (__u64)extra * (headers - l->hdr_off);
+	return (__u64)extra * headers;
 }
 
 static __always_inline int tc_way(struct __sk_buff *skb, struct way *w, enum weir_hook hook)
@@ -155,37 +155,34 @@ static __always_inline int tc_way(struct __sk_buff *skb, struct way *w, enum wei
 	__u16 tag = skb->vlan_present ? skb->vlan_tci & VLAN_VID_MASK : 0;
 	__u64 *seen = &w->row->v[hook == HOOK_TC_INGRESS ? CNT_TC_INGRESS_FRAMES :
 							   CNT_TC_EGRESS_FRAMES];
-	struct scratch *s = 0;
-	__u32 slot;
+	struct scratch *s = scratch_get();
+	__u32 slot, layers = 0;
 
+	if (!s)
+		return 0;
+	seen[1] += skb->len;
+	s->parsed = 0;
 	if (parse_fast(data, data_end, tag, skb->ifindex, &w->f)) {
-		s = scratch_get();
-		if (!s)
-			return 0;
 		if (tc_parse_full(skb)) {
 			seen[0]++;
-			seen[1] += skb->len;
-			return 0;
+			return 0; /* no parser takes it: counted by reason */
 		}
 		way_from_full(w, s);
+		layers = s->pkt.layers;
 		s->parsed = 1;
 	}
-	seen[1] += tc_segments(skb, w);
+	w->segs = 1;
+	w->bytes = w->f.l4.ip_bytes;
+	if (unlikely(skb->gso_size))
+		seen[1] += tc_segments(skb, w, s);
 	seen[0] += w->segs;
 	if (way_hit(w, &slot))
-		return s && s->pkt.layers;
-	if (!s) {
-		s = scratch_get();
-		if (!s)
-			return 0;
-		s->parsed = 0;
-		s->pkt.layers = 0;
-	}
+		return layers;
 	s->hook = hook;
 	s->frame_len = skb->len;
 	way_to_scratch(w, s, slot);
 	tc_slow(skb);
-	return s->pkt.layers;
+	return layers;
 }
 
 static __always_inline int tc_entry(struct __sk_buff *skb, enum weir_hook hook)
