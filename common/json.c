@@ -79,28 +79,29 @@ void json_u64(struct json *j, uint64_t v)
 	put(j, text, u64_text(v, text));
 }
 
+/* Length that the first byte promises, 0 = no first byte; and what the second one may be, which
+ * rules out overlong forms, surrogates and what is beyond U+10FFFF.
+ */
+static unsigned int utf8_lead(unsigned int c, unsigned int *ret_low, unsigned int *ret_high)
+{
+	*ret_low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
+	*ret_high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
+	if (c < 0xc2 || c > 0xf4)
+		return 0;
+	return c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+}
+
 unsigned int utf8_len(const char *str, size_t len)
 {
 	const unsigned char *s = (const unsigned char *)str;
-	unsigned int n, low = 0x80, high = 0xbf;
+	unsigned int n, low, high;
 
 	if (!len)
 		return 0;
 	if (s[0] < 0x80)
 		return 1;
-	n = s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
-	if (!n || n > len)
-		return 0;
-	/* The second byte rules out overlong forms, surrogates and what is beyond U+10FFFF. */
-	if (s[0] == 0xe0)
-		low = 0xa0;
-	else if (s[0] == 0xed)
-		high = 0x9f;
-	else if (s[0] == 0xf0)
-		low = 0x90;
-	else if (s[0] == 0xf4)
-		high = 0x8f;
-	if (s[1] < low || s[1] > high)
+	n = utf8_lead(s[0], &low, &high);
+	if (!n || n > len || s[1] < low || s[1] > high)
 		return 0;
 	for (unsigned int i = 2; i < n; i++) {
 		if ((s[i] & 0xc0) != 0x80)

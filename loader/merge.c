@@ -315,27 +315,36 @@ static struct flow_state *settle_state(struct merge *m, const struct merge_delta
 	return st;
 }
 
-static void merge_one(struct merge *m, const struct merge_delta *d, uint32_t hash, bool final)
+/* The state that the caller's reference names, if it is still that flow's. */
+static inline struct flow_state *state_by_ref(const struct merge *m, const struct merge_delta *d)
 {
 	uint32_t ref = d->flow_ref ? *d->flow_ref : 0;
-	struct flow_state *st = NULL;
+	struct flow_state *st;
+
+	if (!ref || ref > m->slab_used)
+		return NULL;
+	st = merge_state(m, ref);
+	if (st->fp != d->hot->tag >> WEIR_TAG_GEN_BITS ||
+	    (st->flags & (FS_LIVE | FS_ENDED)) != FS_LIVE)
+		return NULL;
+	return st;
+}
+
+static void merge_one(struct merge *m, const struct merge_delta *d, uint32_t hash, bool final)
+{
+	struct flow_state *st = state_by_ref(m, d);
 	bool blank;
 
-	if (ref && ref <= m->slab_used) {
-		st = merge_state(m, ref);
-		if (st->fp != d->hot->tag >> WEIR_TAG_GEN_BITS || !(st->flags & FS_LIVE) ||
-		    st->flags & FS_ENDED)
-			st = NULL;
-	}
+	if (!(d->packets[0] | d->packets[1]))
+		return; /* evicted with nothing new */
 	if (!st) {
-		if (ref)
+		if (d->flow_ref && *d->flow_ref) {
+			*d->flow_ref = 0;
 			hash = merge_hash(m, &d->cold->key);
-		st = settle_state(m, d, hash, final);
-		if (!st) {
-			if (d->flow_ref)
-				*d->flow_ref = 0;
-			return;
 		}
+		st = settle_state(m, d, hash, final);
+		if (!st)
+			return;
 	}
 	blank = !(st->flags & (FS_SEEN0 | FS_SEEN1));
 	state_absorb(m, st, d);
