@@ -6,21 +6,14 @@
 
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
+git rev-parse --git-dir >/dev/null || exit 2
 lint_build=${BUILD:-build}
 lint_exceptions=tests/lint/exceptions.txt
 
 # Files of the project, committed or about to be; arguments are git pathspecs.
 project_files()
 {
-	if git rev-parse --git-dir >/dev/null 2>&1; then
-		git ls-files -co --exclude-standard -- "$@" | sort -u |
-			perl -ne 'chomp; print "$_\n" if -f'
-	else
-		local spec
-		for spec; do
-			find . -path "./$lint_build" -prune -o -type f -path "./${spec#:!}" -print
-		done | sed 's|^\./||' | sort -u
-	fi
+	git ls-files -co --exclude-standard -- "$@" | sort -u | perl -ne 'chomp; print "$_\n" if -f'
 }
 
 c_files()
