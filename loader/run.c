@@ -206,7 +206,8 @@ static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
 
 static int fail(int r, const char *what)
 {
-	if (r == -EPERM || r == -EACCES) {
+	/* not EACCES: that is the verifier's word for a program it refuses */
+	if (r == -EPERM) {
 		fprintf(stderr,
 			"weir: %s: not permitted — needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON\n",
 			what);

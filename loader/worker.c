@@ -93,13 +93,14 @@ static void set_clock(struct worker *w)
 	clock_set(&w->clock, tick, wall);
 }
 
-static void drain_all(struct worker *w)
+/* Return: 0, or why standard output takes nothing more. */
+static int drain_all(struct worker *w)
 {
 	set_clock(w);
 	drain_scan(w->drain, &w->clock);
 	names_tick(w->names, mono_ns());
 	merge_tick(w->merge);
-	output_flush(w->out);
+	return output_flush(w->out);
 }
 
 static void report(struct worker *w, int ipc)
@@ -112,7 +113,7 @@ static void report(struct worker *w, int ipc)
 	ipc_send(ipc, &w->msg);
 }
 
-/* Until the core says stop, or is gone. */
+/* Until the core says stop or is gone, or nobody reads the records any more. */
 static void worker_loop(struct worker *w, int ipc)
 {
 	struct pollfd pfd = {.fd = ipc, .events = POLLIN};
@@ -125,7 +126,8 @@ static void worker_loop(struct worker *w, int ipc)
 			return;
 		if (mono_ns() < next)
 			continue;
-		drain_all(w);
+		if (drain_all(w))
+			return;
 		next += w->cfg->interval_ns;
 		if (next < mono_ns())
 			next = mono_ns();
@@ -152,6 +154,9 @@ int worker_main(const struct run_cfg *cfg, struct dataplane *dp, int ipc)
 	drain_all(&w);
 	merge_flush(w.merge, FLOW_SHUTDOWN);
 	r = output_flush(w.out);
+	if (r && r != -EPIPE) /* a reader that goes (head, less) is no error */
+		fprintf(stderr, "weir: standard output: %s; the records since then are lost\n",
+			strerror(-r));
 	report(&w, ipc);
-	return r ? 1 : 0;
+	return r && r != -EPIPE;
 }

@@ -165,6 +165,9 @@ in_a()
 	ip netns exec "$ns_a" "$@"
 }
 
+# The same for programs that run a command, such as timeout.
+exec_a=(ip netns exec "$ns_a")
+
 in_b()
 {
 	ip netns exec "$ns_b" "$@"
@@ -350,14 +353,21 @@ expect_accounted() # CASE NAME
 		"$((${noted% *} + lost))" "$seen"
 }
 
-# Nothing of weir is left on an interface.
-expect_detached() # CASE [NAMESPACE DEV]
+# Names of the programs on an interface: XDP, TCX, clsact filters.
+attached() # [NAMESPACE DEV]
 {
-	local left
+	local ns=${1:-$ns_a} dev=${2:-va}
 
-	left=$(ip netns exec "${2:-$ns_a}" bpftool -j net show dev "${3:-va}" |
-		jq -r '[.[] | .xdp, .tc, .flow_dissector | .[]?] | length')
-	expect "$1: nothing stays attached" "$left" 0
+	ip -n "$ns" -j -d link show "$dev" | jq -r '.[0].xdp // empty |
+		"\(["none", "native", "generic", "offloaded"][.mode]) \(.prog.name // .prog.id)"'
+	ip netns exec "$ns" "$tools/tc_count" "$dev" show
+	ip netns exec "$ns" tc filter show dev "$dev" ingress | sed -n 's/.* bpf.* \(tc_[a-z]*\).*/ingress \1/p'
+	ip netns exec "$ns" tc filter show dev "$dev" egress | sed -n 's/.* bpf.* \(tc_[a-z]*\).*/egress \1/p'
+}
+
+expect_attached() # CASE WANT [NAMESPACE DEV]: names, separated by commas
+{
+	expect "$1: on the interface: ${2:-nothing}" "$(attached "${@:3}" | paste -sd,)" "$2"
 }
 
 needs() # NAME COMMAND...: 0 if all are there, else counted as skipped

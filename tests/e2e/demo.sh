@@ -1,0 +1,155 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# demo.sh - real clients and servers in two network namespaces, weir between them: flows live with
+# their names, and at the end weir's account beside independent ones. Fails if they differ.
+no_totals=1
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/servers.sh"
+
+for program in curl dig iperf3 nginx dnsmasq openssl ethtool jq; do
+	command -v "$program" >/dev/null || die "$program is missing: sudo make deps"
+done
+rc=0
+
+say()
+{
+	printf '%s\n' "$@"
+}
+
+step() # TEXT: what the client side does now; before it, time to read what the last step made
+{
+	sleep 0.8
+	printf -- '--- %s\n' "$*"
+}
+
+row() # DIRECTION WHO PACKETS BYTES
+{
+	printf "  %-5s %-46s %'11d %'14d\n" "$@"
+}
+
+# Two rows, and the word: equal or not.
+compare() # DIRECTION WHO PACKETS BYTES WHO2 PACKETS2 BYTES2
+{
+	row "$1" "$2" "$3" "$4"
+	row '' "$5" "$6" "$7"
+	if [ "$3 $4" = "$6 $7" ]; then
+		printf '  %-5s %-46s %11s %14s\n' '' '' equal equal
+	else
+		printf '  %-5s %-46s %26s\n' '' '' 'NOT EQUAL'
+		rc=1
+	fi
+}
+
+# weir's output goes to the terminal as it comes; its summary is kept.
+demo_start() # NAME
+{
+	ip netns exec "$ns_a" "$weir" run -i va --idle-timeout 1s --drain-interval 200ms --summary json \
+		2>"$tmp/$1.err" &
+	weir_pid=$!
+	pids+=("$weir_pid")
+	if ! wait_for 20 weir_is_up "$1" 1 || pid_gone "$weir_pid"; then
+		cat "$tmp/$1.err"
+		die "weir does not start"
+	fi
+	sed 's/^/  /' "$tmp/$1.err"
+}
+
+bulk() # ARG...
+{
+	spawn iperf "$ns_b" iperf3 -s -1
+	wait_for 5 listening "$ns_b" tcp 5201 || die "iperf3 does not listen"
+	in_a iperf3 -c "$ip_b" -w 64K "$@" >"$tmp/iperf.out" || die "$(tail -n 2 "$tmp/iperf.out")"
+}
+
+clients()
+{
+	step 'curl: HTTPS to two names, over IPv6 and IPv4'
+	fetch https://www.example.test/ https://shop.example.test/cart
+	fetch -4 https://mail.example.test/inbox
+	step 'curl: plain HTTP, two hosts on one connection'
+	fetch -4 -H 'Host: api.example.test' "http://$ip_b/v1/items" --next -sk \
+		-H 'Host: www.example.test' "http://$ip_b/index.html"
+	step 'openssl s_client -servername mail.example.test, TLS 1.2'
+	hello mail.example.test "$ip_b:443" -tls1_2
+	step 'dig: an address, one over TCP, and a name that does not exist'
+	client dig +short www.example.test >/dev/null
+	client dig +short +tcp AAAA shop.example.test >/dev/null
+	client dig +short nothing.missing.test >/dev/null
+	step 'bulk: 20 MB by curl, 50 MB by iperf3'
+	fetch -4 https://shop.example.test/bulk
+	bulk -n 50M
+}
+
+# Nothing is left to say: the pair is quiet and the last flow has been printed.
+finish_run() # NAME
+{
+	settle
+	sleep 1.4 # one idle timeout and one drain
+	weir_stop
+	[ "$weir_rc" -eq 0 ] || die "weir ended with status $weir_rc: $(grep -v '^{' "$tmp/$1.err")"
+}
+
+part_one()
+{
+	local before after
+	local -a b a
+
+	say '' '1. Every packet, and whom it is for (segmentation offload off)' ''
+	before=$(link_stats "$ns_a" va)
+	demo_start one
+	say '  TIME          INITIATOR > RESPONDER  PROTO, TCP FLAGS  NAME (SNI, HTTP Host or DNS query) ...' ''
+	clients
+	finish_run one
+	after=$(link_stats "$ns_a" va)
+	read -ra b <<<"$before"
+	read -ra a <<<"$after"
+	say ''
+	printf '  %-5s %-46s %11s %14s\n' '' 'counted by' packets 'IP bytes'
+	# a veth device whose receiving end runs XDP counts bytes without the 14 of Ethernet already
+	compare in 'weir, XDP ingress' "$(counter one xdp_frames)" \
+		"$(summary_of one '.counters | .xdp_bytes - 14 * .xdp_frames')" \
+		'interface counters (ip -s link)' $((a[0] - b[0])) $((a[1] - b[1]))
+	compare out 'weir, TC egress' "$(counter one tc_egress_frames)" \
+		"$(summary_of one '.counters | .tc_egress_bytes - 14 * .tc_egress_frames')" \
+		'interface counters (ip -s link)' $((a[2] - b[2])) $((a[3] - b[3] - 14 * (a[2] - b[2])))
+	compare both "all $(summary_of one .records) flow records added up" "$(summary_of one .packets)" \
+		"$(summary_of one .bytes)" 'interface counters, in + out' \
+		$((a[0] - b[0] + a[2] - b[2])) $((a[1] - b[1] + a[3] - b[3] - 14 * (a[2] - b[2])))
+}
+
+part_two()
+{
+	local frames bytes
+
+	say '' '2. Offload on: the stack hands over packets of up to 64 KB, weir counts wire segments' ''
+	offloads on
+	spawn xdp_count "$ns_b" "$tools/xdp_count" vb
+	wait_for 10 has_line "$tmp/xdp_count.out" ready || die "the counter on the other end does not start"
+	demo_start two
+	step 'bulk: 200 MB by iperf3'
+	bulk -n 200M
+	finish_run two
+	stop_spawned xdp_count
+	read -r frames bytes < <(tail -n 1 "$tmp/xdp_count.out")
+	say ''
+	printf '  %-5s %-46s %11s %14s\n' '' 'counted by' packets 'IP bytes'
+	compare out 'weir, TC egress' "$(counter two tc_egress_frames)" \
+		"$(summary_of two '.counters | .tc_egress_bytes - 14 * .tc_egress_frames')" \
+		'a separate XDP program on the other end' "$frames" $((bytes - 14 * frames))
+}
+
+say 'Two network namespaces joined by a veth pair; nothing outside of them is touched.' \
+	"  $ip_a, $ip6_a  clients; weir watches this end (va)" \
+	"  $ip_b, $ip6_b  servers: nginx (TLS and plain, several names), dnsmasq, iperf3"
+net_new
+servers_start
+part_one
+part_two
+say ''
+if [ "$rc" -eq 0 ]; then
+	say 'All accounts agree. Namespaces, programs and temporary files are removed.'
+else
+	say 'The accounts differ: that is a bug in weir, or a packet of somebody else on the pair.'
+fi
+exit "$rc"
