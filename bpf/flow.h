@@ -8,6 +8,7 @@
 #define WEIR_BPF_FLOW_H
 
 #include <linux/in.h>
+#include <linux/in6.h>
 #include "cache.h"
 
 static __always_inline void flow_lost(const struct scratch *s)

@@ -96,7 +96,8 @@ struct flow_cold {
 	__u8 icmp_code;
 	__u8 hooks;		/* bit per enum weir_hook that saw the flow */
 	__u32 sampling;		/* 1 in N; 0 and 1 = every packet */
-	__u8 pad[4];
+	__u8 l7_gap;		/* enum l7_gap: why a name may be missing that no event tells of */
+	__u8 pad[3];
 };
 
 enum init_why { INIT_FIRST_SEEN = 0, INIT_SYNACK = 1, INIT_SYN = 2, INIT_ICMP = 3 };
@@ -109,6 +110,14 @@ enum l7_phase {
 	L7_WANT_1 = 2,
 	L7_HTTP = 4,		/* HTTP/1 connection: later requests are looked for */
 	L7_DNS = 8,		/* every message is a record of its own */
+};
+
+/* flow_cold.l7_gap bits; they mean something only while no name has come for that direction */
+enum l7_gap {
+	L7_OPEN_0 = 1,		/* a hello or request of direction 0 began and is not complete */
+	L7_OPEN_1 = 2,
+	L7_LOST_0 = 4,		/* an event of direction 0 did not fit the ring */
+	L7_LOST_1 = 8,
 };
 
 struct flow_set {
