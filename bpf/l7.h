@@ -37,8 +37,10 @@ static inline void l7_loop_host(__u32 n, long (*fn)(__u32, void *), void *ctx)
 
 #ifdef __clang__
 #define L7_UNROLL _Pragma("clang loop unroll(full)")
+#define L7_ROLLED _Pragma("clang loop unroll(disable)")
 #else
 #define L7_UNROLL
+#define L7_ROLLED
 #endif
 
 /* Keeps the compiler from proving a mask away that the verifier needs. */
@@ -55,26 +57,26 @@ enum l7_result {
 	L7_BAD = 3,	/* contradicts itself */
 	L7_LONG = 4,	/* does not fit the buffer; .need says how many bytes */
 	L7_SPLIT = 5,	/* handshake message over several records; .need is an upper bound */
-	L7_RUNNING = 6,	/* within a loop */
+	L7_RUNNING = 6, /* within a loop */
 };
 
 enum l7_class {
-	L7C_NO = 0,	/* no message of ours starts here */
-	L7C_MAYBE = 1,	/* too few bytes to tell */
+	L7C_NO = 0,    /* no message of ours starts here */
+	L7C_MAYBE = 1, /* too few bytes to tell */
 	L7C_TLS = 2,
 	L7C_HTTP = 3,
-	L7C_DNS = 4,	/* by port */
-	L7C_SSL2 = 5,	/* ClientHello in the format of SSL 2.0 (RFC 5246 appendix E.2) */
-	L7C_H2 = 6,	/* HTTP/2 connection preface (RFC 9113 section 3.4) */
+	L7C_DNS = 4,  /* by port */
+	L7C_SSL2 = 5, /* ClientHello in the format of SSL 2.0 (RFC 5246 appendix E.2) */
+	L7C_H2 = 6,   /* HTTP/2 connection preface (RFC 9113 section 3.4) */
 };
 
 enum { TLS_CLIENT_HELLO = 1, TLS_SERVER_HELLO = 2 };
 
 /* A message while it is read, and what was found: offsets are from .start. */
 struct l7_msg {
-	__u32 start;	/* in: position in the buffer */
-	__u32 len;	/* in: bytes there without a hole, at most L7_BUF_SIZE */
-	__u32 need;	/* L7_OK: length of the message; else see enum l7_result */
+	__u32 start; /* in: position in the buffer */
+	__u32 len;   /* in: bytes there without a hole, at most L7_BUF_SIZE */
+	__u32 need;  /* L7_OK: length of the message; else see enum l7_result */
 	__u32 result;
 	__u32 pos;
 	__u32 end;
@@ -88,14 +90,14 @@ struct l7_msg {
 	__u32 path_off;
 	__u32 path_len;
 	__u32 method_len;
-	__u32 version;	/* TLS: highest offered, or negotiated */
-	__u32 offered;	/* TLS: bits as in struct ev_tls */
+	__u32 version; /* TLS: highest offered, or negotiated */
+	__u32 offered; /* TLS: bits as in struct ev_tls */
 	__u32 ech;
-	__u32 id;	/* DNS header */
+	__u32 id; /* DNS header */
 	__u32 flags;
 	__u32 qtype;
-	__u32 total;	/* DNS over TCP: length of the message, its prefix included */
-	__u32 found;	/* HTTP: a Host line was seen; TLS: supported_versions */
+	__u32 total; /* DNS over TCP: length of the message, its prefix included */
+	__u32 found; /* HTTP: a Host line was seen; TLS: supported_versions */
 };
 
 /* Callback context: never changes while a loop runs. */
@@ -139,8 +141,8 @@ static __always_inline void l7_mirror(__u8 *buf)
 }
 
 #define L7_ONES 0x0101010101010101ull
-#define L7_WORD(a, b, c, d, e, f, g, h)                                                            \
-	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 |   \
+#define L7_WORD(a, b, c, d, e, f, g, h)                                                          \
+	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 | \
 	 (__u64)(f) << 40 | (__u64)(g) << 48 | (__u64)(h) << 56)
 
 /* Index of the first byte of @w that is @byte, 8 if none. */
@@ -152,7 +154,7 @@ static __always_inline __u32 l7_find_byte(__u64 w, __u8 byte)
 	if (!hit)
 		return 8;
 	/* ones below the lowest hit, one a byte, summed into the top byte */
-	return ((((hit & -hit) - 1) & L7_ONES) * L7_ONES) >> 56;
+	return (((((hit & -hit) >> 7) - 1) & L7_ONES) * L7_ONES) >> 56;
 }
 
 static __always_inline long l7_stop(struct l7_msg *m, enum l7_result r)
@@ -172,6 +174,7 @@ static __always_inline enum l7_class l7_classify_method(const __u8 *h, __u32 n)
 {
 	L7_UNROLL
 	for (__u32 i = 0; i < L7_HEAD; i++) {
+		L7_OPAQUE(n); /* else both bounds become one, which is no constant */
 		if (i >= n)
 			return L7C_MAYBE;
 		if (h[i] == ' ')
@@ -271,7 +274,7 @@ static __always_inline enum l7_proto l7_classify_datagram(const __u8 *h, __u32 n
 #define TLS_HANDSHAKE_HDR 4u
 #define TLS_PEEK	  (TLS_RECORD_HDR + TLS_HANDSHAKE_HDR)
 #define TLS_RECORD_MAX	  (16384u + 2048u)
-#define TLS_HELLO_MIN	  38u	/* ServerHello without session id */
+#define TLS_HELLO_MIN	  38u /* ServerHello without session id */
 #define TLS_HELLO_MAX	  65535u
 #define TLS_EXT_MAX	  (L7_BUF_SIZE / 4)
 
@@ -530,7 +533,8 @@ static __always_inline long l7_http_request_line(const __u8 *buf, struct l7_msg 
 {
 	__u32 n = m->method_len;
 
-	if (len < n + 11 || l7_word(buf, m->start + len - 9) != L7_WORD(' ', 'H', 'T', 'T', 'P', '/', '1', '.'))
+	if (len < n + 11 ||
+	    l7_word(buf, m->start + len - 9) != L7_WORD(' ', 'H', 'T', 'T', 'P', '/', '1', '.'))
 		return l7_stop(m, L7_NOT);
 	m->path_off = n + 1;
 	m->path_len = len - 9 - m->path_off;
@@ -642,11 +646,13 @@ static __always_inline void l7_http_target(const struct l7_ctx *c)
 
 	m->pos = m->path_off;
 	m->end = m->path_off + m->path_len;
-	if (m->method_len == 7 && l7_word(c->buf, m->start) == L7_WORD('C', 'O', 'N', 'N', 'E', 'C', 'T', ' ')) {
+	if (m->method_len == 7 &&
+	    l7_word(c->buf, m->start) == L7_WORD('C', 'O', 'N', 'N', 'E', 'C', 'T', ' ')) {
 		m->pos = m->end;
 	} else if (m->path_len > 7 && !((w ^ L7_WORD('h', 't', 't', 'p', ':', '/', '/', 0)) << 8)) {
 		off = 7;
-	} else if (m->path_len > 8 && w == (L7_WORD('h', 't', 't', 'p', 's', ':', '/', '/') | lower)) {
+	} else if (m->path_len > 8 &&
+		   w == (L7_WORD('h', 't', 't', 'p', 's', ':', '/', '/') | lower)) {
 		off = 8;
 	} else {
 		return;

@@ -105,9 +105,15 @@ static __always_inline struct control *control_get(void)
 	return bpf_map_lookup_elem(&control, &zero);
 }
 
+/* The region of the CPU we run on. A replay has one, wherever it is pinned. */
+static __always_inline __u32 region_id(void)
+{
+	return cfg_replay ? 0 : bpf_get_smp_processor_id();
+}
+
 static __always_inline struct counter_row *counters_get(void)
 {
-	__u32 cpu = bpf_get_smp_processor_id();
+	__u32 cpu = region_id();
 
 	return bpf_map_lookup_elem(&counters, &cpu);
 }
@@ -147,7 +153,10 @@ static __always_inline struct flow_hot *hot_get(__u32 slot)
 	__u32 set = slot / WEIR_WAYS;
 	struct flow_set *s = bpf_map_lookup_elem(&flows, &set);
 
-	return s ? &s->way[slot % WEIR_WAYS] : 0;
+	if (!s)
+		return 0;
+	asm volatile("" : "+r"(slot)); /* no address before the check */
+	return &s->way[slot % WEIR_WAYS];
 }
 
 static __always_inline struct flow_cold *cold_get(__u32 slot)
@@ -155,7 +164,10 @@ static __always_inline struct flow_cold *cold_get(__u32 slot)
 	__u32 set = slot / WEIR_WAYS;
 	struct flow_cold_set *s = bpf_map_lookup_elem(&flows_cold, &set);
 
-	return s ? &s->way[slot % WEIR_WAYS] : 0;
+	if (!s)
+		return 0;
+	asm volatile("" : "+r"(slot)); /* no address before the check */
+	return &s->way[slot % WEIR_WAYS];
 }
 
 #endif
