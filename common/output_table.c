@@ -13,11 +13,9 @@
 #include "common/num_text.h"
 #include "common/output_int.h"
 
-#define ENDS_MIN  40u /* two IPv4 addresses with ports, nearly always */
-#define NAME_MIN  16u
+#define ENDS_MIN  32u
+#define NAME_MIN  12u
 #define NAME_TEXT 96u
-/* What the fixed columns and the gaps between columns take. */
-#define FIXED 63u
 
 enum style { STYLE_NONE, STYLE_DIM, STYLE_NAME, STYLE_BAD };
 
@@ -225,50 +223,93 @@ static const char *state_note(const struct flow_record *r)
 	}
 }
 
-/* The name gets what is left of the line; addresses get all they need. */
-static void set_widths(struct output *o, unsigned int ends)
+/* What there is room for beside time, ends, protocol, name and bytes. */
+struct layout {
+	bool packets;
+	bool flags;
+	bool duration;
+	bool ms;   /* milliseconds of the time */
+	bool note; /* the state's word; without room it follows the line's end */
+};
+
+#define BASE (8u + 2 + 2 + 6 + NAME_MIN + 9) /* all but the ends */
+
+static bool room(unsigned int *left, unsigned int want)
 {
-	const unsigned int used = FIXED + (o->ends_width > ends ? o->ends_width : ends);
+	if (*left < want)
+		return false;
+	*left -= want;
+	return true;
+}
+
+/* Columns get room in the order of their use to a reader; the name has what is left in the end. */
+static struct layout lay_out(struct output *o, unsigned int ends)
+{
+	struct layout y = {};
+	unsigned int left, extra;
 
 	if (o->ends_width < ENDS_MIN)
 		o->ends_width = ENDS_MIN;
-	if (ends > o->ends_width && FIXED + ends + NAME_MIN <= o->columns)
+	if (ends > o->ends_width && BASE + ends <= o->columns)
 		o->ends_width = ends;
-	o->name_width = o->columns > used + NAME_MIN ? o->columns - used : NAME_MIN;
+	ends = ends > o->ends_width ? ends : o->ends_width;
+	left = o->columns > BASE + ends ? o->columns - BASE - ends : 0;
+	y.packets = room(&left, 9);
+	y.flags = room(&left, 7);
+	y.duration = room(&left, 8);
+	extra = left < 12 ? left : 12;
+	left -= extra;
+	y.ms = room(&left, 4);
+	y.note = room(&left, 10);
+	o->name_width = NAME_MIN + extra + left;
 	if (o->name_width > NAME_TEXT)
 		o->name_width = NAME_TEXT;
+	return y;
+}
+
+static void put_numbers(struct line *l, const struct flow_record *r, const struct layout *y)
+{
+	char text[32];
+
+	if (r->packets < 10000)
+		snprintf(text, sizeof(text), "%u pkt", (unsigned int)r->packets);
+	else
+		si_text(r->packets, "pkt", text, sizeof(text));
+	if (y->packets)
+		put_right(l, text, 9);
+	si_text(r->bytes, "B", text, sizeof(text));
+	put_right(l, text, 9);
+	if (!y->duration)
+		return;
+	duration_text(r->end_ns - r->start_ns, text, sizeof(text));
+	put_right(l, text, 8);
 }
 
 ssize_t output_table(struct output *o, const struct flow_record *r, char *buf)
 {
 	struct line l = {.p = buf, .color = o->color};
-	char text[2 * (IP_TEXT + 8) + 4];
-	char word[FLOW_TEXT];
+	char ends[2 * (IP_TEXT + 8) + 4];
+	char text[FLOW_TEXT];
 	const char *note = state_note(r);
+	struct layout y;
 
+	ends_text(r, ends, sizeof(ends));
+	y = lay_out(o, (unsigned int)strlen(ends));
 	time_text(r->start_ns, text);
-	text[23] = 0; /* milliseconds will do */
-	put_left(&l, text + 11, 12, STYLE_DIM);
+	text[y.ms ? 23 : 19] = 0;
+	put_left(&l, text + 11, 8, STYLE_DIM);
 	spaces(&l, 2);
-	ends_text(r, text, sizeof(text));
-	set_widths(o, (unsigned int)strlen(text));
-	put_left(&l, text, o->ends_width, STYLE_NONE);
+	put_left(&l, ends, o->ends_width, STYLE_NONE);
 	spaces(&l, 2);
-	put_left(&l, flow_has(r, FF_PROTO) ? proto_word(r->proto, word) : "", 4, STYLE_NONE);
+	put_left(&l, flow_has(r, FF_PROTO) ? proto_word(r->proto, text) : "", 4, STYLE_NONE);
 	spaces(&l, 2);
-	flags_text(r, text);
-	put_left(&l, text, 5, STYLE_NONE);
-	spaces(&l, 2);
+	if (y.flags) {
+		flags_text(r, text);
+		put_left(&l, text, 5, STYLE_NONE);
+		spaces(&l, 2);
+	}
 	put_name(&l, r, o->name_width);
-	if (r->packets < 100000)
-		snprintf(text, sizeof(text), "%llu pkt", (unsigned long long)r->packets);
-	else
-		si_text(r->packets, "pkt", text, sizeof(text));
-	put_right(&l, text, 10);
-	si_text(r->bytes, "B", text, sizeof(text));
-	put_right(&l, text, 10);
-	duration_text(r->end_ns - r->start_ns, text, sizeof(text));
-	put_right(&l, text, 9);
+	put_numbers(&l, r, &y);
 	if (*note) {
 		spaces(&l, 2);
 		put_left(&l, note, 0, r->state == FLOW_NEW ? STYLE_NONE : STYLE_BAD);

@@ -158,6 +158,12 @@ static void run(struct merge *m, struct clock *clock, struct source *s, uint64_t
 	lone = pass(m, s, 1);
 	fed += s->n;
 	printf("evicted lone SYN      %6.1f ns = %.1f M/s\n", lone, 1e3 / lone);
+	fill(s, 0x18, (uint32_t)clock->now_tick);
+	pass(m, s, 1); /* fills the table */
+	fill(s, 0x18, (uint32_t)clock->now_tick);
+	t = pass(m, s, 1);
+	fed += 2 * (uint64_t)s->n;
+	printf("new flow, table full  %6.1f ns (the oldest is written)\n", t);
 	merge_flush(m, FLOW_SHUTDOWN);
 	printf("packets fed %llu, in %llu records %llu: %s\n", (unsigned long long)fed,
 	       (unsigned long long)sum[1], (unsigned long long)sum[0],

@@ -118,64 +118,55 @@ Test(output, a_plain_record_is_this_object)
 }
 
 /* The format is frozen: a path that is renamed, retyped or gone breaks what users have built. */
-Test(output, every_member_stands_where_the_format_says)
-{
-	static const struct {
-		const char *path, *value;
-	} want[] = {
-		{"ethertype", "2054"},
-		{"out.retransmits", "1"},
-		{"out.out_of_order", "2"},
-		{"out.zero_windows", "3"},
-		{"out.ttl_min", "60"},
-		{"out.ttl_max", "64"},
-		{"out.dscp", "46"},
-		{"in.retransmits", "4"},
-		{"in.out_of_order", "5"},
-		{"in.zero_windows", "6"},
-		{"in.ttl_min", "50"},
-		{"in.ttl_max", "57"},
-		{"in.dscp", "10"},
-		{"icmp.type", "8"},
-		{"icmp.code", "1"},
-		{"tls.sni", "\"cdn.example.net\""},
-		{"tls.version", "\"TLSv1.2\""},
-		{"tls.offered", "\"TLSv1.3\""},
-		{"tls.alpn", "[\"h2\",\"http/1.1\"]"},
-		{"tls.ech", "\"ech\""},
-		{"http.host", "\"www.example.com\""},
-		{"http.hosts", "[\"a.test\",\"b.test\"]"},
-		{"http.method", "\"GET\""},
-		{"http.path", "\"/x?y\""},
-		{"dns.qname", "\"q.test\""},
-		{"dns.qtype", "\"HTTPS\""},
-		{"dns.rcode", "\"NXDOMAIN\""},
-		{"dns.latency_us", "17"},
-		{"dns.queries", "[{\"qname\":\"r.test\",\"qtype\":\"AAAA\",\"rcode\":\"NOERROR\","
-				"\"latency_us\":99},{\"qname\":\"s.test\",\"qtype\":\"TYPE777\"}]"},
-		{"quic.version", "\"draft-29\""},
-		{"no_name", "\"no_sni\""},
-		{"rtt.client_us", "12"},
-		{"rtt.server_us", "34"},
-		{"response_us", "56"},
-		{"vni", "4096"},
-		{"tunnel.type", "\"geneve\""},
-		{"tunnel.src", "\"2001:db8::9\""},
-		{"vlan", "[100,200]"},
-		{"iface", "\"eth0\""},
-		{"node", "\"edge1\""},
-		{"sampling", "64"},
-	};
-	static const struct flow_str hosts[] = {{"a.test", 6}, {"b.test", 6}};
-	static const struct flow_query queries[] = {
-		{.qname = {"r.test", 6},
-		 .qtype = 28,
-		 .has_rcode = 1,
-		 .has_latency = 1,
-		 .latency_us = 99},
-		{.qname = {"s.test", 6}, .qtype = 777},
-	};
+static const struct {
+	const char *path, *value;
+} want[] = {
+	{"ethertype", "2054"},
+	{"out.retransmits", "1"},
+	{"out.out_of_order", "2"},
+	{"out.zero_windows", "3"},
+	{"out.ttl_min", "60"},
+	{"out.ttl_max", "64"},
+	{"out.dscp", "46"},
+	{"in.retransmits", "4"},
+	{"in.out_of_order", "5"},
+	{"in.zero_windows", "6"},
+	{"in.ttl_min", "50"},
+	{"in.ttl_max", "57"},
+	{"in.dscp", "10"},
+	{"icmp.type", "8"},
+	{"icmp.code", "1"},
+	{"tls.sni", "\"cdn.example.net\""},
+	{"tls.version", "\"TLSv1.2\""},
+	{"tls.offered", "\"TLSv1.3\""},
+	{"tls.alpn", "[\"h2\",\"http/1.1\"]"},
+	{"tls.ech", "\"ech\""},
+	{"http.host", "\"www.example.com\""},
+	{"http.hosts", "[\"a.test\",\"b.test\"]"},
+	{"http.method", "\"GET\""},
+	{"http.path", "\"/x?y\""},
+	{"dns.qname", "\"q.test\""},
+	{"dns.qtype", "\"HTTPS\""},
+	{"dns.rcode", "\"NXDOMAIN\""},
+	{"dns.latency_us", "17"},
+	{"dns.queries", "[{\"qname\":\"r.test\",\"qtype\":\"AAAA\",\"rcode\":\"NOERROR\","
+			"\"latency_us\":99},{\"qname\":\"s.test\",\"qtype\":\"TYPE777\"}]"},
+	{"quic.version", "\"draft-29\""},
+	{"no_name", "\"no_sni\""},
+	{"rtt.client_us", "12"},
+	{"rtt.server_us", "34"},
+	{"response_us", "56"},
+	{"vni", "4096"},
+	{"tunnel.type", "\"geneve\""},
+	{"tunnel.src", "\"2001:db8::9\""},
+	{"vlan", "[100,200]"},
+	{"iface", "\"eth0\""},
+	{"node", "\"edge1\""},
+	{"sampling", "64"},
+};
 
+static void set_numbers(void)
+{
 	r.ethertype = 2054;
 	r.out.retransmits = 1;
 	r.out.out_of_order = 2;
@@ -208,6 +199,20 @@ Test(output, every_member_stands_where_the_format_says)
 	r.vlan[0] = 100;
 	r.vlan[1] = 200;
 	r.sampling = 64;
+}
+
+static void set_texts(void)
+{
+	static const struct flow_str hosts[] = {{"a.test", 6}, {"b.test", 6}};
+	static const struct flow_query queries[] = {
+		{.qname = {"r.test", 6},
+		 .qtype = 28,
+		 .has_rcode = 1,
+		 .has_latency = 1,
+		 .latency_us = 99},
+		{.qname = {"s.test", 6}, .qtype = 777},
+	};
+
 	r.http_hosts = (struct flow_strs){hosts, 2};
 	r.dns_queries = (struct flow_queries){queries, 2};
 	for (unsigned int f = 0; f < _FF_MAX; f++)
@@ -220,6 +225,12 @@ Test(output, every_member_stands_where_the_format_says)
 	set_str(FF_DNS_QNAME, &r.dns_qname, "q.test", 6);
 	set_str(FF_IFACE, &r.iface, "eth0", 4);
 	set_str(FF_NODE, &r.node, "edge1", 5);
+}
+
+Test(output, every_member_stands_where_the_format_says)
+{
+	set_numbers();
+	set_texts();
 	json();
 	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
 		cr_expect(eq(str, (char *)member(want[i].path), (char *)want[i].value), "%s",
@@ -349,16 +360,39 @@ Test(output, csv_quotes_what_needs_it)
 Test(output, a_table_line_is_for_people)
 {
 	set_str(FF_TLS_SNI, &r.tls_sni, "cdn.example.net", 15);
-	render("table", 120);
+	render("table", 110);
 	cr_expect(eq(str, text,
-		     "12:41:08.120  128.232.110.120:34855 > 66.35.250.204:80  tcp   SPA..  "
-		     "sni=cdn.example.\xe2\x80\xa6    14 pkt    3.2 kB   0.21 s\n"));
+		     "12:41:08  128.232.110.120:34855 > 66.35.250.204:80  tcp   SPA..  "
+		     "sni=cdn.example.net   14 pkt   3.2 kB  0.21 s\n"));
 	r.state = FLOW_NO_REPLY;
 	r.tcp_flags = 2;
 	render("table", 160);
-	cr_expect(strstr(text, "  S....  sni=cdn.example.net") != NULL);
+	cr_expect(strstr(text, "  S....  sni=cdn.example.net ") != NULL);
 	cr_expect(strstr(text, "0.21 s  no reply\n") != NULL);
+	cr_expect(eq(sz, strlen(text), 161));
 	cr_expect(memchr(text, 27, strlen(text)) == NULL, "no colour asked for");
+}
+
+Test(output, a_table_line_fits_the_terminal)
+{
+	static const unsigned int columns[] = {80, 88, 92, 96, 100, 110, 120, 200};
+
+	r.src_ip[12] = 10;
+	set_str(FF_TLS_SNI, &r.tls_sni,
+		"b\xc3\xbc"
+		"cher.a-rather-long-name.example.net",
+		37);
+	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
+		unsigned int wide = 0;
+
+		render("table", columns[i]);
+		for (const char *p = text; *p != '\n'; p++)
+			wide += ((unsigned char)*p & 0xc0) != 0x80;
+		cr_expect(le(u32, wide, columns[i]), "%s", text);
+		cr_expect(strstr(text, "sni=b\xc3\xbc") != NULL);
+		cr_expect(strstr(text, " 3.2 kB") != NULL);
+		cr_expect(eq(int, strstr(text, " 14 pkt") != NULL, columns[i] >= 88));
+	}
 }
 
 Test(output, table_numbers_are_short)
@@ -367,11 +401,11 @@ Test(output, table_numbers_are_short)
 	r.bytes = UINT64_C(9999999999999);
 	r.end_ns = r.start_ns + UINT64_C(4000000000000);
 	render("table", 120);
-	cr_expect(strstr(text, " 1.2 Mpkt   10.0 TB   4000 s\n") != NULL, "%s", text);
-	r.packets = 99999;
+	cr_expect(strstr(text, " 1.2 Mpkt  10.0 TB  4000 s\n") != NULL, "%s", text);
+	r.packets = 9999;
 	r.bytes = 999;
 	render("table", 120);
-	cr_expect(strstr(text, " 99999 pkt     999 B ") != NULL, "%s", text);
+	cr_expect(strstr(text, " 9999 pkt    999 B ") != NULL, "%s", text);
 	r.bytes = UINT64_MAX;
 	render("table", 120);
 	cr_expect(strstr(text, " EB ") != NULL, "%s", text);
