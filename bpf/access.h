@@ -43,9 +43,9 @@ struct parse_cfg; /* .rodata has it all */
  * data and data_end in one go, by fixed offsets from the unmodified context pointer: the verifier
  * refuses "dereference of modified ctx ptr", which the compiler likes to make of C here.
  */
-#define FRAME_LOAD(field, type, ctx, member)                                                       \
-	asm volatile("%0 = *(u32 *)(%1 + %2)"                                                      \
-		     : "=r"(field)                                                                 \
+#define FRAME_LOAD(field, type, ctx, member)  \
+	asm volatile("%0 = *(u32 *)(%1 + %2)" \
+		     : "=r"(field)            \
 		     : "r"(ctx), "i"(__builtin_offsetof(type, member)))
 
 static __always_inline const __u8 *frame_at(const struct frame *f, __u32 offset, const __u32 n)

@@ -35,6 +35,10 @@ enum ip_proto {
 	PROTO_SHIM6 = 140,
 };
 
+#define PPP_IP	 0x0021 /* RFC 1332 */
+#define PPP_IPV6 0x0057 /* RFC 5072 */
+#define PPP_HDLC 0xff03 /* RFC 1662: address and control, often left out */
+
 /* How far each kind of header is followed, per tunnel level; beyond it is a counted reason. */
 #define PARSE_VLAN_MAX	  8
 #define PARSE_MPLS_MAX	  16
@@ -45,12 +49,13 @@ enum ip_proto {
 
 /* No level takes more steps than this, and no frame is walked more than twice (parse_again). */
 #define PARSE_LEVEL_MAX                                                                            \
-	(PARSE_VLAN_MAX + 2 * PARSE_MPLS_MAX + PARSE_EXT_MAX + PARSE_OPT_MAX + PARSE_GTP_EXT_MAX + 8)
+	(PARSE_VLAN_MAX + 2 * PARSE_MPLS_MAX + PARSE_EXT_MAX + PARSE_OPT_MAX + PARSE_GTP_EXT_MAX + \
+	 8)
 #define PARSE_STEPS_MAX (PARSE_LEVEL_MAX * (PARSE_DECAP_MAX + 1) * 2)
 
 /* What a step says: go on, all done, or -(counter + 1): the frame can't be counted as a flow. */
-#define PARSE_MORE   0
-#define PARSE_DONE   1
+#define PARSE_MORE    0
+#define PARSE_DONE    1
 #define PARSE_SKIP(c) (-((int)CNT_##c + 1))
 
 /* The header at parse.off. The order is that of parse_step(). */
@@ -80,31 +85,31 @@ enum tunnel_head {
 };
 
 struct parse {
-	__u32 frame_cap;  /* bytes of the frame that can be read */
-	__u32 frame_end;  /* and that it had on the wire */
+	__u32 frame_cap; /* bytes of the frame that can be read */
+	__u32 frame_end; /* and that it had on the wire */
 	__u32 ifindex;
-	__u32 off;	  /* next header */
-	__u32 cap;	  /* bytes readable: captured, and within every enclosing length */
-	__u32 end;	  /* where the packet ends by its innermost length field */
-	__u32 opt;	  /* next hop-by-hop option, and the end of that header */
+	__u32 off; /* next header */
+	__u32 cap; /* bytes readable: captured, and within every enclosing length */
+	__u32 end; /* where the packet ends by its innermost length field */
+	__u32 opt; /* next hop-by-hop option, and the end of that header */
 	__u32 opt_end;
-	__u32 vni;	  /* of the tunnel being opened */
-	int result;	  /* PARSE_DONE, or a PARSE_SKIP() */
-	__u16 tag;	  /* VLAN id that is not in the frame, but beside it; 0 = none */
-	__u16 type;	  /* Ethertype */
-	__u8 layer;	  /* enum layer */
-	__u8 proto;	  /* IP protocol at off */
-	__u8 tunnel;	  /* enum tunnel_head */
-	__u8 v6;	  /* the IP header is IPv6 */
-	__u8 vlans;	  /* ids kept on this level */
-	__u8 tags;	  /* headers seen on this level, against the limits above */
+	__u32 vni;   /* of the tunnel being opened */
+	int result;  /* PARSE_DONE, or a PARSE_SKIP() */
+	__u16 tag;   /* VLAN id that is not in the frame, but beside it; 0 = none */
+	__u16 type;  /* Ethertype */
+	__u8 layer;  /* enum layer */
+	__u8 proto;  /* IP protocol at off */
+	__u8 tunnel; /* enum tunnel_head */
+	__u8 v6;     /* the IP header is IPv6 */
+	__u8 vlans;  /* ids kept on this level */
+	__u8 tags;   /* headers seen on this level, against the limits above */
 	__u8 labels;
 	__u8 exts;
 	__u8 opts;
-	__u8 jumbo;	  /* IPv6 payload length 0 and a hop-by-hop header: its option may tell */
-	__u8 depth;	  /* tunnels that may be opened */
-	__u8 closed;	  /* why not more: there was no packet in the next one */
-	__u8 fragment;	  /* outer is an opened tunnel's first fragment */
+	__u8 jumbo;    /* IPv6 payload length 0 and a hop-by-hop header: its option may tell */
+	__u8 depth;    /* tunnels that may be opened */
+	__u8 closed;   /* why not more: there was no packet in the next one */
+	__u8 fragment; /* outer is an opened tunnel's first fragment */
 	__u8 pad[3];
 	struct pkt outer;
 };

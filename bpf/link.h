@@ -7,14 +7,19 @@
 
 #include "cursor.h"
 
-#define ETH_P_QINQ_9100 0x9100 /* QinQ before 802.1ad; the two above are if_ether.h's */
-#define VLAN_ID_MASK	0x0fff
-#define LLC_TYPE_MIN	0x0600 /* IEEE 802.3 clause 3.2.6: below, it is a length */
-#define LLC_SNAP	0xaa
-#define LLC_NOVELL	0xff /* DSAP and SSAP: IPX straight on 802.3 */
-#define OUI_BRIDGED	0x0000f8 /* IEEE 802.1H */
-#define PPP_IP		0x0021	 /* RFC 1332 */
-#define PPP_IPV6	0x0057	 /* RFC 5072 */
+#define ETH_P_QINQ_9100	 0x9100 /* QinQ before 802.1ad; the two above are if_ether.h's */
+#define ETH_P_FABRICPATH 0x8903
+#define ETH_P_ETAG	 0x893f
+#define ETH_P_CMD	 0x8909
+#define MACSEC_ENCRYPTED 0x0c /* E or C */
+#define MACSEC_SCI	 0x20
+#define MACSEC_SHORT	 0x3f
+#define MACSEC_ICV	 16
+#define VLAN_ID_MASK	 0x0fff
+#define LLC_TYPE_MIN	 0x0600 /* IEEE 802.3 clause 3.2.6: below, it is a length */
+#define LLC_SNAP	 0xaa
+#define LLC_NOVELL	 0xff	  /* DSAP and SSAP: IPX straight on 802.3 */
+#define OUI_BRIDGED	 0x0000f8 /* IEEE 802.1H */
 
 /* Not IP: counted by Ethertype, without addresses. */
 static __always_inline int parse_non_ip(struct parse *p, struct pkt *k, __u16 type)
@@ -114,6 +119,74 @@ static __always_inline int parse_pppoe(const struct frame *f, struct parse *p, s
 	return PARSE_MORE;
 }
 
+/* Tags of @n bytes that tell nothing of the flow; the last two are the next Ethertype. */
+static __always_inline int parse_shim(const struct frame *f, struct parse *p, __u32 n)
+{
+	const __u8 *h = pull_at(f, p, p->off + n - 2, 2);
+
+	if (!h)
+		return PARSE_SKIP(VLAN_TRUNCATED);
+	if (p->tags++ >= PARSE_VLAN_MAX)
+		return PARSE_SKIP(VLAN_DEPTH);
+	p->off += n;
+	set_type(p, be16_at(h));
+	return PARSE_MORE;
+}
+
+/*
+ * A frame in a frame: provider backbone bridging (the I-TAG and the customer's, IEEE 802.1Q clause
+ * 9.7), FabricPath.
+ */
+static __always_inline int parse_mac_in_mac(struct parse *p, __u32 n)
+{
+	if (p->tags++ >= PARSE_VLAN_MAX)
+		return PARSE_SKIP(VLAN_DEPTH);
+	p->off += n;
+	p->layer = LAYER_ETH;
+	return PARSE_MORE;
+}
+
+/*
+ * IEEE 802.1AE clause 9: a frame that is only authenticated is readable. Security tag, Ethertype
+ * and what it announces, integrity check value; a short frame says where that begins.
+ */
+static __always_inline int parse_macsec(const struct frame *f, struct parse *p, struct pkt *k)
+{
+	const __u8 *h = pull(f, p, 6);
+	__u32 tag, end;
+
+	if (!h || h[0] & MACSEC_ENCRYPTED)
+		return parse_non_ip(p, k, ETH_P_MACSEC);
+	tag = h[0] & MACSEC_SCI ? 14 : 6;
+	end = h[1] & MACSEC_SHORT ? p->off + tag + (h[1] & MACSEC_SHORT) : p->end - MACSEC_ICV;
+	if (end < p->end)
+		set_end(p, end);
+	if (!pull(f, p, tag + 2))
+		return parse_non_ip(p, k, ETH_P_MACSEC);
+	return parse_shim(f, p, tag + 2);
+}
+
+/* RFC 8300 section 2: what it says of the service path is not the flow's. */
+static __always_inline int parse_nsh(const struct frame *f, struct parse *p, struct pkt *k)
+{
+	const __u8 *h = pull(f, p, 8);
+	__u32 len = h ? (h[1] & 0x3f) * 4 : 0;
+
+	if (len < 8 || p->off + len > p->cap || h[0] >> 6 || !h[3] || h[3] > 5)
+		return parse_non_ip(p, k, ETH_P_NSH);
+	if (p->tags++ >= PARSE_VLAN_MAX)
+		return PARSE_SKIP(VLAN_DEPTH);
+	p->off += len;
+	if (h[3] == 3)
+		p->layer = LAYER_ETH;
+	else
+		set_type(p, h[3] == 1	? ETH_P_IP
+			    : h[3] == 2 ? ETH_P_IPV6
+			    : h[3] == 4 ? ETH_P_NSH
+					: ETH_P_MPLS_UC);
+	return PARSE_MORE;
+}
+
 static __always_inline int parse_type(const struct frame *f, struct parse *p, struct pkt *k)
 {
 	switch (p->type) {
@@ -127,6 +200,19 @@ static __always_inline int parse_type(const struct frame *f, struct parse *p, st
 		return PARSE_MORE;
 	case ETH_P_PPP_SES:
 		return parse_pppoe(f, p, k);
+	case ETH_P_ETAG: /* IEEE 802.1BR */
+	case ETH_P_CMD:	 /* Cisco's, with a security group */
+		return parse_shim(f, p, 8);
+	case ETH_P_HSR: /* IEC 62439-3 */
+		return parse_shim(f, p, 6);
+	case ETH_P_8021AH:
+		return parse_mac_in_mac(p, 4);
+	case ETH_P_FABRICPATH:
+		return parse_mac_in_mac(p, 2);
+	case ETH_P_NSH:
+		return parse_nsh(f, p, k);
+	case ETH_P_MACSEC:
+		return parse_macsec(f, p, k);
 	default:
 		if (p->type < LLC_TYPE_MIN)
 			return parse_llc(f, p, k);

@@ -7,12 +7,12 @@
 
 #include "cursor.h"
 
-#define IP_MF		0x2000
-#define IP_OFFSET	0x1fff
-#define OPT_PAD1	0
-#define OPT_JUMBO	0xc2 /* RFC 2675 section 2 */
-#define JUMBO_MIN	0x10000u
-#define JUMBO_MAX	0x40000000u /* keeps offset arithmetic in 32 bits */
+#define IP_MF	  0x2000
+#define IP_OFFSET 0x1fff
+#define OPT_PAD1  0
+#define OPT_JUMBO 0xc2 /* RFC 2675 section 2 */
+#define JUMBO_MIN 0x10000u
+#define JUMBO_MAX 0x40000000u /* keeps offset arithmetic in 32 bits */
 
 /* The flow is known by its addresses and protocol alone. */
 static __always_inline int parse_no_l4(struct parse *p, struct pkt *k)

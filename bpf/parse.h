@@ -89,8 +89,8 @@ static __always_inline void parse_start(struct parse *p, struct pkt *k)
  *
  * p->ifindex and p->tag are the caller's to set before.
  */
-static __always_inline void parse_begin(struct parse *p, struct pkt *k,
-					const struct parse_cfg *cfg, __u32 cap, __u32 wire)
+static __always_inline void parse_begin(struct parse *p, struct pkt *k, const struct parse_cfg *cfg,
+					__u32 cap, __u32 wire)
 {
 	__u32 depth = cfg_depth(cfg);
 

@@ -10,7 +10,7 @@
 #include "network.h"
 #include "tunnel.h"
 
-#define UDP_BIG		65476u /* more is left where a length field says 0 for being too small */
+#define UDP_BIG 65476u /* more is left where a length field says 0 for being too small */
 
 /* Ports are the first four bytes of TCP, UDP, UDP-Lite, SCTP and DCCP. */
 static __always_inline void put_ports(struct pkt *k, const __u8 *h)
@@ -158,7 +158,7 @@ static __always_inline int parse_l4(const struct frame *f, struct parse *p, stru
 	case PROTO_DCCP:
 		return parse_dccp(f, p, k);
 	default:
-		return tunnel_from_ip(p, k, cfg);
+		return tunnel_from_ip(p, k);
 	}
 }
 

@@ -9,38 +9,49 @@
 
 #include "cursor.h"
 
-#define PORT_VXLAN_GPE	  4790
-#define PORT_GTPU	  2152
-#define PORT_TEREDO	  3544
-#define VXLAN_I		  0x08 /* RFC 7348 section 5 */
-#define VXLAN_GPE_P	  0x04 /* draft-ietf-nvo3-vxlan-gpe: next protocol is set */
-#define GENEVE_VERSION	  0xc0 /* RFC 8926 section 3.4 */
-#define GENEVE_OPT_LEN	  0x3f
-#define GRE_C		  0x8000 /* RFC 2784, RFC 2890 */
-#define GRE_R		  0x4000 /* RFC 1701, never used */
-#define GRE_K		  0x2000
-#define GRE_S		  0x1000
-#define GRE_VERSION	  0x0007
-#define GRE_NVGRE_MIN	  0x1000 /* RFC 7637 section 3.2: lower VSIDs are reserved */
-#define ETH_P_ERSPAN_1_2  0x88be /* draft-foschiano-erspan */
-#define ETH_P_ERSPAN_3	  0x22eb
-#define ERSPAN_SESSION	  0x03ff
-#define ERSPAN3_P	  0x8000 /* with the frame type below: the last two bytes of the header */
-#define ERSPAN3_FT_SHIFT  10
-#define ERSPAN3_FT_IP	  2
-#define ERSPAN3_O	  0x0001 /* platform subheader follows */
-#define GTPU_VERSION_PT	  0xf0	 /* 3GPP TS 29.281 section 5.1: version 1, protocol type GTP */
-#define GTPU_V1		  0x30
-#define GTPU_E		  0x04
-#define GTPU_OPTIONS	  0x07 /* E, S or PN: four more bytes */
-#define GTPU_GPDU	  255
+#define PORT_VXLAN_GPE	 4790
+#define PORT_GTPU	 2152
+#define PORT_TEREDO	 3544
+#define VXLAN_I		 0x08 /* RFC 7348 section 5 */
+#define GENEVE_VERSION	 0xc0 /* RFC 8926 section 3.4 */
+#define GENEVE_OPT_LEN	 0x3f
+#define GRE_C		 0x8000 /* RFC 2784, RFC 2890 */
+#define GRE_R		 0x4000 /* RFC 1701, never used */
+#define GRE_K		 0x2000
+#define GRE_S		 0x1000
+#define GRE_VERSION	 0x0007
+#define GRE_A		 0x0080 /* version 1 */
+#define GRE_PPTP	 0x880b
+#define GRE_ARUBA_MIN	 0x8200
+#define GRE_ARUBA_MAX	 0x8370
+#define WLAN_TYPE	 0x0f /* first byte of frame control, with the version */
+#define WLAN_DATA	 0x08
+#define WLAN_NULL	 0x40
+#define WLAN_QOS	 0x80
+#define WLAN_DS		 0x03 /* second byte */
+#define WLAN_PROTECTED	 0x40
+#define WLAN_ORDER	 0x80
+#define WLAN_AMSDU	 0x80	    /* first byte of QoS control */
+#define WLAN_SNAP	 0xaaaa0300 /* and two more zero bytes */
+#define GRE_NVGRE_MIN	 0x1000	    /* RFC 7637 section 3.2: lower VSIDs are reserved */
+#define ETH_P_ERSPAN_1_2 0x88be	    /* draft-foschiano-erspan */
+#define ETH_P_ERSPAN_3	 0x22eb
+#define ERSPAN_SESSION	 0x03ff
+#define ERSPAN3_P	 0x8000 /* with the frame type below: the last two bytes of the header */
+#define ERSPAN3_FT_SHIFT 10
+#define ERSPAN3_FT_IP	 2
+#define ERSPAN3_O	 0x0001 /* platform subheader follows */
+#define GTPU_VERSION_PT	 0xf0	/* 3GPP TS 29.281 section 5.1: version 1, protocol type GTP */
+#define GTPU_V1		 0x30
+#define GTPU_E		 0x04
+#define GTPU_OPTIONS	 0x07 /* E, S or PN: four more bytes */
+#define GTPU_GPDU	 255
 
 /* ---- which packets are tunnels ---- */
 
-static __always_inline int tunnel_follow(struct parse *p, struct pkt *k,
-					 const struct parse_cfg *cfg, enum tunnel_head head)
+static __always_inline int tunnel_follow(struct parse *p, struct pkt *k, enum tunnel_head head)
 {
-	if (!cfg_depth(cfg))
+	if (!p->depth && !p->closed)
 		return PARSE_DONE;
 	if (k->layers >= p->depth) {
 		pkt_note(k, p->closed ? CNT_TUNNEL_INNER : CNT_TUNNEL_DEPTH);
@@ -70,16 +81,15 @@ static __always_inline int tunnel_from_udp(struct parse *p, struct pkt *k,
 		head = HEAD_TEREDO;
 	if (head == HEAD_NONE)
 		return PARSE_DONE;
-	return tunnel_follow(p, k, cfg, head);
+	return tunnel_follow(p, k, head);
 }
 
-static __always_inline int tunnel_from_ip(struct parse *p, struct pkt *k,
-					  const struct parse_cfg *cfg)
+static __always_inline int tunnel_from_ip(struct parse *p, struct pkt *k)
 {
 	if (p->proto == PROTO_GRE)
-		return tunnel_follow(p, k, cfg, HEAD_GRE);
+		return tunnel_follow(p, k, HEAD_GRE);
 	if (p->proto == PROTO_IPIP || p->proto == PROTO_IPV6)
-		return tunnel_follow(p, k, cfg, HEAD_IP);
+		return tunnel_follow(p, k, HEAD_IP);
 	return PARSE_DONE;
 }
 
@@ -89,6 +99,12 @@ static __always_inline int tunnel_note(struct pkt *k, enum counter why)
 {
 	pkt_note(k, why);
 	return PARSE_DONE;
+}
+
+/* Where lengths inside must have ended: with this packet, or, in a first fragment, later. */
+static __always_inline __u32 tunnel_end(const struct parse *p, const struct pkt *k)
+{
+	return k->frag == FRAG_FIRST ? ~0u : p->end;
 }
 
 /* The packet so far was the outer one; the next header, at p->off, is the inner's first. */
@@ -125,6 +141,7 @@ static __always_inline int tunnel_inner_type(struct parse *p, __u16 type)
 	case ETH_P_MPLS_UC:
 	case ETH_P_MPLS_MC:
 	case ETH_P_8021Q:
+	case ETH_P_NSH:
 		set_type(p, type);
 		return 0;
 	}
@@ -157,7 +174,10 @@ static __always_inline int tunnel_vxlan(const struct frame *f, struct parse *p, 
 	return tunnel_enter(p, k, TUN_VXLAN, be32_at(h + 4) >> 8);
 }
 
-/* Next protocols: 1 IPv4, 2 IPv6, 3 Ethernet, 5 MPLS; without the P bit it is plain VXLAN. */
+/*
+ * Next protocols: 1 IPv4, 2 IPv6, 3 Ethernet, 4 NSH, 5 MPLS. None: it is plain VXLAN. The P bit that
+ * should announce one is not waited for, not everybody sets it.
+ */
 static __always_inline int tunnel_vxlan_gpe(const struct frame *f, struct parse *p, struct pkt *k)
 {
 	const __u8 *h = pull(f, p, 8);
@@ -167,13 +187,15 @@ static __always_inline int tunnel_vxlan_gpe(const struct frame *f, struct parse 
 		return tunnel_note(k, CNT_TUNNEL_TRUNCATED);
 	if (!(h[0] & VXLAN_I))
 		return tunnel_note(k, CNT_TUNNEL_MALFORMED);
-	next = h[0] & VXLAN_GPE_P ? h[3] : 3;
+	next = h[3];
 	if (next == 1)
 		p->layer = LAYER_IP4;
 	else if (next == 2)
 		p->layer = LAYER_IP6;
-	else if (next == 3)
+	else if (!next || next == 3)
 		p->layer = LAYER_ETH;
+	else if (next == 4)
+		set_type(p, ETH_P_NSH);
 	else if (next == 5)
 		set_type(p, ETH_P_MPLS_UC);
 	else
@@ -193,7 +215,7 @@ static __always_inline int tunnel_geneve(const struct frame *f, struct parse *p,
 	if (h[0] & GENEVE_VERSION)
 		return tunnel_note(k, CNT_TUNNEL_MALFORMED);
 	len = 8 + (h[0] & GENEVE_OPT_LEN) * 4;
-	if (len > bytes_left(p))
+	if (p->off + len > tunnel_end(p, k))
 		return tunnel_note(k, CNT_TUNNEL_MALFORMED);
 	if (p->off + len > p->cap)
 		return tunnel_note(k, CNT_TUNNEL_TRUNCATED);
@@ -223,7 +245,7 @@ static __always_inline int tunnel_teredo(const struct frame *f, struct parse *p,
 	if (!h)
 		return tunnel_note(k, CNT_TUNNEL_TRUNCATED);
 	h = pull_at(f, p, off, 40);
-	if (!h || h[0] >> 4 != 6 || off + 40 + be16_at(h + 4) > p->end)
+	if (!h || h[0] >> 4 != 6 || off + 40 + be16_at(h + 4) > tunnel_end(p, k))
 		return tunnel_note(k, CNT_TUNNEL_INNER);
 	p->off = off;
 	p->layer = LAYER_IP6;
@@ -246,13 +268,14 @@ static __always_inline int tunnel_gtpu(const struct frame *f, struct parse *p, s
 	if (!h)
 		return tunnel_note(k, CNT_TUNNEL_TRUNCATED);
 	end = p->off + 8 + be16_at(h + 2);
-	if ((h[0] & GTPU_VERSION_PT) != GTPU_V1 || end > p->end)
+	if ((h[0] & GTPU_VERSION_PT) != GTPU_V1 || end > tunnel_end(p, k))
 		return tunnel_note(k, CNT_TUNNEL_MALFORMED);
 	if (h[1] != GTPU_GPDU)
 		return PARSE_DONE;
 	p->vni = be32_at(h + 4);
 	p->off += 8;
-	set_end(p, end);
+	if (end < p->end)
+		set_end(p, end);
 	if (!(h[0] & GTPU_OPTIONS))
 		return tunnel_gtpu_inner(f, p, k);
 	h = pull_at(f, p, p->off - 8, 12); /* flags again: the header may be a copy */
@@ -321,6 +344,62 @@ static __always_inline int tunnel_erspan(const struct frame *f, struct parse *p,
 	return tunnel_enter(p, k, TUN_ERSPAN, be16_at(h + 2) & ERSPAN_SESSION);
 }
 
+/*
+ * GRE between Aruba access points and controllers: an 802.11 data frame (IEEE 802.11 clause 9.3.2)
+ * as the radio had it. What is encrypted, or holds several packets, stays closed; what holds none
+ * is the outer flow's.
+ */
+static __always_inline int tunnel_wlan(const struct frame *f, struct parse *p, struct pkt *k)
+{
+	const __u8 *h = pull(f, p, 26);
+	__u32 len = 24;
+
+	if (!h)
+		return tunnel_note(k, CNT_TUNNEL_TRUNCATED);
+	if ((h[0] & WLAN_TYPE) != WLAN_DATA || h[0] & WLAN_NULL)
+		return PARSE_DONE;
+	if ((h[1] & WLAN_DS) == WLAN_DS)
+		len += 6; /* fourth address */
+	if (h[0] & WLAN_QOS)
+		len += h[1] & WLAN_ORDER ? 6 : 2;
+	if (h[1] & WLAN_PROTECTED || (h[0] & WLAN_QOS && len == 26 && h[24] & WLAN_AMSDU))
+		return tunnel_note(k, CNT_TUNNEL_INNER);
+	h = pull_at(f, p, p->off + len, 8);
+	if (!h || be32_at(h) != WLAN_SNAP || be16_at(h + 4))
+		return tunnel_note(k, CNT_TUNNEL_INNER);
+	p->off += len + 8;
+	set_type(p, be16_at(h + 6));
+	return tunnel_enter(p, k, TUN_GRE, p->vni);
+}
+
+/* PPTP (RFC 2637 section 4.1): PPP in GRE version 1, the key is its length and a call id. */
+static __always_inline int tunnel_pptp(const struct frame *f, struct parse *p, struct pkt *k,
+				       __u32 flags)
+{
+	const __u8 *h = pull(f, p, 8);
+	__u32 proto;
+
+	if (!h)
+		return tunnel_note(k, CNT_TUNNEL_TRUNCATED);
+	if (!(flags & GRE_S))
+		return PARSE_DONE; /* acknowledges, carries nothing */
+	p->vni = be16_at(h + 6);
+	p->off += flags & GRE_A ? 16 : 12;
+	h = pull(f, p, 4);
+	if (!h)
+		return tunnel_note(k, CNT_TUNNEL_TRUNCATED);
+	if (be16_at(h) == PPP_HDLC) {
+		p->off += 2;
+		h += 2;
+	}
+	proto = h[0] & 1 ? h[0] : be16_at(h);
+	if (proto != PPP_IP && proto != PPP_IPV6)
+		return tunnel_note(k, CNT_TUNNEL_INNER);
+	p->off += h[0] & 1 ? 1 : 2;
+	set_type(p, proto == PPP_IP ? ETH_P_IP : ETH_P_IPV6);
+	return tunnel_enter(p, k, TUN_GRE, p->vni);
+}
+
 /* ERSPAN I has no header of its own and no GRE sequence number. */
 static __always_inline int tunnel_gre_inner(const struct frame *f, struct parse *p, struct pkt *k,
 					    __u32 flags)
@@ -331,6 +410,8 @@ static __always_inline int tunnel_gre_inner(const struct frame *f, struct parse 
 		p->layer = LAYER_ETH;
 		return tunnel_enter(p, k, TUN_ERSPAN, p->vni);
 	}
+	if (p->type >= GRE_ARUBA_MIN && p->type <= GRE_ARUBA_MAX)
+		return tunnel_wlan(f, p, k);
 	/* NVGRE's key is a VSID and eight bits that differ from flow to flow */
 	if (p->type == ETH_P_TEB && !(flags & (GRE_C | GRE_S)) && p->vni >> 8 >= GRE_NVGRE_MIN)
 		p->vni >>= 8;
@@ -349,6 +430,8 @@ static __always_inline int tunnel_gre(const struct frame *f, struct parse *p, st
 		return tunnel_note(k, CNT_TUNNEL_TRUNCATED);
 	flags = be16_at(h);
 	p->type = be16_at(h + 2);
+	if ((flags & GRE_VERSION) == 1 && p->type == GRE_PPTP)
+		return tunnel_pptp(f, p, k, flags);
 	if (flags & (GRE_R | GRE_VERSION))
 		return tunnel_note(k, CNT_TUNNEL_MALFORMED);
 	if (flags & GRE_C)

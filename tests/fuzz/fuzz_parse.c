@@ -21,10 +21,10 @@ static const char classes[][8] = {
 #undef COUNTER
 };
 
-#define expect(x)                                                                                  \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
+#define expect(x)                \
+	do {                     \
+		if (!(x))        \
+			abort(); \
 	} while (0)
 
 static void expect_class(int counter, const char *class)

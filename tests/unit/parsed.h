@@ -13,8 +13,7 @@
 
 static inline struct parse_cfg parsed_cfg(__u32 depth)
 {
-	return (struct parse_cfg){
-		.depth = depth, .vxlan_ports = {4789, 8472}, .geneve_port = 6081};
+	return (struct parse_cfg){.depth = depth, .vxlan_ports = {4789, 8472}, .geneve_port = 6081};
 }
 
 /* The result of parse_frame(), of which @len bytes were captured. */
@@ -90,16 +89,16 @@ static inline void expect_layout(const struct pkt *k, __u32 hdr_off, __u32 ip_by
 #define expect_clean(k)	  cr_expect(eq(u16, (k)->note, 0))
 
 /* Rejected, for the reason. */
-#define expect_skip(p, c)                                                                          \
-	do {                                                                                       \
-		struct pkt skip_k;                                                                 \
-		cr_expect(eq(int, parsed_cut(p, (p)->len, 0, &skip_k), -(CNT_##c + 1)));           \
+#define expect_skip(p, c)                                                                \
+	do {                                                                             \
+		struct pkt skip_k;                                                       \
+		cr_expect(eq(int, parsed_cut(p, (p)->len, 0, &skip_k), -(CNT_##c + 1))); \
 	} while (0)
 
-#define expect_skip_cut(p, len, c)                                                                 \
-	do {                                                                                       \
-		struct pkt skip_k;                                                                 \
-		cr_expect(eq(int, parsed_cut(p, len, 0, &skip_k), -(CNT_##c + 1)));                \
+#define expect_skip_cut(p, len, c)                                                  \
+	do {                                                                        \
+		struct pkt skip_k;                                                  \
+		cr_expect(eq(int, parsed_cut(p, len, 0, &skip_k), -(CNT_##c + 1))); \
 	} while (0)
 
 #endif

@@ -392,6 +392,165 @@ Test(parse, counts_other_ppp_frames_as_pppoe)
 	cr_expect(eq(u16, k.key.ethertype, 0x8864));
 }
 
+Test(parse, steps_over_tags_that_tell_nothing_of_the_flow)
+{
+	static const struct {
+		__u16 type;
+		__u8 len;
+	} cases[] = {{0x893f, 8}, {0x8909, 8}, {0x892f, 6}};
+
+	for (int i = 0; i < 3; i++) {
+		struct packet p = {};
+		struct pkt k;
+		__u32 tag;
+
+		pk_eth(&p);
+		pk_announce(&p, cases[i].type, 0);
+		tag = pk_room(&p, cases[i].len);
+		pk_names_next(&p, PK_NEXT_TYPE, tag + cases[i].len - 2);
+		pk_vlan(&p, 0x8100, 33);
+		pk_ip4(&p, A, B);
+		pk_tcp(&p, 1, 2, 2);
+		pk_end(&p);
+		k = parsed(&p);
+		expect_ports(&k, 6, 1, 2);
+		cr_expect(eq(u16, k.key.vlan[0], 33));
+		expect_skip_cut(&p, tag + cases[i].len - 1, VLAN_TRUNCATED);
+	}
+}
+
+Test(parse, counts_too_many_of_any_tags_by_reason)
+{
+	static const __u16 types[] = {0x893f, 0x88e7, 0x894f};
+
+	for (int i = 0; i < 3; i++) {
+		struct packet p = {};
+
+		pk_eth(&p);
+		for (int j = 0; j <= PARSE_VLAN_MAX; j++) {
+			pk_announce(&p, types[i], 0);
+			if (types[i] == 0x894f)
+				pk_nsh(&p, 3);
+			else
+				pk_names_next(&p, PK_NEXT_TYPE, pk_room(&p, i ? 4 : 8) + 6);
+			if (i)
+				pk_eth(&p);
+		}
+		pk_ip4(&p, A, B);
+		pk_end(&p);
+		expect_skip(&p, VLAN_DEPTH);
+	}
+}
+
+Test(parse, reads_the_frame_in_a_frame)
+{
+	static const struct {
+		__u16 type;
+		__u8 len;
+	} cases[] = {{0x88e7, 4}, {0x8903, 2}};
+
+	for (int i = 0; i < 2; i++) {
+		struct packet p = {};
+		struct pkt k;
+
+		pk_eth(&p);
+		pk_vlan(&p, 0x88a8, 3);
+		pk_announce(&p, cases[i].type, 0);
+		pk_room(&p, cases[i].len);
+		pk_eth(&p);
+		pk_vlan(&p, 0x8100, 4);
+		pk_ip4(&p, A, B);
+		pk_tcp(&p, 1, 2, 2);
+		pk_end(&p);
+		k = parsed(&p);
+		expect_ports(&k, 6, 1, 2);
+		cr_expect(eq(u16, k.key.vlan[0], 3));
+		cr_expect(eq(u16, k.key.vlan[1], 4));
+	}
+}
+
+/* MACsec with tag control @tci; @after: bytes behind the secured ones. */
+static struct packet macsec(__u8 tci, __u8 short_len, __u32 after)
+{
+	struct packet p = {};
+	__u32 tag;
+
+	pk_eth(&p);
+	pk_announce(&p, 0x88e5, 0);
+	tag = pk_room(&p, tci & 0x20 ? 14 : 6);
+	pk_set8(&p, tag, tci);
+	pk_set8(&p, tag + 1, short_len);
+	pk_names_next(&p, PK_NEXT_TYPE, pk_room(&p, 2));
+	pk_announce(&p, 0x88cc, 0);
+	pk_payload(&p, 30);
+	pk_end(&p);
+	pk_room(&p, after);
+	return p;
+}
+
+Test(parse, reads_macsec_that_is_not_encrypted_without_its_check_value)
+{
+	struct packet p = macsec(0x20, 0, 16);
+	struct pkt k = parsed(&p);
+
+	cr_expect(eq(u16, k.key.ethertype, 0x88cc));
+	expect_layout(&k, 30, 30, 30, 30);
+	p = macsec(0x00, 32, 16 + 9); /* short: padded behind the check value */
+	k = parsed(&p);
+	cr_expect(eq(u16, k.key.ethertype, 0x88cc));
+	expect_layout(&k, 22, 30, 22, 30);
+	p = macsec(0x2c, 0, 16);
+	k = parsed(&p);
+	cr_expect(eq(u16, k.key.ethertype, 0x88e5));
+	expect_layout(&k, 14, 62, 14, 62);
+	p = macsec(0x20, 0, 16);
+	p.len = 40;
+	k = parsed(&p);
+	cr_expect(eq(u16, k.key.ethertype, 0x88e5));
+}
+
+Test(parse, looks_behind_a_network_service_header)
+{
+	for (int next = 1; next <= 5; next++) {
+		struct packet p = {};
+		struct pkt k;
+
+		pk_eth(&p);
+		pk_nsh(&p, next);
+		if (next == 4)
+			pk_nsh(&p, 1);
+		if (next == 3)
+			pk_eth(&p);
+		if (next == 5)
+			pk_mpls(&p, 16, 1);
+		if (next == 2)
+			pk_ip6(&p, 1, 2);
+		else
+			pk_ip4(&p, A, B);
+		pk_tcp(&p, 1, 2, 2);
+		pk_end(&p);
+		k = parsed(&p);
+		expect_ports(&k, 6, 1, 2);
+		pk_set8(&p, 17, 6);
+		k = parsed(&p);
+		cr_expect(eq(u16, k.key.ethertype, 0x894f));
+	}
+}
+
+Test(parse, does_not_follow_a_service_header_beyond_the_frame)
+{
+	struct packet p = {};
+	struct pkt k;
+
+	pk_eth(&p);
+	pk_nsh(&p, 4);
+	pk_payload(&p, 40);
+	pk_set8(&p, 15, 0xff); /* 252 bytes */
+	k = parsed(&p);
+	cr_expect(eq(u16, k.key.ethertype, 0x894f));
+	expect_layout(&k, 14, 48, 14, 48);
+}
+
 Test(parse, leaves_nothing_of_the_previous_packet)
 {
 	struct packet a = {}, b = {};

@@ -222,7 +222,7 @@ Test(tunnel, opens_vxlan_gpe_by_its_next_protocol)
 	inner(&p);
 	k = parsed_deep(&p, 1);
 	expect_inner(&k, TUN_VXLAN, 3, 50);
-	pk_set8(&p, 45, 4); /* NSH */
+	pk_set8(&p, 45, 9); /* nothing known */
 	k = parsed_deep(&p, 1);
 	expect_outer(&k, 17);
 	expect_note(&k, TUNNEL_INNER);
@@ -257,7 +257,7 @@ Test(tunnel, opens_vxlan_gpe_by_its_next_protocol)
 		pk_eth(&p);
 		inner(&p);
 		if (plain)
-			pk_set32(&p, 42, 0x08000000);
+			pk_set32(&p, 42, 0x08000000); /* plain VXLAN */
 		k = parsed_deep(&p, 1);
 		expect_inner(&k, TUN_VXLAN, 3, 64);
 	}
@@ -321,7 +321,7 @@ Test(tunnel, counts_the_outer_flow_of_broken_geneve)
 	expect_outer(&k, 17);
 	expect_note(&k, TUNNEL_MALFORMED);
 	p = good;
-	pk_set16(&p, 44, 0x894f);
+	pk_set16(&p, 44, 0x1234);
 	k = parsed_deep(&p, 1);
 	expect_outer(&k, 17);
 	expect_note(&k, TUNNEL_INNER);
@@ -454,6 +454,37 @@ Test(tunnel, counts_the_outer_flow_of_broken_gtpu)
 		cr_assert(eq(int, parsed_cut(&p, n, 1, &k), 0));
 		expect_note(&k, TUNNEL_TRUNCATED);
 	}
+}
+
+Test(tunnel, follows_vxlan_gpe_into_nsh)
+{
+	struct packet p = {};
+	struct pkt k;
+
+	outer_udp(&p, 4790);
+	pk_vxlan_gpe(&p, 3);
+	pk_nsh(&p, 3);
+	pk_eth(&p);
+	inner(&p);
+	k = parsed_deep(&p, 1);
+	expect_inner(&k, TUN_VXLAN, 3, 72);
+}
+
+Test(tunnel, opens_the_first_fragment_of_what_has_a_length_of_its_own)
+{
+	struct packet p = gtpu(0, 0);
+	struct pkt k;
+
+	pk_set16(&p, 44, 1400); /* more than this fragment holds */
+	pk_set16(&p, 20, 0x2000);
+	k = parsed_deep(&p, 1);
+	expect_inner(&k, TUN_GTPU, 0xcafe0001, 50);
+	p = teredo(0, 0, 0);
+	pk_set16(&p, 46, 1200);
+	pk_set16(&p, 20, 0x2000);
+	k = parsed_deep(&p, 1);
+	expect_ip6(&k, 1, 2);
+	cr_expect(eq(u32, k.l4.ip_bytes, 1240));
 }
 
 Test(tunnel, opens_the_first_fragment_and_leaves_the_rest_to_the_outer_flow)

@@ -74,7 +74,7 @@ Test(tunnel_ip, counts_the_outer_flow_of_gre_that_it_cannot_open)
 		enum counter why;
 	} cases[] = {
 		{0x4000, 0x0800, CNT_TUNNEL_MALFORMED}, /* routing */
-		{0x3001, 0x880b, CNT_TUNNEL_MALFORMED}, /* version 1: PPTP */
+		{0x3002, 0x0800, CNT_TUNNEL_MALFORMED}, /* version 2 */
 		{0x0000, 0x0000, CNT_TUNNEL_INNER},	/* keepalive */
 		{0x0000, 0x00fe, CNT_TUNNEL_INNER},	/* OSI */
 	};
@@ -211,4 +211,116 @@ Test(tunnel_ip, opens_ip_in_ip_of_every_combination)
 		cr_assert(eq(int, parsed_cut(&p, i & 1 ? 54 : 34, 1, &k), 0));
 		expect_note(&k, TUNNEL_TRUNCATED);
 	}
+}
+
+/* PPP in GRE version 1; @flags: 0x1000 it has a packet, 0x0080 it acknowledges one. */
+static struct packet pptp(__u16 flags, int hdlc, int compressed, __u16 proto)
+{
+	struct packet p = {};
+	__u32 gre;
+
+	outer(&p);
+	gre = pk_gre(&p, 0, 0);
+	pk_set16(&p, gre, 0x2001 | flags);
+	pk_set16(&p, gre + 2, 0x880b);
+	p.next_kind = PK_NEXT_NONE;
+	pk_set32(&p, pk_room(&p, 4), 0x00501780); /* length, call id */
+	pk_room(&p, (flags & 0x1000 ? 4 : 0) + (flags & 0x80 ? 4 : 0));
+	if (hdlc)
+		pk_set16(&p, pk_room(&p, 2), 0xff03);
+	if (compressed)
+		pk_set8(&p, pk_room(&p, 1), proto);
+	else
+		pk_set16(&p, pk_room(&p, 2), proto);
+	inner(&p);
+	return p;
+}
+
+Test(tunnel_ip, opens_ppp_in_gre)
+{
+	for (int i = 0; i < 8; i++) {
+		struct packet p = pptp(0x1000 | (i & 1 ? 0x80 : 0), i & 2, i & 4, 0x21);
+		struct pkt k = parsed_deep(&p, 1);
+
+		expect_inner(&k, TUN_GRE, 0x1780,
+			     46 + (i & 1 ? 4 : 0) + (i & 2 ? 2 : 0) + (i & 4 ? 1 : 2));
+	}
+}
+
+Test(tunnel_ip, counts_the_outer_flow_of_ppp_that_is_no_packet)
+{
+	struct packet p = pptp(0x1000, 1, 0, 0xc021);
+	struct pkt k = parsed_deep(&p, 1);
+
+	expect_outer(&k, 47);
+	expect_note(&k, TUNNEL_INNER);
+	p = pptp(0x0080, 0, 0, 0x21); /* acknowledgement alone */
+	k = parsed_deep(&p, 1);
+	expect_outer(&k, 47);
+	expect_clean(&k);
+	p = pptp(0x1000, 1, 0, 0x21);
+	for (__u32 n = 38; n < 50; n++) {
+		cr_assert(eq(int, parsed_cut(&p, n, 1, &k), 0));
+		expect_outer(&k, 47);
+		expect_note(&k, TUNNEL_TRUNCATED);
+	}
+}
+
+/* An 802.11 frame in GRE: frame control @type and @flags, then its other @more bytes, then SNAP. */
+static struct packet wlan(__u8 type, __u8 flags, __u32 more)
+{
+	static const __u8 snap[8] = {0xaa, 0xaa, 3, 0, 0, 0, 8, 0};
+	struct packet p = {};
+	__u32 h;
+
+	outer(&p);
+	pk_gre(&p, 0, 0);
+	pk_announce(&p, 0x8200, 0);
+	h = pk_room(&p, 2 + more);
+	pk_set8(&p, h, type);
+	pk_set8(&p, h + 1, flags);
+	pk_data(&p, snap, 8);
+	inner(&p);
+	return p;
+}
+
+Test(tunnel_ip, opens_802_11_data_frames_in_gre)
+{
+	static const struct {
+		__u8 type, flags, more;
+	} cases[] = {{0x08, 0x01, 22}, {0x08, 0x03, 28}, {0x88, 0x02, 24}, {0x88, 0x82, 28}};
+
+	for (int i = 0; i < 4; i++) {
+		struct packet p = wlan(cases[i].type, cases[i].flags, cases[i].more);
+		struct pkt k = parsed_deep(&p, 1);
+
+		expect_inner(&k, TUN_GRE, 0, 38 + 2 + cases[i].more + 8);
+	}
+}
+
+Test(tunnel_ip, leaves_802_11_frames_without_a_readable_packet_to_the_outer_flow)
+{
+	struct packet p = wlan(0x80, 0, 22); /* beacon */
+	struct pkt k = parsed_deep(&p, 1);
+
+	expect_outer(&k, 47);
+	expect_clean(&k);
+	p = wlan(0x48, 0, 22); /* no data */
+	k = parsed_deep(&p, 1);
+	expect_outer(&k, 47);
+	expect_clean(&k);
+	p = wlan(0x08, 0x40, 22); /* encrypted */
+	k = parsed_deep(&p, 1);
+	expect_outer(&k, 47);
+	expect_note(&k, TUNNEL_INNER);
+	p = wlan(0x88, 0, 24);
+	pk_set8(&p, 38 + 24, 0x80); /* several packets */
+	k = parsed_deep(&p, 1);
+	expect_note(&k, TUNNEL_INNER);
+	p = wlan(0x08, 0, 22);
+	pk_set8(&p, 38 + 24, 0x42); /* not SNAP */
+	k = parsed_deep(&p, 1);
+	expect_note(&k, TUNNEL_INNER);
+	cr_assert(eq(int, parsed_cut(&p, 60, 1, &k), 0));
+	expect_note(&k, TUNNEL_TRUNCATED);
 }
