@@ -38,10 +38,20 @@ static __always_inline int tag_matches(__u64 tag, __u64 hash)
 	return (tag ^ hash << WEIR_TAG_GEN_BITS) - 1 < (1u << WEIR_TAG_GEN_BITS) - 1;
 }
 
+/* A replayed packet may be a little older than the one before it: so much lies in the future. */
+#define TICKS_AHEAD (1u << 20)
+
+static __always_inline __u32 tick_age(__u32 last, __u32 now)
+{
+	__u32 age = now - last;
+
+	return age > -TICKS_AHEAD ? 0 : age;
+}
+
 /* Ticks since the flow's last packet. */
 static __always_inline __u32 hot_age(const struct flow_hot *h, __u32 now)
 {
-	__u32 a0 = now - h->last[0], a1 = now - h->last[1];
+	__u32 a0 = tick_age(h->last[0], now), a1 = tick_age(h->last[1], now);
 
 	if (!h->packets[0])
 		return a1;

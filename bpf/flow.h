@@ -98,7 +98,7 @@ static __always_inline void flow_renew(struct flow_hot *h, struct flow_cold *c,
 /* Insert the flow of the packet in scratch->pkt. Returns 1 if an entry was written. */
 static __always_inline int flow_insert(struct scratch *s)
 {
-	__u32 set = cache_set(bpf_get_smp_processor_id(), s->hash), d, slot;
+	__u32 set = cache_set(region_id(), s->hash), d, slot;
 	struct flow_hot *h;
 	struct flow_cold *c;
 	__u64 old;

@@ -97,7 +97,7 @@ static __always_inline int xdp_entry(struct xdp_md *ctx)
 	struct way w = {};
 	int decapsulated = 0;
 
-	w.cpu = bpf_get_smp_processor_id();
+	w.cpu = region_id();
 	w.row = bpf_map_lookup_elem(&counters, &w.cpu);
 	if (!w.row)
 		return XDP_PASS;

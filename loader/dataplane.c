@@ -69,6 +69,10 @@ static int configure(struct dataplane *dp, struct weir_bpf *skel, enum role role
 	skel->rodata->cfg_sample = cfg->sample;
 	skel->rodata->cfg_names = cfg->names;
 	skel->rodata->cfg_replay = cfg->replay;
+	if (cfg->replay) { /* XDP alone; loading is most of a short replay's time */
+		bpf_program__set_autoload(skel->progs.tc_ingress, false);
+		bpf_program__set_autoload(skel->progs.tc_egress, false);
+	}
 	skel->rodata->cfg_rt = access("/sys/kernel/realtime", F_OK) == 0;
 	return 0;
 }

@@ -20,21 +20,24 @@ enum replay_step replay_clock_step(struct replay_clock *c, uint64_t ns)
 
 	if (!c->running) {
 		c->running = true;
-		c->tick = tick;
+		c->tick = c->frame = tick;
+		c->floor = tick > REORDER_TICKS ? tick - REORDER_TICKS : 0;
 		c->next_drain = whole_interval_after(c, tick);
 		return REPLAY_SAME;
 	}
-	if (tick < c->tick)
+	if (tick < c->tick) {
+		c->frame = tick > c->floor ? tick : c->floor;
 		return c->tick - tick < REORDER_TICKS ? REPLAY_SAME : REPLAY_BACK;
+	}
 	if (tick >= c->next_drain)
 		return REPLAY_DRAIN;
-	c->tick = tick;
+	c->tick = c->frame = tick;
 	return REPLAY_SAME;
 }
 
 void replay_clock_drained(struct replay_clock *c)
 {
-	c->tick = c->next_drain;
+	c->tick = c->floor = c->next_drain;
 	c->next_drain = whole_interval_after(c, c->tick);
 }
 
@@ -44,6 +47,7 @@ void replay_clock_skip(struct replay_clock *c, uint64_t ns)
 
 	if (tick > c->tick)
 		c->tick = tick;
+	c->floor = c->tick;
 	c->next_drain = whole_interval_after(c, c->tick);
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * replay_clock.h - capture time as the packet path and the drain see it: microsecond ticks that
- * never go back, and drains at whole intervals. Pure; one owner.
+ * replay_clock.h - capture time as the packet path and the drain see it: microsecond ticks, and
+ * drains at whole intervals. Pure; one owner.
  *
- * A frame that is a little older than one before it is given the latest tick. Where the capture
+ * A frame that is a little older than one before it keeps its time, but none from before the last
+ * drain. Where the capture
  * steps back further (captures put together, a clock that was set), ticks go on as after a pause in
  * which all flows end, and only their meaning as wall clock changes.
  */
@@ -20,6 +21,8 @@
 
 struct replay_clock {
 	uint64_t tick;	     /* latest, full */
+	uint64_t frame;	     /* tick of the frame at hand */
+	uint64_t floor;	     /* no frame has a tick below this */
 	uint64_t next_drain; /* tick at or behind which a drain is due */
 	uint64_t interval;   /* ticks between drains */
 	uint64_t shift_ns;   /* replay time - capture time, modulo 2^64; 0 until time steps back */
@@ -27,7 +30,7 @@ struct replay_clock {
 };
 
 enum replay_step {
-	REPLAY_SAME = 0, /* nothing to do before the frame: tick is its tick */
+	REPLAY_SAME = 0, /* nothing to do before the frame; its tick is set */
 	REPLAY_DRAIN,	 /* a drain is due: then replay_clock_drained(), and ask again */
 	REPLAY_BACK,	 /* time steps back: drain up to replay_clock_pause(), then _shift() */
 };

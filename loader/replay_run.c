@@ -72,21 +72,17 @@ struct replay_cfg replay_cfg_default(void)
 	return cfg;
 }
 
-/* One CPU, so that there is one region: the first that we may use. */
+/* The CPU we are on: the per-CPU scratch stays the same. */
 static int pin_to_cpu(void)
 {
+	int cpu = sched_getcpu();
 	cpu_set_t set;
-	int cpu = 0;
 
-	if (sched_getaffinity(0, sizeof(set), &set))
+	if (cpu < 0)
 		return -errno;
-	while (cpu < CPU_SETSIZE && !CPU_ISSET(cpu, &set))
-		cpu++;
-	if (cpu == CPU_SETSIZE)
-		return -ENODEV;
 	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	return sched_setaffinity(0, sizeof(set), &set) ? -errno : cpu;
+	CPU_SET((size_t)cpu, &set);
+	return sched_setaffinity(0, sizeof(set), &set) ? -errno : 0;
 }
 
 static void emit(void *arg, const struct flow_record *rec)
@@ -105,12 +101,11 @@ static int flow_ended(void *arg, const struct flow_key *key, struct name_result 
 static int load_programs(struct replay *r)
 {
 	struct dataplane_cfg *dp = &r->cfg.dp;
-	int cpu = pin_to_cpu();
+	int e = pin_to_cpu();
 
-	if (cpu < 0)
-		return cpu;
-	dp->cpus = cpu + 1;
-	dp->flows *= (uint32_t)dp->cpus; /* all of them in the region of this CPU */
+	if (e)
+		return e;
+	dp->cpus = 1;
 	dp->replay = true;
 	dp->tick_ns = REPLAY_TICK_NS;
 	dp->idle_ns = r->cfg.idle_ns;
@@ -265,7 +260,7 @@ static void advance(struct replay *r, uint64_t capture_ns)
 	if (first)
 		r->cache.aged = r->time.tick;
 	r->dp.control->replay_ns = ns;
-	r->dp.control->replay_tick = (uint32_t)r->time.tick;
+	r->dp.control->replay_tick = (uint32_t)r->time.frame;
 }
 
 static void run_frame(struct replay *r, const struct ether_frame *e)
@@ -274,7 +269,7 @@ static void run_frame(struct replay *r, const struct ether_frame *e)
 	r->attr.test.data_in = (uintptr_t)e->data;
 	r->attr.test.data_size_in = e->len < TEST_MAX ? e->len : TEST_MAX;
 	r->attr.test.data_size_out = 0; /* the kernel writes here; as input it would be a limit */
-	if (syscall(SYS_bpf, BPF_PROG_TEST_RUN, &r->attr, sizeof(r->attr))) {
+	if (syscall(SYS_bpf, BPF_PROG_TEST_RUN, &r->attr, sizeof(r->attr.test))) {
 		r->stats.run_failed++;
 		return;
 	}

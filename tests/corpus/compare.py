@@ -92,7 +92,7 @@ def check_conservation(run):
 def directed_flows_of_weir(records):
     sums = collections.defaultdict(lambda: [0, 0])
     for r in records:
-        if r.get("proto") not in ("tcp", "udp") or "port" not in r["src"]:
+        if r.get("proto") not in ("tcp", "udp") or "port" not in r.get("src", {}):
             continue
         src, dst = address(r["src"]["ip"]), address(r["dst"]["ip"])
         sport, dport = r["src"]["port"], r["dst"]["port"]
@@ -126,8 +126,9 @@ def check_flows(run, facts):
 
 
 def dns_names(record):
-    ports = (record["src"].get("port"), record["dst"].get("port"))
-    if any(p in MDNS_PORTS for p in ports) or "dns" not in record:
+    if "dns" not in record:
+        return
+    if any(record[end].get("port") in MDNS_PORTS for end in ("src", "dst")):
         return
     if "qname" in record["dns"]:
         yield record["dns"]["qname"]
@@ -203,7 +204,7 @@ def main():
         todo = [json.loads(line) for line in lines]
     todo = [f for f in todo if not parts or any(part in f["file"] for part in parts)]
     passed = failed = differences = 0
-    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+    with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
         results = pool.map(lambda facts: check(weir, folder, facts), todo)
         for facts, problems in zip(todo, results):
             left = settle(problems, accepted[facts["file"]])
