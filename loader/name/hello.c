@@ -103,7 +103,7 @@ uint16_t hello_read_server(const struct handshake *h, struct hello_buf *buf)
 {
 	struct l7_msg m = {.start = 0, .len = h->len};
 
-	if (h->len > STREAM_MAX)
+	if (h->len < HELLO_HEADER || h->len > STREAM_MAX)
 		return 0;
 	memcpy(buf->b, h->msg, h->len);
 	if (l7_tls_handshake(buf->b, &m, 0) != L7_OK || m.type != TLS_SERVER_HELLO)

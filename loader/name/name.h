@@ -190,10 +190,4 @@ uint32_t names_flows(const struct names *n);
  */
 int dns_name_text(const uint8_t *wire, size_t len, char *out, size_t cap);
 
-/* IANA mnemonics ("A", "HTTPS", "NXDOMAIN"); else TYPEnnn (RFC 3597) or RCODEnnn into @buf, at
- * least 16 bytes.
- */
-const char *dns_type_text(unsigned int qtype, char *buf);
-const char *dns_rcode_text(unsigned int rcode, char *buf);
-
 #endif

@@ -212,6 +212,15 @@ Test(dtls, reads_the_negotiated_version)
 	}
 }
 
+Test(dtls, an_empty_server_hello_is_read_as_nothing)
+{
+	static struct build_bytes d, sh;
+
+	build_dtls_record(&d, &(struct build_dtls){.version = 0xfefd, .type = 2, .body = &sh});
+	cr_assert(eq(int, feed(&d, 1), DTLS_SERVER_HELLO));
+	cr_expect(eq(u16, hello_read_server(&found.server, &scratch), 0));
+}
+
 Test(dtls, reads_several_records_and_several_fragments_of_one_datagram)
 {
 	const struct build_bytes *body =
