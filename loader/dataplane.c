@@ -72,6 +72,7 @@ static int configure(struct dataplane *dp, struct weir_bpf *skel, enum role role
 	if (cfg->replay) { /* XDP alone; loading is most of a short replay's time */
 		bpf_program__set_autoload(skel->progs.tc_ingress, false);
 		bpf_program__set_autoload(skel->progs.tc_egress, false);
+		bpf_program__set_autoload(skel->progs.read_clock, false);
 	}
 	skel->rodata->cfg_rt = access("/sys/kernel/realtime", F_OK) == 0;
 	return 0;
@@ -188,7 +189,7 @@ int dataplane_load(struct dataplane *dp, const struct dataplane_cfg *cfg, enum r
 	r = r ?: weir_bpf__load(skel);
 	if (!r && !first)
 		r = map_all(dp, skel);
-	if (!r && !first)
+	if (!r && !first && !cfg->replay)
 		r = read_clock(dp, skel);
 	dp->skel[role] = skel;
 	return r;
