@@ -63,6 +63,8 @@ static const struct id_case cases[] = {
 	{1, "192.168.0.1", "192.168.0.89", 0, 0, "1:X0snYXpgwiv9TZtqg64sgzUn6Dk="},
 	{1, "192.168.0.30", "8.8.8.8", 8, 0, "1:PDObhgSJfM0q3vbd+H/+5UPj9vs="},
 	{1, "10.0.0.1", "10.0.0.2", 11, 0, "1:YHxtAirCG//0OzkcVAukqKQN9xM="},
+	{1, "10.0.0.2", "10.0.0.1", 11, 1, "1:hIOSKWgbxq8HM8aVGEps8ZR6zGg="},
+	{1, "10.0.0.1", "10.0.0.2", 11, 1, "1:SdShbcOZgHMr+/zTriiMrDAp0Gw="},
 	{58, "fe80::200:86ff:fe05:80da", "fe80::260:97ff:fe07:69ea", 135, 0,
 	 "1:dGHyGvjMfljg6Bppwm3bg0LO8TY="},
 	{58, "fe80::260:97ff:fe07:69ea", "fe80::200:86ff:fe05:80da", 136, 0,

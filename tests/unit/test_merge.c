@@ -462,6 +462,42 @@ Test(merge, a_new_handshake_ends_a_connection_that_was_not_closed)
 	cr_expect(eq(u32, merge_flows(g.m), 1));
 }
 
+Test(merge, a_refused_connection_tried_again_is_another_record)
+{
+	entry_packet(&g, &a, 0, SYN, 0);
+	entry_packet(&g, &a, 1, RST | ACK, 0);
+	entry_read(&g, &a);
+	rig_wait(&g, 500);
+	entry_packet(&g, &b, 0, SYN, 0);
+	entry_packet(&g, &b, 1, RST | ACK, 0);
+	entry_read(&g, &b);
+	merge_flush(g.m, FLOW_SHUTDOWN);
+	cr_assert(eq(u32, g.n, 2));
+	for (unsigned int i = 0; i < 2; i++) {
+		cr_expect(record_is(&g.kept[i].r, FF_STATE, "reset"));
+		cr_expect(record_is(&g.kept[i].r, FF_PACKETS, "2"));
+	}
+}
+
+Test(merge, an_evicted_entry_from_before_a_pause_is_a_record_of_its_own)
+{
+	struct flow_key key = rig_key;
+
+	key.proto = 17;
+	entry_init(&a, &key);
+	entry_init(&b, &key);
+	entry_payload(&g, &a, 0, 0);
+	rig_wait(&g, 15001);
+	entry_payload(&g, &b, 0, 0);
+	entry_payload(&g, &b, 1, 0);
+	entry_read(&g, &b);
+	entry_evict(&g, &a);
+	merge_flush(g.m, FLOW_SHUTDOWN);
+	cr_assert(eq(u32, g.n, 2));
+	cr_expect(record_is(&g.kept[0].r, FF_PACKETS, "1"));
+	cr_expect(eq(u64, g.kept[1].r.start_ns, RIG_WALL_NS + UINT64_C(15001000000)));
+}
+
 Test(merge, a_pause_longer_than_the_idle_timeout_parts_two_flows)
 {
 	entry_payload(&g, &a, 0, 0);
