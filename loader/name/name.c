@@ -17,7 +17,7 @@
 const struct name_limits name_limits_default = {
 	.flows = 8192,
 	.bytes = 32ull << 20,
-	.stale_ns = 15000000000ull,
+	.stale_ns = 120000000000ull,
 };
 
 int names_new(const struct name_limits *limits, struct names **ret)

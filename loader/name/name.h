@@ -86,7 +86,9 @@ struct name_result {
 struct name_limits {
 	uint32_t flows;	   /* with assembly state at one time */
 	uint64_t bytes;	   /* all of the state together */
-	uint64_t stale_ns; /* state not touched for that long is dropped */
+	uint64_t stale_ns; /* state not touched for that long is dropped: more than a flow's
+			    * idle timeout, so that names_flow_end() comes first
+			    */
 };
 
 /* Cumulative, never reset. */
@@ -122,7 +124,7 @@ struct name_stats {
 
 #define NAME_BYTES_MIN (1u << 18)
 
-/* Defaults: 8192 flows, 32 MiB, 15 s. */
+/* Defaults: 8192 flows, 32 MiB, 120 s. */
 extern const struct name_limits name_limits_default;
 
 /**

@@ -348,8 +348,8 @@ static int stash_retry(struct quic *q, struct quic_flow *f, struct quic_conn *co
 	return found;
 }
 
-/* Does nothing more matter of the side that sent @p? After Retry the client's first packet with the
- * new DCID does: the server's keys come out of that one.
+/* Does nothing more matter of the side that sent @p? After Retry (which may have passed unseen, but
+ * its token hasn't) the client's first packet with the new DCID does: it makes the server's keys.
  */
 static int side_is_known(const struct quic_flow *f, const struct quic_packet *p)
 {
@@ -363,7 +363,7 @@ static int side_is_known(const struct quic_flow *f, const struct quic_packet *p)
 		if (f->conn[i].used && conn_has_dcid(&f->conn[i], p))
 			return 1;
 	}
-	return !f->retry;
+	return !f->retry && p->token_len == 0;
 }
 
 static int read_initial(struct quic *q, struct quic_flow *f, struct quic_packet *p,
@@ -380,6 +380,8 @@ static int read_initial(struct quic *q, struct quic_flow *f, struct quic_packet 
 		return take_frames(q, f, conn, p, ret);
 	}
 	conn = flow_new_conn(q, f, p);
+	if (!conn && (f->found & (QUIC_CLIENT_HELLO | QUIC_CHLO)) && p->dir == f->client_dir)
+		return 0;
 	if (!conn) {
 		f->version = p->version;
 		if (f->reason == NN_NONE && !f->conn[0].used)

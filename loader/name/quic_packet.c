@@ -71,9 +71,10 @@ static int parse_invariant(struct quic_cur *c, struct quic_packet *p)
 /* Return: 0, -EPROTO, -ENODATA when the packet goes on behind what was captured. */
 static int parse_lengths(struct quic_cur *c, struct quic_packet *p)
 {
-	uint64_t token, len;
+	uint64_t len;
 
-	if (p->type == QT_INITIAL && (quic_get_varint(c, &token) < 0 || quic_skip(c, token) < 0))
+	if (p->type == QT_INITIAL &&
+	    (quic_get_varint(c, &p->token_len) < 0 || quic_skip(c, p->token_len) < 0))
 		return -EPROTO;
 	if (quic_get_varint(c, &len) < 0)
 		return -EPROTO;

@@ -24,6 +24,7 @@ struct quic_packet {
 	const uint8_t *dcid;
 	const uint8_t *data;
 	uint32_t pn_off;
+	uint64_t token_len;   /* of an Initial */
 	uint32_t len;	      /* of the packet; the datagram may hold more */
 	struct quic_opened o; /* once it is decrypted */
 };

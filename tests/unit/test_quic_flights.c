@@ -182,6 +182,33 @@ Test(quic_flights, learns_the_server_s_keys_when_the_hello_came_before_the_retry
 	cr_expect(eq(int, qr_feed(&d, 1), 0), "told once");
 }
 
+Test(quic_flights, learns_of_a_retry_that_was_not_seen_by_its_token)
+{
+	static struct build_bytes d, frames, sh;
+
+	qr_initial(&d, &(struct build_initial){.version = V1, .odcid = CID}, "known.example");
+	cr_assert(eq(int, qr_feed(&d, 0), QUIC_CLIENT_HELLO));
+	quic_hello_done(&qr_quic, &qr_flow);
+	d.len = 0;
+	qr_initial(&d, &(struct build_initial){.version = V1, .odcid = "othercid"},
+		   "known.example");
+	cr_assert(eq(int, qr_feed(&d, 0), 0), "no token: not looked at");
+	cr_expect(eq(u64, qr_quic.stats.initials, 1));
+	d.len = 0;
+	qr_initial(&d, &(struct build_initial){.version = V1, .odcid = "retcid", .token = 9},
+		   "known.example");
+	cr_assert(eq(int, qr_feed(&d, 0), 0));
+	d.len = 0;
+	build_server_hello(&sh, 0x0304, 0);
+	build_crypto_frame(&frames, &sh, 0, sh.len);
+	build_initial(
+		&d,
+		&(struct build_initial){.version = V1, .odcid = "retcid", .dcid = "", .server = 1},
+		&frames);
+	cr_expect(eq(int, qr_feed(&d, 1), QUIC_SERVER_HELLO));
+	cr_expect(eq(int, qr_feed(&d, 1), 0), "told once");
+}
+
 Test(quic_flights, reads_a_server_that_changed_the_version)
 {
 	static struct build_bytes d, frames, sh;
