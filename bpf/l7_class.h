@@ -79,15 +79,17 @@ static __always_inline int l7_is_quic(const __u8 *h, __u32 n, __u32 len)
 	__u32 version = (__u32)h[1] << 24 | h[2] << 16 | h[3] << 8 | h[4];
 	__u32 type = h[0] >> 4 & 3;
 
+	if (n >= 13 && (h[0] & 0x8b) == 0x09 && h[9] == 'Q' && h[10] == '0') /* gQUIC to Q043 */
+		return 1;
 	if (n < 7 || (h[0] & 0xc0) != 0xc0)
 		return 0;
-	if (h[1] == 'Q') /* gQUIC Q046 to Q050 */
+	if ((h[1] == 'Q' || h[1] == 'T') && h[2] == '0') /* gQUIC Q046 to Q050, T050, T051 */
 		return 1;
 	if (h[5] > 20)
 		return 0;
 	if (version == 0x00000001 || version >> 8 == 0xff0000)
 		return type <= 1;
-	if (version == 0x6b3343cf) /* RFC 9369 section 3.2 */
+	if (version == 0x6b3343cf || version == 0x709a50c4) /* RFC 9369 section 3.2, its draft */
 		return type == 1 || type == 2;
 	/* reserved for negotiation (RFC 9000 section 15), and mvfst: as long as an Initial must be */
 	return len >= 1200 && ((version & 0x0f0f0f0f) == 0x0a0a0a0a || version >> 12 == 0xfaceb);
