@@ -10,7 +10,11 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Everything that is not the next ordinary packet of a known flow. */
+/*
+ * Everything that is not the next ordinary packet of a known flow. Return: 1 if L7 wants the
+ * payload. The entry calls that, not this function: the frames of a call chain may take 512 bytes
+ * together (kernels before 6.13), and L7 needs most of them.
+ */
 __noinline int xdp_slow(struct xdp_md *ctx)
 {
 	struct scratch *s = scratch_get();
@@ -25,7 +29,7 @@ __noinline int xdp_slow(struct xdp_md *ctx)
 		if (!flow_insert(s))
 			return 0;
 	}
-	return flow_wants_payload(s) ? xdp_l7(ctx) : 0;
+	return flow_wants_payload(s);
 }
 
 __noinline int tc_slow(struct __sk_buff *skb)
@@ -42,7 +46,7 @@ __noinline int tc_slow(struct __sk_buff *skb)
 		if (!flow_insert(s))
 			return 0;
 	}
-	return flow_wants_payload(s) ? tc_l7(skb) : 0;
+	return flow_wants_payload(s);
 }
 
 /*
@@ -88,7 +92,8 @@ static __always_inline int xdp_way(struct xdp_md *ctx, struct way *w)
 	s->hook = HOOK_XDP;
 	s->frame_len = bpf_xdp_get_buff_len(ctx);
 	way_to_scratch(w, s, slot);
-	xdp_slow(ctx);
+	if (xdp_slow(ctx) && cfg_names)
+		xdp_l7(ctx);
 	return layers;
 }
 
@@ -181,7 +186,8 @@ static __always_inline int tc_way(struct __sk_buff *skb, struct way *w, enum wei
 	s->hook = hook;
 	s->frame_len = skb->len;
 	way_to_scratch(w, s, slot);
-	tc_slow(skb);
+	if (tc_slow(skb) && cfg_names)
+		tc_l7(skb);
 	return layers;
 }
 

@@ -220,7 +220,8 @@ Test(budget, each_setting_makes_another_program)
 			     "%s: the digest of one and the same "
 			     "program is not stable",
 			     programs[p]);
-	for (int s = 0; s < _SET_MAX; s++) {
+	/* that a setting reaches the object does not depend on the kernel: one is enough there */
+	for (int s = is_slow() ? SET_CONSUME : 0; s < _SET_MAX; s++) {
 		bool differs = false;
 
 		measure(base ^ 1u << s, &without);

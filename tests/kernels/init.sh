@@ -27,11 +27,11 @@ for program in /programs/*; do
 	echo "@@begin $name"
 	case $name in
 	*.sh)
-		timeout 200 sh "$program" >/tmp/log 2>&1
+		timeout 500 sh "$program" >/tmp/log 2>&1
 		rc=$?
 		;;
 	*)
-		timeout 200 "$program" -j1 --tap=/tmp/tap >/tmp/log 2>&1
+		timeout 500 "$program" -j1 --tap=/tmp/tap >/tmp/log 2>&1
 		rc=$?
 		sed 's/^/@@tap /' /tmp/tap 2>/dev/null
 		;;
