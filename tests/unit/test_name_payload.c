@@ -65,6 +65,23 @@ Test(name_payload, assembles_a_long_hello_from_segments)
 	cr_expect(eq(u64, names_memory(nr_names), 0));
 }
 
+Test(name_payload, reads_the_next_connection_of_a_key_before_the_first_one_s_end)
+{
+	struct build_hello h = {.sni = "one.example", .length = 6000};
+	static struct build_bytes o;
+
+	cr_assert(eq(int, feed_backwards(tls_hello(&h, 16384), 1460), 1));
+	cr_expect(nr_sni_is("one.example"));
+	h.sni = "two.example";
+	build_raw(&o, tls_hello(&h, 16384)->b, 6005);
+	for (uint32_t off = 0; off < o.len; off += 2000) {
+		build_event_data(&nr_ev, off, o.b + off, o.len - off < 2000 ? o.len - off : 2000);
+		cr_assert(eq(int, nr_feed(), off == 6000));
+	}
+	cr_expect(nr_sni_is("two.example"));
+	cr_expect(eq(int, nr_end(), 0));
+}
+
 Test(name_payload, reads_a_hello_over_several_records)
 {
 	struct build_hello h = {.sni = "records.example", .length = 3000, .sni_last = 1};
@@ -93,6 +110,7 @@ Test(name_payload, says_why_a_stream_has_no_name)
 	build_event_data(&nr_ev, 0, o->b, 1000);
 	cr_assert(eq(int, nr_feed(), 1));
 	cr_expect(eq(u8, nr.no_name, NN_TOO_LONG));
+	nr_ev.offset = 1000;
 	cr_expect(eq(int, nr_feed(), 0));
 	cr_expect(eq(int, nr_end(), 0), "told already");
 
