@@ -347,7 +347,7 @@ static int feed_segment(struct names *n, const struct ev_payload *e, struct name
 	if (f->tcp_done & 1u << dir) {
 		if (e->offset != 0)
 			return 0;
-		f->tcp_done &= (uint8_t)~(1u << dir); /* another connection of the same key */
+		f->tcp_done &= (uint8_t) ~(1u << dir); /* another connection of the same key */
 	}
 	name_table_make_room(n, f);
 	f->tcp[dir] = flow_part(n, f->tcp[dir], sizeof(struct stream));

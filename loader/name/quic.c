@@ -67,28 +67,28 @@ void quic_flow_done(struct quic *q, struct quic_flow *f)
 	}
 }
 
-/* Keys of @conn for the packet's version: made when the server changed it. */
-static const struct quic_keyset *conn_keys(struct quic *q, struct quic_conn *conn,
-					   const struct quic_packet *p)
+/* Keys of one side of @conn for the packet's version: made when first needed. */
+static const struct quic_keys *conn_keys(struct quic *q, struct quic_conn *conn,
+					 const struct quic_packet *p, enum quic_side side)
 {
 	struct quic_keyset *s = &conn->set[0];
 
 	if (s->version != 0 && s->version != p->version)
 		s++;
-	if (s->version == p->version)
-		return s;
-	if (s->version != 0)
+	if (s->version != 0 && s->version != p->version)
 		return NULL;
-	if (quic_keys_derive(q->crypto, p->v, conn->dcid, conn->dcid_len, s->keys) < 0)
+	if (!s->have[side] &&
+	    quic_keys_derive(q->crypto, p->v, &conn->dcid, side, &s->keys[side]) < 0)
 		return NULL;
+	s->have[side] = 1;
 	s->version = p->version;
-	return s;
+	return &s->keys[side];
 }
 
 static int conn_open(struct quic *q, struct quic_conn *conn, struct quic_packet *p)
 {
-	unsigned int side = p->dir != conn->client_dir;
-	const struct quic_keyset *s = conn_keys(q, conn, p);
+	enum quic_side side = p->dir == conn->client_dir ? QUIC_CLIENT : QUIC_SERVER;
+	const struct quic_keys *keys = conn_keys(q, conn, p, side);
 	struct quic_sealed sealed = {
 		.data = p->data,
 		.len = p->len,
@@ -97,9 +97,9 @@ static int conn_open(struct quic *q, struct quic_conn *conn, struct quic_packet 
 	};
 	int r;
 
-	if (!s)
+	if (!keys)
 		return -EBADMSG;
-	r = quic_open(q->crypto, &s->keys[side], &sealed, q->clear, &p->o);
+	r = quic_open(q->crypto, keys, &sealed, q->clear, &p->o);
 	if (r == 0 && p->o.pn >= conn->next_pn[side])
 		conn->next_pn[side] = p->o.pn + 1;
 	return r;
@@ -107,7 +107,7 @@ static int conn_open(struct quic *q, struct quic_conn *conn, struct quic_packet 
 
 static int conn_has_dcid(const struct quic_conn *conn, const struct quic_packet *p)
 {
-	return conn->dcid_len == p->dcid_len && memcmp(conn->dcid, p->dcid, p->dcid_len) == 0;
+	return conn->dcid.len == p->dcid_len && memcmp(conn->dcid.b, p->dcid, p->dcid_len) == 0;
 }
 
 /* Open with the keys that are there, the ones of this very DCID first. */
@@ -129,10 +129,11 @@ static struct quic_conn *flow_open(struct quic *q, struct quic_flow *f, struct q
 /* A client's first Initial, or its first after Retry: the DCID in it makes the keys. */
 static struct quic_conn *flow_new_conn(struct quic *q, struct quic_flow *f, struct quic_packet *p)
 {
-	struct quic_conn fresh = {.used = 1, .client_dir = p->dir, .dcid_len = p->dcid_len};
+	struct quic_conn fresh = {.used = 1, .client_dir = p->dir};
 	struct quic_conn *conn;
 
-	memcpy(fresh.dcid, p->dcid, p->dcid_len);
+	fresh.dcid.len = p->dcid_len;
+	memcpy(fresh.dcid.b, p->dcid, p->dcid_len);
 	if (conn_open(q, &fresh, p) < 0)
 		return NULL;
 	conn = &f->conn[f->next_conn];

@@ -23,19 +23,22 @@ enum quic_found_bits {
 	QUIC_CHLO = 4,	       /* .hello: CHLO of QUIC crypto, for gquic_chlo() */
 };
 
-/* Keys for one version; a connection can change its version once (RFC 9368 section 2.3). */
+/* Keys for one version, made when a side's first packet comes; a connection can change its version
+ * once (RFC 9368 section 2.3).
+ */
 struct quic_keyset {
 	uint32_t version; /* 0 = unused */
+	uint8_t have[2];  /* by enum quic_side */
+	uint8_t pad[2];
 	struct quic_keys keys[2];
 };
 
 struct quic_conn {
 	uint8_t used;
 	uint8_t client_dir;
-	uint8_t dcid_len;
+	struct quic_cid dcid;
 	uint8_t pad;
-	uint8_t dcid[QUIC_CID_MAX];
-	uint64_t next_pn[2]; /* [0] client, [1] server */
+	uint64_t next_pn[2]; /* by enum quic_side */
 	struct quic_keyset set[2];
 	struct stream *crypto[2];
 };

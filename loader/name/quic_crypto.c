@@ -195,8 +195,8 @@ static int expand_label(struct quic_crypto *c, const uint8_t secret[QUIC_SECRET_
 	return 0;
 }
 
-int quic_keys_derive(struct quic_crypto *c, const struct quic_version *v, const uint8_t *dcid,
-		     size_t dcid_len, struct quic_keys ret[2])
+int quic_keys_derive(struct quic_crypto *c, const struct quic_version *v,
+		     const struct quic_cid *dcid, enum quic_side side, struct quic_keys *ret)
 {
 	static const char *const side_label[2] = {"tls13 client in", "tls13 server in"};
 	static const char *const label[2][3] = {
@@ -207,18 +207,13 @@ int quic_keys_derive(struct quic_crypto *c, const struct quic_version *v, const 
 	uint8_t initial[QUIC_SECRET_LEN];
 	uint8_t secret[QUIC_SECRET_LEN];
 
-	if (hmac(c, (struct span){v->salt, sizeof(v->salt)}, (struct span){dcid, dcid_len},
-		 initial) < 0)
+	if (hmac(c, (struct span){v->salt, sizeof(v->salt)}, (struct span){dcid->b, dcid->len},
+		 initial) < 0 ||
+	    expand_label(c, initial, side_label[side], secret, sizeof(secret)) < 0 ||
+	    expand_label(c, secret, l[0], ret->key, sizeof(ret->key)) < 0 ||
+	    expand_label(c, secret, l[1], ret->iv, sizeof(ret->iv)) < 0 ||
+	    expand_label(c, secret, l[2], ret->hp, sizeof(ret->hp)) < 0)
 		return -EIO;
-	for (int side = 0; side < 2; side++) {
-		struct quic_keys *k = &ret[side];
-
-		if (expand_label(c, initial, side_label[side], secret, sizeof(secret)) < 0 ||
-		    expand_label(c, secret, l[0], k->key, sizeof(k->key)) < 0 ||
-		    expand_label(c, secret, l[1], k->iv, sizeof(k->iv)) < 0 ||
-		    expand_label(c, secret, l[2], k->hp, sizeof(k->hp)) < 0)
-			return -EIO;
-	}
 	return 0;
 }
 

@@ -18,6 +18,13 @@
 
 struct quic_crypto;
 
+struct quic_cid {
+	uint8_t len;
+	uint8_t b[QUIC_CID_MAX];
+};
+
+enum quic_side { QUIC_CLIENT, QUIC_SERVER };
+
 struct quic_keys {
 	uint8_t key[16];
 	uint8_t iv[12];
@@ -42,15 +49,14 @@ int quic_crypto_new(struct quic_crypto **ret);
 void quic_crypto_free(struct quic_crypto *c);
 
 /**
- * quic_keys_derive - keys of the client's and the server's Initial packets
+ * quic_keys_derive - keys of one side's Initial packets
  * @dcid: Destination Connection ID of the client's first Initial (after Retry: the new one)
- * @ret:  [0] client, [1] server
  *
  * Return:  0 or -EIO.
  * Source:  RFC 9001 section 5.2, RFC 9369 section 3.3, RFC 5869.
  */
-int quic_keys_derive(struct quic_crypto *c, const struct quic_version *v, const uint8_t *dcid,
-		     size_t dcid_len, struct quic_keys ret[2]);
+int quic_keys_derive(struct quic_crypto *c, const struct quic_version *v,
+		     const struct quic_cid *dcid, enum quic_side side, struct quic_keys *ret);
 
 /* One protected packet; all of it is there. */
 struct quic_sealed {

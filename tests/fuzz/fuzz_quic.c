@@ -65,10 +65,13 @@ static size_t initial(uint8_t *out, unsigned int op, const uint8_t *cid, struct 
 {
 	const struct quic_version *v = quic_version_find(versions[op >> 3 & 7]);
 	uint32_t version = versions[op >> 3 & 7];
-	struct quic_keys k[2];
+	struct quic_cid dcid = {.len = CID_LEN};
+	struct quic_keys k;
 	size_t hdr = 0, len = frames.len < 1500 ? frames.len : 1500, rest = len + QUIC_TAG_LEN + 4;
 
-	fuzz_must(v && quic_keys_derive(crypto, v, cid, CID_LEN, k) == 0);
+	memcpy(dcid.b, cid, CID_LEN);
+	fuzz_must(v &&
+		  quic_keys_derive(crypto, v, &dcid, op & 1 ? QUIC_SERVER : QUIC_CLIENT, &k) == 0);
 	out[hdr++] = v->v2 ? 0xd3 : 0xc3;
 	for (int i = 24; i >= 0; i -= 8)
 		out[hdr++] = (uint8_t)(version >> i);
@@ -82,7 +85,7 @@ static size_t initial(uint8_t *out, unsigned int op, const uint8_t *cid, struct 
 	memset(out + hdr, 0, 4);
 	hdr += 4;
 	memcpy(out + hdr, frames.data, len);
-	return seal(out, &k[op & 1], hdr, len);
+	return seal(out, &k, hdr, len);
 }
 
 static void one(const struct fuzz_record *in)
