@@ -13,10 +13,12 @@
 
 #include "common/json.h"
 #include "common/output_int.h"
+#include "common/scan.h"
 
 #define BUF_SIZE	(3 * OUTPUT_LINE_MAX)
 #define COLUMNS_DEFAULT 100u
 #define COLUMNS_MIN	60u
+#define COLUMNS_MAX	1000u
 
 static const struct {
 	const char *name;
@@ -31,9 +33,14 @@ static void look_at_terminal(struct output *o)
 {
 	const char *no_color = getenv("NO_COLOR");
 	const char *term = getenv("TERM");
+	const char *env = getenv("COLUMNS"); /* POSIX: what the user prefers; elsewhere than a terminal */
 	struct winsize ws;
 
+	uint64_t columns;
+
 	o->columns = COLUMNS_DEFAULT;
+	if (env && !scan_u64(env, COLUMNS_MIN, COLUMNS_MAX, &columns))
+		o->columns = columns;
 	if (!isatty(o->fd))
 		return;
 	o->color = !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));

@@ -20,8 +20,8 @@ struct output;
  * json:  one object a line, members as in weir/fields.def; always valid UTF-8, always parses.
  * csv:   RFC 4180: a header, CRLF; every member that is no list; absent = empty. Bytes that are no
  *        UTF-8 and control characters become U+FFFD, so a record is a line.
- * table: one line a flow, as wide as the terminal, 100 columns elsewhere; colour on a terminal only,
- *        and not with NO_COLOR set.
+ * table: one line a flow, as wide as the terminal, elsewhere COLUMNS or 100; colour on a terminal
+ *        only, and not with NO_COLOR set.
  *
  * Call it before system calls are given up: it asks about the terminal and loads libcrypto's SHA-1.
  * Return: 0, -EINVAL (no such format), -ENOMEM, -EIO (no SHA-1).

@@ -72,7 +72,7 @@ static void put_right(struct line *l, const char *s, unsigned int width)
 {
 	const unsigned int w = (unsigned int)strlen(s);
 
-	spaces(l, w < width ? width - w : 0);
+	spaces(l, w < width ? width - w : 1);
 	put(l, s, w);
 }
 
