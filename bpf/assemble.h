@@ -42,6 +42,7 @@ struct l7_entry {
 	__u32 need;   /* bytes from start that make another look worth it */
 	__u32 tick;   /* of the last change */
 	__u32 refs;   /* CPUs at work with it */
+	__u32 used;   /* ranges from this one on are not in use */
 	__u8 state;
 	__u8 proto; /* enum l7_class */
 	__u8 flags;
@@ -62,7 +63,7 @@ struct l7_rings {
 	__u8 b[L7_WAYS * L7_STRIDE + L7_BUF_SIZE];
 };
 
-/* Directory. Key: hash & cfg_l7_mask. Readers and writers: all CPUs. Memory: 376 bytes a bucket.
+/* Directory. Key: hash & cfg_l7_mask. Readers and writers: all CPUs. Memory: 408 bytes a bucket.
  * Full: entries that are done, or idle for cfg_l7_hold ticks, make room; else the message must fit
  * one segment, or is counted as NAME_NO_SLOT. Size: loader, cfg_l7_mask + 1.
  */
@@ -111,6 +112,7 @@ struct l7_work {
 	__u32 flush; /* what the ring holds goes to userspace: from, to */
 	__u32 piece; /* range, and progress in it */
 	__u32 piece_pos;
+	__u32 ranges;
 	__u32 from[L7_RANGES];
 	__u32 to[L7_RANGES];
 	union {
@@ -240,11 +242,18 @@ static __always_inline struct l7_entry *l7_pin(struct l7_bucket *b, __u32 way, _
 
 /* ---- under the bucket's lock: no calls ---- */
 
+/* Loops over the ranges in use: one for most messages. */
+#define L7_EACH_RANGE(i, used) \
+	L7_ROLLED              \
+	for (__u32 i = 0; i < L7_RANGES && i < (used); i++)
+
 /* Keep what is in [from, to). */
 static __always_inline void l7_clip(struct l7_entry *e, __u32 from, __u32 to)
 {
-	L7_ROLLED
-	for (__u32 i = 0; i < L7_RANGES; i++) {
+	__u32 used = e->used;
+
+	L7_EACH_RANGE(i, used)
+	{
 		__u32 f = l7_max(e->from[i], from), t = l7_min(e->to[i], to), some = l7_less(f, t);
 
 		e->from[i] = l7_pick(some, f, 0);
@@ -255,10 +264,10 @@ static __always_inline void l7_clip(struct l7_entry *e, __u32 from, __u32 to)
 /* Enter [*a, *b); on return the whole range it is part of. 0 when there are too many pieces. */
 static __always_inline int l7_merge(struct l7_entry *e, __u32 *a, __u32 *b)
 {
-	__u32 spot = L7_NONE, from = *a, to = *b;
+	__u32 used = e->used, spot = used, from = *a, to = *b;
 
-	L7_ROLLED
-	for (__u32 i = 0; i < L7_RANGES; i++) {
+	L7_EACH_RANGE(i, used)
+	{
 		__u32 f = e->from[i], t = e->to[i], unused = l7_same(f, t);
 		__u32 apart = unused | l7_less(to, f) | l7_less(t, from);
 
@@ -267,15 +276,13 @@ static __always_inline int l7_merge(struct l7_entry *e, __u32 *a, __u32 *b)
 		e->from[i] = l7_pick(apart, f, 0);
 		e->to[i] = l7_pick(apart, t, 0);
 		spot = l7_pick(apart & ~unused, spot, i);
-		L7_OPAQUE(from); /* one by one, instead of all halfway through on the stack */
-		L7_OPAQUE(to);
-		L7_OPAQUE(spot);
 	}
 	*a = from;
 	*b = to;
 	asm volatile("" ::: "memory"); /* the ranges are read again rather than kept on the stack */
-	if (spot == L7_NONE)
+	if (spot >= L7_RANGES)
 		return 0;
+	e->used = l7_max(used, spot + 1);
 	L7_OPAQUE(spot);
 	spot &= L7_RANGES - 1;
 	e->from[spot] = from;
@@ -286,14 +293,13 @@ static __always_inline int l7_merge(struct l7_entry *e, __u32 *a, __u32 *b)
 /* Bytes from @start on without a hole. */
 static __always_inline __u32 l7_prefix(const struct l7_entry *e, __u32 start)
 {
-	__u32 n = 0;
+	__u32 n = 0, used = e->used;
 
-	L7_ROLLED
-	for (__u32 i = 0; i < L7_RANGES; i++) {
+	L7_EACH_RANGE(i, used)
+	{
 		__u32 in = l7_less(start, e->to[i]) & (l7_less(start, e->from[i]) ^ 1);
 
 		n = l7_pick(in, e->to[i] - start, n);
-		L7_OPAQUE(n);
 	}
 	asm volatile("" ::: "memory");
 	return n;
@@ -302,14 +308,12 @@ static __always_inline __u32 l7_prefix(const struct l7_entry *e, __u32 start)
 /* Where the lowest range starts and the highest ends; L7_NONE and 0 when there is none. */
 static __always_inline void l7_extent(const struct l7_entry *e, __u32 *low, __u32 *high)
 {
-	__u32 lo = L7_NONE, hi = 0;
+	__u32 lo = L7_NONE, hi = 0, used = e->used;
 
-	L7_ROLLED
-	for (__u32 i = 0; i < L7_RANGES; i++) {
+	L7_EACH_RANGE(i, used)
+	{
 		lo = l7_min(lo, e->from[i] - l7_same(e->from[i], e->to[i])); /* unused: 0 - 1 */
 		hi = l7_max(hi, e->to[i]);
-		L7_OPAQUE(lo);
-		L7_OPAQUE(hi);
 	}
 	*low = lo;
 	*high = hi;
@@ -340,6 +344,16 @@ static __always_inline __u32 l7_victim(const struct l7_bucket *b, __u32 now)
 	return best;
 }
 
+/* A copy of the ranges, for what happens after the lock. */
+static __always_inline void l7_snapshot(const struct l7_entry *e, struct l7_work *w)
+{
+	__u32 used = e->used;
+
+	__builtin_memcpy(w->from, e->from, sizeof(w->from));
+	__builtin_memcpy(w->to, e->to, sizeof(w->to));
+	w->ranges = used;
+}
+
 /* What a message that begins, or a piece of one, is entered as. */
 struct l7_claim {
 	__u32 seq;   /* becomes offset L7_BIAS */
@@ -361,9 +375,7 @@ static __always_inline void l7_entry_init(struct l7_entry *e, const struct l7_cl
 	e->state = c->state;
 	e->proto = c->proto;
 	e->flags = e->segs = 0;
-	L7_ROLLED
-	for (__u32 i = 0; i < L7_RANGES; i++)
-		e->from[i] = e->to[i] = 0;
+	e->used = 0;
 }
 
 /* Has this sequence number been part of the message that the entry remembers? */

@@ -159,8 +159,7 @@ static __always_inline void l7_set_start(const struct l7_here *h, struct l7_buck
 			e->state = L7S_USER;
 		l7_clip(e, w->base, w->base + (r == L7_OK ? L7_BUF_SIZE : w->m.need));
 	}
-	__builtin_memcpy(w->from, e->from, sizeof(w->from));
-	__builtin_memcpy(w->to, e->to, sizeof(w->to));
+	l7_snapshot(e, w);
 	bpf_spin_unlock(&b->lock);
 	l7_gap_set(h, L7_OPEN_0);
 }

@@ -15,6 +15,7 @@
 #include "l7_look.h"
 #include "l7_store.h"
 
+#define L7_WINDOWS   4 /* of a segment longer than L7_BUF_SIZE */
 #define L7_AGAIN_MAX 8 /* messages read from what one segment completes */
 #define L7_PIECES    (2 * L7_RANGES + 2)
 #define L7_FLUSHES   (L7_RANGES + L7_BUF_SIZE / WEIR_DATAGRAM_MAX + 1)
@@ -83,13 +84,17 @@ static __always_inline void l7_flush_all(void)
 /* The segment belongs to a pinned entry. */
 static __always_inline int l7_tcp_store(void *ctx, struct l7_work *w, const enum weir_hook hook)
 {
-	int act;
+	int act = L7A_NONE;
 
-	if (w->copy)
-		l7_copy(ctx, hook);
-	act = l7_store();
-	for (__u32 i = 0; act == L7A_AGAIN && i < L7_AGAIN_MAX; i++)
-		act = l7_look();
+	for (__u32 k = 0; k < L7_WINDOWS; k++) {
+		if (w->copy)
+			l7_copy(ctx, hook);
+		act = l7_store();
+		for (__u32 i = 0; act == L7A_AGAIN && i < L7_AGAIN_MAX; i++)
+			act = l7_look();
+		if (act != L7A_NONE || !l7_advance())
+			break;
+	}
 	if (w->flush)
 		l7_flush_all();
 	if (act == L7A_HAND)

@@ -36,7 +36,7 @@ __noinline int l7_flush(void)
 		return 0;
 	buf = l7_ring(h.w->bucket, h.w->way);
 	i = h.w->piece;
-	if (!buf || i >= L7_RANGES)
+	if (!buf || i >= L7_RANGES || i >= h.w->ranges)
 		return 0;
 	L7_OPAQUE(i);
 	i &= L7_RANGES - 1;
@@ -94,6 +94,32 @@ __noinline int xdp_l7_hand(struct xdp_md *ctx)
 __noinline int tc_l7_hand(struct __sk_buff *ctx)
 {
 	return l7_hand(ctx, HOOK_TC_INGRESS);
+}
+
+/*
+ * A segment longer than the window: after what was read of it, the window may have moved on.
+ * Return: 1 if there is more to store.
+ */
+__noinline int l7_advance(void)
+{
+	struct l7_work *w = l7_work_get();
+	struct l7_bucket *b;
+	struct l7_entry *e;
+	__u32 end, to;
+
+	if (!w || !w->copy)
+		return 0;
+	b = l7_bucket_get(w->bucket);
+	if (!b)
+		return 0;
+	e = l7_entry_get(b, w->way);
+	end = w->base + w->len;
+	if (e->state != L7S_OPEN || e->start == L7_NONE || w->end >= end || e->start >= end)
+		return 0;
+	to = l7_min(end, e->start + L7_BUF_SIZE);
+	w->pos = w->cur = l7_max(w->end, e->start);
+	w->end = to;
+	return w->pos < to;
 }
 
 /* The segment is done with, the entry others' again. */

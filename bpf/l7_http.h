@@ -100,7 +100,7 @@ static inline long l7_trim_step(__u32 i, void *arg)
 	return 0;
 }
 
-/* Where the authority of an absolute-form target ends. */
+/* Where the authority in a target ends; what is malformed may have a space there. */
 static inline long l7_authority_step(__u32 i, void *arg)
 {
 	const struct l7_ctx *c = arg;
@@ -111,7 +111,7 @@ static inline long l7_authority_step(__u32 i, void *arg)
 	if (m->pos >= m->end)
 		return 1;
 	b = l7_u8(c->buf, m->start + m->pos);
-	if (b == '/' || b == '?' || b == '#')
+	if (b == '/' || b == '?' || b == '#' || b == ' ')
 		return 1;
 	m->pos++;
 	return 0;
@@ -121,14 +121,14 @@ static inline long l7_authority_step(__u32 i, void *arg)
 static __always_inline void l7_http_target(const struct l7_ctx *c)
 {
 	struct l7_msg *m = c->m;
-	__u32 p = m->start + m->path_off, off = 0;
+	__u32 p = m->start + m->path_off, off = 0, connect = 0;
 	__u64 lower = L7_ONES * 0x20, w = l7_word(c->buf, p) | lower;
 
 	m->pos = m->path_off;
 	m->end = m->path_off + m->path_len;
 	if (m->method_len == 7 &&
 	    l7_word(c->buf, m->start) == L7_WORD('C', 'O', 'N', 'N', 'E', 'C', 'T', ' ')) {
-		m->pos = m->end;
+		connect = 1;
 	} else if (m->path_len > 7 && !((w ^ L7_WORD('h', 't', 't', 'p', ':', '/', '/', 0)) << 8)) {
 		off = 7;
 	} else if (m->path_len > 8 &&
@@ -137,15 +137,15 @@ static __always_inline void l7_http_target(const struct l7_ctx *c)
 	} else {
 		return;
 	}
-	if (off) {
-		m->pos += off;
-		L7_LOOP(WEIR_PATH_MAX, l7_authority_step, (void *)c);
-	}
+	m->pos += off;
+	L7_LOOP(WEIR_PATH_MAX, l7_authority_step, (void *)c);
 	if (!m->found) {
 		m->found = 1;
 		m->name_off = m->path_off + off;
 		m->name_len = m->pos - m->name_off;
 	}
+	if (connect)
+		m->pos = m->end;
 	m->path_off = m->pos;
 	m->path_len = m->end - m->pos;
 }

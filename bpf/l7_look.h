@@ -44,8 +44,7 @@ static __always_inline int l7_to_user(const struct l7_here *h, struct l7_bucket 
 		end = start + need;
 	upto = end;
 	bpf_spin_lock(&b->lock);
-	__builtin_memcpy(w->from, e->from, sizeof(w->from));
-	__builtin_memcpy(w->to, e->to, sizeof(w->to));
+	l7_snapshot(e, w);
 	e->state = L7S_USER;
 	e->need = need;
 	if (pos < end)

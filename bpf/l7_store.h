@@ -61,7 +61,7 @@ static __always_inline int l7_piece(void *ctx, const enum weir_hook hook)
 	struct l7_work *w = l7_work_get();
 	struct l7_bucket *b;
 	struct l7_entry *e;
-	__u32 cur, next, have = 0, n, at;
+	__u32 cur, next, have = 0, n, at, used;
 	__u8 *to;
 
 	if (!ctx || !w || w->cur >= w->end)
@@ -72,8 +72,9 @@ static __always_inline int l7_piece(void *ctx, const enum weir_hook hook)
 	e = l7_entry_get(b, w->way);
 	cur = w->cur;
 	next = w->end;
-	L7_ROLLED
-	for (__u32 i = 0; i < L7_RANGES; i++) {
+	used = e->used;
+	L7_EACH_RANGE(i, used)
+	{
 		__u32 f = e->from[i], t = e->to[i];
 
 		have = l7_pick(l7_less(cur, t) & (l7_less(cur, f) ^ 1), t, have);

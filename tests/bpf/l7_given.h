@@ -10,8 +10,10 @@ struct l7_given {
 	__u32 slot;
 	__u32 dir;
 	__u32 now;
-	__u32 pad;
+	__u32 split; /* timing: each run is of a flow of its own; 0 = no, 1 = the packet whole, else two
+			 * runs a flow, the packet cut there */
 	__u64 hash;
+	__u64 runs;
 };
 
 #endif

@@ -140,9 +140,9 @@ void rig_flow(struct rig *r, __u8 proto, __u16 sport, __u16 dport)
 	rig_renew(r);
 }
 
-static void fill(struct rig *r, const struct rig_seg *s, __u32 cpu)
+static void fill(struct rig *r, const struct rig_seg *s, __u32 cpu, __u32 split)
 {
-	struct l7_given g = {};
+	struct l7_given g = {.split = split};
 
 	g.l4.payload_off = HDR;
 	g.l4.payload_len = s->len;
@@ -183,7 +183,7 @@ int rig_feed(struct rig *r, const struct rig_seg *s)
 	r->now++;
 	if (!account(r, s, cpu))
 		return 0;
-	fill(r, s, cpu);
+	fill(r, s, cpu, 0);
 	on_cpu(cpu);
 	if (bpf_prog_test_run_opts(fd, &o))
 		die("test run");
@@ -225,18 +225,17 @@ __u32 rig_count(const struct rig *r, enum event_kind kind, const union rig_event
 	return n;
 }
 
-__u32 rig_time(struct rig *r, const struct rig_seg *s, __u32 repeat)
+__u32 rig_time(struct rig *r, const struct rig_seg *s, __u32 split, __u32 repeat)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = frame, .data_size_in = HDR + s->len);
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = frame, .data_size_in = HDR + s->len,
+		    .repeat = repeat);
 	int fd = bpf_program__fd(r->hook == RIG_TC ? skel->progs.l7_on_tc : skel->progs.l7_on_xdp);
-	__u64 sum = 0;
 
 	on_cpu(0);
-	fill(r, s, 0);
-	o.repeat = repeat;
+	fill(r, s, 0, split);
+	ring_buffer__consume(ring);
 	if (bpf_prog_test_run_opts(fd, &o))
 		die("test run");
-	sum = o.duration;
 	ring_buffer__consume(ring);
-	return sum;
+	return o.duration;
 }

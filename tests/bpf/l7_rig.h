@@ -66,7 +66,7 @@ __u64 rig_counter(enum counter c);
 /* Events of one kind among those kept; the last of them in @ret_last when not NULL. */
 __u32 rig_count(const struct rig *r, enum event_kind kind, const union rig_event **ret_last);
 
-/* ns a packet over @repeat runs of the same one; the flow's entry is set anew before. */
-__u32 rig_time(struct rig *r, const struct rig_seg *s, __u32 repeat);
+/* ns a run over @repeat of them, each of a flow of its own; @split: see struct l7_given. */
+__u32 rig_time(struct rig *r, const struct rig_seg *s, __u32 split, __u32 repeat);
 
 #endif

@@ -18,6 +18,22 @@ struct {
 	__type(value, struct l7_given);
 } given SEC(".maps");
 
+static __always_inline void vary(struct scratch *s, struct l7_given *g)
+{
+	__u64 run = g->runs++, flow = g->split > 1 ? run / 2 : run;
+
+	s->hash = (flow + 1) * 0x9e3779b97f4a7c15ull;
+	if (g->split == 1)
+		return;
+	if (run & 1) {
+		s->l4.payload_off += g->split;
+		s->l4.payload_len -= g->split;
+		s->l4.seq += g->split;
+	} else {
+		s->l4.payload_len = g->split;
+	}
+}
+
 static __always_inline int prepare(__u32 len)
 {
 	__u32 zero = 0;
@@ -32,6 +48,8 @@ static __always_inline int prepare(__u32 len)
 	s->now = g->now;
 	s->hash = g->hash;
 	s->frame_len = len;
+	if (g->split)
+		vary(s, g);
 	return 1;
 }
 
