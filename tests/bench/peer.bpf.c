@@ -164,7 +164,7 @@ static __always_inline void peer_count(struct way *w, __u64 len, enum counter fr
 
 static __always_inline int peer_way_begin(struct way *w)
 {
-	__u32 cpu = bpf_get_smp_processor_id();
+	__u32 cpu = region_id();
 
 	w->row = bpf_map_lookup_elem(&counters, &cpu);
 	w->now = now_tick();
@@ -194,7 +194,8 @@ static __always_inline int peer_entry_xdp(struct xdp_md *ctx)
 	}
 	w.segs = 1;
 	w.bytes = w.f.l4.ip_bytes;
-	peer_count(&w, bpf_xdp_get_buff_len(ctx), CNT_XDP_FRAMES);
+	peer_count(&w, xdp_len(ctx, data_end - data, w.f.l4.hdr_off + w.f.l4.ip_bytes),
+		   CNT_XDP_FRAMES);
 	peer_account(&w, &k, HOOK_XDP);
 	return XDP_PASS;
 }
@@ -223,7 +224,10 @@ static __always_inline int peer_entry_tc(struct __sk_buff *skb)
 	}
 	if (tag)
 		k.vlan[0] = tag;
-	peer_count(&w, tc_segments(skb, &w), CNT_TC_EGRESS_FRAMES);
+	w.segs = 1;
+	w.bytes = w.f.l4.ip_bytes;
+	s = unlikely(skb->gso_size) ? scratch_get() : 0;
+	peer_count(&w, skb->len + (s ? tc_segments(skb, &w, s) : 0), CNT_TC_EGRESS_FRAMES);
 	peer_account(&w, &k, HOOK_TC_EGRESS);
 	return TC_ACT_UNSPEC;
 }
