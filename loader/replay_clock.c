@@ -68,6 +68,6 @@ uint64_t replay_clock_pause(const struct replay_clock *c)
 
 void replay_clock_shift(struct replay_clock *c, uint64_t ns, uint64_t capture_ns)
 {
-	/* whole ticks, so that a tick is the same microsecond as in the capture */
-	c->shift_ns = (ns - capture_ns) / REPLAY_TICK_NS * REPLAY_TICK_NS;
+	/* whole ticks, so that a tick is the same microsecond as in the capture, and none before @ns */
+	c->shift_ns = (ns - capture_ns + REPLAY_TICK_NS - 1) / REPLAY_TICK_NS * REPLAY_TICK_NS;
 }
