@@ -150,6 +150,21 @@ void entry_payload(struct rig *g, struct entry *e, int dir, uint64_t ns)
 		e->cold.payload_ns[dir] = rig_ns(g) + ns;
 }
 
+void rig_connection(struct rig *g, struct entry *client, struct entry *server)
+{
+	entry_packet(g, client, 0, SYN, 0);
+	entry_packet(g, server, 1, SYN | ACK, 300000);
+	entry_packet(g, client, 0, ACK, 350000);
+	entry_payload(g, client, 0, 400000);
+	entry_payload(g, server, 1, 900000);
+}
+
+void rig_close(struct rig *g, struct entry *client, struct entry *server)
+{
+	entry_packet(g, client, 0, FIN | ACK, 0);
+	entry_packet(g, server, 1, FIN | ACK, 0);
+}
+
 static struct merge_delta delta(struct entry *e)
 {
 	struct merge_delta d = {.hot = &e->hot, .cold = &e->cold, .flow_ref = &e->ref};

@@ -59,6 +59,12 @@ void entry_init(struct entry *e, const struct flow_key *key);
 void entry_packet(struct rig *g, struct entry *e, int dir, uint8_t flags, uint64_t ns);
 void entry_payload(struct rig *g, struct entry *e, int dir, uint64_t ns);
 
+/* A connection whose client side is seen on one CPU and whose server side on another: 5 packets,
+ * 400 bytes; and its FINs.
+ */
+void rig_connection(struct rig *g, struct entry *client, struct entry *server);
+void rig_close(struct rig *g, struct entry *client, struct entry *server);
+
 /* The clock as the packet path's fine clock. */
 uint64_t rig_ns(const struct rig *g);
 
