@@ -11,6 +11,7 @@ for program in curl dig iperf3 nginx dnsmasq openssl ethtool jq; do
 	command -v "$program" >/dev/null || die "$program is missing: sudo make deps"
 done
 rc=0
+[ -t 1 ] || export COLUMNS="${COLUMNS:-120}" # names in full
 
 say()
 {

@@ -261,6 +261,9 @@ spawn() # NAME NAMESPACE COMMAND...: in the background; output to $tmp/NAME.out 
 	local name=$1 ns=$2
 
 	shift 2
+	# not left to the child: nobody may find the words of an earlier program of this name
+	: >"$tmp/$name.out"
+	: >"$tmp/$name.err"
 	ip netns exec "$ns" "$@" >"$tmp/$name.out" 2>"$tmp/$name.err" </dev/null &
 	spawned[$name]=$!
 	pids+=($!)
@@ -278,6 +281,7 @@ weir_start() # NAME ARG...
 	local name=$1 interfaces
 
 	shift
+	: >"$tmp/$name.err"
 	interfaces=$(printf '%s\n' "$@" | grep -cx -- -i)
 	ip netns exec "${ns:-$ns_a}" "$weir" run -o json --summary json "$@" \
 		>"$tmp/$name.json" 2>"$tmp/$name.err" </dev/null &

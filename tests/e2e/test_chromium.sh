@@ -51,7 +51,7 @@ case_pages() # NAME
 	local name=$1
 
 	: >"$access_log"
-	spawn tcpdump "$ns_a" tcpdump -ni va -s 0 -w "$tmp/$name.pcap" -U tcp port 443
+	spawn tcpdump "$ns_a" tcpdump -ni va -s 0 -w "$tmp/$name.pcap" -U --immediate-mode tcp port 443
 	wait_for 5 has_line "$tmp/tcpdump.err" 'listening on' || die "tcpdump does not start"
 	weir_start "$name" -i va --idle-timeout 1s --drain-interval 200ms || return
 	browse --disable-quic https://www.example.test/page.html ||
