@@ -11,14 +11,13 @@
 #include "l7_claim.h"
 #include "tcp.h"
 
+/* All three also over TCP: RFC 1035 section 4.2.2, RFC 6762 section 5.4, RFC 4795 section 2.4. */
 static __always_inline int l7_is_dns(const struct flow_key *k)
 {
 	const __be16 dns = bpf_htons(53), mdns = bpf_htons(5353), llmnr = bpf_htons(5355);
 
-	if (k->port[0] == dns || k->port[1] == dns)
-		return 1;
-	return k->proto == IPPROTO_UDP && (k->port[0] == mdns || k->port[1] == mdns ||
-					   k->port[0] == llmnr || k->port[1] == llmnr);
+	return k->port[0] == dns || k->port[1] == dns || k->port[0] == mdns ||
+	       k->port[1] == mdns || k->port[0] == llmnr || k->port[1] == llmnr;
 }
 
 /* Does this segment come before one that was not seen yet? */
