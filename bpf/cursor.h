@@ -47,11 +47,14 @@ enum ip_proto {
 #define PARSE_GTP_EXT_MAX 8
 #define PARSE_DECAP_MAX	  8
 
-/* No level takes more steps than this, and no frame is walked more than twice (parse_again). */
+/*
+ * No level takes more steps than this. A frame may be walked four times: once more with a tunnel
+ * left closed (parse_again), and both once more with all of the frame (parse_has_more).
+ */
 #define PARSE_LEVEL_MAX                                                                            \
 	(PARSE_VLAN_MAX + 2 * PARSE_MPLS_MAX + PARSE_EXT_MAX + PARSE_OPT_MAX + PARSE_GTP_EXT_MAX + \
 	 8)
-#define PARSE_STEPS_MAX (PARSE_LEVEL_MAX * (PARSE_DECAP_MAX + 1) * 2)
+#define PARSE_STEPS_MAX (PARSE_LEVEL_MAX * (PARSE_DECAP_MAX + 1) * 4)
 
 /* What a step says: go on, all done, or -(counter + 1): the frame can't be counted as a flow. */
 #define PARSE_MORE    0
@@ -110,7 +113,9 @@ struct parse {
 	__u8 depth;    /* tunnels that may be opened */
 	__u8 closed;   /* why not more: there was no packet in the next one */
 	__u8 fragment; /* outer is an opened tunnel's first fragment */
-	__u8 pad[3];
+	__u8 by_frame; /* a length was taken from the frame's */
+	__u8 whole;    /* frame_cap is the whole frame */
+	__u8 pad;
 	struct pkt outer;
 };
 

@@ -24,9 +24,15 @@
 /* Not IP: counted by Ethertype, without addresses. */
 static __always_inline int parse_non_ip(struct parse *p, struct pkt *k, __u16 type)
 {
+	if (k->layers) { /* the tunnel's are still there */
+		__builtin_memset(k->key.addr, 0, sizeof(k->key.addr));
+		k->key.proto = k->l4.proto = 0;
+		k->l4.ttl = k->l4.dscp = 0;
+	}
 	k->key.ethertype = type;
 	k->l4.hdr_off = k->l4.payload_off = p->off;
 	k->l4.ip_bytes = k->l4.payload_len = bytes_left(p);
+	p->by_frame = 1;
 	return PARSE_DONE;
 }
 

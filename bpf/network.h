@@ -45,8 +45,10 @@ static __always_inline int parse_ip4(const struct frame *f, struct parse *p, str
 	if (ihl < 20)
 		return PARSE_SKIP(IP4_IHL);
 	total = be16_at(h + 2);
-	if (!total)
+	if (!total) {
 		total = bytes_left(p);
+		p->by_frame = 1;
+	}
 	if (total < ihl)
 		return PARSE_SKIP(IP4_LENGTH);
 	frag = be16_at(h + 6);
@@ -106,6 +108,7 @@ static __always_inline int parse_ip6(const struct frame *f, struct parse *p, str
 	p->jumbo = 0;
 	if (total == 40 && p->proto != PROTO_NONE) {
 		total = bytes_left(p);
+		p->by_frame = 1;
 		p->jumbo = p->proto == PROTO_HOPOPTS;
 	}
 	k->key.ethertype = ETH_P_IPV6;

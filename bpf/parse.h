@@ -77,7 +77,7 @@ static __always_inline void parse_start(struct parse *p, struct pkt *k)
 	p->end = p->frame_end;
 	p->layer = LAYER_ETH;
 	p->vlans = p->tags = p->labels = p->exts = p->opts = p->jumbo = 0;
-	p->fragment = 0;
+	p->fragment = p->by_frame = 0;
 	p->result = PARSE_SKIP(MPLS_DEPTH); /* stands only if PARSE_STEPS_MAX were too few */
 	keep_vlan(p, k, p->tag);
 }
@@ -96,6 +96,7 @@ static __always_inline void parse_begin(struct parse *p, struct pkt *k, const st
 
 	p->frame_cap = cap;
 	p->frame_end = wire < cap ? cap : wire;
+	p->whole = 1;
 	p->depth = depth < PARSE_DECAP_MAX ? depth : PARSE_DECAP_MAX;
 	p->closed = 0;
 	parse_start(p, k);

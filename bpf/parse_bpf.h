@@ -25,17 +25,64 @@ struct parse_loop {
 	struct parse *p;
 };
 
+/*
+ * Two steps at a time on XDP, where mirrored traffic arrives: a packet in a tunnel takes as many,
+ * and a call of its own for each costs more than the reading. (TC: one, its callback is verified
+ * for two functions.)
+ */
 static __always_inline long parse_loop_step(const struct parse_loop *l, const enum access access)
 {
 	struct frame f = {.ctx = l->ctx, .copy = l->s->hdr, .access = access};
+	const int steps = access == ACCESS_XDP ? 2 : 1;
 
-	return !parse_more(&f, l->p, &l->s->pkt, 0);
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < steps; i++)
+		if (!parse_more(&f, l->p, &l->s->pkt, 0))
+			return 1;
+	return 0;
+}
+
+/* The frame's length on the wire; a replayed capture may hold less of it. */
+static __always_inline __u32 parse_wire_len(__u32 len)
+{
+	struct control *c;
+
+	if (!cfg_replay)
+		return len;
+	c = control_get();
+	return c && c->replay_wire_len > len ? c->replay_wire_len : len;
+}
+
+/* Might the packet look otherwise if there were more of the frame than frame_cap? */
+static __always_inline int parse_is_doubtful(const struct parse *p, const struct pkt *k)
+{
+	return p->result != PARSE_DONE || k->note || p->by_frame ||
+	       k->l4.hdr_off + k->l4.ip_bytes > p->frame_cap;
+}
+
+/*
+ * XDP frames are parsed as if the first buffer were all of them: asking costs a call, and most have
+ * no other. Return: 1 if there are more after all, and the frame has to be walked again.
+ */
+static __always_inline int parse_has_more(const struct parse_loop *l)
+{
+	struct parse *p = l->p;
+	__u32 len;
+
+	if (p->whole || !parse_is_doubtful(p, &l->s->pkt))
+		return 0;
+	p->whole = 1;
+	len = bpf_xdp_get_buff_len(l->ctx);
+	if (len == p->frame_cap)
+		return 0;
+	parse_begin(p, &l->s->pkt, 0, len, parse_wire_len(len));
+	return 1;
 }
 
 static long parse_loop_xdp(__u32 i, struct parse_loop *l)
 {
 	(void)i;
-	return parse_loop_step(l, ACCESS_XDP);
+	return parse_loop_step(l, ACCESS_XDP) && !parse_has_more(l);
 }
 
 static long parse_loop_tc(__u32 i, struct parse_loop *l)
@@ -88,17 +135,6 @@ static __always_inline int parse_skipped(__u32 reason)
 	return reason;
 }
 
-/* The frame's length on the wire; a replayed capture may hold less of it. */
-static __always_inline __u32 parse_wire_len(__u32 len)
-{
-	struct control *c;
-
-	if (!cfg_replay)
-		return len;
-	c = control_get();
-	return c && c->replay_wire_len > len ? c->replay_wire_len : len;
-}
-
 /* After the loop: 0, or the counter + 1 that says why the frame is in no flow. */
 static __always_inline int parse_finish(struct scratch *s, struct parse *p)
 {
@@ -116,8 +152,9 @@ static __always_inline int parse_finish(struct scratch *s, struct parse *p)
 /**
  * xdp_parse_full - parse any frame
  *
- * Fills scratch: pkt (endpoints as on the wire), l4, frame_len, reason. Counts the reason, what
- * pkt.note says, decapsulated packets and non-IP frames: call it once per packet.
+ * Fills scratch: pkt (endpoints as on the wire), l4, reason, frame_len (of XDP frames in several
+ * buffers only if the packet needed more than the first). Counts the reason, what pkt.note says,
+ * decapsulated packets and non-IP frames: call it once per packet.
  *
  * Return: 0, or counter + 1 of class SKIPPED: the frame is in no flow. -1: no scratch.
  */
@@ -127,15 +164,19 @@ __noinline int xdp_parse_full(struct xdp_md *ctx)
 	struct parse *p = bpf_map_lookup_elem(&parser, &zero);
 	struct scratch *s = scratch_get();
 	struct parse_loop l = {.ctx = ctx, .s = s, .p = p};
+	const __u8 *data, *end;
 
 	if (!p || !s)
 		return -1;
-	len = bpf_xdp_get_buff_len(ctx);
-	s->frame_len = len;
+	FRAME_LOAD(data, struct xdp_md, ctx, data);
+	FRAME_LOAD(end, struct xdp_md, ctx, data_end);
+	len = end - data;
 	p->ifindex = ctx->ingress_ifindex;
 	p->tag = 0;
 	parse_begin(p, &s->pkt, 0, len, parse_wire_len(len));
+	p->whole = 0;
 	bpf_loop(PARSE_STEPS_MAX, parse_loop_xdp, &l, 0);
+	s->frame_len = p->frame_cap;
 	return parse_finish(s, p);
 }
 

@@ -107,7 +107,10 @@ static __always_inline __u32 tunnel_end(const struct parse *p, const struct pkt 
 	return k->frag == FRAG_FIRST ? ~0u : p->end;
 }
 
-/* The packet so far was the outer one; the next header, at p->off, is the inner's first. */
+/*
+ * The packet so far was the outer one; the next header, at p->off, is the inner's first. What the
+ * inner packet overwrites in any case is left standing (see parse_non_ip).
+ */
 static __always_inline int tunnel_enter(struct parse *p, struct pkt *k, enum weir_tunnel type,
 					__u32 vni)
 {
@@ -116,12 +119,9 @@ static __always_inline int tunnel_enter(struct parse *p, struct pkt *k, enum wei
 		p->fragment = 1;
 	}
 	copy16(k->key.tun_src, k->key.addr[0]);
-	__builtin_memset(k->key.addr, 0, sizeof(k->key.addr));
 	k->key.port[0] = k->key.port[1] = 0;
-	k->key.proto = 0;
 	k->key.vni = vni;
 	k->key.tun_type = type;
-	__builtin_memset(&k->l4, 0, sizeof(k->l4));
 	k->frag = FRAG_NONE;
 	k->frag_id = 0;
 	k->layers++;

@@ -13,4 +13,20 @@ struct parse_result {
 	int ret;
 };
 
+/* What a flow is found by, and what is accounted to it. */
+struct parse_facts {
+	struct l4 l4;
+	__u32 dir;
+	__u64 hash;
+};
+
+struct fast_result {
+	struct parse_facts fast;
+	struct parse_facts full;
+	__u32 taken; /* by the fast parser */
+	__u32 reason;
+	__u32 note;
+	__u32 pad;
+};
+
 #endif

@@ -5,6 +5,7 @@
  * several buffers, fragments, tags beside the frame, counters.
  */
 #include <dirent.h>
+#include <ftw.h>
 #include <sched.h>
 #include <stdio.h>
 #include <bpf/bpf.h>
@@ -13,11 +14,15 @@
 #include "tests/bpf/parse_test.h"
 #include "tests/unit/tunnels.h"
 
-#define CORPUS	     "tests/fuzz/corpus/parse"
-#define LOOPBACK     1	       /* interface of a test run */
-#define TC_FRAME_MIN (14 + 40) /* test runs on TC want an IP header where the Ethertype says so */
-#define TC_FRAME_MAX 3000      /* and have no room for more */
-#define TEST_VLAN    77
+#define CORPUS		"tests/fuzz/corpus/parse"
+#define LOOPBACK	1	  /* interface of a test run */
+#define TC_FRAME_MIN	(14 + 40) /* test runs on TC want an IP header where the Ethertype says so */
+#define TC_FRAME_MAX	3000	  /* and have no room for more */
+#define TEST_VLAN	77
+#define XDP_FRAME_MAX	65536
+#define PCAP_MAGIC	0xa1b2c3d4 /* little-endian, microseconds: most are */
+#define PCAP_ETHERNET	1
+#define FRAMES_PER_FILE 500
 
 TestSuite(parse_bpf, .timeout = 120);
 
@@ -29,6 +34,8 @@ static void load(__u32 depth, int replay)
 	cpus = libbpf_num_possible_cpus();
 	skel = parse_test_bpf__open();
 	cr_assert(skel != NULL);
+	for (int i = 0; i < 12; i++)
+		skel->rodata->cfg_seed[i] = 0x9e3779b97f4a7c15ull * (i + 1);
 	skel->rodata->cfg_decap_depth = depth;
 	skel->rodata->cfg_replay = replay;
 	bpf_map__set_max_entries(skel->maps.counters, cpus);
@@ -162,23 +169,81 @@ static void tunnel(struct packet *p, int which)
 	}
 }
 
-/* Every outer chain and tunnel, cut everywhere. */
-static void expect_same_of_built(__u32 depth)
+/* Call @check for Ethernet frames of classic captures under WEIR_PCAPS. Return how many. */
+static __u32 captured_in(const char *path, void (*check)(const __u8 *, __u32, __u32), __u32 depth)
 {
-	for (int c = 0; c < 4; c++) {
-		for (int t = 0; t < 7; t++) {
-			struct packet p = {};
+	static __u8 buf[65536];
+	__u32 head[6], rec[4], n = 0;
+	FILE *f = fopen(path, "rb");
 
-			chain(&p, c);
-			tunnel(&p, t);
+	if (!f)
+		return 0;
+	if (fread(head, sizeof(head), 1, f) != 1 || head[0] != PCAP_MAGIC ||
+	    head[5] != PCAP_ETHERNET)
+		goto out;
+	while (n < FRAMES_PER_FILE && fread(rec, sizeof(rec), 1, f) == 1) {
+		__u32 len = rec[2];
+
+		if (len > sizeof(buf) || fread(buf, 1, len, f) != len)
+			break;
+		n++;
+		if (len >= ETH_HLEN && len <= XDP_FRAME_MAX)
+			check(buf, len, depth);
+	}
+out:
+	fclose(f);
+	return n;
+}
+
+static void (*captured_check)(const __u8 *, __u32, __u32);
+static __u32 captured_depth, captured;
+
+static int captured_visit(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)ftw;
+	if (type == FTW_F)
+		captured += captured_in(path, captured_check, captured_depth);
+	return 0;
+}
+
+static __u32 each_captured(void (*check)(const __u8 *, __u32, __u32), __u32 depth)
+{
+	const char *dir = getenv("WEIR_PCAPS");
+
+	captured = 0;
+	captured_check = check;
+	captured_depth = depth;
+	if (nftw(dir ? dir : "../shared/pcaps", captured_visit, 16, FTW_PHYS))
+		return 0;
+	return captured;
+}
+
+/* Call @check for every outer chain with every tunnel, TCP or UDP in it, cut everywhere. */
+static void each_built(void (*check)(const __u8 *frame, __u32 len, __u32 depth), __u32 depth)
+{
+	for (int i = 0; i < 4 * 9; i++) {
+		struct packet p = {};
+
+		chain(&p, i & 3);
+		if (i < 4 * 7) {
+			tunnel(&p, i >> 2);
 			inner(&p);
-			for (__u32 n = 14; n <= p.len; n += n + 5 < p.len ? 5 : 1)
-				expect_same(p.b, n, depth);
+		} else {
+			if (i >> 2 & 1)
+				pk_tcp(&p, 7000 + i, 443, 0x18);
+			else
+				pk_udp(&p, 7000 + i, 443);
+			pk_payload(&p, 21);
+			pk_end(&p);
 		}
+		for (__u32 n = ETH_HLEN; n <= p.len; n += n + 5 < p.len ? 5 : 1)
+			check(p.b, n, depth);
 	}
 }
 
-static void expect_same_of_corpus(__u32 depth)
+/* Call @check for each input of the fuzz corpus; elsewhere than in the source tree there is none. */
+static void each_of_corpus(void (*check)(const __u8 *frame, __u32 len, __u32 depth), __u32 depth)
 {
 	DIR *dir = opendir(CORPUS);
 	struct dirent *e;
@@ -187,19 +252,18 @@ static void expect_same_of_corpus(__u32 depth)
 	size_t n;
 	FILE *f;
 
-	if (!dir)
-		return; /* run somewhere else: what is built must do */
-	while ((e = readdir(dir))) {
+	while (dir && (e = readdir(dir))) {
 		snprintf(path, sizeof(path), "%s/%s", CORPUS, e->d_name);
 		f = e->d_name[0] == '.' ? NULL : fopen(path, "rb");
 		if (!f)
 			continue;
 		n = fread(buf, 1, sizeof(buf), f);
 		fclose(f);
-		if (n >= 2 + 14)
-			expect_same(buf + 2, n - 2, depth);
+		if (n >= 2 + ETH_HLEN)
+			check(buf + 2, n - 2, depth);
 	}
-	closedir(dir);
+	if (dir)
+		closedir(dir);
 }
 
 Test(parse_bpf, says_the_same_as_on_the_host_at_any_depth)
@@ -208,10 +272,63 @@ Test(parse_bpf, says_the_same_as_on_the_host_at_any_depth)
 
 	for (int i = 0; i < 3; i++) {
 		load(depths[i], 0);
-		expect_same_of_built(depths[i]);
-		expect_same_of_corpus(depths[i]);
+		each_built(expect_same, depths[i]);
+		each_of_corpus(expect_same, depths[i]);
 		unload();
 	}
+}
+
+/* ---- the same as the fast parser ---- */
+
+static __u32 taken, offered;
+
+/* What the fast parser takes, the full one must see likewise, and have nothing to note. */
+static void expect_fast_agrees(const __u8 *frame, __u32 len, __u32 depth)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len, .repeat = 1);
+	int map = bpf_map__fd(skel->maps.fast_result);
+	struct fast_result r;
+	__u32 zero = 0;
+
+	cr_assert(eq(int, bpf_prog_test_run_opts(bpf_program__fd(skel->progs.fast_on_xdp), &opts),
+		     0));
+	cr_assert(eq(int, bpf_map_lookup_elem(map, &zero, &r), 0));
+	offered++;
+	if (!r.taken)
+		return;
+	taken++;
+	cr_assert(eq(u32, r.reason, 0), "%u bytes, depth %u", len, depth);
+	cr_assert(eq(u32, r.note, 0), "%u bytes, depth %u", len, depth);
+	cr_assert(memcmp(&r.fast.l4, &r.full.l4, sizeof(r.fast.l4)) == 0, "%u bytes", len);
+	cr_assert(eq(u32, r.fast.dir, r.full.dir));
+	cr_assert(eq(u64, r.fast.hash, r.full.hash));
+}
+
+Test(parse_bpf, fast_parser_agrees_on_every_frame_it_takes)
+{
+	for (__u32 depth = 0; depth < 2; depth++) {
+		load(depth, 0);
+		each_built(expect_fast_agrees, depth);
+		each_of_corpus(expect_fast_agrees, depth);
+		unload();
+	}
+	cr_expect(gt(u32, taken, 20));
+	cr_expect(lt(u32, taken, offered));
+}
+
+/* ---- captures ---- */
+
+/* Not only built and fuzzed frames: all that the public captures hold. */
+Test(parse_bpf, both_parsers_agree_with_the_host_on_captured_frames, .timeout = 300)
+{
+	load(4, 0);
+	if (!each_captured(expect_fast_agrees, 4)) {
+		unload();
+		cr_skip_test("no captures: set WEIR_PCAPS");
+	}
+	cr_assert(gt(u32, each_captured(expect_same, 4), 10000));
+	cr_expect(gt(u32, taken, 10000));
+	unload();
 }
 
 /* ---- several buffers ---- */
@@ -236,6 +353,37 @@ Test(parse_bpf, reads_headers_that_lie_in_or_across_further_buffers)
 		across += tcp > 3400;
 	}
 	cr_expect(gt(u32, across, 10)); /* a first buffer holds less than that (xdp test run) */
+	unload();
+}
+
+/* Where a length is the frame's, every buffer counts. */
+Test(parse_bpf, takes_all_buffers_for_the_frames_length)
+{
+	struct packet p = {};
+
+	load(1, 0);
+	pk_eth(&p);
+	pk_announce(&p, 0x88b7, 0);
+	pk_payload(&p, 4000);
+	expect_same(p.b, p.len, 1);
+	p = (struct packet){};
+	pk_eth(&p);
+	pk_ip4(&p, A, B);
+	pk_tcp(&p, 1, 2, 16);
+	pk_payload(&p, 4000);
+	pk_end(&p);
+	pk_set16(&p, 16, 0); /* segmentation offload */
+	expect_same(p.b, p.len, 1);
+	p = (struct packet){};
+	pk_eth(&p);
+	pk_ip4(&p, A, B);
+	pk_udp(&p, 1, 4789);
+	pk_vxlan(&p, 1);
+	pk_eth(&p);
+	pk_announce(&p, 0x88b7, 0);
+	pk_payload(&p, 3900);
+	pk_end(&p);
+	expect_same(p.b, p.len, 1);
 	unload();
 }
 
