@@ -33,6 +33,15 @@ static void expect_class(int counter, const char *class)
 	expect(!strcmp(classes[counter], class));
 }
 
+static void expect_sound_key(const struct pkt *k, uint32_t depth)
+{
+	expect(k->layers <= depth && k->layers <= PARSE_DECAP_MAX);
+	expect(!k->layers == !k->key.tun_type && k->key.tun_type < _TUN_MAX);
+	expect(k->key.tun_type || !k->key.vni);
+	expect(k->key.vlan[0] < 4096 && k->key.vlan[1] < 4096);
+	expect(k->key.vlan[0] || !k->key.vlan[1]);
+}
+
 /* What every user of a parsed packet relies on. */
 static void expect_sound(const struct pkt *k, uint32_t len, uint32_t wire, uint32_t depth)
 {
@@ -46,12 +55,8 @@ static void expect_sound(const struct pkt *k, uint32_t len, uint32_t wire, uint3
 	expect(ip || k->layers || l->hdr_off + l->ip_bytes <= wire);
 	expect(ip || (!k->key.proto && !k->key.port[0] && !k->frag));
 	expect(l->proto == k->key.proto);
-	expect(k->layers <= depth && k->layers <= PARSE_DECAP_MAX);
-	expect(!k->layers == !k->key.tun_type && k->key.tun_type < _TUN_MAX);
-	expect(k->key.tun_type || !k->key.vni);
 	expect(k->frag != FRAG_LATER || (!k->key.port[0] && !k->key.port[1] && !l->payload_len));
-	expect(k->key.vlan[0] < 4096 && k->key.vlan[1] < 4096);
-	expect(k->key.vlan[0] || !k->key.vlan[1]);
+	expect_sound_key(k, depth);
 	if (k->note)
 		expect_class(k->note - 1, "NOTED");
 }
