@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Replay every capture of a folder with recorded facts, and hold weir's flows against them.
 
-usage: compare.py [-v] WEIR FOLDER [NAME-PART...]
+usage: compare.py WEIR FOLDER [-v] [-x] [PATH-PART...]
+With -x all captures but those that the parts name; with -v accepted differences are listed too.
 
 Per capture, one test:
   conservation  frames = taken + refused by reason; taken = packets in records + counted reasons
@@ -199,13 +200,13 @@ def settle(problems, accepted):
 
 
 def main():
-    args = sys.argv[1:]
-    verbose = args[:1] == ["-v"]
-    weir, folder, *parts = args[verbose:]
+    options = [arg for arg in sys.argv[1:] if arg in ("-v", "-x")]
+    verbose, but = "-v" in options, "-x" in options
+    weir, folder, *parts = [arg for arg in sys.argv[1:] if arg not in options]
     accepted = load_accepted()
     with open(os.path.join(folder, "facts.jsonl"), encoding="utf-8") as lines:
         todo = [json.loads(line) for line in lines]
-    todo = [f for f in todo if not parts or any(part in f["file"] for part in parts)]
+    todo = [f for f in todo if not parts or any(part in f["file"] for part in parts) != but]
     passed = failed = differences = 0
     with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
         results = pool.map(lambda facts: check(weir, folder, facts), todo)
@@ -217,7 +218,7 @@ def main():
             failed += bool(left)
             passed += not left
     print("%d captures, %d accepted differences, %d others" % (
-        len(todo), sum(len(rows) for rows in accepted.values()), differences))
+        len(todo), sum(len(accepted[facts["file"]]) for facts in todo), differences))
     print("%d passed, %d failed, 0 skipped" % (passed, failed))
     return failed > 0
 
