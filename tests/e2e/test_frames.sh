@@ -133,7 +133,7 @@ case_mirror() # CASE ARG...
 # A mirror that cuts packets: counted by the length in the inner IP header.
 case_cut()
 {
-	weir_start cut -i va --role mirror || return
+	weir_start cut -i va --role mirror --hook xdp || return
 	send_kinds "$ns_b" vb vxlan_cut
 	settle
 	weir_stop
@@ -141,19 +141,21 @@ case_cut()
 }
 
 # A mirrored packet must not reach the host, which would answer each with an ICMP error.
-case_consume() # ROLE WANT
+case_consume() # ROLE WANT ARG...
 {
-	local before after mac answers
+	local before after mac answers role=$1 want=$2
 
+	shift 2
 	mac=$(in_a cat /sys/class/net/va/address)
-	weir_start "consume_$1" -i va --role "$1" || return
+	weir_start consume -i va --role "$role" "$@" || return
 	before=$(link_stats "$ns_a" va)
 	in_b "$tools/frames" -d "$mac" vb vxlan >/dev/null
 	settle
 	after=$(link_stats "$ns_a" va)
 	weir_stop
 	answers=$(($(cut -d' ' -f3 <<<"$after") - $(cut -d' ' -f3 <<<"$before")))
-	expect "role $1: the host $2 mirrored packets" "$([ "$answers" -gt 0 ] && echo answers || echo ignores)" "$2"
+	expect "role $role $*: the host $want mirrored packets" \
+		"$([ "$answers" -gt 0 ] && echo answers || echo ignores)" "$want"
 }
 
 net_new
@@ -162,11 +164,12 @@ case_plain tc_ingress "$ns_b" vb 0 --hook tc # the kernel drops them before TC i
 case_plain generic "$ns_b" vb 23 --hook generic
 case_plain tc_egress "$ns_a" va 23
 case_uplink
-case_mirror mirror
+case_mirror mirror --hook xdp
 case_mirror mirror_tc --hook tc
 case_cut
 ip -n "$ns_a" addr add 10.99.4.4/32 dev va
 ip -n "$ns_a" route add 10.99.3.3/32 via 10.77.1.2
 in_a sysctl -qw net.ipv4.icmp_ratelimit=0
 case_consume uplink answers
-case_consume mirror ignores
+case_consume mirror ignores --hook xdp
+case_consume mirror ignores --hook tc

@@ -49,6 +49,29 @@ case_signal() # SIGNAL
 	expect_traffic "$name"
 }
 
+some_frames() # NAMESPACE DEV COUNT: have so many come in?
+{
+	[ "$(link_stats "$1" "$2" | cut -d' ' -f1)" -gt "$3" ]
+}
+
+# The end comes in the middle of traffic: what was seen until then is all in the records.
+case_under_load()
+{
+	local flood before
+
+	before=$(link_stats "$ns_a" va | cut -d' ' -f1)
+	weir_start under_load -i va || return
+	spawn flood "$ns_b" "$tools/flood" -n 50000000 vb 1009
+	flood=${spawned[flood]}
+	wait_for 20 some_frames "$ns_a" va $((before + 100000)) || die "no frames come in"
+	weir_stop
+	expect_true "under load: traffic went on meanwhile" kill -0 "$flood"
+	stop_spawned flood
+	expect "under load: exit status" "$weir_rc" 0
+	expect_accounted "under load" under_load
+	expect_attached "under load" ''
+}
+
 # The words for people: packets, flows, losses, and that it has let go of the interface.
 case_text_summary()
 {
@@ -204,6 +227,7 @@ case_again()
 net_new
 case_signal TERM
 case_signal INT
+case_under_load
 case_text_summary
 case_worker_killed
 case_core_killed
