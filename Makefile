@@ -133,6 +133,7 @@ $(E2E_BINS): %: %.o $(TEST_LIBS)
 # ---- running tests; tests/run counts, and prints the closing line ----
 SAN_DIR   := $(BUILD)/san-address-undefined
 SAN_MAKE   = $(MAKE) --no-print-directory SAN=address,undefined
+forget     = tests/run --forget
 run_unit   = tests/run -j 2 unit $(UNIT_BINS)
 run_san    = tests/sanitized $(SAN_DIR) $(notdir $(UNIT_BINS))
 run_root   = if [ "$$(id -u)" = 0 ]; then tests/run $(1) $(2); \
@@ -145,30 +146,30 @@ test: deps ## everything: unit, sanitizers, bpf, corpus, e2e (as root; installs 
 	@$(MAKE) --no-print-directory test-all
 
 test-all: all $(UNIT_BINS) $(BPFT_BINS) $(E2E_BINS) build-san
-	@$(run_unit); $(run_san); $(run_bpf); $(run_corpus); $(run_e2e); tests/run --total
+	@$(forget); $(run_unit); $(run_san); $(run_bpf); $(run_corpus); $(run_e2e); tests/run --total
 
 test-unit: $(UNIT_BINS) ## unit tests, no privileges
-	@$(run_unit); tests/run --total
+	@$(forget); $(run_unit); tests/run --total
 
 build-san: $(BUILD)/gen/weir.skel.h
 	+@$(SAN_MAKE) build-unit
 build-unit: $(UNIT_BINS)
 
 test-san: build-san ## the unit tests under ASan, UBSan and LeakSanitizer
-	@$(run_san); tests/run --total
+	@$(forget); $(run_san); tests/run --total
 
 test-bpf: $(BPFT_BINS) ## the BPF programs under BPF_PROG_TEST_RUN (root)
-	@$(run_bpf); tests/run --total
+	@$(forget); $(run_bpf); tests/run --total
 
 test-corpus: all ## captures replayed, against recorded facts (root; WEIR_PCAPS=DIR)
-	@$(run_corpus); tests/run --total
+	@$(forget); $(run_corpus); tests/run --total
 
 test-e2e: all $(E2E_BINS) ## real clients and servers in network namespaces (root)
-	@$(run_e2e); tests/run --total
+	@$(forget); $(run_e2e); tests/run --total
 
 test-kernels: all $(BPFT_BINS) ## the BPF tests on Debian's 6.1 and 6.12 kernels, in QEMU
 	@packaging/deps.sh build test kernels
-	@tests/kernels/run $(BPFT_BINS); tests/run --total
+	@$(forget); tests/kernels/run $(BPFT_BINS); tests/run --total
 
 demo: ## real traffic between two namespaces, flows live, exact summary (root)
 	@packaging/deps.sh build test
@@ -205,7 +206,7 @@ $(COVER_BINS): $(BUILD)/cover/%: $(BUILD)/cover/tests/fuzz/%.o $(BUILD)/cover/li
 	$(Q)$(CLANG) -fsanitize=fuzzer -fprofile-instr-generate $^ -o $@ $(ALLLIBS) -lm
 
 fuzz: $(FUZZ_BINS) ## each fuzz target for FUZZ_SECONDS (30)
-	@tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ_BINS); tests/run --total
+	@$(forget); tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ_BINS); tests/run --total
 
 fuzz-coverage: $(COVER_BINS) ## lines of the fuzzed files that the committed corpus reaches (90 % or fail)
 	@tests/fuzz/coverage $(COVER_BINS)
