@@ -71,7 +71,8 @@ void state_init(struct flow_state *st, const struct flow_key *key)
 }
 
 /* Which side began? See enum init_why: better evidence wins; of two that were merely first seen,
- * the earlier; in the same tick the entry that saw both; else it is settled in the record.
+ * the earlier; in the same tick the entry that saw both; where two of those differ too, it is
+ * settled in the record.
  */
 static void absorb_initiator(struct flow_state *st, const struct merge_delta *d, uint64_t first)
 {
@@ -87,8 +88,8 @@ static void absorb_initiator(struct flow_state *st, const struct merge_delta *d,
 	if (!none && c->init_why == st->init_why) {
 		if (c->init_why != INIT_FIRST_SEEN || first > had)
 			return;
-		if (first == had && !both) {
-			if (c->init_dir != st->init_dir && !(st->flags & FS_BOTH))
+		if (first == had && (!both || st->flags & FS_BOTH)) {
+			if (c->init_dir != st->init_dir && (both || !(st->flags & FS_BOTH)))
 				st->flags |= FS_TIE;
 			return;
 		}

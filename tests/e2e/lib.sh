@@ -308,7 +308,7 @@ weir_wait() # SECONDS: for its end by itself; status in weir_rc
 
 pid_gone()
 {
-	! kill -0 "$1"
+	! kill -0 "$1" 2>/dev/null
 }
 
 weir_stop() # [SIGNAL]
