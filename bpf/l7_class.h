@@ -79,8 +79,8 @@ static __always_inline enum l7_class l7_classify(const __u8 *h, __u32 n)
 static __always_inline int l7_is_quic_first(__u32 version, __u32 type, __u32 len)
 {
 	if (version == 0x00000001 || version >> 8 == 0xff0000)
-		return type <= 1; /* Initial, 0-RTT */
-	if (version == 0x6b3343cf)
+		return type <= 1;			    /* Initial, 0-RTT */
+	if (version == 0x6b3343cf || version == 0x709a50c4) /* and its draft */
 		return type == 1 || type == 2;
 	return len >= 1200 && ((version & 0x0f0f0f0f) == 0x0a0a0a0a || version >> 12 == 0xfaceb);
 }
@@ -90,9 +90,11 @@ static __always_inline int l7_is_quic(const __u8 *h, __u32 n, __u32 len)
 {
 	__u32 version = (__u32)h[1] << 24 | h[2] << 16 | h[3] << 8 | h[4];
 
+	if (n >= 13 && (h[0] & 0x8b) == 0x09 && h[9] == 'Q' && h[10] == '0') /* gQUIC to Q043 */
+		return 1;
 	if (n < 7 || (h[0] & 0xc0) != 0xc0)
 		return 0;
-	if (h[1] == 'Q') /* gQUIC Q046 to Q050 */
+	if ((h[1] == 'Q' || h[1] == 'T') && h[2] == '0') /* gQUIC Q046 to Q050, T050, T051 */
 		return 1;
 	return h[5] <= 20 && l7_is_quic_first(version, h[0] >> 4 & 3, len);
 }

@@ -261,6 +261,25 @@ Test(l7, tells_quic_and_dtls)
 	cr_assert_eq(DGRAM("\xd3\x6b\x33\x43\xcf\x08q", 1200), L7P_QUIC);
 	cr_assert_eq(DGRAM("\xc3\x6b\x33\x43\xcf\x08q", 1200), L7P_NONE, "version 2: Retry");
 	cr_assert_eq(DGRAM("\xc3\xff\0\0\x1d\x08q", 1200), L7P_QUIC);
+	cr_assert_eq(DGRAM("\xd3\x70\x9a\x50\xc4\x08q", 1200), L7P_QUIC, "its draft");
+	cr_assert_eq(DGRAM("\x09"
+			   "12345678Q043\1",
+			   1200),
+		     L7P_QUIC, "public header");
+	cr_assert_eq(DGRAM("\x0d"
+			   "12345678Q024\1",
+			   1200),
+		     L7P_QUIC);
+	cr_assert_eq(DGRAM("\x08"
+			   "12345678Q043\1",
+			   1200),
+		     L7P_NONE, "no version in it");
+	cr_assert_eq(DGRAM("\x09"
+			   "12345678Q04",
+			   1200),
+		     L7P_NONE);
+	cr_assert_eq(DGRAM("\xc3T051\x08q", 1200), L7P_QUIC);
+	cr_assert_eq(DGRAM("\xc3Q150\x08q", 1200), L7P_NONE);
 	cr_assert_eq(DGRAM("\xc3Q050\x08q", 1200), L7P_QUIC);
 	cr_assert_eq(DGRAM("\xc3\x1a\x2a\x3a\x4a\x08q", 1200), L7P_QUIC);
 	cr_assert_eq(DGRAM("\xc3\x1a\x2a\x3a\x4a\x08q", 1199), L7P_NONE);
