@@ -72,7 +72,8 @@ static void use_frame(const struct capture_frame *f, uint8_t *buf, struct outcom
 	if (r == LINK_OK) {
 		if (e.len < LINK_ETH_HEADER || e.len > LINK_BUFFER_BYTES || e.wire_len < e.len)
 			abort();
-		for (uint32_t i = 0; i < e.len; i++)
+		/* all of an ordinary frame, a sample of a giant one */
+		for (uint32_t i = 0; i < e.len; i += 1 + e.len / 4096)
 			o->sum = add(o->sum, e.data[i]);
 	}
 	free(copy);
