@@ -12,9 +12,13 @@
 #include "weir.skel.h"
 #include "weir/counters.h"
 
-#define FLOWS_MIN 1024u
-#define FLOWS_MAX (64u << 20)
-#define SEED_WORDS 12
+/* Assembly of first payload bytes, see bpf/assemble.h: messages of four directions a bucket. */
+#define L7_BUCKETS	256u
+#define L7_BUCKET_BYTES 21000ull
+#define L7_HOLD_NS	1000000000u /* an unfinished one left alone that long makes room */
+#define FLOWS_MIN	1024u
+#define FLOWS_MAX	(64u << 20)
+#define SEED_WORDS	12
 
 const struct dataplane_cfg dataplane_cfg_default = {
 	.flows = 262144,
@@ -42,7 +46,7 @@ uint64_t dataplane_memory(const struct dataplane_cfg *cfg, int cpus)
 	uint64_t sets = (uint64_t)cpus << set_bits(cfg->flows, cpus);
 
 	return sets * (sizeof(struct flow_set) + sizeof(struct flow_cold_set)) +
-	       cfg->evicted_bytes + cfg->events_bytes;
+	       (L7_BUCKETS + cpus) * L7_BUCKET_BYTES + cfg->evicted_bytes + cfg->events_bytes;
 }
 
 static uint64_t kernel_tick_ns(void)
@@ -68,6 +72,8 @@ static int configure(struct dataplane *dp, struct weir_bpf *skel, enum role role
 	skel->rodata->cfg_consume = role == ROLE_MIRROR;
 	skel->rodata->cfg_sample = cfg->sample;
 	skel->rodata->cfg_names = cfg->names;
+	skel->rodata->cfg_l7_mask = L7_BUCKETS - 1;
+	skel->rodata->cfg_l7_hold = L7_HOLD_NS / dp->tick_ns;
 	skel->rodata->cfg_replay = cfg->replay;
 	if (cfg->replay) { /* XDP alone; loading is most of a short replay's time */
 		bpf_program__set_autoload(skel->progs.tc_ingress, false);
@@ -86,6 +92,8 @@ static int set_sizes(struct dataplane *dp, struct weir_bpf *skel)
 	r = bpf_map__set_max_entries(skel->maps.flows, sets);
 	r = r ?: bpf_map__set_max_entries(skel->maps.flows_cold, sets);
 	r = r ?: bpf_map__set_max_entries(skel->maps.counters, dp->cpus);
+	r = r ?: bpf_map__set_max_entries(skel->maps.l7_dir, L7_BUCKETS);
+	r = r ?: bpf_map__set_max_entries(skel->maps.l7_bytes, L7_BUCKETS + dp->cpus);
 	r = r ?: bpf_map__set_max_entries(skel->maps.evicted, dp->cfg.evicted_bytes);
 	r = r ?: bpf_map__set_max_entries(skel->maps.events, dp->cfg.events_bytes);
 	if (r)
