@@ -8,7 +8,8 @@
 
 #include "l7_begin.h"
 
-#define L7_QUIC_COST 2u	  /* budget that a datagram for userspace takes: 8 of a direction */
+#define L7_GIVEN     8u	  /* datagrams of a direction handed over: a long hello, and again */
+#define L7_GIVING    128u /* l7_budget above this: that many more are */
 #define L7_DNS_BYTES 512u /* of a UDP message: header, one name, its type */
 
 static long l7_flush_step(__u32 i, void *arg)
@@ -153,6 +154,23 @@ __noinline int l7_release(void)
 	return 0;
 }
 
+/* A datagram was looked at: @given, or of no use. Once one was given, others count like it. */
+static __always_inline void l7_spend_datagram(const struct l7_here *h, int given)
+{
+	__u8 left = h->cold->l7_budget[h->d];
+
+	if (given && left < L7_GIVING)
+		left = L7_GIVING + L7_GIVEN;
+	if (left <= L7_GIVING) {
+		l7_spend(h, 1);
+		return;
+	}
+	left--;
+	h->cold->l7_budget[h->d] = left;
+	if (left == L7_GIVING)
+		l7_unwant(h, 1u << h->d);
+}
+
 /* What the first bytes of a datagram in w->head are. Return: 1: hand it over. */
 __noinline int l7_datagram(void)
 {
@@ -163,7 +181,7 @@ __noinline int l7_datagram(void)
 	h.w->flags = l7_classify_datagram(h.w->head, h.w->head_len, h.w->len);
 	if (h.w->flags != L7P_NONE)
 		return 1;
-	l7_spend(&h, 1);
+	l7_spend_datagram(&h, 0);
 	return 0;
 }
 
@@ -177,7 +195,7 @@ __noinline int l7_emit_datagram(__u32 n)
 	h.w->ev.pay.offset = 0;
 	h.w->ev.pay.orig_len = h.s->l4.payload_len;
 	l7_emit_payload(&h, EV_DATAGRAM, h.w->flags, n);
-	l7_spend(&h, L7_QUIC_COST);
+	l7_spend_datagram(&h, 1);
 	return 0;
 }
 

@@ -244,9 +244,10 @@ Test(l7_flow, hands_over_quic_and_dtls)
 	static __u8 d[2300] = {0xc3, 0, 0, 0, 1, 8};
 
 	rig_flow(&rig, 17, 40000, 443);
-	for (__u32 i = 0; i < 12; i++)
-		feed(0, 0, 0, d, 1200);
+	for (__u32 i = 0; i < 12; i++) /* the first was noise */
+		feed(0, 0, 0, i ? d : (const __u8 *)"noise!!", i ? 1200 : 7);
 	cr_assert_eq(rig.events, 8, "bounded");
+	cr_assert_eq(rig.runs, 9);
 	cr_assert_eq(rig.ev[0].h.kind, EV_DATAGRAM);
 	cr_assert_eq(rig.ev[0].h.proto_hint, L7P_QUIC);
 	cr_assert_eq(rig.ev[0].pay.len, 1200);
