@@ -176,7 +176,8 @@ case_active()
 	weir_stop
 	expect_true "active: the flow was split" test "$(records active length)" -ge 4
 	expect "active: the records say why" \
-		"$(records active 'map(.reason) | unique | tojson')" '["active","shutdown"]'
+		"$(records active 'map(.reason) | .[:3] == ["active", "active", "active"] and
+			(.[3:] - ["active", "shutdown"] == [])')" true
 	expect "active: together they hold every packet" "$(sum_of active)" "422 $((422 * 84))"
 	expect "active: each begins where the one before ended" \
 		"$(records active '[range(1; length) as $i | .[$i].start == .[$i - 1].end] | all')" true
