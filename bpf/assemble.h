@@ -93,6 +93,7 @@ struct l7_work {
 	__u32 way;
 	__u32 buf; /* element of l7_bytes that is parsed, and way in it */
 	__u32 buf_way;
+	__u32 now; /* ticks */
 	__u32 seq; /* of the first payload byte */
 	__u32 off; /* of the payload in the frame */
 	__u32 len; /* payload bytes that can be read */

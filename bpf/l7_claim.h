@@ -95,13 +95,12 @@ __noinline int l7_claim(__u32 state, __u32 need)
 {
 	struct l7_claim c = {};
 	struct l7_bucket *b;
+	struct l7_work *w = l7_work_get();
 	struct l7_here h;
-	struct l7_work *w;
 	__u32 known, way;
 
-	if (!l7_here_get(&h))
+	if (!w)
 		return L7A_NONE;
-	w = h.w;
 	b = l7_bucket_get(w->bucket);
 	if (!b)
 		return L7A_NONE;
@@ -109,7 +108,7 @@ __noinline int l7_claim(__u32 state, __u32 need)
 	c.seq = w->seq;
 	c.start = known ? L7_BIAS + (state == L7S_DONE ? w->m.need : 0) : L7_NONE;
 	c.need = need;
-	c.now = h.s->now;
+	c.now = w->now;
 	c.state = state;
 	c.proto = w->cls;
 	c.restart = w->restart;
@@ -124,7 +123,7 @@ __noinline int l7_claim(__u32 state, __u32 need)
 	w->base = w->pos = w->cur = w->start = L7_BIAS;
 	w->end = L7_BIAS + l7_min(w->len, state == L7S_USER ? need : L7_BUF_SIZE);
 	w->copy = state == L7S_OPEN;
-	if (known && state != L7S_DONE)
+	if (known && state != L7S_DONE && l7_here_get(&h))
 		l7_gap_set(&h, L7_OPEN_0);
 	return L7A_STORE;
 }

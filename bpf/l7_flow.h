@@ -37,6 +37,7 @@ __noinline int l7_prepare(void)
 	l = &h.s->l4;
 	w = h.w;
 	left = h.s->frame_len > l->payload_off ? h.s->frame_len - l->payload_off : 0;
+	w->now = h.s->now;
 	w->off = l->payload_off;
 	w->len = l->payload_len < left ? l->payload_len : left;
 	w->cut = l->payload_len > left;

@@ -123,33 +123,49 @@ __noinline int l7_advance(void)
 	return w->pos < to;
 }
 
-/* The segment is done with, the entry others' again. */
-__noinline int l7_release(void)
+/* The segment completes what userspace gets, or the capture holds too little of it. */
+__noinline int l7_release_last(void)
 {
 	struct l7_here h;
 	struct l7_bucket *b;
 	struct l7_entry *e;
-	__u32 way;
 
 	if (!l7_here_get(&h))
 		return 0;
 	b = l7_bucket_get(h.w->bucket);
 	if (!b)
 		return 0;
-	way = h.w->way;
-	e = l7_entry_get(b, way);
-	if (h.w->given && e->state == L7S_DONE) { /* userspace has it all */
+	e = l7_entry_get(b, h.w->way);
+	if (h.w->given && e->state == L7S_DONE) {
 		e->start += e->need;
 		l7_found(&h, e->proto, TLS_CLIENT_HELLO); /* no ServerHello is that long */
 	}
-	if (h.w->mine && e->state == L7S_BUSY) /* enough for one packet: the next one goes on */
-		e->state = L7S_OPEN;
 	if (h.w->cut && e->state == L7S_OPEN && e->start != L7_NONE) {
 		h.w->cls = e->proto;
 		l7_no_name(NN_TRUNCATED, CNT_NAME_TRUNCATED);
 		l7_unwant(&h, 1u << h.d);
 		e->state = L7S_DONE;
 	}
+	return 0;
+}
+
+/* The segment is done with, the entry others' again. */
+__noinline int l7_release(void)
+{
+	struct l7_work *w = l7_work_get();
+	struct l7_bucket *b;
+	struct l7_entry *e;
+
+	if (!w)
+		return 0;
+	b = l7_bucket_get(w->bucket);
+	if (!b)
+		return 0;
+	e = l7_entry_get(b, w->way);
+	if (w->mine && e->state == L7S_BUSY) /* enough for one packet: the next one goes on */
+		e->state = L7S_OPEN;
+	if (w->given || w->cut)
+		l7_release_last();
 	l7_unpin(e);
 	return 0;
 }

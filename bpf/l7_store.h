@@ -116,15 +116,14 @@ __noinline int tc_l7_piece(struct __sk_buff *ctx)
 }
 
 /* Enter the segment's range under the lock. Return: L7A_AGAIN: read it, L7A_HAND, or L7A_NONE. */
-static __always_inline int l7_enter(const struct l7_here *h, struct l7_entry *e)
+static __always_inline int l7_enter(struct l7_work *w, struct l7_entry *e)
 {
-	struct l7_work *w = h->w;
 	__u32 a = w->pos, z = w->copy ? w->cur : w->end, low, high, old;
 
 	old = l7_prefix(e, a);
 	if (a >= z || !l7_merge(e, &a, &z))
 		return L7A_NONE;
-	e->tick = h->s->now;
+	e->tick = w->now;
 	e->segs++;
 	if (e->state == L7S_USER) {
 		if (l7_prefix(e, e->start) >= e->need) {
@@ -154,22 +153,22 @@ static __always_inline int l7_enter(const struct l7_here *h, struct l7_entry *e)
 /* Enter the segment. Return: L7A_AGAIN: read on, L7A_HAND: to userspace, L7A_NONE. */
 __noinline int l7_store(void)
 {
-	struct l7_here h;
+	struct l7_work *w = l7_work_get();
 	struct l7_bucket *b;
 	struct l7_entry *e;
 	int act;
 
-	if (!l7_here_get(&h))
+	if (!w)
 		return L7A_NONE;
-	b = l7_bucket_get(h.w->bucket);
+	b = l7_bucket_get(w->bucket);
 	if (!b)
 		return L7A_NONE;
-	e = l7_entry_get(b, h.w->way);
+	e = l7_entry_get(b, w->way);
 	bpf_spin_lock(&b->lock);
-	act = l7_enter(&h, e);
+	act = l7_enter(w, e);
 	bpf_spin_unlock(&b->lock);
-	if (act == L7A_HAND || h.w->flush)
-		h.w->cls = e->proto;
+	if (act == L7A_HAND || w->flush)
+		w->cls = e->proto;
 	return act;
 }
 

@@ -5,6 +5,8 @@
 
 #include "pkt.h"
 
+#define L7_TEST_STEP 2000u /* ticks between flows, when timing; more than cfg_l7_hold */
+
 struct l7_given {
 	struct l4 l4;
 	__u32 slot;

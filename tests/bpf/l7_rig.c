@@ -237,5 +237,6 @@ __u32 rig_time(struct rig *r, const struct rig_seg *s, __u32 split, __u32 repeat
 	if (bpf_prog_test_run_opts(fd, &o))
 		die("test run");
 	ring_buffer__consume(ring);
+	r->now += repeat * L7_TEST_STEP;
 	return o.duration;
 }

@@ -23,6 +23,7 @@ static __always_inline void vary(struct scratch *s, struct l7_given *g)
 	__u64 run = g->runs++, flow = g->split > 1 ? run / 2 : run;
 
 	s->hash = (flow + 1) * 0x9e3779b97f4a7c15ull;
+	s->now = g->now + flow * L7_TEST_STEP; /* what is left unfinished is stale at once */
 	if (g->split == 1)
 		return;
 	if (run & 1) {
