@@ -14,11 +14,20 @@
 #ifndef WEIR_BPF_CACHE_H
 #define WEIR_BPF_CACHE_H
 
+#include <linux/in.h>
 #include "maps.h"
 #include "key.h"
 #include "tcp.h"
 
 #define CACHE_MISS 0xffffffffu
+#define CACHE_FREE ~0u
+
+/* Payloads of each direction that are looked at before L7 gives up. A datagram stands for itself; a
+ * stream may talk for a while before it starts TLS.
+ */
+#define L7_SEGMENTS   16u
+#define L7_DATAGRAMS  4u
+
 #define SYN_ONLY_BONUS (1u << 30) /* in ticks: a lone SYN is older than anything alive */
 
 static __always_inline __u32 cache_set(__u32 cpu, __u64 hash)
@@ -36,6 +45,39 @@ static __always_inline int tag_matches(__u64 tag, __u64 hash)
 {
 	/* fingerprint equal and generation not 0 */
 	return (tag ^ hash << WEIR_TAG_GEN_BITS) - 1 < (1u << WEIR_TAG_GEN_BITS) - 1;
+}
+
+#define DIR_ONES 0x0101010101010101ULL
+#define DIR_TOPS 0x8080808080808080ULL
+#define DIR_LANES 0x0001020304050607ULL
+
+_Static_assert(WEIR_WAYS == 8, "a directory word has a byte for each way");
+
+/* A way's byte in the directory: eight bits of the fingerprint, never 0. */
+static __always_inline __u64 dir_byte(__u64 hash)
+{
+	__u64 b = hash >> 16 & 0xff;
+
+	return b | !b;
+}
+
+/* Way whose byte in @dir is @byte (the lowest of several), or WEIR_WAYS. No branch, no loop. */
+static __always_inline __u32 dir_find(__u64 dir, __u64 byte)
+{
+	__u64 x = dir ^ byte * DIR_ONES;
+	__u64 hit = (x - DIR_ONES) & ~x & DIR_TOPS; /* exact up to the lowest match */
+
+	hit = (hit & -hit) >> 7; /* 1 << 8 * way */
+	return hit ? hit * DIR_LANES >> 56 : WEIR_WAYS;
+}
+
+/* A way never used, the first from the flow's own on, or WEIR_WAYS. */
+static __always_inline __u32 dir_free(__u64 dir, __u64 hash)
+{
+	__u32 own = cache_way(hash, 0), bits = own * 8, way;
+
+	way = dir_find(bits ? dir >> bits | dir << (64 - bits) : dir, 0);
+	return way == WEIR_WAYS ? way : (way + own) & (WEIR_WAYS - 1);
 }
 
 /* A replayed packet may be a little older than the one before it: so much lies in the future. */
@@ -111,50 +153,73 @@ static __always_inline void cache_open(struct flow_hot *hot, __u64 old, __u64 ha
 	__sync_lock_test_and_set(&hot->tag, hash << WEIR_TAG_GEN_BITS | (gen ? gen : 1));
 }
 
-static __always_inline void cold_clear(struct flow_cold *cold)
+static __always_inline void cold_clear(struct flow_cold *cold, __u8 proto)
 {
+	__u8 budget = proto == IPPROTO_UDP ? L7_DATAGRAMS : L7_SEGMENTS;
+
 	__builtin_memset((void *)cold + sizeof(cold->key), 0, sizeof(*cold) - sizeof(cold->key));
-	cold->l7_budget[0] = cold->l7_budget[1] = 16;
+	cold->l7_budget[0] = cold->l7_budget[1] = budget;
 	cold->sampling = cfg_sample;
+}
+
+/* How gladly a way is given up: 0 free of charge, else the higher the better. */
+static __always_inline __u32 cache_worth(const struct flow_hot *hot, __u32 now)
+{
+	if (hot_is_read(hot, now))
+		return CACHE_FREE;
+	return hot_is_lone_syn(hot) ? SYN_ONLY_BONUS + hot_age(hot, now) :
+				      hot_age(hot, now) & (SYN_ONLY_BONUS - 1);
+}
+
+/*
+ * Which way of a full set goes. In a SYN flood nearly any will do, and each one that is looked at is
+ * a cache line: so the flow's own way and the next one first, all of them only if both hold flows
+ * that live.
+ */
+static __always_inline __u32 cache_victim(const struct flow_set *set, __u64 hash, __u32 now,
+					  __u32 *ret_worth)
+{
+	__u32 way = cache_way(hash, 0), best = cache_worth(&set->way[way], now), worth;
+
+	for (__u32 i = 1; i < WEIR_WAYS; i++) {
+		__u32 n = cache_way(hash, i);
+
+		if (i >= 2 && best >= SYN_ONLY_BONUS)
+			break;
+		worth = cache_worth(&set->way[n], now);
+		if (worth > best) {
+			best = worth;
+			way = n;
+		}
+	}
+	*ret_worth = best;
+	return way;
 }
 
 /*
  * Make room in a set. Returns the slot to write, or CACHE_MISS when the set is full and the ring
- * too. The generation that a free slot's last tenant had is lost with its tag (0), so generations
- * go on from the tenant that is replaced, and from 0 in a slot never used.
+ * too. Generations go on from the tenant that is replaced.
  */
-static __always_inline __u32 cache_take(__u32 set, __u64 hash, __u32 now)
+static __always_inline __u32 cache_take(__u32 index, __u64 dir, __u64 hash, __u32 now)
 {
-	__u32 victim = set * WEIR_WAYS + cache_way(hash, 0), oldest = 0;
-	struct flow_hot *hot;
+	struct flow_set *set = bpf_map_lookup_elem(&flows, &index);
+	__u32 way = dir_free(dir, hash), worth;
 	struct flow_cold *cold;
 
-	for (__u32 i = 0; i < WEIR_WAYS; i++) {
-		__u32 slot = set * WEIR_WAYS + cache_way(hash, i), age;
-
-		hot = hot_get(slot);
-		if (!hot)
-			return CACHE_MISS;
-		if (!hot->tag)
-			return slot;
-		age = hot_age(hot, now);
-		if (hot_is_read(hot, now)) {
-			count(CNT_REUSED, 1);
-			return slot;
-		}
-		if (hot_is_lone_syn(hot))
-			age += SYN_ONLY_BONUS;
-		if (age >= oldest) {
-			oldest = age;
-			victim = slot;
-		}
+	if (!set)
+		return CACHE_MISS;
+	if (way < WEIR_WAYS)
+		return index * WEIR_WAYS + way;
+	way = cache_victim(set, hash, now, &worth) & (WEIR_WAYS - 1);
+	if (worth == CACHE_FREE) {
+		count(CNT_REUSED, 1);
+		return index * WEIR_WAYS + way;
 	}
-	hot = hot_get(victim);
-	cold = cold_get(victim);
-	if (!hot || !cold || cache_evict(hot, cold, victim))
+	cold = cold_get(index * WEIR_WAYS + way);
+	if (!cold || cache_evict(&set->way[way], cold, index * WEIR_WAYS + way))
 		return CACHE_MISS;
 	count(CNT_EVICTED, 1);
-	return victim;
+	return index * WEIR_WAYS + way;
 }
 
 #endif

@@ -195,4 +195,42 @@ static __always_inline int parse_fast(void *data, void *data_end, __u16 tag, __u
 	return -1;
 }
 
+/**
+ * fast_key - the whole key of a frame that parse_fast() took
+ * @l: what parse_fast() found
+ * @k: filled, source first
+ *
+ * Return: 0, or -1: the frame is not as @l says.
+ */
+static __always_inline int fast_key(void *data, void *data_end, const struct l4 *l, __u16 tag,
+				    __u32 ifindex, struct flow_key *k)
+{
+	int tagged = l->hdr_off != ETH_HLEN;
+	struct fast_tag *t = data + ETH_HLEN;
+	__u8 *p = tagged ? (__u8 *)(t + 1) : (__u8 *)t;
+
+	if ((void *)(p + sizeof(struct iphdr) + 4) > data_end || (void *)(t + 1) > data_end)
+		return -1;
+	__builtin_memset(k, 0, sizeof(*k));
+	k->ifindex = ifindex;
+	k->proto = l->proto;
+	k->vlan[0] = tagged ? bpf_ntohs(t->tci) & VLAN_VID_MASK : tag;
+	if (*p >> 4 == 4) {
+		k->ethertype = ETH_P_IP;
+		*(__u16 *)(k->addr[0] + 10) = *(__u16 *)(k->addr[1] + 10) = 0xffff;
+		*(__u32 *)(k->addr[0] + 12) = *(__u32 *)(p + 12);
+		*(__u32 *)(k->addr[1] + 12) = *(__u32 *)(p + 16);
+		p += sizeof(struct iphdr);
+	} else {
+		if ((void *)(p + sizeof(struct ipv6hdr) + 4) > data_end)
+			return -1;
+		k->ethertype = ETH_P_IPV6;
+		for (int i = 0; i < 8; i++)
+			((__u32 *)k->addr)[i] = ((__u32 *)(p + 8))[i];
+		p += sizeof(struct ipv6hdr);
+	}
+	*(__u32 *)k->port = *(__u32 *)p;
+	return 0;
+}
+
 #endif

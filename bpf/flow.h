@@ -88,7 +88,7 @@ static __always_inline void flow_renew(struct flow_hot *h, struct flow_cold *c,
 	}
 	count(CNT_RENEWED, 1);
 	old = cache_close(h);
-	cold_clear(c);
+	cold_clear(c, s->l4.proto);
 	c->init_dir = d;
 	h->l7 = L7_WANT_0 | L7_WANT_1;
 	flow_account(h, c, s, d);
@@ -99,12 +99,14 @@ static __always_inline void flow_renew(struct flow_hot *h, struct flow_cold *c,
 static __always_inline int flow_insert(struct scratch *s)
 {
 	__u32 set = cache_set(region_id(), s->hash), d, slot;
+	__u64 old, *dir = bpf_map_lookup_elem(&directory, &set);
 	struct flow_hot *h;
 	struct flow_cold *c;
-	__u64 old;
 
 	s->slot = CACHE_MISS;
-	slot = cache_take(set, s->hash, s->now);
+	if (!dir)
+		return 0;
+	slot = cache_take(set, *dir, s->hash, s->now);
 	if (slot == CACHE_MISS) {
 		flow_lost(s);
 		return 0;
@@ -116,7 +118,7 @@ static __always_inline int flow_insert(struct scratch *s)
 	old = cache_close(h);
 	c->key = s->pkt.key;
 	d = key_order(&c->key) & 1;
-	cold_clear(c);
+	cold_clear(c, s->l4.proto);
 	c->init_dir = d;
 	c->icmp_type = s->l4.icmp_type;
 	c->icmp_code = s->l4.icmp_code;
@@ -125,6 +127,7 @@ static __always_inline int flow_insert(struct scratch *s)
 	s->dir = d;
 	flow_account(h, c, s, d);
 	cache_open(h, old, s->hash);
+	((__u8 *)dir)[slot % WEIR_WAYS] = dir_byte(s->hash);
 	count(CNT_INSERTS, 1);
 	return 1;
 }

@@ -27,7 +27,7 @@ static __always_inline int l7_is_ahead(const struct l7_here *h)
 
 	if (c->hole_start[h->d] != c->hole_end[h->d] && c->hole_end[h->d] == h->w->seq)
 		return 1;
-	return !(c->seq_known & TCP_BASE_KNOWN(h->d)) && c->l7_budget[h->d] == L7_BUDGET;
+	return !(c->seq_known & TCP_BASE_KNOWN(h->d)) && c->l7_budget[h->d] == L7_SEGMENTS;
 }
 
 /* A hello starts here and nothing of it is in the table. */

@@ -54,7 +54,7 @@ static __always_inline void l7_found(const struct l7_here *h, __u32 cls, __u32 t
 		l7_unwant(h, d | L7_HTTP);
 		if (type == TLS_CLIENT_HELLO) { /* the answer may come much later than it began */
 			h->hot->l7 |= d ^ 3;
-			h->cold->l7_budget[!h->d] = L7_BUDGET;
+			h->cold->l7_budget[!h->d] = L7_SEGMENTS;
 		}
 	}
 }

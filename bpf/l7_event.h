@@ -8,8 +8,7 @@
 
 #include <stddef.h>
 #include "assemble.h"
-
-#define L7_BUDGET 16u /* segments of a direction looked at in vain */
+#include "cache.h"
 
 /* All that the functions of one packet need; on the stack, pointers only. */
 struct l7_here {

@@ -24,6 +24,17 @@ struct {
 	__type(value, struct flow_set);
 } flows SEC(".maps");
 
+/* Eight bits of each way's fingerprint, 0 = never used: says for a whole set in one word that a flow
+ * is not there, or where a free way is. Same index as flows, 8 bytes a set. Writer and reader: the
+ * owning CPU. Size: loader.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} directory SEC(".maps");
+
 /* The cold half, same index, 768 bytes a set. Size: loader. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

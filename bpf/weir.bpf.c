@@ -18,13 +18,17 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 __noinline int xdp_slow(struct xdp_md *ctx)
 {
 	struct scratch *s = scratch_get();
+	void *data, *data_end;
 
 	if (!ctx || !s)
 		return 0;
+	data = (void *)(long)ctx->data;
+	data_end = (void *)(long)ctx->data_end;
 	if (s->slot != CACHE_MISS) {
 		flow_update(s);
 	} else {
-		if (!s->parsed && xdp_parse_full(ctx))
+		if (!s->parsed && fast_key(data, data_end, &s->l4, 0, ctx->ingress_ifindex, &s->pkt.key) &&
+		    xdp_parse_full(ctx))
 			return 0;
 		if (!flow_insert(s))
 			return 0;
@@ -32,16 +36,26 @@ __noinline int xdp_slow(struct xdp_md *ctx)
 	return flow_wants_payload(s);
 }
 
+/* The VLAN id that the NIC took out of the frame, or 0. */
+static __always_inline __u16 tc_tag(const struct __sk_buff *skb)
+{
+	return skb->vlan_present ? skb->vlan_tci & VLAN_VID_MASK : 0;
+}
+
 __noinline int tc_slow(struct __sk_buff *skb)
 {
 	struct scratch *s = scratch_get();
+	void *data, *data_end;
 
 	if (!skb || !s)
 		return 0;
+	data = (void *)(long)skb->data;
+	data_end = (void *)(long)skb->data_end;
 	if (s->slot != CACHE_MISS) {
 		flow_update(s);
 	} else {
-		if (!s->parsed && tc_parse_full(skb))
+		if (!s->parsed && fast_key(data, data_end, &s->l4, tc_tag(skb), skb->ifindex, &s->pkt.key) &&
+		    tc_parse_full(skb))
 			return 0;
 		if (!flow_insert(s))
 			return 0;
@@ -157,7 +171,6 @@ static __always_inline __u64 tc_segments(struct __sk_buff *skb, struct way *w, s
 static __always_inline int tc_way(struct __sk_buff *skb, struct way *w, enum weir_hook hook)
 {
 	void *data = (void *)(long)skb->data, *data_end = (void *)(long)skb->data_end;
-	__u16 tag = skb->vlan_present ? skb->vlan_tci & VLAN_VID_MASK : 0;
 	__u64 *seen = &w->row->v[hook == HOOK_TC_INGRESS ? CNT_TC_INGRESS_FRAMES :
 							   CNT_TC_EGRESS_FRAMES];
 	struct scratch *s = scratch_get();
@@ -167,7 +180,7 @@ static __always_inline int tc_way(struct __sk_buff *skb, struct way *w, enum wei
 		return 0;
 	seen[1] += skb->len;
 	s->parsed = 0;
-	if (parse_fast(data, data_end, tag, skb->ifindex, &w->f)) {
+	if (parse_fast(data, data_end, tc_tag(skb), skb->ifindex, &w->f)) {
 		if (tc_parse_full(skb)) {
 			seen[0]++;
 			return 0; /* no parser takes it: counted by reason */

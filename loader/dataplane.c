@@ -45,7 +45,7 @@ uint64_t dataplane_memory(const struct dataplane_cfg *cfg, int cpus)
 {
 	uint64_t sets = (uint64_t)cpus << set_bits(cfg->flows, cpus);
 
-	return sets * (sizeof(struct flow_set) + sizeof(struct flow_cold_set)) +
+	return sets * (sizeof(struct flow_set) + sizeof(struct flow_cold_set) + sizeof(__u64)) +
 	       (L7_BUCKETS + cpus) * L7_BUCKET_BYTES + cfg->evicted_bytes + cfg->events_bytes;
 }
 
@@ -91,6 +91,7 @@ static int set_sizes(struct dataplane *dp, struct weir_bpf *skel)
 
 	r = bpf_map__set_max_entries(skel->maps.flows, sets);
 	r = r ?: bpf_map__set_max_entries(skel->maps.flows_cold, sets);
+	r = r ?: bpf_map__set_max_entries(skel->maps.directory, sets);
 	r = r ?: bpf_map__set_max_entries(skel->maps.counters, dp->cpus);
 	r = r ?: bpf_map__set_max_entries(skel->maps.l7_dir, L7_BUCKETS);
 	r = r ?: bpf_map__set_max_entries(skel->maps.l7_bytes, L7_BUCKETS + dp->cpus);
