@@ -25,8 +25,8 @@
 /* Payloads of each direction that are looked at before L7 gives up. A datagram stands for itself; a
  * stream may talk for a while before it starts TLS.
  */
-#define L7_SEGMENTS   16u
-#define L7_DATAGRAMS  4u
+#define L7_SEGMENTS  16u
+#define L7_DATAGRAMS 4u
 
 #define SYN_ONLY_BONUS (1u << 30) /* in ticks: a lone SYN is older than anything alive */
 
@@ -47,8 +47,8 @@ static __always_inline int tag_matches(__u64 tag, __u64 hash)
 	return (tag ^ hash << WEIR_TAG_GEN_BITS) - 1 < (1u << WEIR_TAG_GEN_BITS) - 1;
 }
 
-#define DIR_ONES 0x0101010101010101ULL
-#define DIR_TOPS 0x8080808080808080ULL
+#define DIR_ONES  0x0101010101010101ULL
+#define DIR_TOPS  0x8080808080808080ULL
 #define DIR_LANES 0x0001020304050607ULL
 
 _Static_assert(WEIR_WAYS == 8, "a directory word has a byte for each way");
@@ -112,8 +112,7 @@ static __always_inline int hot_is_read(const struct flow_hot *h, __u32 now)
 
 static __always_inline int hot_is_lone_syn(const struct flow_hot *h)
 {
-	return h->packets[0] + h->packets[1] == 1 &&
-	       (h->tcp_flags[0] | h->tcp_flags[1]) == TCP_SYN;
+	return h->packets[0] + h->packets[1] == 1 && (h->tcp_flags[0] | h->tcp_flags[1]) == TCP_SYN;
 }
 
 /* Final record of an entry to the ring. 0, or -1 when the ring is full. */
@@ -167,8 +166,8 @@ static __always_inline __u32 cache_worth(const struct flow_hot *hot, __u32 now)
 {
 	if (hot_is_read(hot, now))
 		return CACHE_FREE;
-	return hot_is_lone_syn(hot) ? SYN_ONLY_BONUS + hot_age(hot, now) :
-				      hot_age(hot, now) & (SYN_ONLY_BONUS - 1);
+	return hot_is_lone_syn(hot) ? SYN_ONLY_BONUS + hot_age(hot, now)
+				    : hot_age(hot, now) & (SYN_ONLY_BONUS - 1);
 }
 
 /*

@@ -39,9 +39,8 @@ static __always_inline int hot_is_unusual(const struct flow_hot *h, const struct
 		return 1;
 	if (l->payload_len && h->l7 & 1u << d)
 		return 1;
-	return l->proto == IPPROTO_TCP &&
-	       (l->tcp_flags & (~h->tcp_flags[d] | TCP_SYN) || l->seq != h->next_seq[d] ||
-		!l->window);
+	return l->proto == IPPROTO_TCP && (l->tcp_flags & (~h->tcp_flags[d] | TCP_SYN) ||
+					   l->seq != h->next_seq[d] || !l->window);
 }
 
 /*

@@ -117,8 +117,8 @@ static __always_inline int fast_ip4(void *data, void *p, void *data_end, __u32 m
 		return -1;
 	saddr = ip->saddr;
 	daddr = ip->daddr;
-	f->dir = likely(saddr != daddr) ? key_greater(saddr, daddr) :
-					  (__u16)ports > (__u16)(ports >> 16);
+	f->dir = likely(saddr != daddr) ? key_greater(saddr, daddr)
+					: (__u16)ports > (__u16)(ports >> 16);
 	f->hash = key_terms(fast_pick(saddr, daddr, f->dir), fast_pick(daddr, saddr, f->dir),
 			    fast_order_ports(ports, f->dir), meta | f->l4.proto, ifindex, ETH_P_IP,
 			    cfg_seed);
@@ -148,8 +148,8 @@ static __always_inline int fast_ip6(void *data, void *p, void *data_end, __u32 m
 	d = (__u32 *)&ip->daddr;
 	f->dir = key_swapped(s, d, ports, ports >> 16);
 	f->hash = key_terms(fast_pick(s[3], d[3], f->dir), fast_pick(d[3], s[3], f->dir),
-			    fast_order_ports(ports, f->dir), meta | f->l4.proto, ifindex, ETH_P_IPV6,
-			    cfg_seed);
+			    fast_order_ports(ports, f->dir), meta | f->l4.proto, ifindex,
+			    ETH_P_IPV6, cfg_seed);
 	for (int i = 0; i < 3; i++)
 		f->hash += nh(fast_pick(s[i], d[i], f->dir), fast_pick(d[i], s[i], f->dir),
 			      cfg_seed[3 + i]);

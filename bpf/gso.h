@@ -17,8 +17,7 @@
  *
  * Return: number of packets, or 0 when it can't be said.
  */
-static __always_inline __u32 gso_segments(__u32 gso_size, __u32 gso_segs,
-								 __u32 payload)
+static __always_inline __u32 gso_segments(__u32 gso_size, __u32 gso_segs, __u32 payload)
 {
 	if (gso_size == GSO_BY_FRAGS_SIZE || !gso_size)
 		return gso_segs;

@@ -29,9 +29,8 @@ static __always_inline __u64 key_finish(__u64 h)
 }
 
 /* Terms every key has. ports: port[0] in the low half; meta: proto and both VLAN ids. */
-static __always_inline __u64
-key_terms(__u32 addr0, __u32 addr1, __u32 ports, __u32 meta, __u32 ifindex, __u32 ethertype,
-	  const volatile __u64 *seed)
+static __always_inline __u64 key_terms(__u32 addr0, __u32 addr1, __u32 ports, __u32 meta,
+				       __u32 ifindex, __u32 ethertype, const volatile __u64 *seed)
 {
 	return nh(addr0, addr1, seed[0]) + nh(ports, meta, seed[1]) +
 	       nh(ifindex, ethertype, seed[2]);
@@ -116,13 +115,13 @@ static __always_inline int key_order(struct flow_key *k)
  * @dir:  0 if ordered, else key_dir(k)
  * @seed: 12 words, random per boot
  */
-static __always_inline __u64 key_hash(const struct flow_key *k, int dir,
-							     const volatile __u64 *seed)
+static __always_inline __u64 key_hash(const struct flow_key *k, int dir, const volatile __u64 *seed)
 {
 	const __u8 *a = k->addr[dir & 1], *b = k->addr[!dir], *t = k->tun_src;
 	__u64 h = key_terms(key_load32(a + 12), key_load32(b + 12),
 			    k->port[dir & 1] | (__u32)k->port[!dir] << 16,
-			    key_meta(k->proto, k->vlan[0], k->vlan[1]), k->ifindex, k->ethertype, seed);
+			    key_meta(k->proto, k->vlan[0], k->vlan[1]), k->ifindex, k->ethertype,
+			    seed);
 
 	if (k->ethertype == KEY_ETH_IP6) {
 		h += nh(key_load32(a), key_load32(b), seed[3]);

@@ -16,8 +16,8 @@ static __always_inline int l7_is_dns(const struct flow_key *k)
 {
 	const __be16 dns = bpf_htons(53), mdns = bpf_htons(5353), llmnr = bpf_htons(5355);
 
-	return k->port[0] == dns || k->port[1] == dns || k->port[0] == mdns ||
-	       k->port[1] == mdns || k->port[0] == llmnr || k->port[1] == llmnr;
+	return k->port[0] == dns || k->port[1] == dns || k->port[0] == mdns || k->port[1] == mdns ||
+	       k->port[0] == llmnr || k->port[1] == llmnr;
 }
 
 /* Does this segment come before one that was not seen yet? */

@@ -78,21 +78,21 @@ struct {
 
 /* Exchange between the entry program and its global functions; one packet at a time per CPU. */
 struct scratch {
-	struct pkt pkt;		/* filled by the full parser */
-	struct l4 l4;		/* the packet at hand, filled before any slow call */
-	__u32 slot;		/* set index * WEIR_WAYS + way of the flow's entry */
-	__u32 dir;		/* direction of the packet in that entry */
-	__u32 now;		/* ticks */
-	__u32 frame_len;	/* bytes of the frame that can be read */
-	__u32 segs;		/* wire segments of a GSO packet, else 1 */
-	__u32 reason;		/* the full parser's verdict: 0, or counter + 1 of class SKIPPED */
-	__u32 hook;		/* enum weir_hook */
-	__u32 parsed;		/* pkt holds this packet */
-	__u32 sampled;		/* packets since the last one that was accounted, cfg_sample */
-	__u32 busy;		/* cfg_rt: a program on this CPU is at work */
-	__u64 bytes;		/* IP bytes on the wire: every segment with its headers */
+	struct pkt pkt;	 /* filled by the full parser */
+	struct l4 l4;	 /* the packet at hand, filled before any slow call */
+	__u32 slot;	 /* set index * WEIR_WAYS + way of the flow's entry */
+	__u32 dir;	 /* direction of the packet in that entry */
+	__u32 now;	 /* ticks */
+	__u32 frame_len; /* bytes of the frame that can be read */
+	__u32 segs;	 /* wire segments of a GSO packet, else 1 */
+	__u32 reason;	 /* the full parser's verdict: 0, or counter + 1 of class SKIPPED */
+	__u32 hook;	 /* enum weir_hook */
+	__u32 parsed;	 /* pkt holds this packet */
+	__u32 sampled;	 /* packets since the last one that was accounted, cfg_sample */
+	__u32 busy;	 /* cfg_rt: a program on this CPU is at work */
+	__u64 bytes;	 /* IP bytes on the wire: every segment with its headers */
 	__u64 hash;
-	__u8 hdr[128];		/* headers copied out of non-linear packets */
+	__u8 hdr[128]; /* headers copied out of non-linear packets */
 };
 
 struct {

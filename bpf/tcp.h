@@ -22,7 +22,6 @@ enum tcp_flag {
 #define TCP_SEQ_KNOWN(d)  (1u << (d))
 #define TCP_BASE_KNOWN(d) (1u << ((d) + 2))
 
-
 /* Sequence space a segment takes (RFC 9293 section 3.4): payload, SYN and FIN. */
 static __always_inline __u32 tcp_seq_len(const struct l4 *l)
 {
@@ -30,7 +29,8 @@ static __always_inline __u32 tcp_seq_len(const struct l4 *l)
 }
 
 /* Is the segment the start of another connection on the same ports? */
-static __always_inline int tcp_is_new_connection(const struct flow_hot *h, const struct l4 *l, __u32 d)
+static __always_inline int tcp_is_new_connection(const struct flow_hot *h, const struct l4 *l,
+						 __u32 d)
 {
 	__u8 ended = TCP_FIN | TCP_RST;
 
@@ -42,8 +42,8 @@ static __always_inline int tcp_is_new_connection(const struct flow_hot *h, const
 }
 
 /* Handshake: who called whom, and when. @ns: fine clock. */
-static __always_inline void tcp_handshake(struct flow_hot *h, struct flow_cold *c, const struct l4 *l, __u32 d,
-			      __u64 ns)
+static __always_inline void tcp_handshake(struct flow_hot *h, struct flow_cold *c,
+					  const struct l4 *l, __u32 d, __u64 ns)
 {
 	if (l->tcp_flags & TCP_SYN) {
 		c->base_seq[d] = l->seq + 1;
@@ -68,7 +68,8 @@ static __always_inline void tcp_handshake(struct flow_hot *h, struct flow_cold *
 }
 
 /* A segment below next_seq: seen before, or late? */
-static __always_inline void tcp_old_segment(struct flow_cold *c, __u32 seq, __u32 end, __u32 d, __u32 segs)
+static __always_inline void tcp_old_segment(struct flow_cold *c, __u32 seq, __u32 end, __u32 d,
+					    __u32 segs)
 {
 	__u32 hs = c->hole_start[d], he = c->hole_end[d];
 
@@ -85,8 +86,8 @@ static __always_inline void tcp_old_segment(struct flow_cold *c, __u32 seq, __u3
 }
 
 /* Sequence accounting. One range of skipped bytes is remembered per direction. */
-static __always_inline void tcp_sequence(struct flow_hot *h, struct flow_cold *c, const struct l4 *l, __u32 d,
-			     __u32 segs)
+static __always_inline void tcp_sequence(struct flow_hot *h, struct flow_cold *c,
+					 const struct l4 *l, __u32 d, __u32 segs)
 {
 	__u32 len = tcp_seq_len(l), end = l->seq + len, next = h->next_seq[d];
 	__s32 ahead = l->seq - next;

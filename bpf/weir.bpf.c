@@ -27,7 +27,8 @@ __noinline int xdp_slow(struct xdp_md *ctx)
 	if (s->slot != CACHE_MISS) {
 		flow_update(s);
 	} else {
-		if (!s->parsed && fast_key(data, data_end, &s->l4, 0, ctx->ingress_ifindex, &s->pkt.key) &&
+		if (!s->parsed &&
+		    fast_key(data, data_end, &s->l4, 0, ctx->ingress_ifindex, &s->pkt.key) &&
 		    xdp_parse_full(ctx))
 			return 0;
 		if (!flow_insert(s))
@@ -54,7 +55,8 @@ __noinline int tc_slow(struct __sk_buff *skb)
 	if (s->slot != CACHE_MISS) {
 		flow_update(s);
 	} else {
-		if (!s->parsed && fast_key(data, data_end, &s->l4, tc_tag(skb), skb->ifindex, &s->pkt.key) &&
+		if (!s->parsed &&
+		    fast_key(data, data_end, &s->l4, tc_tag(skb), skb->ifindex, &s->pkt.key) &&
 		    tc_parse_full(skb))
 			return 0;
 		if (!flow_insert(s))
@@ -156,9 +158,9 @@ static __always_inline __u64 tc_segments(struct __sk_buff *skb, struct way *w, s
 		headers = tc_inner_payload(skb);
 		s->parsed = 0;
 	}
-	w->segs = headers && headers <= end ?
-			  gso_segments(skb->gso_size, skb->gso_segs, end - headers) :
-			  0;
+	w->segs = headers && headers <= end
+			  ? gso_segments(skb->gso_size, skb->gso_segs, end - headers)
+			  : 0;
 	if (!w->segs) {
 		w->segs = 1;
 		w->row->v[CNT_GSO_UNKNOWN]++;
@@ -171,8 +173,8 @@ static __always_inline __u64 tc_segments(struct __sk_buff *skb, struct way *w, s
 static __always_inline int tc_way(struct __sk_buff *skb, struct way *w, enum weir_hook hook)
 {
 	void *data = (void *)(long)skb->data, *data_end = (void *)(long)skb->data_end;
-	__u64 *seen = &w->row->v[hook == HOOK_TC_INGRESS ? CNT_TC_INGRESS_FRAMES :
-							   CNT_TC_EGRESS_FRAMES];
+	__u64 *seen =
+		&w->row->v[hook == HOOK_TC_INGRESS ? CNT_TC_INGRESS_FRAMES : CNT_TC_EGRESS_FRAMES];
 	struct scratch *s = scratch_get();
 	__u32 slot, layers = 0;
 

@@ -33,7 +33,8 @@ static void look_at_terminal(struct output *o)
 {
 	const char *no_color = getenv("NO_COLOR");
 	const char *term = getenv("TERM");
-	const char *env = getenv("COLUMNS"); /* POSIX: what the user prefers; elsewhere than a terminal */
+	const char *env =
+		getenv("COLUMNS"); /* POSIX: what the user prefers; elsewhere than a terminal */
 	struct winsize ws;
 
 	uint64_t columns;

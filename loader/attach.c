@@ -118,8 +118,8 @@ static int attach_tc(struct attachment *a, struct weir_bpf *skel, bool egress)
 	/* a kernel without TCX does not know the attach type */
 	r = clsact_filter(a, prog, egress);
 	if (r)
-		say(a, "%s: attach TC %s: %s%s", a->ifname, egress ? "egress" : "ingress", strerror(-r),
-		    r == -EEXIST ? "; another weir is at work here" : "");
+		say(a, "%s: attach TC %s: %s%s", a->ifname, egress ? "egress" : "ingress",
+		    strerror(-r), r == -EEXIST ? "; another weir is at work here" : "");
 	return r;
 }
 
@@ -156,8 +156,8 @@ static int attach_auto(struct attachment *a, struct weir_bpf *skel)
 	if (unfit)
 		snprintf(a->why, sizeof(a->why), "%s", unfit);
 	else
-		snprintf(a->why, sizeof(a->why), "driver %s at MTU %u takes no native XDP: %s", nic.driver,
-			 nic.mtu, strerror(-r));
+		snprintf(a->why, sizeof(a->why), "driver %s at MTU %u takes no native XDP: %s",
+			 nic.driver, nic.mtu, strerror(-r));
 	return attach_tc(a, skel, false);
 }
 

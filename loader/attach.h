@@ -15,8 +15,8 @@ enum hook_mode { HOOK_AUTO = 0, HOOK_MODE_XDP = 1, HOOK_MODE_TC = 2, HOOK_MODE_G
 
 /* How one TC program is held. */
 struct tc_held {
-	int link_fd;		/* TCX; -1 otherwise */
-	bool filter;		/* clsact filter of ours */
+	int link_fd; /* TCX; -1 otherwise */
+	bool filter; /* clsact filter of ours */
 	unsigned int handle, priority;
 };
 
@@ -24,12 +24,12 @@ struct attachment {
 	char ifname[IF_NAMESIZE];
 	unsigned int ifindex;
 	enum role role;
-	bool xdp;		/* ingress by XDP; else TC ingress */
-	int xdp_fd;		/* link, -1 = none */
-	struct tc_held tc[2];	/* ingress, egress */
+	bool xdp;	      /* ingress by XDP; else TC ingress */
+	int xdp_fd;	      /* link, -1 = none */
+	struct tc_held tc[2]; /* ingress, egress */
 	bool tcx;
-	char why[160];		/* why ingress is where it is */
-	char error[256];	/* after a failure: what, and what to do */
+	char why[160];	 /* why ingress is where it is */
+	char error[256]; /* after a failure: what, and what to do */
 };
 
 /**

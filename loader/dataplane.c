@@ -66,9 +66,9 @@ static int configure(struct dataplane *dp, struct weir_bpf *skel, enum role role
 
 	skel->rodata->cfg_set_bits = dp->set_bits;
 	skel->rodata->cfg_idle_ticks = idle > UINT32_MAX / 2 ? UINT32_MAX / 2 : idle;
-	skel->rodata->cfg_decap_depth = cfg->decap_depth >= 0 ? (uint32_t)cfg->decap_depth :
-					role == ROLE_MIRROR   ? 4 :
-								0;
+	skel->rodata->cfg_decap_depth = cfg->decap_depth >= 0 ? (uint32_t)cfg->decap_depth
+					: role == ROLE_MIRROR ? 4
+							      : 0;
 	skel->rodata->cfg_consume = role == ROLE_MIRROR;
 	skel->rodata->cfg_sample = cfg->sample;
 	skel->rodata->cfg_names = cfg->names;
@@ -113,13 +113,13 @@ static int share_maps(struct weir_bpf *first, struct weir_bpf *skel)
 
 	for (size_t i = 0; i < SEED_WORDS; i++)
 		skel->rodata->cfg_seed[i] = first->rodata->cfg_seed[i];
-	bpf_object__for_each_map(map, skel->obj) {
+	bpf_object__for_each_map(map, skel->obj)
+	{
 		const char *name = bpf_map__name(map);
 
 		if (bpf_map__is_internal(map))
 			continue;
-		r = bpf_map__reuse_fd(map,
-				      bpf_object__find_map_fd_by_name(first->obj, name));
+		r = bpf_map__reuse_fd(map, bpf_object__find_map_fd_by_name(first->obj, name));
 		if (r)
 			return r;
 	}
@@ -172,24 +172,38 @@ static int read_clock(struct dataplane *dp, struct weir_bpf *skel)
 	return 0;
 }
 
+/* What the first object decides for all. */
+static int set_layout(struct dataplane *dp, const struct dataplane_cfg *cfg)
+{
+	if (cfg->flows < FLOWS_MIN || cfg->flows > FLOWS_MAX || !cfg->sample)
+		return -EINVAL;
+	dp->cfg = *cfg;
+	dp->cpus = cfg->cpus ?: libbpf_num_possible_cpus();
+	dp->set_bits = set_bits(cfg->flows, dp->cpus);
+	dp->slots = (size_t)WEIR_WAYS * dp->cpus << dp->set_bits;
+	dp->tick_ns = cfg->tick_ns ?: kernel_tick_ns();
+	return 0;
+}
+
+static struct weir_bpf *first_object(const struct dataplane *dp)
+{
+	for (int i = 0; i < _ROLE_MAX; i++)
+		if (dp->skel[i])
+			return dp->skel[i];
+	return NULL;
+}
+
 int dataplane_load(struct dataplane *dp, const struct dataplane_cfg *cfg, enum role role)
 {
-	struct weir_bpf *first = NULL, *skel;
-	int r;
+	struct weir_bpf *first = first_object(dp), *skel;
+	int r = 0;
 
 	if (dp->skel[role])
 		return 0;
-	for (int i = 0; i < _ROLE_MAX && !first; i++)
-		first = dp->skel[i];
-	if (!first) {
-		if (cfg->flows < FLOWS_MIN || cfg->flows > FLOWS_MAX || !cfg->sample)
-			return -EINVAL;
-		dp->cfg = *cfg;
-		dp->cpus = cfg->cpus ?: libbpf_num_possible_cpus();
-		dp->set_bits = set_bits(cfg->flows, dp->cpus);
-		dp->slots = (size_t)WEIR_WAYS * dp->cpus << dp->set_bits;
-		dp->tick_ns = cfg->tick_ns ?: kernel_tick_ns();
-	}
+	if (!first)
+		r = set_layout(dp, cfg);
+	if (r)
+		return r;
 	skel = weir_bpf__open();
 	if (!skel)
 		return -errno;

@@ -19,15 +19,15 @@ enum role { ROLE_UPLINK = 0, ROLE_VETH = 1, ROLE_MIRROR = 2, _ROLE_MAX };
 
 struct dataplane_cfg {
 	uint32_t flows;		/* live flows to have room for, all CPUs together */
-	uint32_t evicted_bytes;	/* ring sizes, powers of two, multiples of the page size */
+	uint32_t evicted_bytes; /* ring sizes, powers of two, multiples of the page size */
 	uint32_t events_bytes;
-	uint32_t sample;	/* 1 in N, 1 = all */
+	uint32_t sample; /* 1 in N, 1 = all */
 	uint64_t idle_ns;
-	int decap_depth;	/* -1: by role (mirror: 4, else 0) */
-	int cpus;		/* CPUs with a region of their own; 0 = all possible */
+	int decap_depth; /* -1: by role (mirror: 4, else 0) */
+	int cpus;	 /* CPUs with a region of their own; 0 = all possible */
 	bool names;
 	bool replay;
-	uint64_t tick_ns;	/* length of a tick; 0 = the kernel's */
+	uint64_t tick_ns; /* length of a tick; 0 = the kernel's */
 };
 
 extern const struct dataplane_cfg dataplane_cfg_default;
@@ -36,18 +36,18 @@ struct dataplane {
 	struct dataplane_cfg cfg;
 	struct weir_bpf *skel[_ROLE_MAX]; /* NULL until dataplane_load() */
 	int cpus;
-	uint32_t set_bits;		  /* log2 of sets per CPU */
-	size_t slots;			  /* entries of all CPUs */
+	uint32_t set_bits; /* log2 of sets per CPU */
+	size_t slots;	   /* entries of all CPUs */
 	uint64_t tick_ns;
-	uint64_t tick_base;		  /* jiffies at tick_base_ns of CLOCK_MONOTONIC */
+	uint64_t tick_base; /* jiffies at tick_base_ns of CLOCK_MONOTONIC */
 	uint64_t tick_base_ns;
-	const struct flow_set *flows;	  /* mapped, read-only */
+	const struct flow_set *flows; /* mapped, read-only */
 	const struct flow_cold_set *cold;
 	const struct counter_row *counters;
-	struct control *control;	  /* mapped, written by the drain */
+	struct control *control; /* mapped, written by the drain */
 	struct ring evicted;
 	struct ring events;
-	size_t map_bytes[4];		  /* flows, cold, counters, control */
+	size_t map_bytes[4]; /* flows, cold, counters, control */
 };
 
 /**

@@ -6,11 +6,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define BATCH	      64u
-#define PREFETCH      16u /* slots ahead */
-#define RING_CHUNK    512u /* records between two releases */
-#define GEN_MASK      ((1u << WEIR_TAG_GEN_BITS) - 1)
-#define ORPHANS_MIN   1024u
+#define BATCH	    64u
+#define PREFETCH    16u	 /* slots ahead */
+#define RING_CHUNK  512u /* records between two releases */
+#define GEN_MASK    ((1u << WEIR_TAG_GEN_BITS) - 1)
+#define ORPHANS_MIN 1024u
 
 /* Totals of a slot when it was last read. */
 struct shadow {
@@ -21,7 +21,12 @@ struct shadow {
 	uint32_t zero_windows[2];
 	uint32_t gen; /* 0 = never read, or settled by its final record */
 	uint32_t flow_ref;
+	uint32_t cold_changes; /* of flow_hot, when the cold half was read */
+	uint8_t cold_settled;  /* it was read twice since, and says what it will say */
+	uint8_t pad[3];
 };
+
+_Static_assert(sizeof(struct shadow) == 64, "one cache line");
 
 /* Totals of a generation that a scan found replaced, until its final record has been read. */
 struct orphan {
@@ -38,8 +43,10 @@ struct drain {
 	struct orphan *orphan; /* sorted by slot, as the scan finds them */
 	size_t orphans, orphans_cap;
 	struct merge_delta delta[BATCH];
-	struct flow_hot hot[BATCH];
-	struct flow_cold cold[BATCH];
+	struct flow_hot hot[BATCH]; /* of entries found changed: `taken` of them */
+	uint32_t slot[BATCH];
+	unsigned int taken;
+	struct flow_cold cold[BATCH]; /* of entries that are read in full: `n` of them */
 	unsigned int n;
 	uint32_t scan_tick[2]; /* start of the last two complete scans */
 	struct name_result name;
@@ -235,21 +242,27 @@ static int orphan_add(struct drain *d, uint32_t slot, const struct shadow *s)
 	return 0;
 }
 
-static void read_slot(struct drain *d, uint32_t slot, uint64_t tag)
+/* Does the slot still belong to whom it did before it was copied? */
+static bool is_tenant(struct drain *d, uint32_t slot, uint64_t tag)
+{
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if (__atomic_load_n(&dataplane_hot(d->dp, slot)->tag, __ATOMIC_RELAXED) == tag)
+		return true;
+	d->stats.torn++; /* changed hands under us: its final record is in the ring */
+	return false;
+}
+
+/* All of an entry whose hot half has been copied. */
+static void read_full(struct drain *d, uint32_t slot, const struct flow_hot *hot)
 {
 	struct shadow *s = &d->shadow[slot];
-	struct flow_hot *hot = &d->hot[d->n];
 	struct flow_cold *cold = &d->cold[d->n];
 	struct merge_delta *m = &d->delta[d->n];
-	uint32_t gen = tag & GEN_MASK;
+	uint32_t gen = hot->tag & GEN_MASK;
 
-	memcpy(hot, dataplane_hot(d->dp, slot), sizeof(*hot));
 	memcpy(cold, dataplane_cold(d->dp, slot), sizeof(*cold));
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	if (__atomic_load_n(&dataplane_hot(d->dp, slot)->tag, __ATOMIC_RELAXED) != tag) {
-		d->stats.torn++; /* changed hands under us: its final record is in the ring */
+	if (!is_tenant(d, slot, hot->tag))
 		return;
-	}
 	if (s->gen != gen) {
 		if (s->gen && orphan_add(d, slot, s))
 			return; /* no memory now: the slot is read by a later scan */
@@ -257,9 +270,75 @@ static void read_slot(struct drain *d, uint32_t slot, uint64_t tag)
 	}
 	delta_from(m, s, hot, cold);
 	m->flow_ref = &s->flow_ref;
+	/* Twice: a store of the cold half may have been on its way when the count was read. */
+	s->cold_settled = s->cold_changes == hot->cold_changes && !cold->l7_gap;
+	s->cold_changes = hot->cold_changes;
 	d->stats.entries++;
-	if (++d->n == BATCH)
-		flush(d, false);
+	d->n++;
+}
+
+/* Has the cold half nothing new to say? */
+static bool is_settled(const struct shadow *s, const struct flow_hot *hot)
+{
+	return s->cold_settled && s->gen == (hot->tag & GEN_MASK) &&
+	       s->cold_changes == hot->cold_changes && s->flow_ref;
+}
+
+/* An entry by its hot half alone. False: its flow is not known any more. */
+static bool read_hot(struct drain *d, struct shadow *s, const struct flow_hot *hot)
+{
+	struct merge_delta m = {.hot = hot, .flow_ref = &s->flow_ref};
+
+	for (int i = 0; i < 2; i++) {
+		m.bytes[i] = hot->bytes[i] - s->bytes[i];
+		m.packets[i] = hot->packets[i] - s->packets[i];
+	}
+	if (!(m.packets[0] | m.packets[1]))
+		return true; /* seen by the scan before, which began after its last packet */
+	if (!merge_known(d->merge, &m))
+		return false;
+	for (int i = 0; i < 2; i++) {
+		s->bytes[i] = hot->bytes[i];
+		s->packets[i] = hot->packets[i];
+	}
+	d->stats.entries++;
+	return true;
+}
+
+static void read_taken(struct drain *d)
+{
+	for (unsigned int i = 0; i < d->taken; i++) {
+		const struct shadow *s = &d->shadow[d->slot[i]];
+		const char *cold = (const char *)dataplane_cold(d->dp, d->slot[i]);
+
+		if (is_settled(s, &d->hot[i])) {
+			merge_prefetch(d->merge, s->flow_ref);
+			continue;
+		}
+		for (size_t line = 0; line < sizeof(struct flow_cold); line += 64)
+			__builtin_prefetch(cold + line);
+	}
+	for (unsigned int i = 0; i < d->taken; i++) {
+		struct shadow *s = &d->shadow[d->slot[i]];
+
+		if (!is_settled(s, &d->hot[i]) || !read_hot(d, s, &d->hot[i]))
+			read_full(d, d->slot[i], &d->hot[i]);
+	}
+	d->taken = 0;
+	flush(d, false);
+}
+
+static void take_slot(struct drain *d, uint32_t slot, uint64_t tag)
+{
+	struct flow_hot *hot = &d->hot[d->taken];
+
+	__builtin_prefetch(&d->shadow[slot], 1);
+	memcpy(hot, dataplane_hot(d->dp, slot), sizeof(*hot));
+	if (!is_tenant(d, slot, tag))
+		return;
+	d->slot[d->taken++] = slot;
+	if (d->taken == BATCH)
+		read_taken(d);
 }
 
 /* Entries untouched since before the last scan began hold nothing new. */
@@ -281,9 +360,9 @@ static void scan_slots(struct drain *d, uint32_t since, bool all)
 		tag = __atomic_load_n(&h->tag, __ATOMIC_ACQUIRE);
 		if (!tag || (!all && untouched(h, since)))
 			continue;
-		read_slot(d, slot, tag);
+		take_slot(d, slot, tag);
 	}
-	flush(d, false);
+	read_taken(d);
 }
 
 void drain_scan(struct drain *d, const struct clock *c)

@@ -21,10 +21,10 @@ struct drain;
 /* Cumulative, never reset. */
 struct drain_stats {
 	uint64_t scans;
-	uint64_t entries;	/* changed entries read by scans */
-	uint64_t finals;	/* final records read from the ring */
-	uint64_t torn;		/* entries that changed hands while they were read: next scan */
-	uint64_t bad_records;	/* ring records that are not what they should be */
+	uint64_t entries;     /* changed entries read by scans */
+	uint64_t finals;      /* final records read from the ring */
+	uint64_t torn;	      /* entries that changed hands while they were read: next scan */
+	uint64_t bad_records; /* ring records that are not what they should be */
 };
 
 /**

@@ -85,7 +85,8 @@ int main(int argc, char **argv)
 		print_help(stderr);
 		return 2;
 	}
-	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "version") || !strcmp(argv[1], "-V")) {
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "version") ||
+	    !strcmp(argv[1], "-V")) {
 		puts("weir " WEIR_VERSION);
 		return 0;
 	}

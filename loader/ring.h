@@ -14,8 +14,8 @@ struct ring {
 	unsigned long *consumer;
 	unsigned long *producer;
 	const uint8_t *data;
-	size_t size;	    /* bytes of data, a power of two */
-	unsigned long pos;  /* read up to here */
+	size_t size;	   /* bytes of data, a power of two */
+	unsigned long pos; /* read up to here */
 };
 
 /* Map the ring behind @fd. 0 or -errno. */

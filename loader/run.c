@@ -46,19 +46,21 @@ static const struct argp_option options[] = {
 	{"iface", 'i', "IFACE", 0, "interface to watch; repeat for more", 0},
 	{"hook", OPT_HOOK, "auto|xdp|tc|generic", 0, "where ingress is read (auto)", 0},
 	{"role", OPT_ROLE, "uplink|veth|mirror", 0,
-	 "what the interface carries (uplink); mirror: tunnels are opened and their packets end here", 0},
+	 "what the interface carries (uplink); mirror: tunnels are opened and their packets end here",
+	 0},
 	{"output", 'o', "table|json|csv", 0, "format on standard output (table)", 0},
 	{"flows", OPT_FLOWS, "N", 0, "live flows to have room for (256Ki)", 0},
 	{"drain-interval", OPT_INTERVAL, "TIME", 0, "how often the cache is read (1s)", 0},
-	{"active-timeout", OPT_ACTIVE, "TIME", 0, "a record at least this often for a busy flow (60s)", 0},
+	{"active-timeout", OPT_ACTIVE, "TIME", 0,
+	 "a record at least this often for a busy flow (60s)", 0},
 	{"idle-timeout", OPT_IDLE, "TIME", 0, "a flow silent for so long is over (15s)", 0},
 	{"syn-timeout", OPT_SYN, "TIME", 0, "an unanswered SYN is over (5s)", 0},
 	{"sample", OPT_SAMPLE, "N", 0, "account 1 packet in N (1)", 0},
 	{"decap", OPT_DECAP, "DEPTH", 0, "tunnels opened, 0 to 4 (mirror: 4, else 0)", 0},
 	{"no-names", OPT_NO_NAMES, NULL, 0, "do not look at payload", 0},
 	{"duration", OPT_DURATION, "TIME", 0, "stop after so long", 0},
-	{"summary", OPT_SUMMARY, "text|json", 0, "form of the account at the end, on standard error (text)",
-	 0},
+	{"summary", OPT_SUMMARY, "text|json", 0,
+	 "form of the account at the end, on standard error (text)", 0},
 	{},
 };
 
@@ -70,8 +72,8 @@ static int one_of(const char *arg, const char *const *words, int n)
 	return -1;
 }
 
-#define ONE_OF(arg, ...)                                                                           \
-	one_of(arg, (const char *const[]){__VA_ARGS__},                                            \
+#define ONE_OF(arg, ...)                                \
+	one_of(arg, (const char *const[]){__VA_ARGS__}, \
 	       sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
 
 static void bad(struct argp_state *st, const char *what, const char *arg, const char *want)
@@ -175,7 +177,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *st)
 		set_time(st, "--duration", arg, &cfg->duration_ns);
 		break;
 	case ARGP_KEY_ARG:
-		argp_failure(st, EXIT_USAGE, 0, "'%s' is not an option — see 'weir run --help'", arg);
+		argp_failure(st, EXIT_USAGE, 0, "'%s' is not an option — see 'weir run --help'",
+			     arg);
 		break;
 	case ARGP_KEY_END:
 		if (!cfg->ifaces)
@@ -279,9 +282,9 @@ static int start_worker(struct core *c)
 static void announce(const struct core *c, const struct attachment *a)
 {
 	fprintf(stderr, "weir: %s: %s (ingress) + %s (egress), %u flows [%s]\n", a->ifname,
-		a->xdp ? c->cfg.hook == HOOK_MODE_GENERIC ? "generic XDP" : "native XDP" :
-		a->tcx ? "TCX" :
-			 "TC clsact",
+		a->xdp	 ? c->cfg.hook == HOOK_MODE_GENERIC ? "generic XDP" : "native XDP"
+		: a->tcx ? "TCX"
+			 : "TC clsact",
 		a->tcx ? "TCX" : "TC clsact", c->cfg.dp.flows, a->why);
 }
 
@@ -314,7 +317,8 @@ static int attach_all(struct core *c)
 /* Until a signal, the end of --duration, or the worker's end. Return 1 if the worker ended. */
 static int wait_for_stop(struct core *c)
 {
-	struct pollfd p[2] = {{.fd = c->signals, .events = POLLIN}, {.fd = c->ipc, .events = POLLIN}};
+	struct pollfd p[2] = {{.fd = c->signals, .events = POLLIN},
+			      {.fd = c->ipc, .events = POLLIN}};
 	uint64_t ms = c->cfg.duration_ns / NS_PER_MS;
 	int r;
 
@@ -380,13 +384,14 @@ static int run(struct core *c)
 int cmd_run(int argc, char **argv)
 {
 	static struct core c = {
-		.cfg = {
-			.format = "table",
-			.interval_ns = NS_PER_S,
-			.active_ns = 60 * NS_PER_S,
-			.idle_ns = 15 * NS_PER_S,
-			.syn_ns = 5 * NS_PER_S,
-		},
+		.cfg =
+			{
+				.format = "table",
+				.interval_ns = NS_PER_S,
+				.active_ns = 60 * NS_PER_S,
+				.idle_ns = 15 * NS_PER_S,
+				.syn_ns = 5 * NS_PER_S,
+			},
 	};
 	int rc;
 
