@@ -70,6 +70,20 @@ void state_init(struct flow_state *st, const struct flow_key *key)
 	st->ttl_min[0] = st->ttl_min[1] = UINT8_MAX;
 }
 
+/* Both entries saw first packets alone. 1: this one's was first; a tie in one tick is noted. */
+static int first_seen_wins(struct flow_state *st, const struct merge_delta *d, uint64_t first,
+			   bool both)
+{
+	uint64_t had = state_first(st);
+	bool had_both = st->flags & FS_BOTH;
+
+	if (first != had || (both && !had_both))
+		return first <= had;
+	if (d->cold->init_dir != st->init_dir && both == had_both)
+		st->flags |= FS_TIE;
+	return 0;
+}
+
 /* Which side began? See enum init_why: better evidence wins; of two that were merely first seen,
  * the earlier; in the same tick the entry that saw both; where two of those differ too, it is
  * settled in the record.
@@ -79,21 +93,14 @@ static void absorb_initiator(struct flow_state *st, const struct merge_delta *d,
 	const struct flow_cold *c = d->cold;
 	bool none = !(st->flags & (FS_SEEN0 | FS_SEEN1));
 	bool both = dir_used(d, 0) && dir_used(d, 1);
-	uint64_t had = state_first(st);
 
 	if (st->flags & FS_REPORTED)
 		return;
 	if (!none && c->init_why < st->init_why)
 		return;
-	if (!none && c->init_why == st->init_why) {
-		if (c->init_why != INIT_FIRST_SEEN || first > had)
-			return;
-		if (first == had && (!both || st->flags & FS_BOTH)) {
-			if (c->init_dir != st->init_dir && (both || !(st->flags & FS_BOTH)))
-				st->flags |= FS_TIE;
-			return;
-		}
-	}
+	if (!none && c->init_why == st->init_why &&
+	    (c->init_why != INIT_FIRST_SEEN || !first_seen_wins(st, d, first, both)))
+		return;
 	st->init_dir = c->init_dir & 1;
 	st->init_why = c->init_why;
 	st->flags &= (uint8_t) ~(FS_TIE | FS_BOTH);
@@ -101,31 +108,41 @@ static void absorb_initiator(struct flow_state *st, const struct merge_delta *d,
 		st->flags |= FS_BOTH;
 }
 
-static void absorb_dir(const struct merge *m, struct flow_state *st, const struct merge_delta *d,
-		       int dir)
+/* What the hot half tells of a direction. */
+static void absorb_counts(const struct merge *m, struct flow_state *st,
+			  const struct merge_delta *d, int dir)
 {
 	const struct flow_hot *h = d->hot;
-	const struct flow_cold *c = d->cold;
 	uint64_t last = clock_unwrap(m->cfg.clock, h->last[dir]);
 	uint8_t seen = dir ? FS_SEEN1 : FS_SEEN0;
-	uint64_t first;
 
 	if (!(st->flags & seen) || last >= st->last[dir]) {
 		st->last[dir] = last;
 		st->dscp[dir] = h->dscp[dir];
 	}
+	st->flags |= seen;
+	st->bytes[dir] += d->bytes[dir];
+	st->packets[dir] += d->packets[dir];
+	st->tcp_flags[dir] |= h->tcp_flags[dir];
+}
+
+static void absorb_dir(const struct merge *m, struct flow_state *st, const struct merge_delta *d,
+		       int dir)
+{
+	const struct flow_cold *c = d->cold;
+	uint8_t seen = dir ? FS_SEEN1 : FS_SEEN0;
+	uint64_t first, last;
+
 	/* An old entry's first packet may be further back than ticks reach: it was read before. */
 	if (!(st->flags & seen) || delta_fresh(d)) {
 		first = clock_unwrap(m->cfg.clock, c->first[dir]);
+		last = clock_unwrap(m->cfg.clock, d->hot->last[dir]);
 		if (first > last)
 			first = last;
 		if (!(st->flags & seen) || first < st->first[dir])
 			st->first[dir] = first;
 	}
-	st->flags |= seen;
-	st->bytes[dir] += d->bytes[dir];
-	st->packets[dir] += d->packets[dir];
-	st->tcp_flags[dir] |= h->tcp_flags[dir];
+	absorb_counts(m, st, d, dir);
 	if (c->ttl_min[dir] < st->ttl_min[dir])
 		st->ttl_min[dir] = c->ttl_min[dir];
 	if (c->ttl_max[dir] > st->ttl_max[dir])
@@ -358,6 +375,35 @@ static void merge_one(struct merge *m, const struct merge_delta *d, uint32_t has
 		*d->flow_ref = st->flags & FS_ENDED ? 0 : merge_ref(m, st);
 }
 
+bool merge_known(struct merge *m, const struct merge_delta *d)
+{
+	struct flow_state *st = state_by_ref(m, d);
+
+	if (!st)
+		return false;
+	for (int dir = 0; dir < 2; dir++)
+		if (d->packets[dir] && !(st->flags & (dir ? FS_SEEN1 : FS_SEEN0)))
+			return false;
+	for (int dir = 0; dir < 2; dir++) {
+		if (!d->packets[dir])
+			continue;
+		absorb_counts(m, st, d, dir);
+		st->l7_gap &= (uint8_t) ~(L7_OPEN_0 << dir);
+	}
+	m->stats.entries++;
+	if (!(st->flags & FS_CLOSING) && state_closed(st))
+		merge_closing(m, st);
+	return true;
+}
+
+void merge_prefetch(const struct merge *m, uint32_t flow_ref)
+{
+	const char *st = (const char *)merge_state(m, flow_ref);
+
+	__builtin_prefetch(st, 1);
+	__builtin_prefetch(st + 64, 1);
+}
+
 static void merge_batch(struct merge *m, const struct merge_delta *d, unsigned int n, bool final)
 {
 	uint32_t hash[BATCH];
@@ -367,10 +413,7 @@ static void merge_batch(struct merge *m, const struct merge_delta *d, unsigned i
 
 		hash[i] = 0;
 		if (ref && ref <= m->slab_used) {
-			const char *st = (const char *)merge_state(m, ref);
-
-			__builtin_prefetch(st, 1);
-			__builtin_prefetch(st + 64, 1);
+			merge_prefetch(m, ref);
 			continue;
 		}
 		hash[i] = merge_hash(m, &d[i].cold->key);

@@ -13,6 +13,7 @@
 #ifndef WEIR_LOADER_MERGE_H
 #define WEIR_LOADER_MERGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "common/clock.h"
 #include "common/flow.h"
@@ -93,6 +94,19 @@ void merge_free(struct merge *m);
  * flow, when the table is full).
  */
 void merge_entries(struct merge *m, const struct merge_delta *d, unsigned int n);
+
+/**
+ * merge_known - take the delta of an entry whose cold half is as it was when it was last merged
+ * @d: cold is not looked at, and its deltas are 0; flow_ref as merge_entries() left it; the l7_gap
+ *     that merge_entries() was given last was 0
+ *
+ * Return: true, or false: its flow is not known any more and nothing was taken; merge_entries()
+ *         with all of the entry then.
+ */
+bool merge_known(struct merge *m, const struct merge_delta *d);
+
+/* The flow of a flow_ref will be asked for soon. */
+void merge_prefetch(const struct merge *m, uint32_t flow_ref);
 
 /**
  * merge_finals - take deltas of entries that were evicted (struct flow_final)
