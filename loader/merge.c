@@ -109,8 +109,8 @@ static void absorb_initiator(struct flow_state *st, const struct merge_delta *d,
 }
 
 /* What the hot half tells of a direction. */
-static void absorb_counts(const struct merge *m, struct flow_state *st,
-			  const struct merge_delta *d, int dir)
+static void absorb_counts(const struct merge *m, struct flow_state *st, const struct merge_delta *d,
+			  int dir)
 {
 	const struct flow_hot *h = d->hot;
 	uint64_t last = clock_unwrap(m->cfg.clock, h->last[dir]);
