@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -146,16 +147,36 @@ void lab_close(struct lab *l)
 	dataplane_done(&l->dp);
 }
 
+/* Nothing is in any set. */
+static int clear_directory(const struct lab *l)
+{
+	const struct bpf_map *map = l->dp.skel[ROLE_UPLINK]->maps.directory;
+	uint32_t n = bpf_map__max_entries(map), *keys = calloc(n, sizeof(*keys));
+	uint64_t *words = calloc(n, sizeof(*words));
+	int r = keys && words ? 0 : -ENOMEM;
+
+	for (uint32_t i = 0; i < n && !r; i++)
+		keys[i] = i;
+	r = r ?: bpf_map_update_batch(bpf_map__fd(map), keys, words, &n, NULL);
+	free(keys);
+	free(words);
+	return r;
+}
+
 int lab_clear(struct lab *l)
 {
 	const struct bpf_map *map = l->dp.skel[ROLE_UPLINK]->maps.flows;
 	size_t bytes = l->dp.map_bytes[0];
 	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+	int r;
 
 	if (p == MAP_FAILED)
 		return -errno;
 	memset(p, 0, bytes);
 	munmap(p, bytes);
+	r = clear_directory(l);
+	if (r)
+		return r;
 	drain_rings(l->drain);
 	l->dp.control->reap_valid = 0;
 	consumer_free(l);
