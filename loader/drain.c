@@ -137,8 +137,11 @@ static int orphan_cmp(const void *a, const void *b)
 static struct shadow *orphan_find(struct drain *d, uint32_t slot, uint32_t gen)
 {
 	struct orphan key = {.slot = slot};
-	struct orphan *o = bsearch(&key, d->orphan, d->orphans, sizeof(*o), orphan_cmp);
+	struct orphan *o;
 
+	if (!d->orphans)
+		return NULL;
+	o = bsearch(&key, d->orphan, d->orphans, sizeof(*o), orphan_cmp);
 	return o && o->s.gen == gen ? &o->s : NULL;
 }
 
