@@ -71,6 +71,7 @@ struct bout {
 	uint64_t sent;	  /* to weir since lab_clear() */
 	uint64_t evicted; /* counters: before; after, since then */
 	uint64_t lost;
+	uint64_t names_lost;
 };
 
 static struct contender *add(struct bout *b, const char *name, const struct bpf_program *prog,
@@ -170,7 +171,8 @@ static void print_costs(struct bout *b, enum hook hook)
 		print(b, hook, c->name, "net ns", net);
 		if (!strcmp(c->name, "weir"))
 			weir = net;
-		else if (keeps_flows(c) && net > 0)
+		else if (keeps_flows(c) && net > 0 &&
+			 !b->frame.gen.phases) /* others read no names */
 			print(b, hook, c->name, "ratio", weir / net);
 	}
 }
@@ -190,6 +192,16 @@ static int print_kept(struct bout *b, int kind)
 	return 0;
 }
 
+/* Connections whose name is in a record; of others some are known to have found the ring full. */
+static void print_names(const struct bout *b)
+{
+	double connections = 2.0 * b->opt->rounds * b->opt->packets / b->frame.gen.phases;
+
+	print(b, XDP, "weir", "connections", connections);
+	print(b, XDP, "weir", "named", (double)b->lab->named);
+	print(b, XDP, "weir", "names lost", (double)b->names_lost);
+}
+
 /* What became of the packets sent. */
 static int print_fates(struct bout *b)
 {
@@ -204,7 +216,8 @@ static int print_fates(struct bout *b)
 	if (b->sc->fresh) {
 		print(b, XDP, "weir", "delivered pct",
 		      total > 0 ? 100 * (double)b->evicted / total : 100);
-		print(b, XDP, "weir", "named", (double)b->lab->named);
+		if (b->frame.gen.phases)
+			print_names(b);
 		for (int i = 0; i < _PEER_MAX && !r; i++)
 			r = b->peer[i] ? print_kept(b, i) : 0;
 	}
@@ -256,6 +269,7 @@ static int run_bout(struct bout *b)
 	frame_build(&b->established, FRAME_TCP);
 	b->evicted = dataplane_counter(dp, CNT_EVICTED);
 	b->lost = dataplane_counter(dp, CNT_LOST_PACKETS);
+	b->names_lost = dataplane_counter(dp, CNT_NAME_RING_FULL);
 	r = open_peers(b);
 	r = r ?: lab_clear(b->lab);
 	r = r ?: lab_drain_start(b->lab, b->sc->fresh);
@@ -267,6 +281,7 @@ static int run_bout(struct bout *b)
 	lab_finish(b->lab);
 	b->evicted = dataplane_counter(dp, CNT_EVICTED) - b->evicted;
 	b->lost = dataplane_counter(dp, CNT_LOST_PACKETS) - b->lost;
+	b->names_lost = dataplane_counter(dp, CNT_NAME_RING_FULL) - b->names_lost;
 	return r ?: print_fates(b);
 }
 

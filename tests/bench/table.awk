@@ -31,7 +31,7 @@ function ratio(key, design,    i) {
 }
 END {
 	print "\nA packet: ns of CPU, net of the empty program. Every packet is of another flow of so many, at random;"
-	print "syn flood, tls hello: of a new one (hello: mean over SYN and segments). The last columns: weir / the design.\n"
+	print "syn flood, tls hello: of a new one (hello: mean over SYN and segments; the other designs read no names).\nThe last columns: weir / the design.\n"
 	printf "%-16s %6s %-4s %9s%9s%9s%9s%11s%9s  %8s%8s%8s\n", "", "flows", "hook", "weir", "HASH",
 		"LRU", "PERCPU", "xdp-filter", "parse", "/HASH", "/LRU", "/PERCPU"
 	for (i = 1; i <= rows; i++) {
@@ -55,6 +55,15 @@ END {
 			v[p "weir" SUBSEP "delivered pct"], v[p "weir" SUBSEP "unaccounted"],
 			kept(p, "hash"), kept(p, "lru"),
 			kept(p, "percpu")
+	}
+	print ""
+	for (i = 1; i <= rows; i++) {
+		split(row[i], k, SUBSEP)
+		p = "packet" SUBSEP row[i] SUBSEP "weir" SUBSEP
+		if ((p "named") in v)
+			printf "%-16s %6s  of %d names %d are in a record (%.2f%%), %d found the event ring full\n",
+				k[1], count(k[2]), v[p "connections"], v[p "named"],
+				100 * v[p "named"] / v[p "connections"], v[p "names lost"]
 	}
 	print "\nA scan of 1 Mi live flows in 2 Mi entries: CPU time, records not encoded.\n"
 	printf "%-16s %10s %16s %14s\n", "", "ms", "entries merged", "system calls"
