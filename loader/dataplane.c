@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <time.h>
@@ -19,6 +20,7 @@
 #define FLOWS_MIN	1024u
 #define FLOWS_MAX	(64u << 20)
 #define SEED_WORDS	12
+#define CLOCK_STEP_NS	1000000 /* offsets closer than that are one: reading them takes time */
 
 const struct dataplane_cfg dataplane_cfg_default = {
 	.flows = 262144,
@@ -240,13 +242,26 @@ static uint64_t clock_read(clockid_t id)
 	return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-void dataplane_now(const struct dataplane *dp, uint64_t *ret_tick, uint64_t *ret_wall_ns)
+/* CLOCK_REALTIME - CLOCK_MONOTONIC; off by as long as this thread was stopped between the reads. */
+static int64_t wall_offset(void)
 {
-	uint64_t mono = clock_read(CLOCK_MONOTONIC), wall = clock_read(CLOCK_REALTIME);
-	uint64_t since = mono > dp->tick_base_ns ? mono - dp->tick_base_ns : 0;
+	uint64_t before = clock_read(CLOCK_MONOTONIC), wall = clock_read(CLOCK_REALTIME);
+	uint64_t after = clock_read(CLOCK_MONOTONIC);
 
+	return (int64_t)(wall - before - (after - before) / 2);
+}
+
+void dataplane_now(struct dataplane *dp, uint64_t *ret_tick, uint64_t *ret_wall_ns)
+{
+	uint64_t mono = clock_read(CLOCK_MONOTONIC);
+	uint64_t since = mono > dp->tick_base_ns ? mono - dp->tick_base_ns : 0;
+	int64_t offset = wall_offset();
+
+	/* both clocks run at one rate: only a step moves them apart, and one tick stays one time */
+	if (llabs(offset - dp->wall_offset_ns) > CLOCK_STEP_NS)
+		dp->wall_offset_ns = offset;
 	*ret_tick = dp->tick_base + since / dp->tick_ns;
-	*ret_wall_ns = wall - since % dp->tick_ns;
+	*ret_wall_ns = mono + (uint64_t)dp->wall_offset_ns - since % dp->tick_ns;
 }
 
 uint64_t dataplane_counter(const struct dataplane *dp, unsigned int c)

@@ -41,6 +41,7 @@ struct dataplane {
 	uint64_t tick_ns;
 	uint64_t tick_base; /* jiffies at tick_base_ns of CLOCK_MONOTONIC */
 	uint64_t tick_base_ns;
+	int64_t wall_offset_ns;	      /* CLOCK_REALTIME - CLOCK_MONOTONIC */
 	const struct flow_set *flows; /* mapped, read-only */
 	const struct flow_cold_set *cold;
 	const struct counter_row *counters;
@@ -71,7 +72,7 @@ uint64_t dataplane_memory(const struct dataplane_cfg *cfg, int cpus);
  * @ret_tick:    full tick
  * @ret_wall_ns: CLOCK_REALTIME at the start of that tick
  */
-void dataplane_now(const struct dataplane *dp, uint64_t *ret_tick, uint64_t *ret_wall_ns);
+void dataplane_now(struct dataplane *dp, uint64_t *ret_tick, uint64_t *ret_wall_ns);
 
 /* Sum of a counter over CPUs. @c: enum counter */
 uint64_t dataplane_counter(const struct dataplane *dp, unsigned int c);
