@@ -7,7 +7,7 @@
 #define WEIR_LOADER_WORKER_H
 
 #include "loader/dataplane.h"
-#include "loader/run.h"
+#include "loader/core.h"
 
 /**
  * worker_main - body of the worker process

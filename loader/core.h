@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core.h - the privileged half of `weir run`: loads, attaches, starts the worker, waits, and takes
+ * everything off again. It parses nothing from the network and no files; what it does is decided
+ * by struct run_cfg. One thread.
+ */
+#ifndef WEIR_LOADER_CORE_H
+#define WEIR_LOADER_CORE_H
+
+#include <stdint.h>
+#include "loader/attach.h"
+#include "loader/dataplane.h"
+
+#define RUN_IFACES_MAX 64
+
+/* Exit status of a command (docs: EXIT STATUS). */
+enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_PERM = 3, EXIT_NOSUPPORT = 4 };
+
+struct run_cfg {
+	struct dataplane_cfg dp;
+	enum hook_mode hook;
+	enum role role;
+	struct attachment iface[RUN_IFACES_MAX];
+	unsigned int ifaces;
+	const char *format;
+	uint64_t interval_ns;
+	uint64_t active_ns;
+	uint64_t idle_ns;
+	uint64_t syn_ns;
+	uint64_t duration_ns; /* 0 = until stopped */
+	int summary_json;
+};
+
+/**
+ * core_run - body of `weir run`, from loading the programs to the summary
+ * @cfg: copied; what its pointers point to must stay
+ *
+ * Return: enum exit_code; what went wrong has been said on standard error.
+ */
+int core_run(const struct run_cfg *cfg);
+
+#endif
