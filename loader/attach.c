@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/if_arp.h>
 #include <linux/if_link.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -177,18 +178,48 @@ static int attach_ingress(struct attachment *a, struct weir_bpf *skel, enum hook
 	return attach_auto(a, skel);
 }
 
+/* Devices whose frames begin with the IP header: the programs look for Ethernet first. */
+static const struct {
+	uint16_t type;
+	const char *what;
+} bare_types[] = {
+	{ARPHRD_NONE, "a tun, WireGuard or other device of layer 3"},
+	{ARPHRD_RAWIP, "a raw IP device"},
+	{ARPHRD_PPP, "a PPP device"},
+	{ARPHRD_SLIP, "a SLIP device"},
+	{ARPHRD_TUNNEL, "an IPIP tunnel"},
+	{ARPHRD_TUNNEL6, "an IPv6 tunnel"},
+	{ARPHRD_SIT, "a 6in4 tunnel"},
+	{ARPHRD_IPGRE, "a GRE tunnel"},
+	{ARPHRD_IP6GRE, "a GRE tunnel over IPv6"},
+};
+
+static int check_type(struct attachment *a)
+{
+	if (a->type == ARPHRD_ETHER || a->type == ARPHRD_LOOPBACK)
+		return 0;
+	for (size_t i = 0; i < sizeof(bare_types) / sizeof(bare_types[0]); i++) {
+		if (bare_types[i].type != a->type)
+			continue;
+		say(a,
+		    "%s: %s: its frames have no Ethernet header, which weir needs; watch the interface "
+		    "that its packets leave by (a tunnel is opened there with --decap), or the one they "
+		    "come from",
+		    a->ifname, bare_types[i].what);
+		return -EOPNOTSUPP;
+	}
+	say(a, "%s: link type %u is not Ethernet", a->ifname, a->type);
+	return -EOPNOTSUPP;
+}
+
 int attach_interface(struct attachment *a, const struct dataplane *dp, enum hook_mode mode)
 {
 	struct weir_bpf *skel = dp->skel[a->role];
 	int r;
 
 	a->xdp_fd = a->tc[0].link_fd = a->tc[1].link_fd = -1;
-	a->ifindex = if_nametoindex(a->ifname);
-	if (!a->ifindex) {
-		say(a, "%s: no such interface", a->ifname);
-		return -ENODEV;
-	}
-	r = attach_ingress(a, skel, mode);
+	r = check_type(a);
+	r = r ?: attach_ingress(a, skel, mode);
 	if (!r)
 		r = attach_tc(a, skel, true);
 	if (r)
@@ -209,8 +240,6 @@ static void detach_filter(struct attachment *a, int egress)
 
 void attach_done(struct attachment *a)
 {
-	if (!a->ifindex)
-		return;
 	if (a->xdp_fd >= 0)
 		close(a->xdp_fd);
 	for (int egress = 0; egress < 2; egress++) {
@@ -220,5 +249,4 @@ void attach_done(struct attachment *a)
 			detach_filter(a, egress);
 	}
 	a->xdp_fd = a->tc[0].link_fd = a->tc[1].link_fd = -1;
-	a->ifindex = 0;
 }

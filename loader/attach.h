@@ -23,6 +23,8 @@ struct tc_held {
 struct attachment {
 	char ifname[IF_NAMESIZE];
 	unsigned int ifindex;
+	uint16_t type;	/* ARPHRD_x */
+	uint32_t round; /* of the caller: when it was last heard of */
 	enum role role;
 	bool xdp;	      /* ingress by XDP; else TC ingress */
 	int xdp_fd;	      /* link, -1 = none */
@@ -34,14 +36,15 @@ struct attachment {
 
 /**
  * attach_interface - ingress and egress of one interface
- * @a:    ifname and role set by the caller, the rest filled here
+ * @a:    ifname, ifindex, type and role set by the caller, the rest filled here
  * @mode: what the user asked for
  *
- * Return: 0, or -errno with a->error set; nothing stays attached then.
+ * Return: 0, or -errno with a->error set; nothing stays attached then. -EOPNOTSUPP: frames there have
+ *         no Ethernet header.
  */
 int attach_interface(struct attachment *a, const struct dataplane *dp, enum hook_mode mode);
 
-/* Takes the programs off. Safe on a zeroed or failed attachment. */
+/* Takes the programs off; after attach_interface() only, also when that failed. */
 void attach_done(struct attachment *a);
 
 #endif

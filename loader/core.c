@@ -13,13 +13,16 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "loader/ipc.h"
+#include "loader/notify.h"
 #include "loader/summary.h"
 #include "loader/worker.h"
 
 #define NS_PER_MS 1000000ull
+#define NS_PER_S  1000000000ull
 
 static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
@@ -44,24 +47,32 @@ static int fail(int r, const char *what)
 struct core {
 	struct run_cfg cfg;
 	struct dataplane dp;
+	struct ifaces ifaces;
 	pid_t worker;
 	int ipc;
 	int signals;
+	int notify;
+	uint64_t watchdog_ns; /* 0 = nobody watches */
+	uint64_t fed_at;      /* iface_table.progress at the last WATCHDOG=1 */
+	uint64_t stop_at_ns;  /* CLOCK_MONOTONIC, 0 = never */
 	struct ipc_msg msg;
 };
 
-static int find_ifaces(struct core *c)
+static uint64_t mono_ns(void)
 {
-	for (unsigned int i = 0; i < c->cfg.ifaces; i++) {
-		struct attachment *a = &c->cfg.iface[i];
+	struct timespec ts;
 
-		a->ifindex = if_nametoindex(a->ifname);
-		if (!a->ifindex) {
-			fprintf(stderr, "weir: %s: no such interface\n", a->ifname);
-			return -ENODEV;
-		}
-	}
-	return 0;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+static int load_roles(struct core *c)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; !r && i < c->cfg.ifaces; i++)
+		r = dataplane_load(&c->dp, &c->cfg.dp, c->cfg.iface[i].role);
+	return r;
 }
 
 /* The worker keeps the mappings and its socket; every other descriptor is closed. */
@@ -70,7 +81,7 @@ static void become_worker(struct core *c, int ipc)
 	int fd = dup2(ipc, 3);
 
 	syscall(SYS_close_range, 4u, ~0u, 0);
-	_exit(fd < 0 ? EXIT_FAILED : worker_main(&c->cfg, &c->dp, fd));
+	_exit(fd < 0 ? EXIT_FAILED : worker_main(&c->cfg, &c->dp, c->ifaces.table, fd));
 }
 
 static int start_worker(struct core *c)
@@ -97,78 +108,106 @@ static int start_worker(struct core *c)
 	return ipc_recv(c->ipc, &c->msg, 1) == 1 && c->msg.type == IPC_READY ? 0 : -ECHILD;
 }
 
-static void announce(const struct core *c, const struct attachment *a)
+/* ---- what happens while it runs ---- */
+
+/* The watchdog hears of us only as long as the worker drains. */
+static void feed_watchdog(struct core *c)
 {
-	fprintf(stderr, "weir: %s: %s (ingress) + %s (egress), %u flows [%s]\n", a->ifname,
-		a->xdp	 ? c->cfg.hook == HOOK_MODE_GENERIC ? "generic XDP" : "native XDP"
-		: a->tcx ? "TCX"
-			 : "TC clsact",
-		a->tcx ? "TCX" : "TC clsact", c->cfg.dp.flows, a->why);
+	uint64_t progress = __atomic_load_n(&c->ifaces.table->progress, __ATOMIC_RELAXED);
+
+	if (!c->watchdog_ns || progress == c->fed_at)
+		return;
+	c->fed_at = progress;
+	notify_send(c->notify, "WATCHDOG=1\n");
 }
 
-static void detach_all(struct core *c)
+static void tell_status(struct core *c, const char *state)
 {
-	for (unsigned int i = 0; i < c->cfg.ifaces; i++)
-		attach_done(&c->cfg.iface[i]);
-	/* programs on their way through a packet end before this returns */
-	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+	notify_send(c->notify, "%sSTATUS=%u interfaces\n", state, c->ifaces.n);
 }
 
-static int attach_all(struct core *c)
+/* Milliseconds until something is to be done that nobody wakes us for; -1 = nothing. */
+static int next_ms(const struct core *c)
 {
-	for (unsigned int i = 0; i < c->cfg.ifaces; i++) {
-		struct attachment *a = &c->cfg.iface[i];
-		int r;
+	uint64_t now = mono_ns(), in = UINT64_MAX;
 
-		a->role = c->cfg.role;
-		r = attach_interface(a, &c->dp, c->cfg.hook);
-		if (r) {
-			fprintf(stderr, "weir: %s\n", a->error);
-			detach_all(c);
-			return r;
-		}
-		announce(c, a);
-	}
-	return 0;
+	if (c->stop_at_ns)
+		in = c->stop_at_ns > now ? c->stop_at_ns - now : 0;
+	if (c->watchdog_ns && c->watchdog_ns / 4 < in)
+		in = c->watchdog_ns / 4;
+	if (in == UINT64_MAX)
+		return -1;
+	return in / NS_PER_MS < INT32_MAX ? (int)((in + NS_PER_MS - 1) / NS_PER_MS) : INT32_MAX;
+}
+
+/* Return: the signal, 0 = none. */
+static int read_signal(struct core *c)
+{
+	struct signalfd_siginfo si;
+
+	return read(c->signals, &si, sizeof(si)) == sizeof(si) ? (int)si.ssi_signo : 0;
 }
 
 /* Until a signal, the end of --duration, or the worker's end. Return 1 if the worker ended. */
 static int wait_for_stop(struct core *c)
 {
-	struct pollfd p[2] = {{.fd = c->signals, .events = POLLIN},
-			      {.fd = c->ipc, .events = POLLIN}};
-	uint64_t ms = c->cfg.duration_ns / NS_PER_MS;
-	int r;
+	struct pollfd p[] = {{.fd = c->signals, .events = POLLIN},
+			     {.fd = c->ipc, .events = POLLIN},
+			     {.fd = c->ifaces.links_fd, .events = POLLIN}};
 
-	do
-		r = poll(p, 2, ms ? (int)ms : -1);
-	while (r < 0 && errno == EINTR);
-	return p[1].revents != 0;
+	for (;;) {
+		unsigned int n = c->ifaces.n;
+		int r = poll(p, 3, next_ms(c));
+
+		if (r < 0 && errno != EINTR)
+			return 0;
+		if (r > 0 && p[1].revents)
+			return 1;
+		if (r > 0 && p[0].revents && read_signal(c))
+			return 0;
+		if (r > 0 && p[2].revents)
+			ifaces_update(&c->ifaces);
+		if (c->ifaces.n != n)
+			tell_status(c, "");
+		feed_watchdog(c);
+		if (c->stop_at_ns && mono_ns() >= c->stop_at_ns)
+			return 0;
+	}
 }
 
-static void print_summary(struct core *c)
+static void print_summary(struct core *c, const char *names)
 {
 	if (c->cfg.summary_json) {
 		summary_json(&c->msg.summary, &c->dp, stderr);
 		return;
 	}
 	summary_text(&c->msg.summary, &c->dp, stderr);
-	fputs("weir: detached", stderr);
-	for (unsigned int i = 0; i < c->cfg.ifaces; i++)
-		fprintf(stderr, " %s", c->cfg.iface[i].ifname);
-	fputc('\n', stderr);
+	fprintf(stderr, "weir: detached%s\n", names);
+}
+
+/* The names of what is attached, each after a space. */
+static void list_names(const struct ifaces *s, char *ret, size_t room)
+{
+	size_t n = 0;
+
+	ret[0] = '\0';
+	for (unsigned int i = 0; i < s->n && n < room; i++)
+		n += (size_t)snprintf(ret + n, room - n, " %s", s->at[i]->ifname);
 }
 
 static int stop(struct core *c, int worker_gone)
 {
 	struct ipc_msg m = {.type = IPC_STOP, .size = sizeof(m)};
+	char names[1024];
 	int status = 0;
 
-	detach_all(c);
+	notify_send(c->notify, "STOPPING=1\n");
+	list_names(&c->ifaces, names, sizeof(names));
+	ifaces_stop(&c->ifaces);
 	if (!worker_gone)
 		ipc_send(c->ipc, &m);
 	if (ipc_recv(c->ipc, &c->msg, 1) == 1 && c->msg.type == IPC_SUMMARY)
-		print_summary(c);
+		print_summary(c, names);
 	else
 		fputs("weir: the worker ended without an account; flows since its last output are lost\n",
 		      stderr);
@@ -178,25 +217,54 @@ static int stop(struct core *c, int worker_gone)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
 }
 
+static int exit_code_of(int r)
+{
+	switch (r) {
+	case -EOPNOTSUPP:
+		return EXIT_NOSUPPORT;
+	case -EPERM:
+		return EXIT_PERM;
+	}
+	return EXIT_FAILED;
+}
+
+/* Before programs are loaded, which takes a while: a name that is mistyped. */
+static int check_names(const struct core *c)
+{
+	for (unsigned int i = 0; i < c->cfg.ifaces; i++) {
+		const char *name = c->cfg.iface[i].name;
+
+		if (iface_is_pattern(name) || if_nametoindex(name))
+			continue;
+		fprintf(stderr, "weir: %s: no such interface\n", name);
+		return -ENODEV;
+	}
+	return 0;
+}
+
 static int run(struct core *c)
 {
-	int r = find_ifaces(c), rc;
+	int r;
 
-	if (r)
+	if (check_names(c))
 		return EXIT_FAILED;
-	r = dataplane_load(&c->dp, &c->cfg.dp, c->cfg.role);
+	r = load_roles(c);
 	if (r)
 		return fail(r, "load programs");
 	r = start_worker(c);
 	if (r)
 		return fail(r, "start worker");
-	r = attach_all(c);
-	rc = r == -EOPNOTSUPP ? EXIT_NOSUPPORT : r == -EPERM ? EXIT_PERM : EXIT_FAILED;
-	if (!r)
-		return stop(c, wait_for_stop(c));
-	close(c->ipc); /* the worker sees it and ends */
-	waitpid(c->worker, NULL, 0);
-	return rc;
+	r = ifaces_start(&c->ifaces);
+	if (r) {
+		ifaces_stop(&c->ifaces);
+		close(c->ipc); /* the worker sees it and ends */
+		waitpid(c->worker, NULL, 0);
+		return exit_code_of(r);
+	}
+	if (c->cfg.duration_ns)
+		c->stop_at_ns = mono_ns() + c->cfg.duration_ns;
+	tell_status(c, "READY=1\n");
+	return stop(c, wait_for_stop(c));
 }
 
 int core_run(const struct run_cfg *cfg)
@@ -205,8 +273,18 @@ int core_run(const struct run_cfg *cfg)
 	int rc;
 
 	c.cfg = *cfg;
+	c.ifaces = (struct ifaces){
+		.want = c.cfg.iface,
+		.wants = c.cfg.ifaces,
+		.hook = cfg->hook,
+		.dp = &c.dp,
+		.table = iface_table_new(),
+		.links_fd = -1,
+	};
+	c.notify = notify_open(&c.watchdog_ns);
 	libbpf_set_print(quiet);
-	rc = run(&c);
+	rc = c.ifaces.table ? run(&c) : fail(-ENOMEM, "start");
 	dataplane_done(&c.dp);
+	iface_table_free(c.ifaces.table);
 	return rc;
 }

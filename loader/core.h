@@ -8,19 +8,24 @@
 #define WEIR_LOADER_CORE_H
 
 #include <stdint.h>
-#include "loader/attach.h"
 #include "loader/dataplane.h"
-
-#define RUN_IFACES_MAX 64
+#include "loader/ifaces.h"
 
 /* Exit status of a command (docs: EXIT STATUS). */
-enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_PERM = 3, EXIT_NOSUPPORT = 4 };
+enum exit_code {
+	EXIT_OK = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_PERM = 3,
+	EXIT_NOSUPPORT = 4,
+	EXIT_PARTLY = 6
+};
 
 struct run_cfg {
 	struct dataplane_cfg dp;
 	enum hook_mode hook;
-	enum role role;
-	struct attachment iface[RUN_IFACES_MAX];
+	enum role role; /* of interfaces that say nothing else */
+	struct iface_want iface[RUN_IFACES_MAX];
 	unsigned int ifaces;
 	const char *format;
 	uint64_t interval_ns;

@@ -29,7 +29,8 @@ enum run_option {
 };
 
 static const struct argp_option options[] = {
-	{"iface", 'i', "IFACE", 0, "interface to watch; repeat for more", 0},
+	{"iface", 'i', "IFACE", 0,
+	 "interface to watch, or a pattern such as 'veth*'; repeat for more", 0},
 	{"hook", OPT_HOOK, "auto|xdp|tc|generic", 0, "where ingress is read (auto)", 0},
 	{"role", OPT_ROLE, "uplink|veth|mirror", 0,
 	 "what the interface carries (uplink); mirror: tunnels are opened and their packets end here",
@@ -69,11 +70,14 @@ static void bad(struct argp_state *st, const char *what, const char *arg, const 
 
 static void add_iface(struct argp_state *st, struct run_cfg *cfg, const char *name)
 {
-	struct attachment *a = &cfg->iface[cfg->ifaces];
+	struct iface_want *w = &cfg->iface[cfg->ifaces];
+	size_t room = iface_is_pattern(name) ? sizeof(w->name) : IF_NAMESIZE;
 
-	if (cfg->ifaces == RUN_IFACES_MAX || strlen(name) >= sizeof(a->ifname))
-		bad(st, "-i", name, "too many interfaces, or name too long");
-	snprintf(a->ifname, sizeof(a->ifname), "%s", name);
+	if (cfg->ifaces == RUN_IFACES_MAX)
+		bad(st, "-i", name, "64 are the limit; patterns such as 'veth*' take many at once");
+	if (strlen(name) >= room)
+		bad(st, "-i", name, "too long");
+	snprintf(w->name, sizeof(w->name), "%s", name);
 	cfg->ifaces++;
 }
 
@@ -169,6 +173,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *st)
 	case ARGP_KEY_END:
 		if (!cfg->ifaces)
 			argp_failure(st, EXIT_USAGE, 0, "which interface? give -i IFACE");
+		for (unsigned int i = 0; i < cfg->ifaces; i++)
+			cfg->iface[i].role = cfg->role;
 		break;
 	default:
 		return parse_words(key, arg, st, cfg);

@@ -24,6 +24,8 @@ struct worker {
 	struct names *names;
 	struct drain *drain;
 	struct output *out;
+	struct iface_table *ifaces;
+	struct iface_row row; /* whose name the record at hand has */
 	struct ipc_msg msg;
 	struct summary summary;
 };
@@ -38,12 +40,9 @@ static void emit(void *arg, const struct flow_record *r)
 
 static const char *iface_name(void *arg, uint32_t ifindex)
 {
-	const struct run_cfg *cfg = ((struct worker *)arg)->cfg;
+	struct worker *w = arg;
 
-	for (unsigned int i = 0; i < cfg->ifaces; i++)
-		if (cfg->iface[i].ifindex == ifindex)
-			return cfg->iface[i].ifname;
-	return NULL;
+	return iface_table_find(w->ifaces, ifindex, &w->row) ? w->row.name : NULL;
 }
 
 static int flow_ended(void *arg, const struct flow_key *key, struct name_result *ret)
@@ -124,6 +123,7 @@ static void worker_loop(struct worker *w, int ipc)
 		if (poll(&pfd, 1, drain_rings(w->drain) ? 0 : POLL_MS) > 0 &&
 		    ipc_recv(ipc, &w->msg, 0) != -EAGAIN)
 			return;
+		__atomic_fetch_add(&w->ifaces->progress, 1, __ATOMIC_RELAXED);
 		if (mono_ns() < next)
 			continue;
 		if (drain_all(w))
@@ -134,13 +134,15 @@ static void worker_loop(struct worker *w, int ipc)
 	}
 }
 
-int worker_main(const struct run_cfg *cfg, struct dataplane *dp, int ipc)
+int worker_main(const struct run_cfg *cfg, struct dataplane *dp, struct iface_table *ifaces,
+		int ipc)
 {
 	static struct worker w;
 	int r;
 
 	w.cfg = cfg;
 	w.dp = dp;
+	w.ifaces = ifaces;
 	r = worker_init(&w);
 	r = r ?: sandbox_enter();
 	if (r) {

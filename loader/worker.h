@@ -12,10 +12,12 @@
 /**
  * worker_main - body of the worker process
  * @dp:  the inherited mappings
+ * @ifaces: names of interfaces, shared with the core; its progress is told there
  * @ipc: its end of the socket pair
  *
  * Return: exit status of the process.
  */
-int worker_main(const struct run_cfg *cfg, struct dataplane *dp, int ipc);
+int worker_main(const struct run_cfg *cfg, struct dataplane *dp, struct iface_table *ifaces,
+		int ipc);
 
 #endif

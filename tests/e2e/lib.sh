@@ -282,7 +282,8 @@ weir_start() # NAME ARG...
 
 	shift
 	: >"$tmp/$name.err"
-	interfaces=$(printf '%s\n' "$@" | grep -cx -- -i)
+	# a pattern may match nothing yet
+	interfaces=$(printf '%s\n' "$@" | grep -A 1 -x -- -i | grep -vcE '^-|[*?[]')
 	ip netns exec "${ns:-$ns_a}" "$weir" run -o json --summary json "$@" \
 		>"$tmp/$name.json" 2>"$tmp/$name.err" </dev/null &
 	weir_pid=$!
@@ -295,8 +296,8 @@ weir_start() # NAME ARG...
 
 weir_is_up() # NAME INTERFACES
 {
-	[ "$(grep -c '^weir: .* (ingress) + ' "$tmp/$1.err")" -ge "$2" ] ||
-		pid_gone "$weir_pid"
+	pid_gone "$weir_pid" || grep -q '^weir: no interface matches yet' "$tmp/$1.err" ||
+		[ "$(grep -c '^weir: .* (ingress) + ' "$tmp/$1.err")" -ge "$(($2 > 0 ? $2 : 1))" ]
 }
 
 weir_wait() # SECONDS: for its end by itself; status in weir_rc

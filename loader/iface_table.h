@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * iface_table.h - the interfaces that are or were watched, in memory that core and worker share:
+ * written by the core alone, read by the worker at any time (a sequence number a row tells a torn
+ * read). An interface that is gone keeps its row as long as there are others to take: flows that
+ * were seen on it are written later.
+ */
+#ifndef WEIR_LOADER_IFACE_TABLE_H
+#define WEIR_LOADER_IFACE_TABLE_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define IFACE_ROWS 2048u /* twice what can be attached at one time, see ifaces.h */
+
+struct iface_row {
+	uint32_t seq;	   /* odd while it is written */
+	uint32_t ifindex;  /* 0 = row never used */
+	uint64_t since_ns; /* CLOCK_REALTIME when it was attached or left */
+	char name[IF_NAMESIZE];
+	char mode[40];	  /* "native XDP + TCX", ingress and egress */
+	uint8_t attached; /* 0: it is gone, or was let go of */
+	uint8_t role;	  /* enum role */
+	uint8_t pad[6];
+};
+
+struct iface_table {
+	uint64_t progress; /* worker: grows while it drains; the core's watchdog looks at it */
+	struct iface_row row[IFACE_ROWS];
+};
+
+/* Memory that stays shared across fork(). NULL: none left. */
+struct iface_table *iface_table_new(void);
+void iface_table_free(struct iface_table *t);
+
+/* Core: the row of row->ifindex becomes *row, or a new row does. seq is not looked at. */
+void iface_table_put(struct iface_table *t, const struct iface_row *row);
+
+/**
+ * iface_table_get - a copy of one row
+ * @i: 0 ... IFACE_ROWS - 1
+ *
+ * Return: true if there is an interface in it.
+ */
+bool iface_table_get(const struct iface_table *t, unsigned int i, struct iface_row *ret);
+
+/* The row of an interface, the one attached first. False: not known. Any thread. */
+bool iface_table_find(const struct iface_table *t, uint32_t ifindex, struct iface_row *ret);
+
+#endif

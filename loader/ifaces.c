@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "loader/ifaces.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <linux/membarrier.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DUMP_MS 5000 /* the kernel answers at once */
+
+bool iface_is_pattern(const char *name)
+{
+	return strpbrk(name, "*?[") != NULL;
+}
+
+/* Who wants an interface of that name? Names go before patterns. NULL: nobody. */
+static const struct iface_want *wanted(const struct ifaces *s, const struct link_event *e)
+{
+	for (unsigned int i = 0; i < s->wants; i++)
+		if (!strcmp(s->want[i].name, e->name))
+			return &s->want[i];
+	if (e->loopback)
+		return NULL;
+	for (unsigned int i = 0; i < s->wants; i++)
+		if (iface_is_pattern(s->want[i].name) && !fnmatch(s->want[i].name, e->name, 0))
+			return &s->want[i];
+	return NULL;
+}
+
+static struct attachment *attachment_of(const struct ifaces *s, unsigned int ifindex)
+{
+	for (unsigned int i = 0; i < s->n; i++)
+		if (s->at[i]->ifindex == ifindex)
+			return s->at[i];
+	return NULL;
+}
+
+static uint64_t wall_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static const char *ingress_mode(const struct ifaces *s, const struct attachment *a)
+{
+	if (a->xdp)
+		return s->hook == HOOK_MODE_GENERIC ? "generic XDP" : "native XDP";
+	return a->tcx ? "TCX" : "TC clsact";
+}
+
+static void put_row(struct ifaces *s, const struct attachment *a, bool attached)
+{
+	struct iface_row row = {.ifindex = a->ifindex,
+				.since_ns = wall_ns(),
+				.attached = attached,
+				.role = (uint8_t)a->role};
+
+	memcpy(row.name, a->ifname, sizeof(row.name));
+	snprintf(row.mode, sizeof(row.mode), "%s + %s", ingress_mode(s, a),
+		 a->tcx ? "TCX" : "TC clsact");
+	iface_table_put(s->table, &row);
+}
+
+static struct attachment *attachment_new(struct ifaces *s)
+{
+	struct attachment *a;
+
+	if (s->n == IFACES_MAX) {
+		if (!s->full_said)
+			fprintf(stderr,
+				"weir: %u interfaces are watched, which is the limit; others "
+				"are passed over\n",
+				IFACES_MAX);
+		s->full_said = true;
+		return NULL;
+	}
+	if (s->n == s->cap) {
+		unsigned int cap = s->cap ? 2 * s->cap : 16;
+		struct attachment **at = reallocarray(s->at, cap, sizeof(struct attachment *));
+
+		if (!at)
+			return NULL;
+		s->at = at;
+		s->cap = cap;
+	}
+	a = calloc(1, sizeof(*a));
+	if (a)
+		s->at[s->n++] = a;
+	return a;
+}
+
+static void attachment_drop(struct ifaces *s, struct attachment *a)
+{
+	for (unsigned int i = 0; i < s->n; i++)
+		if (s->at[i] == a)
+			s->at[i] = s->at[--s->n];
+	attach_done(a);
+	free(a);
+}
+
+static void let_go(struct ifaces *s, struct attachment *a, const char *why)
+{
+	fprintf(stderr, "weir: %s: %s\n", a->ifname, why);
+	put_row(s, a, false);
+	attachment_drop(s, a);
+}
+
+static bool was_refused(const struct ifaces *s, const struct link_event *e)
+{
+	for (unsigned int i = 0; i < IFACES_REFUSED; i++)
+		if (s->refused[i].ifindex == e->ifindex && !strcmp(s->refused[i].name, e->name))
+			return true;
+	return false;
+}
+
+static void note_refused(struct ifaces *s, const struct link_event *e)
+{
+	struct iface_refused *r = &s->refused[s->next_refused++ % IFACES_REFUSED];
+
+	r->ifindex = e->ifindex;
+	memcpy(r->name, e->name, sizeof(r->name));
+}
+
+static void attach_to(struct ifaces *s, const struct link_event *e, const struct iface_want *w)
+{
+	struct attachment *a = attachment_new(s);
+	int r;
+
+	if (!a)
+		return;
+	memcpy(a->ifname, e->name, sizeof(a->ifname));
+	a->role = w->role;
+	a->ifindex = e->ifindex;
+	a->type = e->type;
+	a->round = s->round;
+	r = attach_interface(a, s->dp, s->hook);
+	if (r) {
+		/* it may be gone again already, which is nobody's fault */
+		if (r != -ENODEV || !iface_is_pattern(w->name))
+			fprintf(stderr, "weir: %s\n", a->error);
+		if (!s->error && !iface_is_pattern(w->name))
+			s->error = r;
+		note_refused(s, e);
+		attachment_drop(s, a);
+		return;
+	}
+	put_row(s, a, true);
+	s->appeared++;
+	fprintf(stderr, "weir: %s: %s (ingress) + %s (egress), %u flows [%s]\n", a->ifname,
+		ingress_mode(s, a), a->tcx ? "TCX" : "TC clsact", s->dp->cfg.flows, a->why);
+}
+
+/* An interface under another name: it may be somebody else's business now. */
+static void renamed(struct ifaces *s, struct attachment *a, const struct link_event *e)
+{
+	char was[IF_NAMESIZE];
+
+	memcpy(was, a->ifname, sizeof(was));
+	if (!wanted(s, e)) {
+		fprintf(stderr, "weir: %s is called %s now, which was not asked for\n", was,
+			e->name);
+		let_go(s, a, "detached");
+		return;
+	}
+	memcpy(a->ifname, e->name, sizeof(a->ifname));
+	put_row(s, a, true);
+	fprintf(stderr, "weir: %s: was %s\n", a->ifname, was);
+}
+
+static void on_link(void *arg, const struct link_event *e)
+{
+	struct ifaces *s = arg;
+	const struct iface_want *w;
+	struct attachment *a;
+
+	if (e->what == LINK_DUMPED) {
+		s->dumped = true;
+		return;
+	}
+	a = attachment_of(s, e->ifindex);
+	if (e->what == LINK_GONE) {
+		if (a)
+			let_go(s, a, "gone; what was counted on it is kept");
+		return;
+	}
+	if (a) {
+		a->round = s->round;
+		if (strcmp(a->ifname, e->name))
+			renamed(s, a, e);
+		return;
+	}
+	w = wanted(s, e);
+	if (w && !was_refused(s, e))
+		attach_to(s, e, w);
+}
+
+/* What a complete answer did not mention went unheard. */
+static void sweep(struct ifaces *s)
+{
+	for (unsigned int i = s->n; i-- > 0;)
+		if (s->at[i]->round != s->round)
+			let_go(s, s->at[i], "gone; what was counted on it is kept");
+}
+
+/* Ask for all links, and act on the answer. */
+static int look_at_all(struct ifaces *s)
+{
+	struct pollfd p = {.fd = s->links_fd, .events = POLLIN};
+	int r;
+
+	for (int tries = 0; tries < 10; tries++) {
+		s->round++;
+		s->dumped = false;
+		r = links_ask(s->links_fd);
+		if (r)
+			return r;
+		while (!r && !s->dumped && poll(&p, 1, DUMP_MS) > 0)
+			r = links_read(s->links_fd, on_link, s);
+		if (!r && s->dumped) {
+			sweep(s);
+			return 0;
+		}
+		if (r && r != -ENOBUFS)
+			return r;
+	}
+	return -EAGAIN;
+}
+
+static bool is_attached(const struct ifaces *s, const char *name)
+{
+	for (unsigned int i = 0; i < s->n; i++)
+		if (!strcmp(s->at[i]->ifname, name))
+			return true;
+	return false;
+}
+
+/* After look_at_all(): 0, or why a name has no programs. */
+static int names_missing(struct ifaces *s)
+{
+	for (unsigned int i = 0; i < s->wants; i++) {
+		const char *name = s->want[i].name;
+
+		if (iface_is_pattern(name) || is_attached(s, name))
+			continue;
+		if (!s->error) {
+			fprintf(stderr, "weir: %s: no such interface\n", name);
+			s->error = -ENODEV;
+		}
+		return s->error;
+	}
+	return 0;
+}
+
+int ifaces_start(struct ifaces *s)
+{
+	int r;
+
+	s->links_fd = links_open();
+	if (s->links_fd < 0)
+		return s->links_fd;
+	r = look_at_all(s);
+	if (r) {
+		fprintf(stderr, "weir: the list of interfaces: %s\n", strerror(-r));
+		return r;
+	}
+	r = names_missing(s);
+	if (!r && !s->n)
+		fputs("weir: no interface matches yet\n", stderr);
+	return r;
+}
+
+void ifaces_update(struct ifaces *s)
+{
+	int r = links_read(s->links_fd, on_link, s);
+
+	if (r == -ENOBUFS)
+		r = look_at_all(s);
+	if (r)
+		fprintf(stderr, "weir: news of interfaces: %s\n", strerror(-r));
+}
+
+int ifaces_change(struct ifaces *s, const struct iface_want *want, unsigned int wants)
+{
+	int r;
+
+	s->want = want;
+	s->wants = wants;
+	for (unsigned int i = s->n; i-- > 0;) {
+		struct link_event e = {.ifindex = s->at[i]->ifindex};
+		const struct iface_want *w;
+
+		memcpy(e.name, s->at[i]->ifname, sizeof(e.name));
+		e.loopback = s->at[i]->type == 772; /* ARPHRD_LOOPBACK */
+		w = wanted(s, &e);
+		if (!w || w->role != s->at[i]->role)
+			let_go(s, s->at[i], w ? "detached, to change its role" : "detached");
+	}
+	s->error = 0;
+	memset(s->refused, 0, sizeof(s->refused)); /* once more */
+	r = look_at_all(s);
+	return r ?: names_missing(s);
+}
+
+void ifaces_stop(struct ifaces *s)
+{
+	while (s->n) {
+		put_row(s, s->at[s->n - 1], false);
+		attachment_drop(s, s->at[s->n - 1]);
+	}
+	free(s->at);
+	s->at = NULL;
+	s->cap = 0;
+	if (s->links_fd >= 0)
+		close(s->links_fd);
+	s->links_fd = -1;
+	/* programs on their way through a packet end before this returns */
+	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ifaces.h - which interfaces weir is on: those whose name the configuration has, or that match one
+ * of its patterns, as they appear, change their name and vanish. Attaches, lets go, says so on
+ * standard error, and keeps the table that the worker reads. Privileged core only, one thread.
+ */
+#ifndef WEIR_LOADER_IFACES_H
+#define WEIR_LOADER_IFACES_H
+
+#include "loader/attach.h"
+#include "loader/iface_table.h"
+#include "loader/links.h"
+
+#define IFACES_MAX	  1024u /* attached at one time */
+#define RUN_IFACES_MAX	  64u	/* names and patterns given */
+#define IFACE_PATTERN_MAX 64u
+
+/* One -i: a name, or a pattern of the shell's kind (glob(7)). */
+struct iface_want {
+	char name[IFACE_PATTERN_MAX];
+	enum role role;
+};
+
+/* An interface that took no programs: it is not tried again at every word of it. */
+struct iface_refused {
+	unsigned int ifindex;
+	char name[IF_NAMESIZE];
+};
+
+#define IFACES_REFUSED 64u
+
+struct ifaces {
+	const struct iface_want *want;
+	unsigned int wants;
+	enum hook_mode hook;
+	const struct dataplane *dp;
+	struct iface_table *table;
+	struct attachment **at; /* attached; `n` of them */
+	unsigned int n, cap;
+	struct iface_refused refused[IFACES_REFUSED];
+	unsigned int next_refused;
+	bool full_said;
+	int links_fd;
+	bool dumped;	       /* the answer to the last links_ask() is complete */
+	uint32_t round;	       /* of links_ask(); an attachment not seen in it is gone */
+	int error;	       /* first failure on an interface that was asked for by its name */
+	unsigned int appeared; /* ever attached */
+};
+
+/* Is it a pattern, and not a name? */
+bool iface_is_pattern(const char *name);
+
+/**
+ * ifaces_start - attach to all that is there
+ * @s: want, wants, hook, dp and table set by the caller, the rest zero
+ *
+ * Return: 0; -ENODEV a name is not there; or what was in the way of attaching to a name. What has
+ *         been attached stays so until ifaces_stop(). Patterns may match nothing yet.
+ */
+int ifaces_start(struct ifaces *s);
+
+/* What has changed since; call when links_fd can be read. */
+void ifaces_update(struct ifaces *s);
+
+/* Take another list: let go of what it does not have, attach to what is new. 0 or -errno. */
+int ifaces_change(struct ifaces *s, const struct iface_want *want, unsigned int wants);
+
+/* Let go of all. Packets under way have been counted when it returns. */
+void ifaces_stop(struct ifaces *s);
+
+#endif
