@@ -26,6 +26,7 @@ struct attachment {
 	uint16_t type;	/* ARPHRD_x */
 	uint32_t round; /* of the caller: when it was last heard of */
 	enum role role;
+	enum hook_mode hook;  /* what was asked for */
 	bool xdp;	      /* ingress by XDP; else TC ingress */
 	int xdp_fd;	      /* link, -1 = none */
 	struct tc_held tc[2]; /* ingress, egress */

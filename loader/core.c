@@ -66,13 +66,10 @@ static uint64_t mono_ns(void)
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
-static int load_roles(struct core *c)
+/* Makes the maps. Programs for other roles are loaded when an interface needs them. */
+static int load(struct core *c)
 {
-	int r = 0;
-
-	for (unsigned int i = 0; !r && i < c->cfg.ifaces; i++)
-		r = dataplane_load(&c->dp, &c->cfg.dp, c->cfg.iface[i].role);
-	return r;
+	return dataplane_load(&c->dp, &c->cfg.dp, c->cfg.ifaces ? c->cfg.iface[0].role : 0);
 }
 
 /* The worker keeps the mappings and its socket; every other descriptor is closed. */
@@ -248,7 +245,7 @@ static int run(struct core *c)
 
 	if (check_names(c))
 		return EXIT_FAILED;
-	r = load_roles(c);
+	r = load(c);
 	if (r)
 		return fail(r, "load programs");
 	r = start_worker(c);
@@ -276,7 +273,8 @@ int core_run(const struct run_cfg *cfg)
 	c.ifaces = (struct ifaces){
 		.want = c.cfg.iface,
 		.wants = c.cfg.ifaces,
-		.hook = cfg->hook,
+		.pick = cfg->pick,
+		.pick_arg = cfg->pick_arg,
 		.dp = &c.dp,
 		.table = iface_table_new(),
 		.links_fd = -1,

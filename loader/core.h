@@ -23,10 +23,10 @@ enum exit_code {
 
 struct run_cfg {
 	struct dataplane_cfg dp;
-	enum hook_mode hook;
-	enum role role; /* of interfaces that say nothing else */
-	struct iface_want iface[RUN_IFACES_MAX];
+	struct iface_want iface[RUN_IFACES_MAX]; /* names that must be there, and patterns */
 	unsigned int ifaces;
+	iface_pick_fn pick; /* see struct ifaces; NULL: the patterns of iface[] decide */
+	const void *pick_arg;
 	const char *format;
 	uint64_t interval_ns;
 	uint64_t active_ns;

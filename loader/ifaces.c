@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fnmatch.h>
+#include <linux/if_arp.h>
 #include <linux/membarrier.h>
 #include <poll.h>
 #include <stdio.h>
@@ -19,18 +20,32 @@ bool iface_is_pattern(const char *name)
 	return strpbrk(name, "*?[") != NULL;
 }
 
-/* Who wants an interface of that name? Names go before patterns. NULL: nobody. */
-static const struct iface_want *wanted(const struct ifaces *s, const struct link_event *e)
+static const struct iface_want *want_of_name(const struct ifaces *s, const char *name)
 {
 	for (unsigned int i = 0; i < s->wants; i++)
-		if (!strcmp(s->want[i].name, e->name))
-			return &s->want[i];
-	if (e->loopback)
-		return NULL;
-	for (unsigned int i = 0; i < s->wants; i++)
-		if (iface_is_pattern(s->want[i].name) && !fnmatch(s->want[i].name, e->name, 0))
+		if (!strcmp(s->want[i].name, name))
 			return &s->want[i];
 	return NULL;
+}
+
+/* Is it to be watched, and how? Names go before patterns. */
+static bool wanted(const struct ifaces *s, const char *name, bool loopback, struct iface_want *ret)
+{
+	const struct iface_want *w = want_of_name(s, name);
+
+	if (w)
+		*ret = *w;
+	if (w || loopback)
+		return w != NULL;
+	if (s->pick)
+		return s->pick(s->pick_arg, name, ret);
+	for (unsigned int i = 0; i < s->wants; i++) {
+		if (!iface_is_pattern(s->want[i].name) || fnmatch(s->want[i].name, name, 0))
+			continue;
+		*ret = s->want[i];
+		return true;
+	}
+	return false;
 }
 
 static struct attachment *attachment_of(const struct ifaces *s, unsigned int ifindex)
@@ -49,10 +64,10 @@ static uint64_t wall_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-static const char *ingress_mode(const struct ifaces *s, const struct attachment *a)
+static const char *ingress_mode(const struct attachment *a)
 {
 	if (a->xdp)
-		return s->hook == HOOK_MODE_GENERIC ? "generic XDP" : "native XDP";
+		return a->hook == HOOK_MODE_GENERIC ? "generic XDP" : "native XDP";
 	return a->tcx ? "TCX" : "TC clsact";
 }
 
@@ -64,7 +79,7 @@ static void put_row(struct ifaces *s, const struct attachment *a, bool attached)
 				.role = (uint8_t)a->role};
 
 	memcpy(row.name, a->ifname, sizeof(row.name));
-	snprintf(row.mode, sizeof(row.mode), "%s + %s", ingress_mode(s, a),
+	snprintf(row.mode, sizeof(row.mode), "%s + %s", ingress_mode(a),
 		 a->tcx ? "TCX" : "TC clsact");
 	iface_table_put(s->table, &row);
 }
@@ -129,42 +144,57 @@ static void note_refused(struct ifaces *s, const struct link_event *e)
 	memcpy(r->name, e->name, sizeof(r->name));
 }
 
+static int load_and_attach(struct ifaces *s, struct attachment *a)
+{
+	int r = dataplane_load(s->dp, &s->dp->cfg, a->role);
+
+	if (!r)
+		return attach_interface(a, s->dp, a->hook);
+	snprintf(a->error, sizeof(a->error), "%s: load programs for its role: %s", a->ifname,
+		 strerror(-r));
+	return r;
+}
+
 static void attach_to(struct ifaces *s, const struct link_event *e, const struct iface_want *w)
 {
 	struct attachment *a = attachment_new(s);
+	bool by_name = want_of_name(s, e->name) != NULL;
 	int r;
 
 	if (!a)
 		return;
 	memcpy(a->ifname, e->name, sizeof(a->ifname));
 	a->role = w->role;
+	a->hook = w->hook;
 	a->ifindex = e->ifindex;
 	a->type = e->type;
 	a->round = s->round;
-	r = attach_interface(a, s->dp, s->hook);
+	r = load_and_attach(s, a);
 	if (r) {
 		/* it may be gone again already, which is nobody's fault */
-		if (r != -ENODEV || !iface_is_pattern(w->name))
+		if (r != -ENODEV || by_name)
 			fprintf(stderr, "weir: %s\n", a->error);
-		if (!s->error && !iface_is_pattern(w->name))
+		if (!s->error && by_name)
 			s->error = r;
 		note_refused(s, e);
-		attachment_drop(s, a);
+		free(a);
+		s->n--; /* it was the last */
 		return;
 	}
 	put_row(s, a, true);
 	s->appeared++;
 	fprintf(stderr, "weir: %s: %s (ingress) + %s (egress), %u flows [%s]\n", a->ifname,
-		ingress_mode(s, a), a->tcx ? "TCX" : "TC clsact", s->dp->cfg.flows, a->why);
+		ingress_mode(a), a->tcx ? "TCX" : "TC clsact", s->dp->cfg.flows, a->why);
 }
 
 /* An interface under another name: it may be somebody else's business now. */
 static void renamed(struct ifaces *s, struct attachment *a, const struct link_event *e)
 {
 	char was[IF_NAMESIZE];
+	struct iface_want w;
 
 	memcpy(was, a->ifname, sizeof(was));
-	if (!wanted(s, e)) {
+	if (!wanted(s, e->name, e->loopback, &w)) {
 		fprintf(stderr, "weir: %s is called %s now, which was not asked for\n", was,
 			e->name);
 		let_go(s, a, "detached");
@@ -178,8 +208,8 @@ static void renamed(struct ifaces *s, struct attachment *a, const struct link_ev
 static void on_link(void *arg, const struct link_event *e)
 {
 	struct ifaces *s = arg;
-	const struct iface_want *w;
 	struct attachment *a;
+	struct iface_want w;
 
 	if (e->what == LINK_DUMPED) {
 		s->dumped = true;
@@ -197,9 +227,8 @@ static void on_link(void *arg, const struct link_event *e)
 			renamed(s, a, e);
 		return;
 	}
-	w = wanted(s, e);
-	if (w && !was_refused(s, e))
-		attach_to(s, e, w);
+	if (wanted(s, e->name, e->loopback, &w) && !was_refused(s, e))
+		attach_to(s, e, &w);
 }
 
 /* What a complete answer did not mention went unheard. */
@@ -287,21 +316,18 @@ void ifaces_update(struct ifaces *s)
 		fprintf(stderr, "weir: news of interfaces: %s\n", strerror(-r));
 }
 
-int ifaces_change(struct ifaces *s, const struct iface_want *want, unsigned int wants)
+int ifaces_change(struct ifaces *s)
 {
 	int r;
 
-	s->want = want;
-	s->wants = wants;
 	for (unsigned int i = s->n; i-- > 0;) {
-		struct link_event e = {.ifindex = s->at[i]->ifindex};
-		const struct iface_want *w;
+		struct attachment *a = s->at[i];
+		struct iface_want w;
 
-		memcpy(e.name, s->at[i]->ifname, sizeof(e.name));
-		e.loopback = s->at[i]->type == 772; /* ARPHRD_LOOPBACK */
-		w = wanted(s, &e);
-		if (!w || w->role != s->at[i]->role)
-			let_go(s, s->at[i], w ? "detached, to change its role" : "detached");
+		if (!wanted(s, a->ifname, a->type == ARPHRD_LOOPBACK, &w))
+			let_go(s, a, "detached");
+		else if (w.role != a->role || w.hook != a->hook)
+			let_go(s, a, "detached, to be attached in another way");
 	}
 	s->error = 0;
 	memset(s->refused, 0, sizeof(s->refused)); /* once more */

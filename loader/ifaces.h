@@ -15,11 +15,20 @@
 #define RUN_IFACES_MAX	  64u	/* names and patterns given */
 #define IFACE_PATTERN_MAX 64u
 
-/* One -i: a name, or a pattern of the shell's kind (glob(7)). */
+/* One interface asked for: a name, or a pattern of the shell's kind (glob(7)). */
 struct iface_want {
 	char name[IFACE_PATTERN_MAX];
 	enum role role;
+	enum hook_mode hook;
 };
+
+/**
+ * iface_pick_fn - is an interface to be watched, and how?
+ * @arg: ifaces.pick_arg
+ *
+ * Return: true with role and hook of *ret set.
+ */
+typedef bool (*iface_pick_fn)(const void *arg, const char *ifname, struct iface_want *ret);
 
 /* An interface that took no programs: it is not tried again at every word of it. */
 struct iface_refused {
@@ -30,10 +39,12 @@ struct iface_refused {
 #define IFACES_REFUSED 64u
 
 struct ifaces {
+	/* Names that must be there, and patterns. Loopback is taken by its name alone. */
 	const struct iface_want *want;
 	unsigned int wants;
-	enum hook_mode hook;
-	const struct dataplane *dp;
+	iface_pick_fn pick; /* decides in place of the patterns; NULL: they do */
+	const void *pick_arg;
+	struct dataplane *dp; /* loaded once at least; other roles are loaded when needed */
 	struct iface_table *table;
 	struct attachment **at; /* attached; `n` of them */
 	unsigned int n, cap;
@@ -52,7 +63,7 @@ bool iface_is_pattern(const char *name);
 
 /**
  * ifaces_start - attach to all that is there
- * @s: want, wants, hook, dp and table set by the caller, the rest zero
+ * @s: want, wants, pick, dp and table set by the caller, the rest zero
  *
  * Return: 0; -ENODEV a name is not there; or what was in the way of attaching to a name. What has
  *         been attached stays so until ifaces_stop(). Patterns may match nothing yet.
@@ -62,8 +73,10 @@ int ifaces_start(struct ifaces *s);
 /* What has changed since; call when links_fd can be read. */
 void ifaces_update(struct ifaces *s);
 
-/* Take another list: let go of what it does not have, attach to what is new. 0 or -errno. */
-int ifaces_change(struct ifaces *s, const struct iface_want *want, unsigned int wants);
+/* After want, wants or pick changed: let go of what they don't ask for, attach to what is new. The
+ * return is that of ifaces_start().
+ */
+int ifaces_change(struct ifaces *s);
 
 /* Let go of all. Packets under way have been counted when it returns. */
 void ifaces_stop(struct ifaces *s);

@@ -51,6 +51,8 @@ static const struct argp_option options[] = {
 	{},
 };
 
+static struct iface_want all; /* what is the same for all interfaces */
+
 static int one_of(const char *arg, const char *const *words, int n)
 {
 	for (int i = 0; i < n; i++)
@@ -106,13 +108,13 @@ static int parse_words(int key, char *arg, struct argp_state *st, struct run_cfg
 		n = ONE_OF(arg, "auto", "xdp", "tc", "generic");
 		if (n < 0)
 			bad(st, "--hook", arg, "want auto, xdp, tc or generic");
-		cfg->hook = n;
+		all.hook = n;
 		return 0;
 	case OPT_ROLE:
 		n = ONE_OF(arg, "uplink", "veth", "mirror");
 		if (n < 0)
 			bad(st, "--role", arg, "want uplink, veth or mirror");
-		cfg->role = n;
+		all.role = n;
 		return 0;
 	case OPT_SUMMARY:
 		cfg->summary_json = ONE_OF(arg, "text", "json");
@@ -173,8 +175,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *st)
 	case ARGP_KEY_END:
 		if (!cfg->ifaces)
 			argp_failure(st, EXIT_USAGE, 0, "which interface? give -i IFACE");
-		for (unsigned int i = 0; i < cfg->ifaces; i++)
-			cfg->iface[i].role = cfg->role;
+		for (unsigned int i = 0; i < cfg->ifaces; i++) {
+			cfg->iface[i].role = all.role;
+			cfg->iface[i].hook = all.hook;
+		}
 		break;
 	default:
 		return parse_words(key, arg, st, cfg);
