@@ -76,8 +76,7 @@ int output_new(const char *format, int fd, struct output **ret)
 		o->group_len[f] = dot ? (uint8_t)(dot - flow_fields[f].path) : 0;
 	}
 	look_at_terminal(o);
-	if (o->format == output_csv)
-		o->len = output_csv_header(o->buf);
+	o->len = output_header(o, o->buf);
 	*ret = o;
 	return 0;
 }
@@ -128,23 +127,34 @@ int output_flush(struct output *o)
 	return o->error;
 }
 
-int output_flow(struct output *o, const struct flow_record *r)
+ssize_t output_text(struct output *o, const struct flow_record *r, char *buf)
 {
 	struct flow_record less;
+	ssize_t n = o->format(o, r, buf);
+
+	if (n != -ENOSPC)
+		return n;
+	/* Longer than names can be: what is certain goes out, without the lists. */
+	less = *r;
+	less.present[FF_DNS_QUERIES / 64] &= ~(UINT64_C(1) << FF_DNS_QUERIES % 64);
+	less.present[FF_HTTP_HOSTS / 64] &= ~(UINT64_C(1) << FF_HTTP_HOSTS % 64);
+	return o->format(o, &less, buf);
+}
+
+size_t output_header(const struct output *o, char *buf)
+{
+	return o->format == output_csv ? output_csv_header(buf) : 0;
+}
+
+int output_flow(struct output *o, const struct flow_record *r)
+{
 	ssize_t n;
 
 	if (o->error)
 		return o->error;
 	if (BUF_SIZE - o->len < OUTPUT_LINE_MAX && output_flush(o) < 0)
 		return o->error;
-	n = o->format(o, r, o->buf + o->len);
-	if (n == -ENOSPC) {
-		/* Longer than names can be: what is certain goes out, without the lists. */
-		less = *r;
-		less.present[FF_DNS_QUERIES / 64] &= ~(UINT64_C(1) << FF_DNS_QUERIES % 64);
-		less.present[FF_HTTP_HOSTS / 64] &= ~(UINT64_C(1) << FF_HTTP_HOSTS % 64);
-		n = o->format(o, &less, o->buf + o->len);
-	}
+	n = output_text(o, r, o->buf + o->len);
 	if (n < 0)
 		return (int)n;
 	o->len += (size_t)n;

@@ -6,9 +6,13 @@
 #ifndef WEIR_COMMON_OUTPUT_H
 #define WEIR_COMMON_OUTPUT_H
 
+#include <sys/types.h>
 #include "common/flow.h"
 
 #define OUTPUT_FORMATS "table, json, csv"
+
+/* A record with all its lists full: 32 queries of 1,300 bytes, 18 hosts of 1,540, and the rest. */
+#define OUTPUT_LINE_MAX (128u << 10)
 
 struct output;
 
@@ -44,5 +48,16 @@ int output_flow(struct output *o, const struct flow_record *r);
 
 /* Write what has been gathered. Return: as output_flow(). */
 int output_flush(struct output *o);
+
+/**
+ * output_text - one record as text, into memory instead of the descriptor
+ * @buf: OUTPUT_LINE_MAX bytes
+ *
+ * Return: bytes; -ENOSPC: longer than that even without its lists.
+ */
+ssize_t output_text(struct output *o, const struct flow_record *r, char *buf);
+
+/* What a new file starts with. @buf: OUTPUT_LINE_MAX bytes. Return: bytes, 0 = nothing. */
+size_t output_header(const struct output *o, char *buf);
 
 #endif

@@ -10,9 +10,6 @@
 #include "common/community_id.h"
 #include "common/output.h"
 
-/* A record with all its lists full: 32 queries of 1,300 bytes, 18 hosts of 1,540, and the rest. */
-#define OUTPUT_LINE_MAX (128u << 10)
-
 struct output {
 	int fd;
 	int error; /* sticky */

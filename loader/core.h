@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include "loader/dataplane.h"
 #include "loader/ifaces.h"
+#include "loader/export/sink.h"
 
 /* Exit status of a command (docs: EXIT STATUS). */
 enum exit_code {
@@ -27,7 +28,8 @@ struct run_cfg {
 	unsigned int ifaces;
 	iface_pick_fn pick; /* see struct ifaces; NULL: the patterns of iface[] decide */
 	const void *pick_arg;
-	const char *format;
+	struct export_cfg exports[EXPORTS_MAX]; /* checked */
+	unsigned int n_exports;
 	uint64_t interval_ns;
 	uint64_t active_ns;
 	uint64_t idle_ns;

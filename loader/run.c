@@ -26,6 +26,7 @@ enum run_option {
 	OPT_NO_NAMES,
 	OPT_DURATION,
 	OPT_SUMMARY,
+	OPT_EXPORT,
 };
 
 static const struct argp_option options[] = {
@@ -35,7 +36,12 @@ static const struct argp_option options[] = {
 	{"role", OPT_ROLE, "uplink|veth|mirror", 0,
 	 "what the interface carries (uplink); mirror: tunnels are opened and their packets end here",
 	 0},
-	{"output", 'o', "table|json|csv", 0, "format on standard output (table)", 0},
+	{"output", 'o', "table|json|eve|csv", 0,
+	 "records on standard output in this format (table, when there is no --export)", 0},
+	{"export", OPT_EXPORT, "URL", 0,
+	 "records to file:PATH, ipfix://HOST:PORT, ipfix+tcp:// or ipfix+tls://; settings behind '?', "
+	 "joined by '&'; repeat for more",
+	 0},
 	{"flows", OPT_FLOWS, "N", 0, "live flows to have room for (256Ki)", 0},
 	{"drain-interval", OPT_INTERVAL, "TIME", 0, "how often the cache is read (1s)", 0},
 	{"active-timeout", OPT_ACTIVE, "TIME", 0,
@@ -99,6 +105,39 @@ static void set_number(struct argp_state *st, const char *what, const char *arg,
 	*ret = v;
 }
 
+static struct export_cfg *new_export(struct argp_state *st, struct run_cfg *cfg)
+{
+	struct export_cfg *e = &cfg->exports[cfg->n_exports];
+	char name[EXPORT_NAME_MAX], why[EXPORT_ERR_MAX];
+
+	if (cfg->n_exports == EXPORTS_MAX)
+		argp_failure(st, EXIT_USAGE, 0, "at most %u exports", EXPORTS_MAX);
+	snprintf(name, sizeof(name), "export%u", cfg->n_exports + 1);
+	export_cfg_init(e, name, why);
+	cfg->n_exports++;
+	return e;
+}
+
+static void add_export(struct argp_state *st, struct run_cfg *cfg, const char *url)
+{
+	struct export_cfg *e = new_export(st, cfg);
+	char why[EXPORT_ERR_MAX];
+
+	if (export_cfg_url(e, url, why) || export_cfg_check(e, why))
+		argp_failure(st, EXIT_USAGE, 0, "--export: %s", why);
+}
+
+static void add_stdout(struct argp_state *st, struct run_cfg *cfg, const char *format)
+{
+	struct export_cfg *e = new_export(st, cfg);
+	char why[EXPORT_ERR_MAX];
+
+	export_cfg_init(e, "stdout", why);
+	export_cfg_set(e, "type", "stdout", why);
+	if (export_cfg_set(e, "format", format, why) || export_cfg_check(e, why))
+		argp_failure(st, EXIT_USAGE, 0, "-o: %s", why);
+}
+
 static int parse_words(int key, char *arg, struct argp_state *st, struct run_cfg *cfg)
 {
 	int n;
@@ -122,9 +161,10 @@ static int parse_words(int key, char *arg, struct argp_state *st, struct run_cfg
 			bad(st, "--summary", arg, "want text or json");
 		return 0;
 	case 'o':
-		if (ONE_OF(arg, "table", "json", "csv") < 0)
-			bad(st, "-o", arg, "want table, json or csv");
-		cfg->format = arg;
+		add_stdout(st, cfg, arg);
+		return 0;
+	case OPT_EXPORT:
+		add_export(st, cfg, arg);
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
@@ -179,6 +219,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *st)
 			cfg->iface[i].role = all.role;
 			cfg->iface[i].hook = all.hook;
 		}
+		if (!cfg->n_exports)
+			add_stdout(st, cfg, "table");
 		break;
 	default:
 		return parse_words(key, arg, st, cfg);
@@ -200,7 +242,6 @@ static const struct argp argp = {
 int cmd_run(int argc, char **argv)
 {
 	static struct run_cfg cfg = {
-		.format = "table",
 		.interval_ns = NS_PER_S,
 		.active_ns = 60 * NS_PER_S,
 		.idle_ns = 15 * NS_PER_S,

@@ -8,13 +8,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/output.h"
 #include "loader/drain.h"
+#include "loader/export/sink.h"
 #include "loader/ipc.h"
 #include "loader/merge.h"
 #include "loader/sandbox.h"
 
-#define POLL_MS 10 /* how often the rings are looked at when they were empty */
+#define STOP_NS 10000000000ull /* for what the exports have yet to write at the end */
+#define POLL_MS 10	       /* how often the rings are looked at when they were empty */
 
 struct worker {
 	const struct run_cfg *cfg;
@@ -23,9 +24,9 @@ struct worker {
 	struct merge *merge;
 	struct names *names;
 	struct drain *drain;
-	struct output *out;
 	struct iface_table *ifaces;
 	struct iface_row row; /* whose name the record at hand has */
+	struct exports *exports;
 	struct ipc_msg msg;
 	struct summary summary;
 };
@@ -35,7 +36,7 @@ static void emit(void *arg, const struct flow_record *r)
 	struct worker *w = arg;
 
 	summary_add(&w->summary, r);
-	output_flow(w->out, r);
+	exports_flow(w->exports, r);
 }
 
 static const char *iface_name(void *arg, uint32_t ifindex)
@@ -48,6 +49,41 @@ static const char *iface_name(void *arg, uint32_t ifindex)
 static int flow_ended(void *arg, const struct flow_key *key, struct name_result *ret)
 {
 	return names_flow_end(((struct worker *)arg)->names, key, ret);
+}
+
+static int iface_nth(void *arg, unsigned int i, uint32_t *ret_ifindex, char *name)
+{
+	struct iface_row row;
+
+	if (i >= IFACE_ROWS)
+		return -1;
+	if (!iface_table_get(((struct worker *)arg)->ifaces, i, &row))
+		return 0;
+	*ret_ifindex = row.ifindex;
+	memcpy(name, row.name, sizeof(row.name));
+	return 1;
+}
+
+static uint64_t counter_value(void *arg, unsigned int c)
+{
+	return dataplane_counter(((struct worker *)arg)->dp, (int)c);
+}
+
+static int exports_init(struct worker *w, const char *node)
+{
+	struct export_env env = {
+		.arg = w,
+		.iface = iface_nth,
+		.counter = counter_value,
+		.node = node,
+		.sampling = w->cfg->dp.sample,
+	};
+	char why[EXPORT_ERR_MAX];
+	int r = exports_new(w->cfg->exports, w->cfg->n_exports, &env, &w->exports, why);
+
+	if (r)
+		fprintf(stderr, "weir: %s\n", why);
+	return r;
 }
 
 static int worker_init(struct worker *w)
@@ -70,7 +106,7 @@ static int worker_init(struct worker *w)
 	r = merge_new(&cfg, &w->merge);
 	r = r ?: names_new(NULL, &w->names);
 	r = r ?: drain_new(w->dp, w->merge, w->names, &w->drain);
-	r = r ?: output_new(w->cfg->format, STDOUT_FILENO, &w->out);
+	r = r ?: exports_init(w, node);
 	if (!r)
 		merge_on_end(w->merge, flow_ended, w);
 	return r;
@@ -99,7 +135,7 @@ static int drain_all(struct worker *w)
 	drain_scan(w->drain, &w->clock);
 	names_tick(w->names, mono_ns());
 	merge_tick(w->merge);
-	return output_flush(w->out);
+	return exports_tick(w->exports);
 }
 
 static void report(struct worker *w, int ipc)
@@ -145,6 +181,7 @@ int worker_main(const struct run_cfg *cfg, struct dataplane *dp, struct iface_ta
 	w.ifaces = ifaces;
 	r = worker_init(&w);
 	r = r ?: sandbox_enter();
+	r = r ?: exports_start(w.exports);
 	if (r) {
 		fprintf(stderr, "weir: worker: %s\n", strerror(-r));
 		return 1;
@@ -153,9 +190,10 @@ int worker_main(const struct run_cfg *cfg, struct dataplane *dp, struct iface_ta
 	if (ipc_send(ipc, &w.msg))
 		return 1;
 	worker_loop(&w, ipc);
+	exports_finish(w.exports, STOP_NS);
 	drain_all(&w);
 	merge_flush(w.merge, FLOW_SHUTDOWN);
-	r = output_flush(w.out);
+	r = exports_stop(w.exports);
 	if (r && r != -EPIPE) /* a reader that goes (head, less) is no error */
 		fprintf(stderr, "weir: standard output: %s; the records since then are lost\n",
 			strerror(-r));
