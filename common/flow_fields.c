@@ -96,7 +96,7 @@ uint64_t flow_number(const struct flow_record *r, enum flow_field f)
 	}
 }
 
-static const char *word_of(enum flow_type t, uint64_t v, char *buf)
+const char *flow_word(enum flow_type t, uint64_t v, char *buf)
 {
 	switch (t) {
 	case FT_PROTO:
@@ -143,7 +143,7 @@ struct flow_str flow_text(const struct flow_record *r, enum flow_field f, char *
 	} else if (flow_type_number(t)) {
 		s.len = (uint32_t)u64_text(flow_number(r, f), buf);
 	} else {
-		s.s = word_of(t, flow_number(r, f), buf);
+		s.s = flow_word(t, flow_number(r, f), buf);
 		s.len = (uint32_t)strlen(s.s);
 	}
 	return s;

@@ -17,6 +17,9 @@ bool flow_type_list(enum flow_type t);
 /* The number behind a member: its value, or that of the enum its word stands for; else 0. */
 uint64_t flow_number(const struct flow_record *r, enum flow_field f);
 
+/* The word for a number of an enum type, or the number in @buf (FLOW_TEXT bytes); "" for others. */
+const char *flow_word(enum flow_type t, uint64_t v, char *buf);
+
 /**
  * flow_text - text of a member that is present and no list
  * @buf: FLOW_TEXT bytes

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/filter.h"
 #include "common/output.h"
 #include "common/scan.h"
 #include "loader/capture_file.h"
@@ -25,12 +26,20 @@
 
 enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_PERM = 3, EXIT_PARTLY = 6 };
 
-enum replay_option { OPT_NO_DECAP = 256, OPT_SAMPLE, OPT_FLOWS, OPT_NO_NAMES, OPT_SUMMARY };
+enum replay_option {
+	OPT_NO_DECAP = 256,
+	OPT_SAMPLE,
+	OPT_FLOWS,
+	OPT_NO_NAMES,
+	OPT_SUMMARY,
+	OPT_WHERE
+};
 
 struct replay_options {
 	struct replay_cfg run;
 	const char *path;
 	const char *format;
+	struct filter *where;
 	bool summary_json;
 };
 
@@ -40,6 +49,7 @@ static const struct argp_option options[] = {
 	{"sample", OPT_SAMPLE, "N", 0, "account 1 packet in N (1)", 0},
 	{"flows", OPT_FLOWS, "N", 0, "live flows to have room for (64Ki)", 0},
 	{"no-names", OPT_NO_NAMES, NULL, 0, "do not look at payload", 0},
+	{"where", OPT_WHERE, "FILTER", 0, "print only flows that match, see weir-filter(5)", 0},
 	{"summary", OPT_SUMMARY, "text|json", 0,
 	 "form of the account at the end, on standard error (text)", 0},
 	{},
@@ -58,6 +68,17 @@ static void set_number(struct argp_state *st, const char *what, const char *arg,
 	if (scan_u64(arg, 1, max, &v))
 		bad(st, what, arg, "want a positive number in range, such as 1000 or 64Ki");
 	*ret = (uint32_t)v;
+}
+
+static void set_where(struct argp_state *st, struct replay_options *o, const char *arg)
+{
+	char text[FILTER_ERROR_TEXT];
+	struct filter_error err;
+
+	filter_free(o->where);
+	o->where = NULL;
+	if (filter_parse(arg, strlen(arg), NULL, &o->where, &err))
+		bad(st, "--where", arg, filter_error_text(&err, text));
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *st)
@@ -81,6 +102,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *st)
 		break;
 	case OPT_NO_NAMES:
 		o->run.dp.names = false;
+		break;
+	case OPT_WHERE:
+		set_where(st, o, arg);
 		break;
 	case OPT_SUMMARY:
 		if (strcmp(arg, "text") && strcmp(arg, "json"))
@@ -112,6 +136,7 @@ static const struct argp argp = {
 	       "Examples:\n"
 	       "  weir replay capture.pcap\n"
 	       "  weir replay capture.pcapng.gz -o json | jq .tls.sni\n"
+	       "  weir replay capture.pcap --where 'dst port 443 and not exists(tls.sni)'\n"
 	       "  tcpdump -i eth0 -w - | weir replay - -o json",
 };
 
@@ -157,6 +182,8 @@ static void frames_json(const struct replay_options *o, const struct replay_stat
 		fprintf(out, ",\"%s\":%" PRIu64, linktype_reason(i), s->refused[i]);
 	fprintf(out, ",\"run_failed\":%" PRIu64 ",\"clock_steps\":%" PRIu64 ",\"drains\":%" PRIu64,
 		s->run_failed, s->clock_steps, s->drains);
+	if (o->where)
+		fprintf(out, ",\"matched\":%" PRIu64, s->matched);
 	fputs(",\"damage\":\"", out);
 	put_escaped(damage, out);
 	fputs("\"}\n", out);
@@ -191,6 +218,9 @@ static void print_account(const struct replay_options *o, struct replay *r, cons
 		return;
 	}
 	frames_text(stats, stderr);
+	if (o->where)
+		fprintf(stderr, "weir: %" PRIu64 " of %" PRIu64 " records match\n", stats->matched,
+			summary.records);
 	summary_text(&summary, replay_dataplane(r), stderr);
 }
 
@@ -244,12 +274,15 @@ int cmd_replay(int argc, char **argv)
 		return EXIT_USAGE;
 	libbpf_set_print(quiet);
 	signal(SIGPIPE, SIG_IGN);
+	o.run.where = o.where;
 	r = capture_open(o.path, &c);
 	if (r < 0) {
 		fprintf(stderr, "weir: %s: %s\n", o.path, strerror(-r));
-		return EXIT_FAILED;
+		rc = EXIT_FAILED;
+	} else {
+		rc = replay_capture(&o, c);
+		capture_free(c);
 	}
-	rc = replay_capture(&o, c);
-	capture_free(c);
+	filter_free(o.where);
 	return rc;
 }

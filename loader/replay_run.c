@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/filter.h"
 #include "common/output.h"
 #include "loader/capture_file.h"
 #include "loader/drain.h"
@@ -90,6 +91,9 @@ static void emit(void *arg, const struct flow_record *rec)
 	struct replay *r = arg;
 
 	summary_add(&r->summary, rec);
+	if (!filter_match(r->cfg.where, rec))
+		return;
+	r->stats.matched++;
 	output_flow(r->out, rec);
 }
 

@@ -13,6 +13,7 @@
 #include "loader/summary.h"
 
 struct capture;
+struct filter;
 struct output;
 struct replay;
 
@@ -22,6 +23,7 @@ struct replay_cfg {
 	uint64_t active_ns;
 	uint64_t idle_ns;
 	uint64_t syn_ns;
+	const struct filter *where; /* records that match are written; NULL: all. Must outlive it */
 };
 
 /* frames = taken + all of refused + run_failed */
@@ -32,6 +34,7 @@ struct replay_stats {
 	uint64_t run_failed;	     /* the kernel would not run the program on it */
 	uint64_t clock_steps;	     /* times that the capture went back by a second or more */
 	uint64_t drains;
+	uint64_t matched;     /* records that were written */
 	uint32_t unsupported; /* link type of the last frame refused for it */
 };
 
