@@ -8,19 +8,10 @@
 #define WEIR_LOADER_CORE_H
 
 #include <stdint.h>
+#include "loader/command.h"
 #include "loader/dataplane.h"
 #include "loader/ifaces.h"
 #include "loader/export/sink.h"
-
-/* Exit status of a command (docs: EXIT STATUS). */
-enum exit_code {
-	EXIT_OK = 0,
-	EXIT_FAILED = 1,
-	EXIT_USAGE = 2,
-	EXIT_PERM = 3,
-	EXIT_NOSUPPORT = 4,
-	EXIT_PARTLY = 6
-};
 
 struct run_cfg {
 	struct dataplane_cfg dp;

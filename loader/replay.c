@@ -5,7 +5,6 @@
  */
 #include "loader/replay.h"
 
-#include <argp.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -19,15 +18,15 @@
 #include "common/output.h"
 #include "common/scan.h"
 #include "loader/capture_file.h"
+#include "loader/command.h"
 #include "loader/replay_run.h"
 #include "loader/summary.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 
-enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_PERM = 3, EXIT_PARTLY = 6 };
-
 enum replay_option {
-	OPT_NO_DECAP = 256,
+	OPT_OUTPUT = 1,
+	OPT_NO_DECAP,
 	OPT_SAMPLE,
 	OPT_FLOWS,
 	OPT_NO_NAMES,
@@ -43,102 +42,89 @@ struct replay_options {
 	bool summary_json;
 };
 
-static const struct argp_option options[] = {
-	{"output", 'o', "table|json|csv", 0, "format on standard output (table)", 0},
-	{"no-decap", OPT_NO_DECAP, NULL, 0, "count tunnels as the outer flow", 0},
-	{"sample", OPT_SAMPLE, "N", 0, "account 1 packet in N (1)", 0},
-	{"flows", OPT_FLOWS, "N", 0, "live flows to have room for (64Ki)", 0},
-	{"no-names", OPT_NO_NAMES, NULL, 0, "do not look at payload", 0},
-	{"where", OPT_WHERE, "FILTER", 0, "print only flows that match, see weir-filter(5)", 0},
-	{"summary", OPT_SUMMARY, "text|json", 0,
-	 "form of the account at the end, on standard error (text)", 0},
+static const struct cli_option options[] = {
+	{OPT_OUTPUT, 'o', "output", "FORMAT", "table|json|csv", "table",
+	 "format on standard output"},
+	{OPT_NO_DECAP, 0, "no-decap", NULL, NULL, NULL, "count tunnels as the outer flow"},
+	{OPT_SAMPLE, 0, "sample", "N", NULL, "1", "account 1 packet in N"},
+	{OPT_FLOWS, 0, "flows", "N", NULL, "64Ki", "live flows to have room for"},
+	{OPT_NO_NAMES, 0, "no-names", NULL, NULL, NULL, "do not look at payload"},
+	{OPT_WHERE, 0, "where", "FILTER", CLI_FILTER, NULL,
+	 "print only flows that match, see weir-filter(5)"},
+	{OPT_SUMMARY, 0, "summary", "FORM", "text|json", "text",
+	 "form of the account at the end, on standard error"},
 	{},
 };
 
-static void bad(struct argp_state *st, const char *what, const char *arg, const char *want)
-{
-	argp_failure(st, EXIT_USAGE, 0, "%s '%s': %s — see 'weir replay --help'", what, arg, want);
-}
+const struct cli_command command_replay = {
+	.name = "replay",
+	.help = "run a capture through the same programs and print its flows",
+	.operands = "FILE",
+	.words = CLI_FILE,
+	.options = options,
+	.doc = "Run a capture (pcap or pcapng, gzip too; - is standard input) through the same programs "
+	       "as live packets, in capture time, and print its flows.",
+	.examples = "weir replay capture.pcap\n"
+		    "weir replay capture.pcapng.gz -o json | jq .tls.sni\n"
+		    "weir replay capture.pcap --where 'dst port 443 and not exists(tls.sni)'\n"
+		    "tcpdump -i eth0 -w - | weir replay - -o json\n",
+	.run = cmd_replay,
+};
 
-static void set_number(struct argp_state *st, const char *what, const char *arg, uint64_t max,
-		       uint32_t *ret)
+static int set_number(const struct cli *c, const char *what, uint64_t max, uint32_t *ret)
 {
 	uint64_t v;
 
-	if (scan_u64(arg, 1, max, &v))
-		bad(st, what, arg, "want a positive number in range, such as 1000 or 64Ki");
+	if (scan_u64(c->arg, 1, max, &v))
+		return cli_error(c,
+				 "%s '%s': want a positive number in range, such as 1000 or 64Ki",
+				 what, c->arg);
 	*ret = (uint32_t)v;
+	return 0;
 }
 
-static void set_where(struct argp_state *st, struct replay_options *o, const char *arg)
+static int set_where(const struct cli *c, struct replay_options *o)
 {
 	char text[FILTER_ERROR_TEXT];
 	struct filter_error err;
 
 	filter_free(o->where);
 	o->where = NULL;
-	if (filter_parse(arg, strlen(arg), NULL, &o->where, &err))
-		bad(st, "--where", arg, filter_error_text(&err, text));
+	if (filter_parse(c->arg, strlen(c->arg), NULL, &o->where, &err))
+		return cli_error(c, "--where '%s': %s", c->arg, filter_error_text(&err, text));
+	return 0;
 }
 
-static error_t parse_option(int key, char *arg, struct argp_state *st)
+/* Return: 0, or the exit status. */
+static int take_option(const struct cli *c, int id, struct replay_options *o)
 {
-	struct replay_options *o = st->input;
-
-	switch (key) {
-	case 'o':
-		if (strcmp(arg, "table") && strcmp(arg, "json") && strcmp(arg, "csv"))
-			bad(st, "-o", arg, "want table, json or csv");
-		o->format = arg;
+	switch (id) {
+	case OPT_OUTPUT:
+		o->format = c->arg;
 		break;
 	case OPT_NO_DECAP:
 		o->run.dp.decap_depth = 0;
 		break;
 	case OPT_SAMPLE:
-		set_number(st, "--sample", arg, 1u << 20, &o->run.dp.sample);
-		break;
+		return set_number(c, "--sample", 1u << 20, &o->run.dp.sample);
 	case OPT_FLOWS:
-		set_number(st, "--flows", arg, 64u << 20, &o->run.dp.flows);
-		break;
+		return set_number(c, "--flows", 64u << 20, &o->run.dp.flows);
 	case OPT_NO_NAMES:
 		o->run.dp.names = false;
 		break;
 	case OPT_WHERE:
-		set_where(st, o, arg);
-		break;
+		return set_where(c, o);
 	case OPT_SUMMARY:
-		if (strcmp(arg, "text") && strcmp(arg, "json"))
-			bad(st, "--summary", arg, "want text or json");
-		o->summary_json = !strcmp(arg, "json");
+		o->summary_json = !strcmp(c->arg, "json");
 		break;
-	case ARGP_KEY_ARG:
+	case CLI_OPERAND:
 		if (o->path)
-			bad(st, "file", arg, "one capture at a time");
-		o->path = arg;
+			return cli_error(c, "file '%s': one capture at a time", c->arg);
+		o->path = c->arg;
 		break;
-	case ARGP_KEY_END:
-		if (!o->path)
-			argp_failure(st, EXIT_USAGE, 0,
-				     "which capture? give FILE, or - — see 'weir replay --help'");
-		break;
-	default:
-		return ARGP_ERR_UNKNOWN;
 	}
 	return 0;
 }
-
-static const struct argp argp = {
-	.options = options,
-	.parser = parse_option,
-	.args_doc = "FILE",
-	.doc = "Run a capture (pcap or pcapng, gzip too; - is standard input) through the same programs "
-	       "as live packets, in capture time, and print its flows.\v"
-	       "Examples:\n"
-	       "  weir replay capture.pcap\n"
-	       "  weir replay capture.pcapng.gz -o json | jq .tls.sni\n"
-	       "  weir replay capture.pcap --where 'dst port 443 and not exists(tls.sni)'\n"
-	       "  tcpdump -i eth0 -w - | weir replay - -o json",
-};
 
 static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
@@ -264,14 +250,19 @@ static int replay_capture(const struct replay_options *o, struct capture *c)
 
 int cmd_replay(int argc, char **argv)
 {
+	struct cli cli = {.cmd = &command_replay, .argc = argc, .argv = argv};
 	struct replay_options o = {.format = "table"};
 	struct capture *c;
-	int r, rc;
+	int r, rc, id;
 
 	o.run = replay_cfg_default();
-	argp_err_exit_status = EXIT_USAGE;
-	if (argp_parse(&argp, argc, argv, 0, NULL, &o))
-		return EXIT_USAGE;
+	while ((id = cli_next(&cli)) != CLI_END) {
+		rc = id == CLI_STOP ? cli.status : take_option(&cli, id, &o);
+		if (rc || id == CLI_STOP)
+			return rc;
+	}
+	if (!o.path)
+		return cli_error(&cli, "which capture? give FILE, or -");
 	libbpf_set_print(quiet);
 	signal(SIGPIPE, SIG_IGN);
 	o.run.where = o.where;

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * command.h - the commands of weir: each file that has one describes it here as a struct
+ * cli_command, and main.c lists them. A description is the only place for a command's options:
+ * parser, help, completion and man page read it.
+ */
+#ifndef WEIR_LOADER_COMMAND_H
+#define WEIR_LOADER_COMMAND_H
+
+#include "common/cli.h"
+
+/* Exit status of a command (docs: EXIT STATUS). */
+enum exit_code {
+	EXIT_OK = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_PERM = 3,	    /* not permitted: a capability or permission is missing */
+	EXIT_NOSUPPORT = 4, /* the kernel or driver can't */
+	EXIT_PEER = 5,	    /* the other side can't be reached */
+	EXIT_PARTLY = 6,    /* some of it done */
+};
+
+extern const struct cli_command command_run;
+extern const struct cli_command command_replay;
+extern const struct cli_command command_config;
+extern const struct cli_command command_completion;
+extern const struct cli_command command_complete; /* hidden: what the shells' scripts ask */
+
+/* The program: all commands. */
+extern const struct cli_command command_weir;
+
+#endif

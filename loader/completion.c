@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * completion.c - `weir completion SHELL` prints a script that asks `weir __complete` for the words,
+ * so that the tables of the commands are the only list of them.
+ */
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/filter.h"
+#include "loader/command.h"
+
+/* "@file" and "@dir" are the shell's own job. */
+static const char bash_script[] =
+	"# bash completion for weir; made by 'weir completion bash'\n"
+	"_weir()\n"
+	"{\n"
+	"\tlocal line word=${COMP_WORDS[COMP_CWORD]}\n"
+	"\n"
+	"\tCOMPREPLY=()\n"
+	"\t[ \"$word\" = = ] && word=\n"
+	"\twhile IFS= read -r line; do\n"
+	"\t\tcase $line in\n"
+	"\t\t@file)\n"
+	"\t\t\tcompopt -o filenames\n"
+	"\t\t\tmapfile -t -O \"${#COMPREPLY[@]}\" COMPREPLY < <(compgen -f -- \"$word\")\n"
+	"\t\t\t;;\n"
+	"\t\t@dir)\n"
+	"\t\t\tcompopt -o filenames\n"
+	"\t\t\tmapfile -t -O \"${#COMPREPLY[@]}\" COMPREPLY < <(compgen -d -- \"$word\")\n"
+	"\t\t\t;;\n"
+	"\t\t*)\n"
+	"\t\t\tline=${line%%$'\\t'*}\n"
+	"\t\t\t[[ $line == *= ]] && compopt -o nospace\n"
+	"\t\t\tCOMPREPLY+=(\"$line\")\n"
+	"\t\t\t;;\n"
+	"\t\tesac\n"
+	"\tdone < <(\"${COMP_WORDS[0]}\" __complete \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null)\n"
+	"}\n"
+	"complete -F _weir weir\n";
+
+static const char zsh_script[] =
+	"#compdef weir\n"
+	"# zsh completion for weir; made by 'weir completion zsh'\n"
+	"_weir()\n"
+	"{\n"
+	"\tlocal line name doc\n"
+	"\tlocal -a plain pending\n"
+	"\n"
+	"\twhile IFS= read -r line; do\n"
+	"\t\tcase $line in\n"
+	"\t\t@file) _files ;;\n"
+	"\t\t@dir) _files -/ ;;\n"
+	"\t\t*)\n"
+	"\t\t\tname=${line%%$'\\t'*}\n"
+	"\t\t\tdoc=${line#*$'\\t'}\n"
+	"\t\t\tif [[ $name == *= ]]; then\n"
+	"\t\t\t\tpending+=(\"${name//:/\\\\:}:$doc\")\n"
+	"\t\t\telse\n"
+	"\t\t\t\tplain+=(\"${name//:/\\\\:}:$doc\")\n"
+	"\t\t\tfi\n"
+	"\t\t\t;;\n"
+	"\t\tesac\n"
+	"\tdone < <(\"${words[1]}\" __complete \"${(@)words[2,CURRENT]}\" 2>/dev/null)\n"
+	"\t(( ${#plain} )) && _describe weir plain\n"
+	"\t(( ${#pending} )) && _describe weir pending -S ''\n"
+	"}\n"
+	"if [ \"$funcstack[1]\" = _weir ]; then\n"
+	"\t_weir \"$@\"\n"
+	"else\n"
+	"\tcompdef _weir weir\n"
+	"fi\n";
+
+static const char fish_script[] =
+	"# fish completion for weir; made by 'weir completion fish'\n"
+	"function __weir_complete\n"
+	"\tset -l typed (commandline -opc)\n"
+	"\tset -l word (commandline -ct)\n"
+	"\tfor line in ($typed[1] __complete $typed[2..-1] \"$word\" 2>/dev/null)\n"
+	"\t\tswitch $line\n"
+	"\t\t\tcase @file\n"
+	"\t\t\t\t__fish_complete_path \"$word\"\n"
+	"\t\t\tcase @dir\n"
+	"\t\t\t\t__fish_complete_directories \"$word\"\n"
+	"\t\t\tcase '*'\n"
+	"\t\t\t\techo -- $line\n"
+	"\t\tend\n"
+	"\tend\n"
+	"end\n"
+	"complete -c weir -f -a '(__weir_complete)'\n";
+
+static int cmd_completion(int argc, char **argv);
+static int cmd_complete(int argc, char **argv);
+
+static const struct cli_option no_options[] = {{}};
+
+const struct cli_command command_completion = {
+	.name = "completion",
+	.help = "print a script that completes weir's words in a shell",
+	.operands = "bash|zsh|fish",
+	.words = "bash|zsh|fish",
+	.options = no_options,
+	.doc = "The script asks weir itself for the words: commands, options, their values, interfaces.",
+	.examples = "weir completion bash > /usr/share/bash-completion/completions/weir\n"
+		    "weir completion zsh > /usr/share/zsh/vendor-completions/_weir\n"
+		    "weir completion fish > /usr/share/fish/vendor_completions.d/weir.fish\n",
+	.run = cmd_completion,
+};
+
+const struct cli_command command_complete = {
+	.name = "__complete",
+	.run = cmd_complete,
+	.hidden = true,
+};
+
+static int cmd_completion(int argc, char **argv)
+{
+	struct cli c = {.cmd = &command_completion, .argc = argc, .argv = argv};
+	const char *const scripts[] = {bash_script, zsh_script, fish_script};
+	int id = cli_next(&c), shell;
+
+	if (id == CLI_STOP)
+		return c.status;
+	if (id != CLI_OPERAND)
+		return cli_error(&c, "which shell? give bash, zsh or fish");
+	shell = cli_word(command_completion.words, c.arg);
+	if (shell < 0)
+		return cli_error(&c, "no script for '%s', but for bash, zsh and fish", c.arg);
+	id = cli_next(&c);
+	if (id != CLI_END)
+		return id == CLI_STOP ? c.status : cli_error(&c, "one shell at a time");
+	fputs(scripts[shell], stdout);
+	return 0;
+}
+
+static void offer_interfaces(const char *prefix)
+{
+	struct if_nameindex *list = if_nameindex();
+
+	for (struct if_nameindex *i = list; i && i->if_index; i++)
+		if (!strncmp(i->if_name, prefix, strlen(prefix)))
+			puts(i->if_name);
+	if (list)
+		if_freenameindex(list);
+}
+
+/* A filter is one word of the shell: what is before the word at the cursor comes back with it. */
+struct filter_words {
+	char text[256][48];
+	const char *doc[256];
+	unsigned int n;
+};
+
+static void add_word(void *arg, const char *word, const char *doc)
+{
+	struct filter_words *w = arg;
+
+	if (w->n < sizeof(w->text) / sizeof(w->text[0])) {
+		snprintf(w->text[w->n], sizeof(w->text[0]), "%s", word);
+		w->doc[w->n++] = doc;
+	}
+}
+
+static void offer_filter(const char *prefix)
+{
+	static struct filter_words w;
+	size_t at = filter_complete(prefix, strlen(prefix), add_word, &w);
+
+	for (unsigned int i = 0; i < w.n; i++)
+		printf("%.*s%s%s%s\n", (int)at, prefix, w.text[i], *w.doc[i] ? "\t" : "", w.doc[i]);
+}
+
+static void dynamic(const char *kind, const char *prefix)
+{
+	if (!strcmp(kind, CLI_IFACE))
+		offer_interfaces(prefix);
+	else if (!strcmp(kind, CLI_FILTER))
+		offer_filter(prefix);
+}
+
+static int cmd_complete(int argc, char **argv)
+{
+	cli_complete(&command_weir, argc, argv, dynamic);
+	return 0;
+}

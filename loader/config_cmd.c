@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * config_cmd.c - `weir config show` and `weir config check`: the settings that hold and where each
+ * comes from; every error of a file.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/json.h"
+#include "loader/command.h"
+#include "loader/settings.h"
+
+static int cmd_config(int argc, char **argv);
+static int cmd_show(int argc, char **argv);
+static int cmd_check(int argc, char **argv);
+
+enum { OPT_ORIGIN = 1, OPT_JSON };
+
+static const struct cli_option show_options[] = {
+	{OPT_ORIGIN, 0, "origin", NULL, NULL, NULL, "say where each value comes from"},
+	{OPT_JSON, 'o', "output", "FORMAT", "text|json", "text",
+	 "text is a configuration file again; json: one object"},
+	{},
+};
+
+static const struct cli_option no_options[] = {{}};
+
+static const struct cli_command command_show = {
+	.name = "show",
+	.help = "print the settings that 'weir run' would work with",
+	.doc = "Takes the options of 'weir run', except that -o is this command's own. A flag beats the environment, which beats the "
+	       "configuration file, which beats the default.",
+	.options = show_options,
+	.more = settings_options,
+	.examples = "weir config show --origin\n"
+		    "weir config show --config weir.conf --flows 1M --origin\n",
+	.run = cmd_show,
+};
+
+static const struct cli_command command_check = {
+	.name = "check",
+	.help = "check a configuration file",
+	.doc = "Prints every error as FILE:LINE:COLUMN: TEXT and exits with 1 if there is one.",
+	.operands = "[FILE]",
+	.words = CLI_FILE,
+	.options = no_options,
+	.examples = "weir config check /etc/weir/weir.conf\n",
+	.run = cmd_check,
+};
+
+static const struct cli_command *const commands[] = {&command_show, &command_check, NULL};
+
+const struct cli_command command_config = {
+	.name = "config",
+	.help = "show the settings that hold, or check a configuration file",
+	.sub = commands,
+	.run = cmd_config,
+};
+
+/* ---- show ---- */
+
+static bool needs_quotes(const char *s)
+{
+	size_t n = strlen(s);
+
+	return !n || s[0] == '"' || strpbrk(s, "#;\\\n\t\"") || s[0] == ' ' || s[n - 1] == ' ';
+}
+
+/* As the configuration file wants it. */
+static void put_value(const char *s)
+{
+	if (!needs_quotes(s)) {
+		fputs(s, stdout);
+		return;
+	}
+	putchar('"');
+	for (; *s; s++) {
+		if (*s == '\n')
+			fputs("\\n", stdout);
+		else if (*s == '\t')
+			fputs("\\t", stdout);
+		else if (*s == '"' || *s == '\\')
+			printf("\\%c", *s);
+		else
+			putchar(*s);
+	}
+	putchar('"');
+}
+
+static void put_key(const char *key, int key_len, const char *value, const char *origin)
+{
+	size_t width = (size_t)key_len + strlen(value) + 2 * needs_quotes(value);
+
+	printf("%.*s = ", key_len, key);
+	put_value(value);
+	if (origin)
+		printf("%*s# %s", width < 36 ? 36 - (int)width : 1, "", origin);
+	putchar('\n');
+}
+
+static void show_labels(const struct settings *s, const char *origin)
+{
+	const struct setting_value *v = &s->v[SET_LABELS];
+
+	for (uint32_t i = 0; i < v->n; i++) {
+		size_t key = strcspn(v->list[i], "=");
+
+		put_key(v->list[i], (int)key, v->list[i] + key + 1, origin);
+	}
+}
+
+/* Sections as they stand in the file: [interface eth*], [export main]. */
+static void show_sections(const struct settings *s, bool origin)
+{
+	char from[300];
+
+	for (uint32_t i = 0; s->file && i < s->file->n_sections; i++) {
+		const struct config_section *sec = &s->file->sections[i];
+
+		if (!sec->name)
+			continue;
+		printf("\n[%s ", sec->kind);
+		put_value(sec->name);
+		puts("]");
+		for (uint32_t k = sec->first; k < sec->first + sec->entries; k++) {
+			const struct config_entry *e = &s->file->entries[k];
+
+			snprintf(from, sizeof(from), "%s:%u", s->path, e->line);
+			put_key(e->key, (int)strlen(e->key), e->value, origin ? from : NULL);
+		}
+	}
+}
+
+static void show_text(const struct settings *s, bool origin)
+{
+	const char *section = "";
+	char from[300];
+
+	for (int id = 0; id < _SET_MAX; id++) {
+		const struct setting *d = &settings_table[id];
+
+		if (strcmp(section, d->section)) {
+			printf("%s[%s]\n", *section ? "\n" : "", d->section);
+			section = d->section;
+		}
+		setting_origin(s, id, from, sizeof(from));
+		if (id == SET_LABELS)
+			show_labels(s, origin ? from : NULL);
+		else
+			put_key(d->key, (int)strlen(d->key), s->v[id].text, origin ? from : NULL);
+	}
+	show_sections(s, origin);
+}
+
+static void json_text(struct json *j, const char *key, const char *text)
+{
+	json_key(j, key, strlen(key));
+	json_str(j, text, strlen(text));
+}
+
+static void json_value(struct json *j, const struct settings *s, int id)
+{
+	const struct setting_value *v = &s->v[id];
+
+	json_key(j, "value", 5);
+	if (settings_table[id].type != ST_LIST) {
+		json_str(j, v->text, strlen(v->text));
+		return;
+	}
+	json_open(j, '[');
+	for (uint32_t i = 0; i < v->n; i++)
+		json_str(j, v->list[i], strlen(v->list[i]));
+	json_close(j, ']');
+}
+
+static void json_sections(struct json *j, const struct settings *s)
+{
+	json_key(j, "sections", 8);
+	json_open(j, '[');
+	for (uint32_t i = 0; s->file && i < s->file->n_sections; i++) {
+		const struct config_section *sec = &s->file->sections[i];
+
+		if (!sec->name)
+			continue;
+		json_open(j, '{');
+		json_text(j, "section", sec->kind);
+		json_text(j, "name", sec->name);
+		json_key(j, "keys", 4);
+		json_open(j, '{');
+		for (uint32_t k = sec->first; k < sec->first + sec->entries; k++)
+			json_text(j, s->file->entries[k].key, s->file->entries[k].value);
+		json_close(j, '}');
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+}
+
+static int show_json(const struct settings *s)
+{
+	size_t cap = 4 * CONFIG_BYTES_MAX, len;
+	char *buf = malloc(cap), name[64], from[300];
+	struct json j;
+	int rc = EXIT_FAILED;
+
+	if (!buf)
+		return rc;
+	json_init(&j, buf, cap);
+	json_open(&j, '{');
+	json_text(&j, "file", s->path ?: "");
+	json_key(&j, "settings", 8);
+	json_open(&j, '{');
+	for (int id = 0; id < _SET_MAX; id++) {
+		setting_name(id, name, sizeof(name));
+		json_key(&j, name, strlen(name));
+		json_open(&j, '{');
+		json_value(&j, s, id);
+		json_text(&j, "origin", setting_origin(s, id, from, sizeof(from)));
+		json_close(&j, '}');
+	}
+	json_close(&j, '}');
+	json_sections(&j, s);
+	json_close(&j, '}');
+	if (!json_end(&j, &len)) {
+		fwrite(buf, 1, len, stdout);
+		putchar('\n');
+		rc = EXIT_OK;
+	}
+	free(buf);
+	return rc;
+}
+
+static int cmd_show(int argc, char **argv)
+{
+	static struct settings_args args;
+	static struct config_errors errs;
+	struct cli c = {.cmd = &command_show, .argc = argc, .argv = argv, .path = "config"};
+	bool origin = false, json = false;
+	struct settings *s;
+	int id, rc = EXIT_OK;
+
+	while ((id = cli_next(&c)) > 0) {
+		if (id == OPT_ORIGIN)
+			origin = true;
+		else if (id == OPT_JSON)
+			json = !strcmp(c.arg, "json");
+		else if (settings_option(&args, id, c.arg))
+			return cli_error(&c, "more than %u options", SETTINGS_ARGS_MAX);
+	}
+	if (id == CLI_STOP)
+		return c.status;
+	if (settings_load(&args, &s, &errs)) {
+		settings_print_errors(&args, &errs, stderr);
+		return EXIT_USAGE;
+	}
+	if (json)
+		rc = show_json(s);
+	else
+		show_text(s, origin);
+	settings_free(s);
+	return rc;
+}
+
+/* ---- check ---- */
+
+static int cmd_check(int argc, char **argv)
+{
+	static struct config_errors errs;
+	struct cli c = {.cmd = &command_check, .argc = argc, .argv = argv, .path = "config"};
+	struct settings_args args = {};
+	struct settings *s;
+	int id;
+
+	while ((id = cli_next(&c)) != CLI_END) {
+		if (id == CLI_STOP)
+			return c.status;
+		if (args.config)
+			return cli_error(&c, "one file at a time");
+		args.config = c.arg;
+	}
+	args.config = args.config ?: SETTINGS_FILE;
+	if (settings_check(args.config, &s, &errs)) {
+		settings_print_errors(&args, &errs, stderr);
+		return EXIT_FAILED;
+	}
+	printf("%s: ok\n", args.config);
+	settings_free(s);
+	return EXIT_OK;
+}
+
+static int cmd_config(int argc, char **argv)
+{
+	return cli_run(&command_config, argc, argv);
+}
