@@ -358,7 +358,9 @@ static int word_value(struct filter_parser *p, enum flow_field f, struct filter_
 	case FC_IP:
 		return scan_address(p, f, s, ret);
 	case FC_TIME:
-		return scan_time_us(s, &ret->lo) ? no_value(p, f) : 0;
+		/* What a record can hold are 64 bits of nanoseconds, until 2554. */
+		return scan_time_us(s, &ret->lo) || ret->lo > UINT64_MAX / 1000 ? no_value(p, f)
+										: 0;
 	case FC_FLAGS:
 		return scan_flags(p, f, s, ret);
 	case FC_WORD:

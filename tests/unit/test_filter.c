@@ -86,7 +86,7 @@ Test(filter, says_which_word_is_wrong_and_where)
 		{"proto == tcp and\n  dst.prot == 1",
 		 "2:3 unknown field 'dst.prot', did you mean 'dst.port'?"},
 		{"proto tcp and \xc3\xa9", "1:15 no word begins with '?'"},
-		{"iface == \"\xc3\xa9\" adn", "1:14 unknown word 'adn', did you mean 'and'?"},
+		{"iface == \"\xc3\xa9\" xand", "1:14 unknown word 'xand', did you mean 'and'?"},
 		{"sni == \"x\"", "1:1 unknown field 'sni', did you mean 'tls.sni'?"},
 		{"proto tcp or udp", "1:14 'udp' is a protocol, did you mean 'proto udp'?"},
 		{"", "1:1 expected a field or '(', but the filter ends here"},
@@ -147,6 +147,14 @@ Test(filter, says_what_a_field_can_do)
 		 "1:12 expected a network, a range, {values} or @list, but the filter ends here"},
 		{"dst.port in {443", "1:17 expected ',' or '}', but the filter ends here"},
 		{"dst.port in {}", "1:14 expected a number such as 443, 12Ki or 0x1f, not '}'"},
+	};
+
+	CHECK(rows);
+}
+
+Test(filter, says_what_is_wrong_with_an_address_or_flags)
+{
+	static const struct row rows[] = {
 		{"src.ip == 10.0.0.0/8",
 		 "1:11 '10.0.0.0/8' is a network: a field is 'in' it, or 'net'"},
 		{"src.ip == 10.0.0.1-10.0.0.2",

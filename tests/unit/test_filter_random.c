@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * test_filter_random.c - properties that hold for any filter: a tree that is printed parses to the
+ * same tree; and what it is compiled to says the same as the tree itself, evaluated with three
+ * values: true, false, unknown (a comparison with an absent field).
+ */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/filter_code.h"
+#include "common/flow_text.h"
+#include "filter_rig.h"
+
+#define TREES	20000u
+#define RECORDS 8u
+
+static uint64_t state = 0x9e3779b97f4a7c15;
+
+static uint32_t below(uint32_t n)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return (uint32_t)(state >> 32) % n;
+}
+
+static uint64_t any64(void)
+{
+	const uint64_t high = below(UINT32_MAX);
+
+	return (high << 32 | below(UINT32_MAX)) >> below(64);
+}
+
+/* ---- trees ---- */
+
+static uint64_t random_number(enum flow_field f)
+{
+	static const uint64_t max[_FT_MAX] = {
+		[FT_U8] = 255,	    [FT_U16] = 65535,	   [FT_U32] = UINT32_MAX,
+		[FT_VLAN] = 4095,   [FT_PROTO] = 255,	   [FT_TLSVER] = 65535,
+		[FT_QTYPE] = 65535, [FT_RCODE] = 65535,	   [FT_QUICVER] = UINT32_MAX,
+		[FT_FLAGS] = 255,   [FT_U64] = UINT64_MAX, [FT_TIME] = UINT64_MAX / 1000,
+	};
+	const enum flow_type t = flow_fields[f].type;
+	unsigned int words = 0, i = 0, pick;
+	uint64_t v = 0;
+
+	if (max[t] && (max[t] < 256 || below(2)))
+		return max[t] == UINT64_MAX ? any64() : any64() % (max[t] + 1);
+	if (filter_class(f) != FC_WORD && filter_class(f) != FC_VERSION)
+		return below(30);
+	while (filter_word(t, &i, &v))
+		words++;
+	i = 0;
+	for (pick = below(words) + 1; pick; pick--)
+		filter_word(t, &i, &v);
+	return v;
+}
+
+static void random_ip(struct filter_value *v)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	memset(v->ip, 0, 16);
+	v->family = below(2) ? 4 : 6;
+	if (v->family == 4)
+		memcpy(v->ip, mapped, 12);
+	else
+		v->ip[0] = below(2) ? 0x20 : 0;
+	for (unsigned int i = 12; i < 16; i++)
+		v->ip[i] = (uint8_t)below(i == 15 ? 256 : 4);
+}
+
+static void random_net(struct filter_value *v)
+{
+	const unsigned int from = v->family == 4 ? 96 : 0;
+
+	v->type = FV_NET;
+	/* An IPv6 network among the mapped addresses would be written as IPv4: not here. */
+	v->prefix = (uint8_t)below(v->family == 6 ? 96 : 33);
+	for (unsigned int bit = from + v->prefix; bit < 128; bit++)
+		v->ip[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
+}
+
+static void random_address(struct filter_value *v, bool set)
+{
+	v->type = FV_IP;
+	random_ip(v);
+	if (set && below(2)) {
+		random_net(v);
+	} else if (set && below(3) == 0) {
+		v->type = FV_IPS;
+		memcpy(v->ip_hi, v->ip, 16);
+		v->ip_hi[15] |= (uint8_t)below(256);
+		v->ip_hi[14] |= (uint8_t)below(256);
+	}
+}
+
+static uint32_t random_value(struct filter_parser *p, enum flow_field f, bool set)
+{
+	static const char letters[] = "abWx.\"\\\n\x80\0 z";
+	struct filter_value v = {};
+	char s[8];
+
+	switch (filter_class(f)) {
+	case FC_IP:
+		random_address(&v, set);
+		break;
+	case FC_STRING:
+	case FC_ID:
+		v.type = FV_STRING;
+		v.str_len = below(sizeof(s));
+		for (uint32_t i = 0; i < v.str_len; i++)
+			s[i] = letters[below(sizeof(letters) - 1)];
+		v.str = (uint32_t)filter_add_bytes(p, s, v.str_len);
+		break;
+	default:
+		v.type = FV_NUMBER;
+		v.lo = v.hi = random_number(f);
+		if (set && filter_class(f) <= FC_DURATION && below(2)) {
+			v.type = FV_RANGE;
+			v.hi += below(50);
+			if (v.hi < v.lo || v.hi > random_number(f))
+				v.hi = v.lo;
+		}
+	}
+	return (uint32_t)filter_add_value(p, &v);
+}
+
+static int random_cmp(struct filter_parser *p)
+{
+	struct filter_node n = {.type = FN_CMP, .field = (uint8_t)below(_FF_MAX)};
+	uint32_t last;
+
+	do
+		n.op = (uint8_t)below(_FO_MAX);
+	while (!filter_class_has(filter_class(n.field), n.op));
+	n.first = last = random_value(p, n.field, n.op == FO_IN);
+	for (uint32_t more = n.op == FO_IN ? below(5) : 0; more; more--) {
+		const uint32_t v = random_value(p, n.field, true);
+
+		p->ast->values[last].next = v;
+		last = v;
+	}
+	return filter_add_node(p, &n);
+}
+
+static int random_node(struct filter_parser *p, unsigned int depth)
+{
+	struct filter_node n = {.type = (uint8_t)below(FN_EXISTS + 1)};
+
+	if (n.type == FN_EXISTS) {
+		n.field = (uint8_t)below(_FF_MAX);
+		return filter_add_node(p, &n);
+	}
+	if (!depth || n.type == FN_CMP)
+		return random_cmp(p);
+	for (uint32_t k = n.type == FN_NOT ? 1 : 2 + below(3); k; k--) {
+		const uint32_t child = (uint32_t)random_node(p, depth - 1);
+
+		if (n.last)
+			p->ast->nodes[n.last].next = child;
+		else
+			n.first = child;
+		p->ast->nodes[child].prev = n.last;
+		n.last = child;
+	}
+	return filter_add_node(p, &n);
+}
+
+/* ---- the same? ---- */
+
+static bool same_value(const struct filter_ast *a, const struct filter_value *x,
+		       const struct filter_ast *b, const struct filter_value *y)
+{
+	if (x->type != y->type || x->prefix != y->prefix || x->family != y->family ||
+	    x->lo != y->lo || x->hi != y->hi || x->str_len != y->str_len ||
+	    memcmp(x->ip, y->ip, 16) != 0 || memcmp(x->ip_hi, y->ip_hi, 16) != 0)
+		return false;
+	return !x->str_len || !memcmp(a->bytes + x->str, b->bytes + y->str, x->str_len);
+}
+
+static bool same_values(const struct filter_ast *a, uint32_t x, const struct filter_ast *b,
+			uint32_t y)
+{
+	for (; x && y; x = a->values[x].next, y = b->values[y].next)
+		if (!same_value(a, &a->values[x], b, &b->values[y]))
+			return false;
+	return !x && !y;
+}
+
+static bool same_node(const struct filter_ast *a, uint32_t i, const struct filter_ast *b,
+		      uint32_t k)
+{
+	const struct filter_node *x = &a->nodes[i], *y = &b->nodes[k];
+	uint32_t c, d;
+
+	if (x->type != y->type || x->op != y->op || x->field != y->field)
+		return false;
+	if (x->type == FN_EXISTS)
+		return true;
+	if (x->type == FN_CMP)
+		return same_values(a, x->first, b, y->first);
+	for (c = x->first, d = y->first; c && d; c = a->nodes[c].next, d = b->nodes[d].next)
+		if (!same_node(a, c, b, d))
+			return false;
+	return !c && !d;
+}
+
+/* ---- the tree over a record, three values ---- */
+
+enum { NO, UNKNOWN, YES };
+
+static int order(uint64_t a, uint64_t b)
+{
+	return (a > b) - (a < b);
+}
+
+static bool op_holds(enum filter_op op, uint64_t a, uint64_t b)
+{
+	switch (op) {
+	case FO_LT:
+		return order(a, b) < 0;
+	case FO_LE:
+		return order(a, b) <= 0;
+	case FO_GT:
+		return order(a, b) > 0;
+	case FO_GE:
+		return order(a, b) >= 0;
+	case FO_BITS:
+		return a & b;
+	default:
+		return a == b;
+	}
+}
+
+static bool number_holds(enum flow_field f, const struct filter_node *n,
+			 const struct filter_value *v, uint64_t x)
+{
+	uint64_t y = v->lo;
+
+	if (n->op == FO_IN)
+		return x >= v->lo && x <= v->hi;
+	if (filter_class(f) == FC_VERSION && n->op != FO_EQ && n->op != FO_NE) {
+		x = filter_version_rank(x);
+		y = filter_version_rank(y);
+	}
+	return op_holds(n->op, x, y);
+}
+
+static bool ip_holds(const struct filter_value *v, const uint8_t ip[16])
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	const unsigned int bits = v->prefix + (v->family == 4 ? 96u : 0u);
+
+	if (v->type == FV_IP)
+		return !memcmp(ip, v->ip, 16);
+	if ((memcmp(ip, mapped, 12) == 0) != (v->family == 4))
+		return false;
+	if (v->type == FV_IPS)
+		return memcmp(ip, v->ip, 16) >= 0 && memcmp(ip, v->ip_hi, 16) <= 0;
+	for (unsigned int i = 0; i < bits; i++)
+		if ((ip[i / 8] ^ v->ip[i / 8]) & 0x80 >> i % 8)
+			return false;
+	return true;
+}
+
+static bool text_holds(const struct filter_ast *a, const struct filter_node *n,
+		       const struct filter_value *v, struct flow_str s)
+{
+	const char *known = a->bytes + v->str;
+	uint32_t from = 0, to = s.len < v->str_len ? 0 : s.len - v->str_len;
+
+	if (s.len < v->str_len)
+		return false;
+	if (n->op == FO_EQ || n->op == FO_NE || n->op == FO_IN || n->op == FO_PREFIX)
+		to = 0;
+	if (n->op == FO_SUFFIX)
+		from = to;
+	if (n->op != FO_PREFIX && n->op != FO_SUFFIX && n->op != FO_CONTAINS && s.len != v->str_len)
+		return false;
+	for (uint32_t i = from; i <= to; i++) {
+		uint32_t k = 0;
+
+		while (k < v->str_len && (s.s[i + k] == known[k] ||
+					  (filter_field_nocase(n->field) &&
+					   filter_lower(s.s[i + k]) == filter_lower(known[k]))))
+			k++;
+		if (k == v->str_len)
+			return true;
+	}
+	return false;
+}
+
+/* One value against one member, elements of lists one by one. */
+static bool value_holds(const struct filter_ast *a, const struct filter_node *n,
+			const struct filter_value *v, const struct flow_record *r)
+{
+	const void *member = (const char *)r + flow_fields[n->field].offset;
+	struct flow_str s;
+	bool any = false;
+
+	switch (flow_fields[n->field].type) {
+	case FT_IP:
+		return ip_holds(v, member);
+	case FT_STR:
+		memcpy(&s, member, sizeof(s));
+		return text_holds(a, n, v, s);
+	case FT_STRS:
+		for (uint32_t i = 0; i < r->http_hosts.n; i++)
+			any |= text_holds(a, n, v, r->http_hosts.v[i]);
+		return any;
+	case FT_QUERIES:
+		for (uint32_t i = 0; i < r->dns_queries.n; i++)
+			any |= text_holds(a, n, v, r->dns_queries.v[i].qname);
+		return any;
+	case FT_ALPN: /* the rig's: h2 and http/1.1 */
+		return text_holds(a, n, v, (struct flow_str){"h2", 2}) ||
+		       text_holds(a, n, v, (struct flow_str){"http/1.1", 8});
+	case FT_VLAN:
+		for (unsigned int i = 0; i < FLOW_VLANS_MAX && r->vlan[i]; i++)
+			any |= number_holds(n->field, n, v, r->vlan[i]);
+		return any;
+	case FT_TIME:
+		return number_holds(n->field, n, v, flow_number(r, n->field) / 1000);
+	case FT_CID: /* random text is never one */
+		return false;
+	default:
+		return number_holds(n->field, n, v, flow_number(r, n->field));
+	}
+}
+
+static int evaluate(const struct filter_ast *a, uint32_t i, const struct flow_record *r)
+{
+	const struct filter_node *n = &a->nodes[i];
+	int result = n->type == FN_AND ? YES : NO;
+	bool any = false;
+
+	switch (n->type) {
+	case FN_EXISTS:
+		return flow_has(r, n->field) ? YES : NO;
+	case FN_NOT:
+		return YES - evaluate(a, n->first, r);
+	case FN_CMP:
+		if (!flow_has(r, n->field))
+			return UNKNOWN;
+		for (uint32_t v = n->first; v; v = a->values[v].next)
+			any |= value_holds(a, n, &a->values[v], r);
+		return any ^ (n->op == FO_NE) ? YES : NO;
+	default:
+		for (uint32_t c = n->first; c; c = a->nodes[c].next) {
+			const int x = evaluate(a, c, r);
+
+			if (n->type == FN_AND ? x < result : x > result)
+				result = x;
+		}
+		return result;
+	}
+}
+
+/* The rig's records with other numbers and addresses, and fields taken away. */
+static struct flow_record random_record(void)
+{
+	struct flow_record r = below(2) ? *filter_rig_tls() : *filter_rig_dns();
+	struct filter_value ip;
+
+	r.present[0] &= any64() | any64();
+	r.present[1] &= any64() | any64();
+	r.dst_port = (uint16_t)random_number(FF_DST_PORT);
+	r.proto = (uint8_t)random_number(FF_PROTO);
+	r.tls_version = (uint16_t)random_number(FF_TLS_VERSION);
+	r.dns_qtype = (uint16_t)random_number(FF_DNS_QTYPE);
+	r.tcp_flags = (uint8_t)random_number(FF_TCP_FLAGS);
+	r.packets = below(30);
+	r.bytes = any64();
+	r.state = (uint8_t)random_number(FF_STATE);
+	r.vlan[0] = (uint16_t)(random_number(FF_VLAN) | 1);
+	random_ip(&ip);
+	memcpy(r.src_ip, ip.ip, 16);
+	random_ip(&ip);
+	memcpy(r.dst_ip, ip.ip, 16);
+	return r;
+}
+
+Test(filter_random, prints_what_parses_to_the_same_tree, .timeout = 60)
+{
+	static char text[1 << 20];
+
+	for (unsigned int i = 0; i < TREES; i++) {
+		struct filter_ast a = {}, b = {};
+		struct filter_error err;
+		struct filter_parser p = {.text = "", .ast = &a, .err = &err};
+		FILE *out = fmemopen(text, sizeof(text), "w");
+
+		a.root = (uint32_t)random_node(&p, 1 + below(5));
+		cr_assert(out != NULL);
+		cr_assert(eq(int, filter_ast_print(&a, out), 0));
+		fclose(out);
+		p = (struct filter_parser){
+			.text = text, .len = (uint32_t)strlen(text), .ast = &b, .err = &err};
+		if (p.len <= FILTER_TEXT_MAX) {
+			cr_assert(eq(int, filter_parse_ast(&p), 0), "col %u: %s in %s", err.column,
+				  err.message, text);
+			cr_assert(same_node(&a, a.root, &b, b.root), "%s", text);
+		}
+		filter_ast_done(&a);
+		filter_ast_done(&b);
+	}
+}
+
+Test(filter_random, compiles_to_what_the_tree_says, .timeout = 60)
+{
+	unsigned int matched = 0;
+
+	for (unsigned int i = 0; i < TREES; i++) {
+		struct filter_ast a = {};
+		struct filter_error err;
+		struct filter_parser p = {.text = "", .ast = &a, .err = &err};
+		struct filter *f = NULL;
+
+		a.root = (uint32_t)random_node(&p, 1 + below(5));
+		cr_assert(eq(int, filter_compile(&a, &f), 0));
+		for (unsigned int k = 0; k < RECORDS; k++) {
+			const struct flow_record r = random_record();
+			const bool want = evaluate(&a, a.root, &r) == YES;
+
+			matched += want;
+			if (filter_match(f, &r) != want) {
+				filter_ast_print(&a, stderr);
+				cr_assert(false, "tree %u: not %d", i, want);
+			}
+		}
+		filter_free(f);
+		filter_ast_done(&a);
+	}
+	cr_assert(gt(u32, matched, TREES), "trees that never match show nothing: %u", matched);
+}
