@@ -124,6 +124,37 @@ check "without privileges: says what is missing" says "CAP_BPF"
 "$weir" replay "$capture" -o json 2>"$tmp/err" | true
 check "a reader that leaves is no message" [ "$(grep -c 'standard output' "$tmp/err")" -eq 0 ]
 
+# Filters: the same records as jq selects; the account counts all.
+all=tests/data/https.pcap
+"$weir" replay "$all" -o json >"$tmp/all" 2>/dev/null
+where() # FILTER JQ-CONDITION
+{
+	replay "$all" -o json --summary json --where "$1"
+	check "--where $1" cmp -s <(jq -cS 'del(.start, .end)' "$tmp/out" | sort) \
+		<(jq -cS "select($2) | del(.start, .end)" "$tmp/all" | sort)
+	check "--where $1: the account" holds ".[0].matched == $(wc -l <"$tmp/out")
+		and .[1].records == $(wc -l <"$tmp/all")" "$tmp/err"
+}
+where 'proto udp' '.proto == "udp"'
+where 'tls.sni suffix ".example.test" and not dst.ip in fd00::/8' \
+	'(.tls.sni // "" | endswith(".example.test")) and (.dst.ip | startswith("fd") | not)'
+where 'not tls.sni == "www.example.test"' '.tls.sni and .tls.sni != "www.example.test"'
+where 'dns.queries contains "example" or dns.qtype == A' \
+	'([.dns.queries[]?.qname | contains("example")] | any) or .dns.qtype == "A"'
+where 'bytes > 100k' 'false'
+replay "$all" --where 'dst.port == 443 and prot == tcp'
+check "a wrong filter: status 2" [ "$rc" -eq 2 ]
+check "a wrong filter: which word" says "col 21: unknown field 'prot', did you mean 'proto'?"
+
+# The manual's examples are filters.
+examples=0
+while IFS= read -r filter; do
+	replay "$all" --where "$filter"
+	check "manual: $filter" [ "$rc" -eq 0 ]
+	examples=$((examples + 1))
+done < <(sed -n '/^# EXAMPLES/,/^# SEE/s/^\t//p' docs/man/weir-filter.5.scd)
+check "the manual has examples" [ "$examples" -ge 6 ]
+
 # A pipe that stays open: interrupted, it prints what it has.
 mkfifo "$tmp/pipe"
 "$weir" replay - -o json <"$tmp/pipe" >"$tmp/out" 2>"$tmp/err" &

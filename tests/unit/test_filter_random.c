@@ -268,30 +268,37 @@ static bool ip_holds(const struct filter_value *v, const uint8_t ip[16])
 	return true;
 }
 
+static bool same_letter(enum flow_field f, char a, char b)
+{
+	return a == b || (filter_field_nocase(f) && filter_lower(a) == filter_lower(b));
+}
+
+/* Is @v at @s, which has as many letters behind it? */
+static bool text_at(const struct filter_ast *a, enum flow_field f, const struct filter_value *v,
+		    const char *s)
+{
+	for (uint32_t k = 0; k < v->str_len; k++)
+		if (!same_letter(f, s[k], a->bytes[v->str + k]))
+			return false;
+	return true;
+}
+
 static bool text_holds(const struct filter_ast *a, const struct filter_node *n,
 		       const struct filter_value *v, struct flow_str s)
 {
-	const char *known = a->bytes + v->str;
-	uint32_t from = 0, to = s.len < v->str_len ? 0 : s.len - v->str_len;
+	const uint32_t end = s.len - v->str_len;
 
 	if (s.len < v->str_len)
 		return false;
-	if (n->op == FO_EQ || n->op == FO_NE || n->op == FO_IN || n->op == FO_PREFIX)
-		to = 0;
+	if (n->op == FO_PREFIX)
+		return text_at(a, n->field, v, s.s);
 	if (n->op == FO_SUFFIX)
-		from = to;
-	if (n->op != FO_PREFIX && n->op != FO_SUFFIX && n->op != FO_CONTAINS && s.len != v->str_len)
-		return false;
-	for (uint32_t i = from; i <= to; i++) {
-		uint32_t k = 0;
-
-		while (k < v->str_len && (s.s[i + k] == known[k] ||
-					  (filter_field_nocase(n->field) &&
-					   filter_lower(s.s[i + k]) == filter_lower(known[k]))))
-			k++;
-		if (k == v->str_len)
+		return text_at(a, n->field, v, s.s + end);
+	if (n->op != FO_CONTAINS)
+		return !end && text_at(a, n->field, v, s.s);
+	for (uint32_t i = 0; i <= end; i++)
+		if (text_at(a, n->field, v, s.s + i))
 			return true;
-	}
 	return false;
 }
 
