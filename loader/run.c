@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "loader/command.h"
 #include "loader/core.h"
 #include "loader/settings.h"
@@ -100,6 +101,7 @@ int cmd_run(int argc, char **argv)
 		settings_print_errors(&args, &errs, stderr);
 		return EXIT_USAGE;
 	}
+	log_init(settings_num(s, SET_LOG_FORMAT), settings_num(s, SET_LOG_LEVEL));
 	if (!s->v[SET_INTERFACES].n && !s->n_ifaces)
 		return cli_error(&c, "which interface? give -i IFACE, or name it in the "
 				     "configuration file");
