@@ -98,8 +98,9 @@ found:
 		*ret_slot = index * WEIR_WAYS + n;
 		return 0;
 	}
-	h->packets[d] += w->segs;
+	/* in this order: who reads them the other way round never has a packet without its bytes */
 	h->bytes[d] += w->bytes;
+	h->packets[d] += w->segs;
 	h->last[d] = w->now;
 	if (w->f.l4.proto == IPPROTO_TCP)
 		h->next_seq[d] = w->f.l4.seq + w->f.l4.payload_len + (w->f.l4.tcp_flags & TCP_FIN);

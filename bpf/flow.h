@@ -68,8 +68,8 @@ static __always_inline void flow_account(struct flow_hot *h, struct flow_cold *c
 	}
 	if (l->payload_len && !c->payload_ns[d])
 		c->payload_ns[d] = now_ns();
-	h->packets[d] += s->segs;
 	h->bytes[d] += s->bytes;
+	h->packets[d] += s->segs;
 	h->last[d] = s->now;
 	h->cold_changes++;
 }

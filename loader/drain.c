@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "loader/ledger.h"
+
 #define BATCH	    64u
 #define PREFETCH    16u	 /* slots ahead */
 #define RING_CHUNK  512u /* records between two releases */
@@ -23,10 +25,11 @@ struct shadow {
 	uint32_t flow_ref;
 	uint32_t cold_changes; /* of flow_hot, when the cold half was read */
 	uint8_t cold_settled;  /* it was read twice since, and says what it will say */
-	uint8_t pad[3];
+	uint8_t replaced;      /* with a ledger: a scan found another generation in the slot */
+	uint16_t settled;      /* gen == 0: the generation whose final record has been read */
 };
 
-_Static_assert(sizeof(struct shadow) == 64, "one cache line");
+_Static_assert(sizeof(struct shadow) == LEDGER_SLOT_BYTES, "one cache line");
 
 /* Totals of a generation that a scan found replaced, until its final record has been read. */
 struct orphan {
@@ -39,6 +42,7 @@ struct drain {
 	struct merge *merge;
 	struct names *names;
 	struct shadow *shadow;
+	struct ledger *ledger; /* holds shadow, or NULL */
 	size_t shadow_bytes;
 	struct orphan *orphan; /* sorted by slot, as the scan finds them */
 	size_t orphans, orphans_cap;
@@ -48,7 +52,7 @@ struct drain {
 	unsigned int taken;
 	struct flow_cold cold[BATCH]; /* of entries that are read in full: `n` of them */
 	unsigned int n;
-	uint32_t scan_tick[2]; /* start of the last two complete scans */
+	uint32_t scan_tick[3]; /* start of the last complete scans, the oldest first */
 	struct name_result name;
 	struct drain_stats stats;
 };
@@ -77,9 +81,45 @@ void drain_free(struct drain *d)
 {
 	if (!d)
 		return;
-	munmap(d->shadow, d->shadow_bytes);
+	if (!d->ledger)
+		munmap(d->shadow, d->shadow_bytes);
 	free(d->orphan);
 	free(d);
+}
+
+void drain_use_ledger(struct drain *d, struct ledger *l)
+{
+	munmap(d->shadow, d->shadow_bytes);
+	d->shadow = (struct shadow *)(void *)l->slots;
+	d->ledger = l;
+	if (!l->fresh)
+		d->dp->evicted.pos = ledger_ring_pos(l);
+}
+
+/* Totals of a slot are about to change. */
+static inline void save(struct drain *d, const struct shadow *s)
+{
+	if (d->ledger)
+		ledger_save_slot(d->ledger, s);
+}
+
+/* All that has been taken from ring and slots is merged: flows and totals fit together. */
+static void consistent(struct drain *d)
+{
+	if (!d->ledger)
+		return;
+	d->ledger->now.ring_pos = d->dp->evicted.pos;
+	ledger_here(d->ledger);
+}
+
+/* What has been read of the ring is in the flows: give it back. */
+static void release(struct drain *d)
+{
+	if (d->ledger) {
+		d->ledger->now.ring_pos = d->dp->evicted.pos;
+		ledger_commit(d->ledger);
+	}
+	ring_release(&d->dp->evicted);
 }
 
 void drain_forget(struct drain *d)
@@ -112,8 +152,12 @@ static void delta_from(struct merge_delta *m, struct shadow *s, const struct flo
 	m->hot = hot;
 	m->cold = cold;
 	for (int i = 0; i < 2; i++) {
-		m->bytes[i] = hot->bytes[i] - s->bytes[i];
 		m->packets[i] = hot->packets[i] - s->packets[i];
+		m->bytes[i] = 0;
+		m->retransmits[i] = m->out_of_order[i] = m->zero_windows[i] = 0;
+		if (!m->packets[i])
+			continue; /* what a packet adds comes when it is counted */
+		m->bytes[i] = hot->bytes[i] - s->bytes[i];
 		m->retransmits[i] = cold->retransmits[i] - s->retransmits[i];
 		m->out_of_order[i] = cold->out_of_order[i] - s->out_of_order[i];
 		m->zero_windows[i] = cold->zero_windows[i] - s->zero_windows[i];
@@ -145,22 +189,35 @@ static struct shadow *orphan_find(struct drain *d, uint32_t slot, uint32_t gen)
 	return o && o->s.gen == gen ? &o->s : NULL;
 }
 
+/* The slot may show this generation for a moment yet: the packet that ends it is still at work. */
+static void settle(struct shadow *s, uint32_t gen)
+{
+	if (s->gen && ((gen - s->gen) & GEN_MASK) > GEN_MASK / 2)
+		return; /* a later one has been read there */
+	s->gen = 0;
+	s->settled = (uint16_t)gen;
+}
+
 static void take_final(struct drain *d, const struct flow_final *f)
 {
 	struct merge_delta *m = &d->delta[d->n++];
 	uint32_t gen = f->hot.tag & GEN_MASK;
-	struct shadow *s = &d->shadow[f->slot], none = {};
+	struct shadow *own = &d->shadow[f->slot], *s = own, none = {};
 
+	save(d, own);
 	if (s->gen != gen)
 		s = orphan_find(d, f->slot, gen) ?: &none;
 	*m = (struct merge_delta){};
 	delta_from(m, s, &f->hot, &f->cold);
 	s->gen = 0;
-	if (s->flow_ref && s == &d->shadow[f->slot])
+	if (s->flow_ref && s == own)
 		m->flow_ref = &s->flow_ref;
+	settle(own, gen);
 	d->stats.finals++;
-	if (d->n == BATCH)
-		flush(d, true);
+	if (d->n < BATCH)
+		return;
+	flush(d, true);
+	consistent(d);
 }
 
 static unsigned int drain_evicted(struct drain *d, unsigned long end)
@@ -181,11 +238,12 @@ static unsigned int drain_evicted(struct drain *d, unsigned long end)
 		}
 		if (n % RING_CHUNK == 0) {
 			flush(d, true);
-			ring_release(r);
+			release(d);
 		}
 	}
 	flush(d, true);
-	ring_release(r);
+	if (n)
+		release(d);
 	return n;
 }
 
@@ -255,6 +313,25 @@ static bool is_tenant(struct drain *d, uint32_t slot, uint64_t tag)
 	return false;
 }
 
+/*
+ * A slot that has changed hands since it was read. Its totals are needed until the final record has
+ * been read, that is in the ring by now: without a ledger they are set aside. With one, where nothing
+ * may be known that is not in it, the slot is left for the next scan, which reads the ring first.
+ * True: the slot may be read; the totals are settled, or there will be no final record.
+ */
+static bool let_go_of(struct drain *d, uint32_t slot, struct shadow *s)
+{
+	if (!s->gen)
+		return true;
+	if (!d->ledger)
+		return !orphan_add(d, slot, s); /* no memory: a later scan reads the slot */
+	if (s->replaced)
+		return true;
+	save(d, s);
+	s->replaced = 1;
+	return false;
+}
+
 /* All of an entry whose hot half has been copied. */
 static void read_full(struct drain *d, uint32_t slot, const struct flow_hot *hot)
 {
@@ -266,11 +343,11 @@ static void read_full(struct drain *d, uint32_t slot, const struct flow_hot *hot
 	memcpy(cold, dataplane_cold(d->dp, slot), sizeof(*cold));
 	if (!is_tenant(d, slot, hot->tag))
 		return;
-	if (s->gen != gen) {
-		if (s->gen && orphan_add(d, slot, s))
-			return; /* no memory now: the slot is read by a later scan */
+	if (s->gen != gen && ((!s->gen && s->settled == gen) || !let_go_of(d, slot, s)))
+		return;
+	save(d, s);
+	if (s->gen != gen)
 		*s = (struct shadow){.gen = gen};
-	}
 	delta_from(m, s, hot, cold);
 	m->flow_ref = &s->flow_ref;
 	/* Twice: a store of the cold half may have been on its way when the count was read. */
@@ -293,15 +370,16 @@ static bool read_hot(struct drain *d, struct shadow *s, const struct flow_hot *h
 	struct merge_delta m = {.hot = hot, .flow_ref = &s->flow_ref};
 
 	for (int i = 0; i < 2; i++) {
-		m.bytes[i] = hot->bytes[i] - s->bytes[i];
 		m.packets[i] = hot->packets[i] - s->packets[i];
+		m.bytes[i] = m.packets[i] ? hot->bytes[i] - s->bytes[i] : 0;
 	}
 	if (!(m.packets[0] | m.packets[1]))
 		return true; /* seen by the scan before, which began after its last packet */
 	if (!merge_known(d->merge, &m))
 		return false;
+	save(d, s);
 	for (int i = 0; i < 2; i++) {
-		s->bytes[i] = hot->bytes[i];
+		s->bytes[i] += m.bytes[i];
 		s->packets[i] = hot->packets[i];
 	}
 	d->stats.entries++;
@@ -329,14 +407,22 @@ static void read_taken(struct drain *d)
 	}
 	d->taken = 0;
 	flush(d, false);
+	consistent(d);
 }
 
 static void take_slot(struct drain *d, uint32_t slot, uint64_t tag)
 {
+	const struct flow_hot *h = dataplane_hot(d->dp, slot);
 	struct flow_hot *hot = &d->hot[d->taken];
 
 	__builtin_prefetch(&d->shadow[slot], 1);
-	memcpy(hot, dataplane_hot(d->dp, slot), sizeof(*hot));
+	memcpy(hot, h, sizeof(*hot));
+	/* a packet at work adds its bytes first: read after the packets they are never behind them,
+	 * so that what is missing comes with a packet count that has changed
+	 */
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	hot->bytes[0] = __atomic_load_n(&h->bytes[0], __ATOMIC_RELAXED);
+	hot->bytes[1] = __atomic_load_n(&h->bytes[1], __ATOMIC_RELAXED);
 	if (!is_tenant(d, slot, tag))
 		return;
 	d->slot[d->taken++] = slot;
@@ -370,19 +456,23 @@ static void scan_slots(struct drain *d, uint32_t since, bool all)
 
 void drain_scan(struct drain *d, const struct clock *c)
 {
+	/* a slot that changed hands is read by the scan after the one that finds out */
+	unsigned int delay = d->ledger ? 1 : 0;
 	uint32_t start = c->now_tick;
 
 	if (!drain_evicted_all(d))
 		return; /* the totals kept for them are needed yet; the next scan does it all */
 	d->orphans = 0;
 	/* since the scan before the last: a packet may have been on its way for a while */
-	scan_slots(d, d->scan_tick[0], d->stats.scans < 2);
+	scan_slots(d, d->scan_tick[1 - delay], d->stats.scans < 2 + delay);
 	d->stats.scans++;
 	drain_rings(d);
-	if (d->stats.scans >= 2) {
-		d->dp->control->reap_before = d->scan_tick[1];
+	release(d); /* what a slot may be taken over for must not be read once more */
+	if (d->stats.scans >= 2 + delay) {
+		d->dp->control->reap_before = d->scan_tick[2 - delay];
 		__atomic_store_n(&d->dp->control->reap_valid, 1, __ATOMIC_RELEASE);
 	}
 	d->scan_tick[0] = d->scan_tick[1];
-	d->scan_tick[1] = start;
+	d->scan_tick[1] = d->scan_tick[2];
+	d->scan_tick[2] = start;
 }

@@ -17,6 +17,7 @@
 #include "loader/name/name.h"
 
 struct drain;
+struct ledger;
 
 /* Cumulative, never reset. */
 struct drain_stats {
@@ -35,6 +36,12 @@ struct drain_stats {
  */
 int drain_new(struct dataplane *dp, struct merge *m, struct names *names, struct drain **ret);
 void drain_free(struct drain *d);
+
+/**
+ * drain_use_ledger - keep the totals of slots in a ledger, and go on where it says
+ * @l: made for dp->slots; the merge has it too. Before the first read
+ */
+void drain_use_ledger(struct drain *d, struct ledger *l);
 
 /**
  * drain_rings - read both rings up to where they are now

@@ -365,6 +365,7 @@ static void merge_one(struct merge *m, const struct merge_delta *d, uint32_t has
 			return;
 	}
 	blank = !(st->flags & (FS_SEEN0 | FS_SEEN1));
+	state_save(m, st);
 	state_absorb(m, st, d);
 	if (blank) {
 		if (!delta_fresh(d))
@@ -384,6 +385,7 @@ bool merge_known(struct merge *m, const struct merge_delta *d)
 	for (int dir = 0; dir < 2; dir++)
 		if (d->packets[dir] && !(st->flags & (dir ? FS_SEEN1 : FS_SEEN0)))
 			return false;
+	state_save(m, st);
 	for (int dir = 0; dir < 2; dir++) {
 		if (!d->packets[dir])
 			continue;
@@ -480,6 +482,8 @@ int merge_new(const struct merge_cfg *cfg, struct merge **ret)
 		merge_free(m);
 		return r;
 	}
+	if (cfg->ledger)
+		merge_table_adopt(m);
 	*ret = m;
 	return 0;
 }

@@ -20,6 +20,7 @@
 #include "weir/abi.h"
 
 struct merge;
+struct ledger;
 struct name_result;
 
 typedef void (*merge_emit_fn)(void *arg, const struct flow_record *r);
@@ -37,6 +38,11 @@ struct merge_cfg {
 	merge_iface_fn iface;	   /* NULL = no interface names */
 	merge_emit_fn emit;	   /* the record is valid during the call only */
 	void *arg;		   /* of iface and emit */
+	/* Keeps the flows, and may hold some that an earlier process left, which then go on (their
+	 * names are not known any more). Made for max_flows. NULL: memory of our own. Records go to
+	 * emit all the same: it is the caller who brings them to ledger_emit().
+	 */
+	struct ledger *ledger;
 };
 
 /* 60 s, 15 s, 5 s; 262,144 flows; 64 MiB of names. clock, emit and arg are the caller's. */

@@ -13,6 +13,13 @@
 #include "loader/merge_int.h"
 #include "loader/name/name.h"
 
+/* No flow is half changed here. */
+static inline void consistent(struct merge *m)
+{
+	if (m->cfg.ledger)
+		ledger_here(m->cfg.ledger);
+}
+
 /* Earliest time at which something may be due. */
 static uint64_t state_due(const struct merge *m, const struct flow_state *st)
 {
@@ -65,6 +72,7 @@ static void ask_for_end(struct merge *m, struct flow_state *st)
 
 void merge_finish(struct merge *m, struct flow_state *st, enum flow_reason reason)
 {
+	state_save(m, st);
 	if (!(st->flags & FS_ENDED))
 		merge_unlink(m, st);
 	if (!(st->flags & FS_ENDED))
@@ -78,6 +86,7 @@ void merge_finish(struct merge *m, struct flow_state *st, enum flow_reason reaso
 
 void merge_replace(struct merge *m, struct flow_state *st, enum flow_reason reason)
 {
+	state_save(m, st);
 	merge_unlink(m, st);
 	ask_for_end(m, st);
 	st->flags |= FS_ENDED;
@@ -136,8 +145,10 @@ static bool state_check(struct merge *m, struct flow_state *st)
 		merge_finish(m, st, FLOW_IDLE);
 		return false;
 	}
-	if (now >= state_start(st) + m->active)
+	if (now >= state_start(st) + m->active) {
+		state_save(m, st);
 		merge_emit(m, st, FLOW_ACTIVE, false);
+	}
 	return true;
 }
 
@@ -169,6 +180,7 @@ static void wheel_bucket(struct merge *m, uint64_t bucket)
 		}
 		if (state_check(m, st))
 			merge_schedule(m, st);
+		consistent(m);
 	}
 	if (!b->v) {
 		due.n = 0;
@@ -200,6 +212,7 @@ static void ended_flows(struct merge *m)
 
 		if (st->flags & FS_ENDED)
 			merge_finish(m, st, st->end_reason);
+		consistent(m);
 	}
 	m->ended.n = 0;
 }
@@ -219,6 +232,7 @@ static void closed_flows(struct merge *m)
 		}
 		if ((st->flags & (FS_LIVE | FS_CLOSING | FS_ENDED)) == (FS_LIVE | FS_CLOSING))
 			merge_finish(m, st, FLOW_END);
+		consistent(m);
 	}
 	done.n = 0;
 	m->closing_old = m->closing;
@@ -242,6 +256,7 @@ static void sweep_all(struct merge *m)
 			merge_finish(m, st, FLOW_END);
 		else if (state_check(m, st))
 			merge_schedule(m, st);
+		consistent(m);
 	}
 }
 
@@ -274,6 +289,7 @@ void merge_flush(struct merge *m, enum flow_reason reason)
 			 (state_lone_syn(st) && now >= state_start(st) + m->syn))
 			why = FLOW_IDLE;
 		merge_finish(m, st, why);
+		consistent(m);
 	}
 	for (unsigned int i = 0; i < WHEEL_BUCKETS; i++)
 		m->wheel[i].n = 0;

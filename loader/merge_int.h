@@ -8,6 +8,7 @@
 #define WEIR_LOADER_MERGE_INT_H
 
 #include <stdbool.h>
+#include "loader/ledger.h"
 #include "loader/merge.h"
 
 #define TCP_FIN 0x01
@@ -64,7 +65,7 @@ struct flow_state {
 	uint8_t pad;
 };
 
-_Static_assert(sizeof(struct flow_state) == 256, "four cache lines");
+_Static_assert(sizeof(struct flow_state) == LEDGER_FLOW_BYTES, "four cache lines");
 
 /* A growing list of references (index + 1). */
 struct ref_list {
@@ -104,6 +105,8 @@ struct merge {
 
 /* ---- merge_table.c ---- */
 int merge_table_init(struct merge *m);
+/* Take up the flows that the ledger holds. */
+void merge_table_adopt(struct merge *m);
 void merge_table_done(struct merge *m);
 uint32_t merge_hash(const struct merge *m, const struct flow_key *key);
 uint32_t merge_find(const struct merge *m, const struct flow_key *key, uint32_t hash);
@@ -123,6 +126,13 @@ static inline struct flow_state *merge_state(const struct merge *m, uint32_t ref
 static inline uint32_t merge_ref(const struct merge *m, const struct flow_state *st)
 {
 	return (uint32_t)(st - m->slab) + 1;
+}
+
+/* A state is about to change. */
+static inline void state_save(struct merge *m, const struct flow_state *st)
+{
+	if (m->cfg.ledger)
+		ledger_save_flow(m->cfg.ledger, st);
 }
 
 /* ---- merge.c ---- */

@@ -33,7 +33,8 @@ int merge_table_init(struct merge *m)
 		places *= 2;
 	m->table_mask = (uint32_t)(places - 1);
 	m->table = map_pages(places * sizeof(m->table[0]));
-	m->slab = map_pages((size_t)m->cfg.max_flows * sizeof(m->slab[0]));
+	m->slab = m->cfg.ledger ? (struct flow_state *)(void *)m->cfg.ledger->flows
+				: map_pages((size_t)m->cfg.max_flows * sizeof(m->slab[0]));
 	if (!m->table || !m->slab)
 		return -ENOMEM;
 	m->wheel_gran = clock_ticks(m->cfg.clock, UINT64_C(250000000));
@@ -44,13 +45,50 @@ void merge_table_done(struct merge *m)
 {
 	if (m->table)
 		munmap(m->table, ((size_t)m->table_mask + 1) * sizeof(m->table[0]));
-	if (m->slab)
+	if (m->slab && !m->cfg.ledger)
 		munmap(m->slab, (size_t)m->cfg.max_flows * sizeof(m->slab[0]));
 	for (unsigned int i = 0; i < WHEEL_BUCKETS; i++)
 		free(m->wheel[i].v);
 	free(m->closing.v);
 	free(m->closing_old.v);
 	free(m->ended.v);
+}
+
+static void adopt(struct merge *m, struct flow_state *st)
+{
+	uint32_t ref = merge_ref(m, st), i;
+
+	st->names = NULL; /* of another process */
+	m->live++;
+	if (st->flags & FS_ENDED) {
+		if (!ref_push(&m->ended, ref))
+			m->sweep = true;
+		return;
+	}
+	for (i = merge_hash(m, &st->key) & m->table_mask; m->table[i]; i = (i + 1) & m->table_mask)
+		;
+	m->table[i] = (uint64_t)merge_hash(m, &st->key) << 32 | ref;
+	merge_schedule(m, st);
+	if (st->flags & FS_CLOSING)
+		merge_closing(m, st);
+}
+
+void merge_table_adopt(struct merge *m)
+{
+	for (uint32_t ref = m->cfg.max_flows; ref && !m->slab_used; ref--)
+		if (merge_state(m, ref)->flags & FS_LIVE)
+			m->slab_used = ref;
+	for (uint32_t ref = m->slab_used; ref; ref--) {
+		struct flow_state *st = merge_state(m, ref);
+
+		if (st->flags & FS_LIVE) {
+			adopt(m, st);
+			continue;
+		}
+		st->next_free = m->free_head;
+		m->free_head = ref;
+	}
+	m->prev_tick = m->cfg.ledger->now.tick;
 }
 
 bool ref_push(struct ref_list *l, uint32_t ref)
@@ -141,6 +179,7 @@ struct flow_state *merge_insert(struct merge *m, const struct flow_key *key, uin
 	} else {
 		st = &m->slab[m->slab_used++];
 	}
+	state_save(m, st);
 	state_init(st, key);
 	for (i = hash & m->table_mask; m->table[i]; i = (i + 1) & m->table_mask)
 		;

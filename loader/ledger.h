@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ledger.h - what the drain and the merge know, in memory that outlives the process: totals read of
+ * each slot, flows and what of them is not written yet, records that are on their way out. So a
+ * loader that is killed at any instruction is followed by one that loses and doubles no count.
+ *
+ * Between two commits every slot and flow is saved before it is changed (undo log), what was read of
+ * the ring is not given back, and no record leaves. A commit is one store. Whoever takes over puts
+ * back what was saved since: the kernel's counters only grow and the ring still holds its records,
+ * so reading them again gives what was lost. Records written but not confirmed by their receivers
+ * go out once more. One thread (the drain's).
+ */
+#ifndef WEIR_LOADER_LEDGER_H
+#define WEIR_LOADER_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define LEDGER_SLOT_BYTES 64u  /* struct shadow of drain.c */
+#define LEDGER_FLOW_BYTES 256u /* struct flow_state of merge_int.h */
+
+struct flow_record;
+
+/* The state as of a commit, beside slots and flows. */
+struct ledger_point {
+	uint64_t ring_pos; /* of `evicted`: read and merged up to here */
+	uint64_t out_end;  /* outbox: records before it may leave */
+	uint64_t out_no;   /* records before out_end, ever */
+	uint64_t tick;	   /* when */
+};
+
+/* What the receivers have: records before out_no, when standard output was so long. */
+struct ledger_done {
+	uint64_t out_start; /* outbox: the first record that may have to go out again */
+	uint64_t out_no;    /* its number */
+	uint64_t dev, ino;  /* of standard output, if that is a file; else 0 */
+	uint64_t bytes;
+};
+
+struct ledger_head {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t max_flows;
+	uint64_t slots;
+	uint64_t seq;	   /* commits; its lowest bit names the point that holds */
+	uint64_t done_seq; /* the same of done[] */
+	struct ledger_point at[2];
+	struct ledger_done done[2];
+	uint64_t undo_full; /* saves that found no room: must stay 0 */
+	uint64_t unguarded; /* records that left the outbox before they were confirmed: no room */
+};
+
+struct ledger_undo_slot {
+	uint64_t epoch; /* seq + 1 of the commit that makes it void */
+	uint64_t index;
+	uint8_t was[LEDGER_SLOT_BYTES];
+};
+
+struct ledger_undo_flow {
+	uint64_t epoch;
+	uint64_t index;
+	uint8_t was[LEDGER_FLOW_BYTES];
+};
+
+#define LEDGER_UNDO_SLOTS 16384u
+#define LEDGER_UNDO_FLOWS 8192u
+#define LEDGER_OUT_BYTES  (32u << 20)
+
+struct ledger {
+	struct ledger_head *head;
+	struct ledger_undo_slot *undo_slot;
+	struct ledger_undo_flow *undo_flow;
+	uint8_t *slots;
+	uint8_t *flows;
+	uint8_t *out;		 /* ring of packed records */
+	uint32_t n_slot, n_flow; /* saved since the last commit */
+	bool fresh;		 /* nobody was here before */
+	struct ledger_point now; /* becomes head->at[] */
+	uint64_t delivered;	 /* outbox: given to the sinks up to here */
+	uint64_t delivered_no;
+	/* A committed record, to be exported. */
+	void (*deliver)(void *arg, const struct flow_record *r);
+	void *arg;
+};
+
+/* Bytes of memory for so many slots and flows. */
+size_t ledger_bytes(uint64_t slots, uint32_t max_flows);
+
+/**
+ * ledger_open - begin in empty (zeroed) memory, or take over what an earlier process left there
+ * @mem: ledger_bytes() of it, page aligned, shared
+ *
+ * Return: 0, or -ESTALE: made for other sizes or by another version of weir.
+ */
+int ledger_open(struct ledger *l, void *mem, uint64_t slots, uint32_t max_flows);
+
+/* Records that an earlier process had not seen confirmed: to deliver(), oldest first. */
+void ledger_redeliver(struct ledger *l);
+
+/* Where an earlier process stood in the ring. */
+static inline uint64_t ledger_ring_pos(const struct ledger *l)
+{
+	return l->now.ring_pos;
+}
+
+/* ---- before a change ---- */
+
+static inline void ledger_save_slot(struct ledger *l, const void *slot)
+{
+	struct ledger_undo_slot *u = &l->undo_slot[l->n_slot];
+
+	if (l->n_slot == LEDGER_UNDO_SLOTS) {
+		l->head->undo_full++;
+		return;
+	}
+	memcpy(u->was, slot, sizeof(u->was));
+	u->index = (uint64_t)((const uint8_t *)slot - l->slots) / LEDGER_SLOT_BYTES;
+	__atomic_store_n(&u->epoch, l->head->seq + 1, __ATOMIC_RELEASE);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST); /* the change comes after */
+	l->n_slot++;
+}
+
+/* A flow state that is not of the ledger (one on the stack) is passed over. */
+static inline void ledger_save_flow(struct ledger *l, const void *flow)
+{
+	struct ledger_undo_flow *u = &l->undo_flow[l->n_flow];
+	uint64_t at = (uint64_t)((const uint8_t *)flow - l->flows);
+
+	if (at >= (uint64_t)l->head->max_flows * LEDGER_FLOW_BYTES)
+		return;
+	if (l->n_flow == LEDGER_UNDO_FLOWS) {
+		l->head->undo_full++;
+		return;
+	}
+	memcpy(u->was, flow, sizeof(u->was));
+	u->index = at / LEDGER_FLOW_BYTES;
+	__atomic_store_n(&u->epoch, l->head->seq + 1, __ATOMIC_RELEASE);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	l->n_flow++;
+}
+
+/**
+ * ledger_emit - a record that is true from the next commit on
+ *
+ * Delivered then. One that finds no room although older ones were given up is delivered at once
+ * (and may go out twice if the process is killed).
+ */
+void ledger_emit(struct ledger *l, const struct flow_record *r);
+
+/* What is saved, emitted and said in l->now holds from here on; records are delivered. */
+void ledger_commit(struct ledger *l);
+
+/* Slots, flows and ring position fit together here: a commit is possible, and made if it is time. */
+static inline void ledger_here(struct ledger *l)
+{
+	if (l->n_slot > LEDGER_UNDO_SLOTS / 2 || l->n_flow > LEDGER_UNDO_FLOWS / 2)
+		ledger_commit(l);
+}
+
+/**
+ * ledger_confirm - the receivers have all records before number @no
+ * @dev, @ino, @bytes: standard output when it had just those, if it is a regular file; else 0
+ */
+void ledger_confirm(struct ledger *l, uint64_t no, uint64_t dev, uint64_t ino, uint64_t bytes);
+
+/* What was confirmed last. */
+const struct ledger_done *ledger_done(const struct ledger *l);
+
+#endif
