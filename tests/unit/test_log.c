@@ -96,7 +96,7 @@ Test(log, a_message_is_one_line_in_every_form)
 {
 	for (int f = LOG_TEXT; f <= LOG_JSON; f++) {
 		log_init(f, LEVEL_INFO);
-		log_info("a\nb", "c\nd\033[2J");
+		log_info("a\nb", "c\nx\033[2J");
 	}
 	cr_assert_eq(lines(), 3);
 	cr_assert_null(strchr(text, '\033'));
