@@ -21,9 +21,6 @@
 #define ATTACH_TCX_EGRESS  47
 #define FLAG_BEFORE	   (1u << 3)
 
-#define FILTER_HANDLE	0x77656972 /* "weir" */
-#define FILTER_PRIORITY 49
-
 __attribute__((format(printf, 2, 3))) static void say(struct attachment *a, const char *fmt, ...)
 {
 	va_list ap;
@@ -91,8 +88,8 @@ static int clsact_filter(struct attachment *a, int prog_fd, bool egress)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = a->ifindex,
 		    .attach_point = egress ? BPF_TC_EGRESS : BPF_TC_INGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = prog_fd, .handle = FILTER_HANDLE,
-		    .priority = FILTER_PRIORITY);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = prog_fd, .handle = ATTACH_FILTER_HANDLE,
+		    .priority = ATTACH_FILTER_PRIORITY);
 	int r = bpf_tc_hook_create(&hook);
 
 	if (r && r != -EEXIST)

@@ -11,6 +11,10 @@
 #include <stdbool.h>
 #include "loader/dataplane.h"
 
+/* Of our clsact filters. */
+#define ATTACH_FILTER_HANDLE   0x77656972u /* "weir" */
+#define ATTACH_FILTER_PRIORITY 49u
+
 enum hook_mode { HOOK_AUTO = 0, HOOK_MODE_XDP = 1, HOOK_MODE_TC = 2, HOOK_MODE_GENERIC = 3 };
 
 /* How one TC program is held. */

@@ -23,6 +23,7 @@ enum exit_code {
 extern const struct cli_command command_run;
 extern const struct cli_command command_replay;
 extern const struct cli_command command_config;
+extern const struct cli_command command_detach;
 extern const struct cli_command command_doctor;
 extern const struct cli_command command_completion;
 extern const struct cli_command command_complete; /* hidden: what the shells' scripts ask */

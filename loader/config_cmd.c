@@ -109,6 +109,13 @@ static void show_labels(const struct settings *s, const char *origin)
 	}
 }
 
+static void show_comments(const struct setting *d, const struct setting_value *v,
+			  const char *origin)
+{
+	for (uint32_t i = 0; i < v->n; i++)
+		printf("# --%s %s%s%s\n", d->flag, v->list[i], origin ? "  # " : "", origin ?: "");
+}
+
 /* Sections as they stand in the file: [interface eth*], [export main]. */
 static void show_sections(const struct settings *s, bool origin)
 {
@@ -146,6 +153,8 @@ static void show_text(const struct settings *s, bool origin)
 		setting_origin(s, id, from, sizeof(from));
 		if (id == SET_LABELS)
 			show_labels(s, origin ? from : NULL);
+		else if (!d->key) /* no key of the file has it */
+			show_comments(d, &s->v[id], origin ? from : NULL);
 		else
 			put_key(d->key, (int)strlen(d->key), s->v[id].text, origin ? from : NULL);
 	}

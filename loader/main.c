@@ -29,8 +29,9 @@ static int cmd_version(int argc, char **argv)
 }
 
 static const struct cli_command *const commands[] = {
-	&command_run,	     &command_replay,  &command_config,	  &command_doctor,
-	&command_completion, &command_version, &command_complete, NULL,
+	&command_run,	  &command_replay,   &command_detach,
+	&command_config,  &command_doctor,   &command_completion,
+	&command_version, &command_complete, NULL,
 };
 
 const struct cli_command command_weir = {
