@@ -43,8 +43,7 @@ bool flow_type_list(enum flow_type t)
 	return t == FT_STRS || t == FT_ALPN || t == FT_QUERIES || t == FT_VLAN;
 }
 
-/* Width of what stands in the record, for all types that are one number there. */
-static unsigned int number_width(enum flow_type t)
+unsigned int flow_number_width(enum flow_type t)
 {
 	switch (t) {
 	case FT_TIME:
@@ -79,7 +78,7 @@ uint64_t flow_number(const struct flow_record *r, enum flow_field f)
 	uint32_t v32;
 	uint16_t v16;
 
-	switch (number_width(flow_fields[f].type)) {
+	switch (flow_number_width(flow_fields[f].type)) {
 	case 8:
 		memcpy(&v64, p, sizeof(v64));
 		return v64;

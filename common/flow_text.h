@@ -14,6 +14,9 @@
 bool flow_type_number(enum flow_type t);
 bool flow_type_list(enum flow_type t);
 
+/* Bytes of what stands in the record, for all types that are one number there; else 0. */
+unsigned int flow_number_width(enum flow_type t);
+
 /* The number behind a member: its value, or that of the enum its word stands for; else 0. */
 uint64_t flow_number(const struct flow_record *r, enum flow_field f);
 

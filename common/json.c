@@ -79,6 +79,12 @@ void json_u64(struct json *j, uint64_t v)
 	put(j, text, u64_text(v, text));
 }
 
+void json_bool(struct json *j, bool v)
+{
+	comma(j);
+	put(j, v ? "true" : "false", v ? 4 : 5);
+}
+
 /* Length that the first byte promises, 0 = no first byte; and what the second one may be, which
  * rules out overlong forms, surrogates and what is beyond U+10FFFF.
  */

@@ -31,6 +31,7 @@ void json_close(struct json *j, char bracket);
 void json_key(struct json *j, const char *key, size_t len);
 
 void json_u64(struct json *j, uint64_t v);
+void json_bool(struct json *j, bool v);
 
 /**
  * json_str - a string of any bytes

@@ -3,6 +3,7 @@
 
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/membarrier.h>
 #include <poll.h>
 #include <signal.h>
@@ -52,9 +53,10 @@ struct core {
 	int ipc;
 	int signals;
 	int notify;
-	uint64_t watchdog_ns; /* 0 = nobody watches */
-	uint64_t fed_at;      /* iface_table.progress at the last WATCHDOG=1 */
-	uint64_t stop_at_ns;  /* CLOCK_MONOTONIC, 0 = never */
+	uint64_t watchdog_ns;	    /* 0 = nobody watches */
+	uint64_t fed_at;	    /* iface_table.progress at the last WATCHDOG=1 */
+	uint64_t stop_at_ns;	    /* CLOCK_MONOTONIC, 0 = never */
+	struct control_fds control; /* listening; the worker serves them */
 	struct ipc_msg msg;
 };
 
@@ -72,13 +74,28 @@ static int load(struct core *c)
 	return dataplane_load(&c->dp, &c->cfg.dp, c->cfg.ifaces ? c->cfg.iface[0].role : 0);
 }
 
-/* The worker keeps the mappings and its socket; every other descriptor is closed. */
+/* @fd as number @want, out of the way of others on their way down. Return: @want, or -1. */
+static int move_fd(int fd, int want)
+{
+	return fd < 0 ? -1 : dup2(fd, want);
+}
+
+/* The worker keeps the mappings, its socket and those that listen; everything else is closed. */
 static void become_worker(struct core *c, int ipc)
 {
-	int fd = dup2(ipc, 3);
+	const int high = fcntl(ipc, F_DUPFD, 64);
+	struct control_fds fds = {.socket = fcntl(c->control.socket, F_DUPFD, 64),
+				  .http = fcntl(c->control.http, F_DUPFD, 64)};
+	int fd = move_fd(high, 3);
 
-	syscall(SYS_close_range, 4u, ~0u, 0);
-	_exit(fd < 0 ? EXIT_FAILED : worker_main(&c->cfg, &c->dp, c->ifaces.table, fd));
+	fds.socket = move_fd(fds.socket, 4);
+	fds.http = move_fd(fds.http, 5);
+	if (fds.socket < 0)
+		close(4);
+	if (fds.http < 0)
+		close(5);
+	syscall(SYS_close_range, 6u, ~0u, 0);
+	_exit(fd < 0 ? EXIT_FAILED : worker_main(&c->cfg, &c->dp, c->ifaces.table, fd, &fds));
 }
 
 static int start_worker(struct core *c)
@@ -248,6 +265,8 @@ static int run(struct core *c)
 	r = load(c);
 	if (r)
 		return fail(r, "load programs");
+	if (control_listen(&c->cfg.control, &c->control))
+		return EXIT_FAILED;
 	r = start_worker(c);
 	if (r)
 		return fail(r, "start worker");
@@ -281,7 +300,9 @@ int core_run(const struct run_cfg *cfg)
 	};
 	c.notify = notify_open(&c.watchdog_ns);
 	libbpf_set_print(quiet);
+	c.control = (struct control_fds){.socket = -1, .http = -1};
 	rc = c.ifaces.table ? run(&c) : fail(-ENOMEM, "start");
+	control_unlisten(&c.cfg.control, &c.control);
 	dataplane_done(&c.dp);
 	iface_table_free(c.ifaces.table);
 	return rc;

@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 #include "loader/command.h"
+#include "loader/control/control.h"
 #include "loader/dataplane.h"
 #include "loader/ifaces.h"
 #include "loader/export/sink.h"
@@ -21,6 +22,7 @@ struct run_cfg {
 	const void *pick_arg;
 	struct export_cfg exports[EXPORTS_MAX]; /* checked */
 	unsigned int n_exports;
+	struct control_cfg control;
 	uint64_t interval_ns;
 	uint64_t active_ns;
 	uint64_t idle_ns;

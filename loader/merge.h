@@ -150,6 +150,22 @@ void merge_on_end(struct merge *m,
 		  int (*fn)(void *arg, const struct flow_key *key, struct name_result *ret),
 		  void *arg);
 
+/* During emit(): a number of the flow that the record is of, 1 to max_flows; see merge_live(). */
+uint32_t merge_emitting(const struct merge *m);
+
+/* @ref: number of the flow, its own until it ends; @r: what would be written now, without a reason */
+typedef void (*merge_live_fn)(void *arg, uint32_t ref, const struct flow_record *r);
+
+/**
+ * merge_live - look at the flows that are known, some at a time; nothing of them changes
+ * @at: 0 at the beginning; moved on
+ * @n:  how many places to look at
+ *
+ * Between two calls flows may come and go; one that stays is seen once.
+ * Return: true while there is more to look at.
+ */
+bool merge_live(struct merge *m, uint32_t *at, uint32_t n, merge_live_fn fn, void *arg);
+
 uint32_t merge_flows(const struct merge *m); /* known now */
 const struct merge_stats *merge_stats(const struct merge *m);
 

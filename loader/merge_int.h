@@ -85,8 +85,9 @@ struct merge {
 	uint32_t slab_used; /* ever touched */
 	uint32_t free_head; /* reference, 0 = none */
 	uint32_t live;
-	uint32_t hand;	 /* next state looked at when the table is full */
-	uint64_t *table; /* hash << 32 | reference */
+	uint32_t emitting; /* flow of the record at hand */
+	uint32_t hand;	   /* next state looked at when the table is full */
+	uint64_t *table;   /* hash << 32 | reference */
 	uint32_t table_mask;
 	bool sweep; /* a list could not grow: look at every state at the next tick */
 	uint64_t active, idle, syn; /* ticks */

@@ -218,34 +218,73 @@ static void state_reported(struct merge *m, struct flow_state *st, bool final)
 		merge_name_reported(m, st);
 }
 
+/* All that is known of the flow, as a record of the time since its last one. @reason 0: only to be
+ * looked at, so queries without an answer are not held back, which would be remembered.
+ */
+static void fill_record(struct merge *m, const struct flow_state *st, enum flow_reason reason,
+			bool final, struct flow_record *r)
+{
+	r->present[0] = r->present[1] = 0;
+	fill_endpoints(st, r);
+	fill_times(m, st, r);
+	fill_dir(st, st->init_dir, 0, r);
+	fill_dir(st, !st->init_dir, IN_FIELDS, r);
+	r->packets = r->out.packets + r->in.packets;
+	r->bytes = r->out.bytes + r->in.bytes;
+	flow_set(r, FF_PACKETS);
+	flow_set(r, FF_BYTES);
+	fill_state(m, st, reason, r);
+	if (st->names)
+		merge_name_fill(st, final || !reason, r);
+	if (st->l7_gap)
+		merge_gap_fill(st, final, r);
+	fill_place(m, st, r);
+	if (r->family)
+		flow_set(r, FF_COMMUNITY_ID);
+}
+
 void merge_emit(struct merge *m, struct flow_state *st, enum flow_reason reason, bool final)
 {
 	struct flow_record r;
 
-	r.present[0] = r.present[1] = 0;
 	if (!(st->flags & FS_REPORTED) && st->flags & FS_TIE)
 		st->init_dir = settle_tie(st);
-	fill_endpoints(st, &r);
-	fill_times(m, st, &r);
-	fill_dir(st, st->init_dir, 0, &r);
-	fill_dir(st, !st->init_dir, IN_FIELDS, &r);
-	r.packets = r.out.packets + r.in.packets;
-	r.bytes = r.out.bytes + r.in.bytes;
-	flow_set(&r, FF_PACKETS);
-	flow_set(&r, FF_BYTES);
-	fill_state(m, st, reason, &r);
-	if (st->names)
-		merge_name_fill(st, final, &r);
-	if (st->l7_gap)
-		merge_gap_fill(st, final, &r);
-	fill_place(m, st, &r);
-	if (r.family)
-		flow_set(&r, FF_COMMUNITY_ID);
+	fill_record(m, st, reason, final, &r);
 	r.reason = reason;
 	flow_set(&r, FF_REASON);
 	m->stats.records++;
 	if (reason == FLOW_EVICTED)
 		m->stats.records_evicted++;
+	m->emitting = merge_ref(m, st);
 	m->cfg.emit(m->cfg.arg, &r);
 	state_reported(m, st, final);
+}
+
+uint32_t merge_emitting(const struct merge *m)
+{
+	return m->emitting;
+}
+
+/* The copy is for a direction that is not settled yet. */
+static void show_live(struct merge *m, uint32_t ref, merge_live_fn fn, void *arg)
+{
+	struct flow_state st = *merge_state(m, ref);
+	struct flow_record r;
+
+	if (!(st.flags & FS_REPORTED) && st.flags & FS_TIE)
+		st.init_dir = settle_tie(&st);
+	fill_record(m, &st, 0, false, &r);
+	fn(arg, ref, &r);
+}
+
+bool merge_live(struct merge *m, uint32_t *at, uint32_t n, merge_live_fn fn, void *arg)
+{
+	for (; n && *at < m->slab_used; n--) {
+		const uint32_t ref = ++*at;
+		const struct flow_state *st = merge_state(m, ref);
+
+		if (st->flags & FS_LIVE && st->flags & (FS_SEEN0 | FS_SEEN1))
+			show_live(m, ref, fn, arg);
+	}
+	return *at < m->slab_used;
 }

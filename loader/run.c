@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/scan.h"
 #include "loader/command.h"
 #include "loader/core.h"
 #include "loader/settings.h"
@@ -64,6 +65,40 @@ static int add_ifaces(const struct settings *s, struct run_cfg *cfg)
 	return 0;
 }
 
+/* "127.0.0.1:9477", "[::1]:9477": checked when the settings were loaded. */
+static void split_address(const char *text, struct control_cfg *cfg)
+{
+	const char *colon = strrchr(text, ':');
+	const bool brackets = text[0] == '[';
+	uint64_t port;
+
+	snprintf(cfg->host, sizeof(cfg->host), "%.*s", (int)(colon - text - 2 * brackets),
+		 text + brackets);
+	if (!scan_u64(colon + 1, 0, UINT16_MAX, &port))
+		cfg->port = (uint16_t)port;
+}
+
+static int make_control(const struct settings *s, struct control_cfg *cfg)
+{
+	const char *path = settings_text(s, SET_CONTROL_SOCKET);
+
+	if (!settings_is_word(s, SET_CONTROL_SOCKET)) {
+		if (strlen(path) >= sizeof(cfg->path)) {
+			fprintf(stderr, "weir: %s: too long for a socket, %zu letters at most\n",
+				path, sizeof(cfg->path) - 1);
+			return -ENAMETOOLONG;
+		}
+		snprintf(cfg->path, sizeof(cfg->path), "%s", path);
+		cfg->optional = s->v[SET_CONTROL_SOCKET].origin == FROM_DEFAULT;
+	}
+	snprintf(cfg->group, sizeof(cfg->group), "%s", settings_text(s, SET_CONTROL_GROUP));
+	cfg->mode = (uint32_t)settings_num(s, SET_CONTROL_MODE);
+	cfg->history = (uint32_t)settings_num(s, SET_CONTROL_HISTORY);
+	if (!settings_is_word(s, SET_METRICS_LISTEN))
+		split_address(settings_text(s, SET_METRICS_LISTEN), cfg);
+	return 0;
+}
+
 static int make_cfg(const struct settings *s, struct run_cfg *cfg)
 {
 	cfg->dp = dataplane_cfg_default;
@@ -80,7 +115,7 @@ static int make_cfg(const struct settings *s, struct run_cfg *cfg)
 	cfg->summary_json = settings_num(s, SET_SUMMARY) == 1;
 	memcpy(cfg->exports, s->exports, s->n_exports * sizeof(cfg->exports[0]));
 	cfg->n_exports = s->n_exports;
-	return add_ifaces(s, cfg);
+	return make_control(s, &cfg->control) ?: add_ifaces(s, cfg);
 }
 
 int cmd_run(int argc, char **argv)

@@ -88,6 +88,8 @@ static const int allowed[] = {
 	SCMP_SYS(setsockopt),
 	SCMP_SYS(getsockopt),
 	SCMP_SYS(shutdown),
+	/* clients of the control socket and of the metrics */
+	SCMP_SYS(accept4),
 };
 
 static int filter_syscalls(void)

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "loader/control/control.h"
 #include "loader/drain.h"
 #include "loader/export/sink.h"
 #include "loader/ipc.h"
@@ -27,6 +28,7 @@ struct worker {
 	struct iface_table *ifaces;
 	struct iface_row row; /* whose name the record at hand has */
 	struct exports *exports;
+	struct control_server *control; /* NULL: neither socket nor metrics */
 	struct ipc_msg msg;
 	struct summary summary;
 };
@@ -37,6 +39,7 @@ static void emit(void *arg, const struct flow_record *r)
 
 	summary_add(&w->summary, r);
 	exports_flow(w->exports, r);
+	control_flow(w->control, r);
 }
 
 static const char *iface_name(void *arg, uint32_t ifindex)
@@ -86,7 +89,24 @@ static int exports_init(struct worker *w, const char *node)
 	return r;
 }
 
-static int worker_init(struct worker *w)
+static int control_init(struct worker *w, const struct control_fds *fds, const char *node)
+{
+	const struct control_env env = {
+		.merge = w->merge,
+		.drain = w->drain,
+		.dp = w->dp,
+		.ifaces = w->ifaces,
+		.exports = w->exports,
+		.node = node,
+		.flows_max = w->cfg->dp.flows * 2,
+	};
+
+	if (fds->socket < 0 && fds->http < 0)
+		return 0;
+	return control_new(&w->cfg->control, fds, &env, &w->control);
+}
+
+static int worker_init(struct worker *w, const struct control_fds *fds)
 {
 	struct merge_cfg cfg = merge_cfg_default;
 	static char node[256];
@@ -107,6 +127,7 @@ static int worker_init(struct worker *w)
 	r = r ?: names_new(NULL, &w->names);
 	r = r ?: drain_new(w->dp, w->merge, w->names, &w->drain);
 	r = r ?: exports_init(w, node);
+	r = r ?: control_init(w, fds, node);
 	if (!r)
 		merge_on_end(w->merge, flow_ended, w);
 	return r;
@@ -151,19 +172,25 @@ static void report(struct worker *w, int ipc)
 /* Until the core says stop or is gone, or nobody reads the records any more. */
 static void worker_loop(struct worker *w, int ipc)
 {
-	struct pollfd pfd = {.fd = ipc, .events = POLLIN};
+	struct pollfd p[1 + CONTROL_FDS] = {{.fd = ipc, .events = POLLIN}};
 	uint64_t next = mono_ns() + w->cfg->interval_ns;
+	bool busy = false;
 
 	for (;;) {
+		const unsigned int n = control_poll(w->control, p + 1);
+		int ready;
+
 		set_clock(w);
-		if (poll(&pfd, 1, drain_rings(w->drain) ? 0 : POLL_MS) > 0 &&
-		    ipc_recv(ipc, &w->msg, 0) != -EAGAIN)
+		ready = poll(p, 1 + n, drain_rings(w->drain) || busy ? 0 : POLL_MS);
+		if (ready > 0 && p[0].revents && ipc_recv(ipc, &w->msg, 0) != -EAGAIN)
 			return;
+		busy = control_work(w->control, p + 1, ready >= 0 ? n : 0);
 		__atomic_fetch_add(&w->ifaces->progress, 1, __ATOMIC_RELAXED);
 		if (mono_ns() < next)
 			continue;
 		if (drain_all(w))
 			return;
+		control_tick(w->control);
 		next += w->cfg->interval_ns;
 		if (next < mono_ns())
 			next = mono_ns();
@@ -171,7 +198,7 @@ static void worker_loop(struct worker *w, int ipc)
 }
 
 int worker_main(const struct run_cfg *cfg, struct dataplane *dp, struct iface_table *ifaces,
-		int ipc)
+		int ipc, const struct control_fds *fds)
 {
 	static struct worker w;
 	int r;
@@ -179,7 +206,7 @@ int worker_main(const struct run_cfg *cfg, struct dataplane *dp, struct iface_ta
 	w.cfg = cfg;
 	w.dp = dp;
 	w.ifaces = ifaces;
-	r = worker_init(&w);
+	r = worker_init(&w, fds);
 	r = r ?: sandbox_enter();
 	r = r ?: exports_start(w.exports);
 	if (r) {

@@ -14,10 +14,11 @@
  * @dp:  the inherited mappings
  * @ifaces: names of interfaces, shared with the core; its progress is told there
  * @ipc: its end of the socket pair
+ * @fds: listening sockets, taken over
  *
  * Return: exit status of the process.
  */
 int worker_main(const struct run_cfg *cfg, struct dataplane *dp, struct iface_table *ifaces,
-		int ipc);
+		int ipc, const struct control_fds *fds);
 
 #endif

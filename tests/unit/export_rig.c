@@ -124,7 +124,7 @@ void rig_stop(struct export_rig *rig)
 	cr_assert(eq(u64, rig->st.taken, rig->st.sent + rig_lost(rig) + rig->st.waiting));
 }
 
-void rig_close(struct export_rig *rig)
+void export_rig_close(struct export_rig *rig)
 {
 	DIR *d = opendir(rig->dir);
 	struct dirent *e;

@@ -33,7 +33,7 @@ void rig_stop(struct export_rig *rig);
 uint64_t rig_lost(const struct export_rig *rig);
 
 /* Free all; the folder goes with what is in it. */
-void rig_close(struct export_rig *rig);
+void export_rig_close(struct export_rig *rig);
 
 /* A file of the folder. Return: bytes read into @buf, or -errno. */
 long rig_read(const struct export_rig *rig, const char *name, char *buf, size_t cap);

@@ -57,7 +57,7 @@ Test(export_text, every_record_is_written_once)
 	cr_assert(eq(u32, count(text, &packets), 10030));
 	cr_assert(eq(u64, packets, rig.packets));
 	cr_assert(eq(u64, rig.st.bytes, strlen(text)));
-	rig_close(&rig);
+	export_rig_close(&rig);
 }
 
 static uint32_t count_gzip(const char *name, uint64_t *packets)
@@ -102,7 +102,7 @@ Test(export_text, rotates_by_size_and_keeps_every_line)
 	lines += count(text, &packets);
 	cr_assert(eq(u32, lines, rig.flows));
 	cr_assert(eq(u64, packets, rig.packets));
-	rig_close(&rig);
+	export_rig_close(&rig);
 }
 
 Test(export_text, keeps_as_many_old_files_as_asked_for)
@@ -116,7 +116,7 @@ Test(export_text, keeps_as_many_old_files_as_asked_for)
 	cr_assert(gt(i64, rig_read(&rig, "out.1", text, sizeof(text)), 0));
 	cr_assert(gt(i64, rig_read(&rig, "out.2", text, sizeof(text)), 0));
 	cr_assert(eq(i64, rig_read(&rig, "out.3", text, sizeof(text)), -ENOENT));
-	rig_close(&rig);
+	export_rig_close(&rig);
 }
 
 Test(export_text, reopens_the_name_when_told)
@@ -142,7 +142,7 @@ Test(export_text, reopens_the_name_when_told)
 	rig_read(&rig, "out", text, sizeof(text));
 	cr_assert(eq(u32, count(text, &packets), 13));
 	cr_assert(eq(u64, packets, rig.packets));
-	rig_close(&rig);
+	export_rig_close(&rig);
 }
 
 Test(export_text, csv_files_begin_with_a_header)
@@ -160,7 +160,7 @@ Test(export_text, csv_files_begin_with_a_header)
 	rig_read(&rig, "out.1", text, sizeof(text));
 	cr_assert(zero(int, strncmp(text, "start,end,src.ip", 16)));
 	cr_assert(eq(ptr, strstr(text + 10, "start,end"), NULL), "once");
-	rig_close(&rig);
+	export_rig_close(&rig);
 }
 
 Test(export_text, a_full_disk_is_a_named_loss)
@@ -176,7 +176,7 @@ Test(export_text, a_full_disk_is_a_named_loss)
 	cr_assert(eq(u64, rig.st.sent, 0));
 	cr_assert(eq(u64, rig.st.lost[LOSS_DISK_FULL] + rig.st.lost[LOSS_QUEUE_FULL], 20012));
 	cr_assert(ne(ptr, strstr(rig.st.last_error, "No space left"), NULL));
-	rig_close(&rig);
+	export_rig_close(&rig);
 }
 
 /* A pipe nobody reads: the drain goes on, the rest is counted, what was written is whole. */
@@ -207,5 +207,5 @@ Test(export_text, a_reader_that_does_not_read_costs_only_itself)
 	cr_assert(eq(u64, count(text, &packets), rig.st.sent));
 	cr_assert(eq(u64, rig.st.sent + rig.st.lost[LOSS_QUEUE_FULL], 5003));
 	close(fd);
-	rig_close(&rig);
+	export_rig_close(&rig);
 }

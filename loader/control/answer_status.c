@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * answer_status.c - `status`: one object about interfaces, flows, losses and exports.
+ */
+#include <string.h>
+
+#include "common/num_text.h"
+#include "loader/control/control_int.h"
+#include "loader/control/counters.h"
+#include "loader/dataplane.h"
+#include "loader/drain.h"
+#include "loader/export/sink.h"
+#include "loader/iface_table.h"
+#include "loader/merge.h"
+
+_Static_assert(IFACE_TOTALS >= 2 * IFACE_ROWS, "a place for every interface");
+
+struct iface_total *iface_total(struct control_server *c, uint32_t ifindex)
+{
+	uint32_t at = ifindex * UINT32_C(2654435761) % IFACE_TOTALS;
+
+	for (unsigned int i = 0; ifindex && i < IFACE_TOTALS; i++) {
+		struct iface_total *t = &c->ifaces[(at + i) % IFACE_TOTALS];
+
+		if (!t->ifindex)
+			t->ifindex = ifindex;
+		if (t->ifindex == ifindex)
+			return t;
+	}
+	return NULL;
+}
+
+static void put_key(struct json *j, const char *key)
+{
+	json_key(j, key, strlen(key));
+}
+
+static void put_count(struct json *j, const char *key, uint64_t n)
+{
+	put_key(j, key);
+	json_u64(j, n);
+}
+
+static void put_text(struct json *j, const char *key, const char *text)
+{
+	put_key(j, key);
+	json_str(j, text, strlen(text));
+}
+
+static void put_time(struct json *j, const char *key, uint64_t wall_ns)
+{
+	char buf[TIME_TEXT];
+
+	if (!wall_ns)
+		return;
+	time_text(wall_ns, buf);
+	put_text(j, key, buf);
+}
+
+static void put_iface(struct control_server *c, struct json *j, const struct iface_row *row)
+{
+	static const char *const roles[] = {"uplink", "veth", "mirror"};
+	const struct iface_total *t = iface_total(c, row->ifindex);
+	static const struct iface_total none;
+
+	t = t ?: &none;
+	json_open(j, '{');
+	put_text(j, "name", row->name);
+	put_count(j, "ifindex", row->ifindex);
+	put_key(j, "attached");
+	json_bool(j, row->attached);
+	put_text(j, "mode", row->mode);
+	put_text(j, "role", row->role < _ROLE_MAX ? roles[row->role] : "?");
+	put_time(j, "since", row->since_ns);
+	put_count(j, "packets", t->packets);
+	put_count(j, "bytes", t->bytes);
+	put_count(j, "pps", t->pps);
+	put_count(j, "bps", t->bps);
+	put_count(j, "flows", t->flows);
+	json_close(j, '}');
+}
+
+static void put_ifaces(struct control_server *c, struct json *j)
+{
+	struct iface_row row;
+
+	put_key(j, "interfaces");
+	json_open(j, '[');
+	for (unsigned int i = 0; i < IFACE_ROWS; i++)
+		if (iface_table_get(c->env.ifaces, i, &row) && row.attached)
+			put_iface(c, j, &row);
+	json_close(j, ']');
+}
+
+static void put_flows(struct control_server *c, struct json *j)
+{
+	const struct merge_stats *m = merge_stats(c->env.merge);
+
+	put_key(j, "flows");
+	json_open(j, '{');
+	put_count(j, "live", merge_flows(c->env.merge));
+	put_count(j, "capacity", c->env.dp->cfg.flows);
+	put_count(j, "begun", m->flows);
+	put_count(j, "records", m->records);
+	put_count(j, "kept", c->history.next - c->history.first);
+	json_close(j, '}');
+}
+
+static void put_counters(struct control_server *c, struct json *j)
+{
+	put_key(j, "counters");
+	json_open(j, '{');
+	for (unsigned int i = 0; i < counter_rows_n; i++)
+		put_count(j, counter_rows[i].name, dataplane_counter(c->env.dp, i));
+	json_close(j, '}');
+}
+
+static void put_losses(struct json *j, const struct export_stats *s)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int l = 0; l < _LOSS_MAX; l++)
+		sum += s->lost[l];
+	put_count(j, "lost", sum);
+	put_key(j, "lost_by");
+	json_open(j, '{');
+	for (unsigned int l = 0; l < _LOSS_MAX; l++)
+		if (s->lost[l])
+			put_count(j, export_loss_name(l, NULL), s->lost[l]);
+	json_close(j, '}');
+}
+
+static void put_export(struct json *j, const struct export_cfg *cfg, const struct export_stats *s)
+{
+	char target[EXPORT_PATH_MAX + 64];
+
+	export_cfg_text(cfg, target, sizeof(target));
+	json_open(j, '{');
+	put_text(j, "name", cfg->name);
+	put_text(j, "target", target);
+	put_count(j, "taken", s->taken);
+	put_count(j, "records", s->sent);
+	put_losses(j, s);
+	put_count(j, "waiting", s->waiting);
+	put_count(j, "bytes", s->bytes);
+	put_count(j, "queue_bytes", s->queue_bytes);
+	put_count(j, "spool_bytes", s->spool_bytes);
+	put_key(j, "connected");
+	json_bool(j, s->connected);
+	put_time(j, "last_ok", s->last_ok_ns);
+	put_time(j, "last_error_at", s->last_error_ns);
+	if (s->last_error[0])
+		put_text(j, "last_error", s->last_error);
+	json_close(j, '}');
+}
+
+static void put_exports(struct control_server *c, struct json *j)
+{
+	struct export_stats s;
+
+	put_key(j, "exports");
+	json_open(j, '[');
+	for (unsigned int i = 0; c->env.exports && i < exports_n(c->env.exports); i++) {
+		exports_stats(c->env.exports, i, &s);
+		put_export(j, exports_cfg(c->env.exports, i), &s);
+	}
+	json_close(j, ']');
+}
+
+static void put_control(struct control_server *c, struct json *j)
+{
+	unsigned int clients = 0;
+
+	for (unsigned int i = 0; i < CLIENTS_ALL; i++)
+		clients += c->clients[i].doing != CLIENT_FREE;
+	put_key(j, "control");
+	json_open(j, '{');
+	put_count(j, "clients", clients);
+	put_count(j, "requests", c->stats.requests);
+	put_count(j, "bad_requests", c->stats.bad_requests);
+	put_count(j, "refused", c->stats.refused);
+	put_count(j, "slow", c->stats.slow);
+	put_count(j, "lost", c->stats.lost);
+	put_count(j, "scrapes", c->stats.scrapes);
+	json_close(j, '}');
+}
+
+void status_answer(struct control_server *c, struct client *cl)
+{
+	/* A node with a thousand interfaces has a long answer: it gets the client's own buffer. */
+	const size_t room = OUT_BYTES - cl->out_len;
+	struct json j;
+	size_t len;
+
+	json_init(&j, cl->out + cl->out_len, room - 1);
+	json_open(&j, '{');
+	put_text(&j, "type", "status");
+	put_count(&j, "v", CONTROL_VERSION);
+	put_text(&j, "version", WEIR_VERSION);
+	put_text(&j, "node", c->env.node);
+	put_time(&j, "since", c->started_wall_ns);
+	put_time(&j, "now", control_wall_ns());
+	put_ifaces(c, &j);
+	put_flows(c, &j);
+	put_counters(c, &j);
+	put_exports(c, &j);
+	put_control(c, &j);
+	json_close(&j, '}');
+	if (!json_end(&j, &len)) {
+		cl->out[cl->out_len + len] = '\n';
+		cl->out_len += len + 1;
+	}
+	client_finish(c, cl);
+}

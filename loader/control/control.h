@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * control.h - the local side of a running weir: a unix stream socket for `weir status`, `flows` and
+ * `top` (docs/control.md), and Prometheus text over HTTP. The core opens the sockets, the worker
+ * serves them on its drain thread: in small steps, never waiting for anybody. Clients, what they may
+ * send and what is kept for them are bounded.
+ */
+#ifndef WEIR_LOADER_CONTROL_H
+#define WEIR_LOADER_CONTROL_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "common/flow.h"
+
+#define CONTROL_VERSION	     1u
+#define CONTROL_SOCKET	     "/run/weir/weir.sock"
+#define CONTROL_CLIENTS	     16u /* at one time, on the socket */
+#define CONTROL_HTTP_CLIENTS 4u
+#define CONTROL_FDS	     (2u + CONTROL_CLIENTS + CONTROL_HTTP_CLIENTS)
+#define CONTROL_PATH_MAX     108u
+
+struct dataplane;
+struct drain;
+struct exports;
+struct iface_table;
+struct merge;
+
+/* What is configured. Empty path: no socket; empty host: no metrics. */
+struct control_cfg {
+	char path[CONTROL_PATH_MAX];
+	bool optional;	/* nobody asked for this path: do without if it can't be */
+	char group[64]; /* empty: as it comes */
+	uint32_t mode;
+	uint32_t history; /* ended flows kept for `weir flows` */
+	char host[64];	  /* metrics: a numeric address */
+	uint16_t port;
+};
+
+/* Listening descriptors, -1 = none. */
+struct control_fds {
+	int socket;
+	int http;
+};
+
+/**
+ * control_listen - make the sockets; for the core, before it forks
+ *
+ * A socket file whose weir is gone is replaced; one that answers is somebody else's.
+ * Return: 0; -EADDRINUSE another weir listens there; -errno. What went wrong has been said on
+ *         standard error.
+ */
+int control_listen(const struct control_cfg *cfg, struct control_fds *ret);
+
+/* Close, and remove the socket file. Core. */
+void control_unlisten(const struct control_cfg *cfg, struct control_fds *fds);
+
+/* What the answers are about; must outlive the control. */
+struct control_env {
+	struct merge *merge;
+	const struct drain *drain;
+	const struct dataplane *dp;
+	const struct iface_table *ifaces;
+	const struct exports *exports;
+	const char *node;
+	uint32_t flows_max; /* flows that merge has room for */
+};
+
+struct control_server;
+
+/**
+ * control_new - get ready, before system calls are given up
+ * @fds: taken over
+ *
+ * Return: 0, -ENOMEM, -EIO (no SHA-1).
+ */
+int control_new(const struct control_cfg *cfg, const struct control_fds *fds,
+		const struct control_env *env, struct control_server **ret);
+void control_free(struct control_server *c);
+
+/* A record has been written. Call it from merge's emit(). NULL is fine in all that follow. */
+void control_flow(struct control_server *c, const struct flow_record *r);
+
+/* The cache has been read: the flows that merge knows are as they are now. */
+void control_tick(struct control_server *c);
+
+/* Descriptors to wait for. @p: CONTROL_FDS of them. Return: how many. */
+unsigned int control_poll(struct control_server *c, struct pollfd *p);
+
+/**
+ * control_work - do what can be done now, about a millisecond of it
+ * @p, @n: as control_poll() left them, with revents; n = 0: nobody looked
+ *
+ * Return: true: there is more to do, don't wait.
+ */
+bool control_work(struct control_server *c, const struct pollfd *p, unsigned int n);
+
+#endif

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * metrics.c - Prometheus text (exposition format 0.0.4). No label has a value that traffic chooses:
+ * interfaces, exports and reasons are all there are.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "loader/control/control_int.h"
+#include "loader/control/counters.h"
+#include "loader/dataplane.h"
+#include "loader/drain.h"
+#include "loader/export/sink.h"
+#include "loader/iface_table.h"
+#include "loader/merge.h"
+#include "weir/counters.h"
+
+struct text {
+	char *buf;
+	size_t len, cap;
+	bool full;
+};
+
+static void put(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void put(struct text *t, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(t->buf + t->len, t->cap - t->len, fmt, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= t->cap - t->len)
+		t->full = true;
+	else
+		t->len += (size_t)n;
+}
+
+static void head(struct text *t, const char *name, const char *type, const char *help)
+{
+	put(t, "# HELP weir_%s %s\n# TYPE weir_%s %s\n", name, help, name, type);
+}
+
+/* A label's value: backslash, quote and line end are escaped. */
+static const char *label(const char *s, char *buf, size_t cap)
+{
+	size_t n = 0;
+
+	for (; *s && n + 3 < cap; s++) {
+		if (*s == '\\' || *s == '"' || *s == '\n')
+			buf[n++] = '\\';
+		buf[n++] = *s == '\n' ? 'n' : *s;
+	}
+	buf[n] = 0;
+	return buf;
+}
+
+/* ---- interfaces ---- */
+
+static void put_ifaces(struct control_server *c, struct text *t, const char *name, const char *help,
+		       size_t member)
+{
+	struct iface_row row;
+	char buf[64];
+
+	head(t, name, "counter", help);
+	for (unsigned int i = 0; i < IFACE_ROWS; i++) {
+		const struct iface_total *total;
+		uint64_t v = 0;
+
+		if (!iface_table_get(c->env.ifaces, i, &row) || !row.attached)
+			continue;
+		total = iface_total(c, row.ifindex);
+		if (total)
+			memcpy(&v, (const char *)total + member, sizeof(v));
+		put(t, "weir_%s{iface=\"%s\"} %" PRIu64 "\n", name,
+		    label(row.name, buf, sizeof(buf)), v);
+	}
+}
+
+static void put_frames(struct control_server *c, struct text *t)
+{
+	static const struct {
+		const char *hook, *direction;
+		unsigned int frames, bytes;
+	} hooks[] = {
+		{"xdp", "ingress", CNT_XDP_FRAMES, CNT_XDP_BYTES},
+		{"tc", "ingress", CNT_TC_INGRESS_FRAMES, CNT_TC_INGRESS_BYTES},
+		{"tc", "egress", CNT_TC_EGRESS_FRAMES, CNT_TC_EGRESS_BYTES},
+	};
+
+	head(t, "frames_total", "counter", "Frames that entered the programs.");
+	for (size_t i = 0; i < 3; i++)
+		put(t, "weir_frames_total{hook=\"%s\",direction=\"%s\"} %" PRIu64 "\n",
+		    hooks[i].hook, hooks[i].direction,
+		    dataplane_counter(c->env.dp, hooks[i].frames));
+	head(t, "frame_bytes_total", "counter", "Bytes of those frames, Ethernet header included.");
+	for (size_t i = 0; i < 3; i++)
+		put(t, "weir_frame_bytes_total{hook=\"%s\",direction=\"%s\"} %" PRIu64 "\n",
+		    hooks[i].hook, hooks[i].direction,
+		    dataplane_counter(c->env.dp, hooks[i].bytes));
+}
+
+/* ---- counters of one class ---- */
+
+static void put_class(struct control_server *c, struct text *t, const char *class, const char *name,
+		      const char *help)
+{
+	head(t, name, "counter", help);
+	for (unsigned int i = 0; i < counter_rows_n; i++)
+		if (!strcmp(counter_rows[i].class, class))
+			put(t, "weir_%s{reason=\"%s\"} %" PRIu64 "\n", name, counter_rows[i].name,
+			    dataplane_counter(c->env.dp, i));
+}
+
+/* Bytes are no packets. */
+static void put_lost(struct control_server *c, struct text *t)
+{
+	static const unsigned int packets[] = {CNT_LOST_PACKETS, CNT_BUSY_PACKETS, CNT_SAMPLED_OUT,
+					       CNT_CPU_OUT_OF_RANGE};
+
+	head(t, "packets_lost_total", "counter",
+	     "Packets that were parsed, but are in no flow record.");
+	for (size_t i = 0; i < sizeof(packets) / sizeof(packets[0]); i++)
+		put(t, "weir_packets_lost_total{reason=\"%s\"} %" PRIu64 "\n",
+		    counter_rows[packets[i]].name, dataplane_counter(c->env.dp, packets[i]));
+}
+
+static void put_flows(struct control_server *c, struct text *t)
+{
+	const struct merge_stats *m = merge_stats(c->env.merge);
+
+	head(t, "flows_active", "gauge", "Flows that have not ended.");
+	put(t, "weir_flows_active %" PRIu32 "\n", merge_flows(c->env.merge));
+	head(t, "flows_total", "counter", "Flows begun.");
+	put(t, "weir_flows_total %" PRIu64 "\n", m->flows);
+	head(t, "records_total", "counter", "Flow records written.");
+	put(t, "weir_records_total %" PRIu64 "\n", m->records);
+	head(t, "map_entries", "gauge", "Entries of a table in use.");
+	put(t, "weir_map_entries{map=\"flows\"} %" PRIu32 "\n", merge_flows(c->env.merge));
+	head(t, "map_capacity", "gauge", "Entries that a table has room for.");
+	put(t, "weir_map_capacity{map=\"flows\"} %" PRIu32 "\n", c->env.dp->cfg.flows);
+	head(t, "drain_scans_total", "counter", "Times that the flow cache was read.");
+	put(t, "weir_drain_scans_total %" PRIu64 "\n", drain_stats(c->env.drain)->scans);
+}
+
+/* ---- exports ---- */
+
+static void put_export_values(struct control_server *c, struct text *t, const char *name,
+			      size_t member)
+{
+	for (unsigned int i = 0; i < exports_n(c->env.exports); i++) {
+		struct export_stats s;
+		uint64_t v;
+		char buf[64];
+
+		exports_stats(c->env.exports, i, &s);
+		memcpy(&v, (const char *)&s + member, sizeof(v));
+		put(t, "weir_%s{sink=\"%s\"} %" PRIu64 "\n", name,
+		    label(exports_cfg(c->env.exports, i)->name, buf, sizeof(buf)), v);
+	}
+}
+
+static void put_export_losses(struct control_server *c, struct text *t)
+{
+	head(t, "export_lost_total", "counter", "Records that an export was given and lost.");
+	for (unsigned int i = 0; i < exports_n(c->env.exports); i++) {
+		struct export_stats s;
+		char buf[64];
+
+		exports_stats(c->env.exports, i, &s);
+		label(exports_cfg(c->env.exports, i)->name, buf, sizeof(buf));
+		for (unsigned int l = 0; l < _LOSS_MAX; l++)
+			put(t, "weir_export_lost_total{sink=\"%s\",reason=\"%s\"} %" PRIu64 "\n",
+			    buf, export_loss_name(l, NULL), s.lost[l]);
+	}
+}
+
+static void put_exports(struct control_server *c, struct text *t)
+{
+	static const struct {
+		const char *name, *type, *help;
+		size_t member;
+	} rows[] = {
+#define ROW(name, type, member, help) {name, type, help, offsetof(struct export_stats, member)}
+		ROW("export_records_total", "counter", sent, "Records delivered."),
+		ROW("export_bytes_total", "counter", bytes, "Bytes written or sent."),
+		ROW("export_waiting_records", "gauge", waiting, "Records that wait."),
+		ROW("export_queue_bytes", "gauge", queue_bytes, "Bytes waiting in memory."),
+		ROW("export_spool_bytes", "gauge", spool_bytes, "Bytes waiting on disk."),
+#undef ROW
+	};
+
+	if (!c->env.exports)
+		return;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		head(t, rows[i].name, rows[i].type, rows[i].help);
+		put_export_values(c, t, rows[i].name, rows[i].member);
+	}
+	put_export_losses(c, t);
+}
+
+int metrics_text(struct control_server *c, char *buf, size_t cap)
+{
+	struct text t = {.buf = buf, .cap = cap};
+
+	head(&t, "build_info", "gauge", "Which weir this is.");
+	put(&t, "weir_build_info{version=\"%s\"} 1\n", WEIR_VERSION);
+	head(&t, "start_time_seconds", "gauge", "When it began, in seconds since 1970.");
+	put(&t, "weir_start_time_seconds %" PRIu64 "\n", c->started_wall_ns / NS_PER_S);
+	put_ifaces(c, &t, "packets_total", "Packets of flows seen on an interface.",
+		   offsetof(struct iface_total, packets));
+	put_ifaces(c, &t, "bytes_total", "IP bytes of flows seen on an interface.",
+		   offsetof(struct iface_total, bytes));
+	put_frames(c, &t);
+	put_flows(c, &t);
+	put_lost(c, &t);
+	put_class(c, &t, "SKIPPED", "packets_skipped_total", "Packets that could not be parsed.");
+	put_class(c, &t, "NOTED", "packets_noted_total",
+		  "Packets in flow records of which something could not be read.");
+	put_class(c, &t, "NAME", "names_total", "Names read, and names that could not be.");
+	put_exports(c, &t);
+	return t.full ? -ENOSPC : (int)t.len;
+}
