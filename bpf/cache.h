@@ -21,6 +21,7 @@
 
 #define CACHE_MISS 0xffffffffu
 #define CACHE_FREE ~0u
+#define ALL_WAYS   ((1u << WEIR_WAYS) - 1)
 
 /* Payloads of each direction that are looked at before L7 gives up. A datagram stands for itself; a
  * stream may talk for a while before it starts TLS.
@@ -35,10 +36,18 @@ static __always_inline __u32 cache_set(__u32 cpu, __u64 hash)
 	return cpu << cfg_set_bits | hash >> (64 - cfg_set_bits);
 }
 
-/* Flows fill the ways from a different one each: at half load most are found at the first try. */
-static __always_inline __u32 cache_way(__u64 hash, __u32 i)
+/* A flow's own way. It goes there if it can, else it is a guest of another, and its own way's
+ * `guests` says where: at half load seven of ten are found at the first try, the others at the next.
+ */
+static __always_inline __u32 cache_own_way(__u64 hash)
 {
-	return ((hash >> 34) + i) & (WEIR_WAYS - 1);
+	return hash >> 34 & (WEIR_WAYS - 1);
+}
+
+/* The same of an entry's tag. */
+static __always_inline __u32 tag_own_way(__u64 tag)
+{
+	return cache_own_way(tag >> WEIR_TAG_GEN_BITS);
 }
 
 static __always_inline int tag_matches(__u64 tag, __u64 hash)
@@ -47,37 +56,14 @@ static __always_inline int tag_matches(__u64 tag, __u64 hash)
 	return (tag ^ hash << WEIR_TAG_GEN_BITS) - 1 < (1u << WEIR_TAG_GEN_BITS) - 1;
 }
 
-#define DIR_ONES  0x0101010101010101ULL
-#define DIR_TOPS  0x8080808080808080ULL
-#define DIR_LANES 0x0001020304050607ULL
+_Static_assert(WEIR_WAYS == 16, "guests and used_row have a bit for each way");
 
-_Static_assert(WEIR_WAYS == 8, "a directory word has a byte for each way");
-
-/* A way's byte in the directory: eight bits of the fingerprint, never 0. */
-static __always_inline __u64 dir_byte(__u64 hash)
+/* Number of the lowest bit set in @bits, 16 of them, not 0. BPF has no instruction for it: a
+ * de Bruijn sequence has every four bits in one place only.
+ */
+static __always_inline __u32 low_bit(__u32 bits)
 {
-	__u64 b = hash >> 16 & 0xff;
-
-	return b | !b;
-}
-
-/* Way whose byte in @dir is @byte (the lowest of several), or WEIR_WAYS. No branch, no loop. */
-static __always_inline __u32 dir_find(__u64 dir, __u64 byte)
-{
-	__u64 x = dir ^ byte * DIR_ONES;
-	__u64 hit = (x - DIR_ONES) & ~x & DIR_TOPS; /* exact up to the lowest match */
-
-	hit = (hit & -hit) >> 7; /* 1 << 8 * way */
-	return hit ? hit * DIR_LANES >> 56 : WEIR_WAYS;
-}
-
-/* A way never used, the first from the flow's own on, or WEIR_WAYS. */
-static __always_inline __u32 dir_free(__u64 dir, __u64 hash)
-{
-	__u32 own = cache_way(hash, 0), bits = own * 8, way;
-
-	way = dir_find(bits ? dir >> bits | dir << (64 - bits) : dir, 0);
-	return way == WEIR_WAYS ? way : (way + own) & (WEIR_WAYS - 1);
+	return 0xcd7ea84fb6935210ULL >> 4 * (((bits & -bits) * 0x09af & 0xffff) >> 12) & 15;
 }
 
 /* A replayed packet may be a little older than the one before it: so much lies in the future. */
@@ -119,20 +105,24 @@ static __always_inline int hot_is_lone_syn(const struct flow_hot *h)
 static __always_inline int cache_evict(const struct flow_hot *hot, const struct flow_cold *cold,
 				       __u32 slot)
 {
-	struct flow_final *f = bpf_ringbuf_reserve(&evicted, sizeof(*f), 0);
+	struct flow_final *f;
 
+	if (hot->cold_tail)
+		f = bpf_ringbuf_reserve(&evicted, sizeof(*f), 0);
+	else
+		f = bpf_ringbuf_reserve(&evicted, sizeof(*f) - WEIR_COLD_TAIL, 0);
 	if (!f)
 		return -1;
 	f->slot = slot;
 	f->pad = 0;
 	f->hot = *hot;
-	f->cold = *cold;
+	__builtin_memcpy(&f->cold, cold, WEIR_COLD_HEAD);
 	bpf_ringbuf_submit(f, BPF_RB_NO_WAKEUP);
 	return 0;
 }
 
 /* Begin a new life in a slot: everything zero but the tag, which is invalid until cache_open(). */
-static __always_inline __u64 cache_close(struct flow_hot *hot)
+static __always_inline __u64 cache_close(struct flow_hot *hot, struct flow_cold *cold)
 {
 	__u64 old = __sync_lock_test_and_set(&hot->tag, 0);
 
@@ -141,7 +131,12 @@ static __always_inline __u64 cache_close(struct flow_hot *hot)
 	hot->last[0] = hot->last[1] = 0;
 	hot->next_seq[0] = hot->next_seq[1] = 0;
 	*(__u64 *)hot->tcp_flags = 0; /* flags, ttl, dscp, l7, verdict */
-	*(__u64 *)&hot->policy_gen = 0;
+	hot->policy_gen = 0;
+	hot->cold_changes = 0;
+	__builtin_memset((void *)cold + sizeof(cold->key), 0, WEIR_COLD_HEAD - sizeof(cold->key));
+	if (hot->cold_tail)
+		__builtin_memset((void *)cold + WEIR_COLD_HEAD, 0, WEIR_COLD_TAIL);
+	hot->cold_tail = 0;
 	return old;
 }
 
@@ -152,13 +147,20 @@ static __always_inline void cache_open(struct flow_hot *hot, __u64 old, __u64 ha
 	__sync_lock_test_and_set(&hot->tag, hash << WEIR_TAG_GEN_BITS | (gen ? gen : 1));
 }
 
-static __always_inline void cold_clear(struct flow_cold *cold, __u8 proto)
+/*
+ * Ask for the lines of a cold entry that a new flow will want, while its hot line is on its way: the
+ * loads have no use and wait for nobody. BPF has no prefetch.
+ */
+static __always_inline void cold_touch(__u32 slot)
 {
-	__u8 budget = proto == IPPROTO_UDP ? L7_DATAGRAMS : L7_SEGMENTS;
+	const struct flow_cold *c = cold_get(slot);
+	__u64 a, b;
 
-	__builtin_memset((void *)cold + sizeof(cold->key), 0, sizeof(*cold) - sizeof(cold->key));
-	cold->l7_budget[0] = cold->l7_budget[1] = budget;
-	cold->sampling = cfg_sample;
+	if (!c)
+		return;
+	a = *(const volatile __u64 *)&c->key;
+	b = *(const volatile __u64 *)&c->syn_ns;
+	asm volatile("" : : "r"(a), "r"(b));
 }
 
 /* How gladly a way is given up: 0 free of charge, else the higher the better. */
@@ -172,19 +174,18 @@ static __always_inline __u32 cache_worth(const struct flow_hot *hot, __u32 now)
 
 /*
  * Which way of a full set goes. In a SYN flood nearly any will do, and each one that is looked at is
- * a cache line: so the flow's own way and the next one first, all of them only if both hold flows
- * that live.
+ * a cache line: so the flow's own way if that is a lone SYN, else its guest, whose line the lookup
+ * has just read, and all of them only if both live.
  */
-static __always_inline __u32 cache_victim(const struct flow_set *set, __u64 hash, __u32 now,
+static __always_inline __u32 cache_victim(const struct flow_set *set, __u32 own, __u32 now,
 					  __u32 *ret_worth)
 {
-	__u32 way = cache_way(hash, 0), best = cache_worth(&set->way[way], now), worth;
+	__u32 first = set->way[own].guests ? own ^ low_bit(set->way[own].guests) : 1;
+	__u32 way = own, best = cache_worth(&set->way[own], now), worth;
 
-	for (__u32 i = 1; i < WEIR_WAYS; i++) {
-		__u32 n = cache_way(hash, i);
+	for (__u32 i = 0; i < WEIR_WAYS && best < SYN_ONLY_BONUS; i++) {
+		__u32 n = (own ^ (i ?: first)) & (WEIR_WAYS - 1);
 
-		if (i >= 2 && best >= SYN_ONLY_BONUS)
-			break;
 		worth = cache_worth(&set->way[n], now);
 		if (worth > best) {
 			best = worth;
@@ -196,29 +197,47 @@ static __always_inline __u32 cache_victim(const struct flow_set *set, __u64 hash
 }
 
 /*
- * Make room in a set. Returns the slot to write, or CACHE_MISS when the set is full and the ring
- * too. Generations go on from the tenant that is replaced.
+ * A way for a new flow; its final record, if it needs one, is in the ring. Returns WEIR_WAYS when
+ * the set is full and the ring too. Generations go on from the tenant that is replaced.
  */
-static __always_inline __u32 cache_take(__u32 index, __u64 dir, __u64 hash, __u32 now)
+static __always_inline __u32 cache_take(struct flow_set *set, __u32 index, __u32 own, __u32 now)
 {
-	struct flow_set *set = bpf_map_lookup_elem(&flows, &index);
-	__u32 way = dir_free(dir, hash), worth;
+	__u32 way = own, worth;
+	__u16 *use = used_get(index);
 	struct flow_cold *cold;
 
-	if (!set)
-		return CACHE_MISS;
-	if (way < WEIR_WAYS)
-		return index * WEIR_WAYS + way;
-	way = cache_victim(set, hash, now, &worth) & (WEIR_WAYS - 1);
+	if (!use)
+		return WEIR_WAYS;
+	if (!(*use >> own & 1) || (*use != ALL_WAYS && !hot_is_read(&set->way[own], now))) {
+		if (*use >> own & 1)
+			way = own ^ 1;
+		if (*use >> way & 1)
+			way = low_bit(~*use & ALL_WAYS);
+		*use |= 1u << way;
+		return way;
+	}
+	way = cache_victim(set, own, now, &worth) & (WEIR_WAYS - 1);
 	if (worth == CACHE_FREE) {
 		count(CNT_REUSED, 1);
-		return index * WEIR_WAYS + way;
+		return way;
 	}
 	cold = cold_get(index * WEIR_WAYS + way);
 	if (!cold || cache_evict(&set->way[way], cold, index * WEIR_WAYS + way))
-		return CACHE_MISS;
+		return WEIR_WAYS;
 	count(CNT_EVICTED, 1);
-	return index * WEIR_WAYS + way;
+	return way;
+}
+
+/* The tenant of @way leaves for a flow whose own way is @own: who is whose guest from now on. */
+static __always_inline void cache_move_in(struct flow_set *set, __u32 way, __u32 own)
+{
+	__u64 tag = set->way[way & (WEIR_WAYS - 1)].tag;
+	__u32 was = tag_own_way(tag);
+
+	if (tag && was != way)
+		set->way[was].guests &= ~(1u << way);
+	if (own != way)
+		set->way[own & (WEIR_WAYS - 1)].guests |= 1u << way;
 }
 
 #endif

@@ -43,28 +43,21 @@ static __always_inline int hot_is_unusual(const struct flow_hot *h, const struct
 					   l->seq != h->next_seq[d] || !l->window);
 }
 
-/*
- * Entry of a flow that is not in its own way nor in the next: the directory says where, or that it
- * is nowhere. Of 50 flows one shares its byte with another; then all ways are looked at.
- */
-static __always_inline struct flow_hot *way_search(struct flow_set *set, __u32 index, __u64 hash,
-						   __u32 *ret_n)
+/* Entry of a flow that is a guest of another way. */
+static __always_inline struct flow_hot *way_guest(struct flow_set *set, __u32 guests, __u64 hash,
+						  __u32 *ret_n)
 {
-	__u64 *dir = bpf_map_lookup_elem(&directory, &index);
 	struct flow_hot *h;
-	__u32 n;
 
-	if (!dir)
-		return 0;
-	n = dir_find(*dir, dir_byte(hash));
-	if (n == WEIR_WAYS)
-		return 0;
-	for (__u32 i = 0; i < WEIR_WAYS; i++, n++) {
-		h = &set->way[n & (WEIR_WAYS - 1)];
+	for (__u32 i = 0; i < WEIR_WAYS - 1 && guests; i++) {
+		__u32 n = low_bit(guests);
+
+		h = &set->way[n];
 		if (tag_matches(h->tag, hash)) {
-			*ret_n = n & (WEIR_WAYS - 1);
+			*ret_n = n;
 			return h;
 		}
+		guests &= guests - 1;
 	}
 	return 0;
 }
@@ -78,19 +71,21 @@ static __always_inline int way_hit(struct way *w, __u32 *ret_slot)
 	__u32 index = cache_set(w->cpu, w->f.hash), d = w->f.dir & 1, n;
 	struct flow_set *set = bpf_map_lookup_elem(&flows, &index);
 	struct flow_hot *h;
+	int syn;
 
 	*ret_slot = CACHE_MISS;
 	if (!set)
 		return 0;
-	n = cache_way(w->f.hash, 0);
+	n = cache_own_way(w->f.hash);
 	h = &set->way[n];
+	syn = (w->f.l4.tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	if (unlikely(syn))
+		cold_touch(index * WEIR_WAYS + n);
 	if (likely(tag_matches(h->tag, w->f.hash)))
 		goto found;
-	n = cache_way(w->f.hash, 1);
-	h = &set->way[n];
-	if (tag_matches(h->tag, w->f.hash))
-		goto found;
-	h = way_search(set, index, w->f.hash, &n);
+	if (syn && h->guests)
+		cold_touch(index * WEIR_WAYS + low_bit(h->guests));
+	h = way_guest(set, h->guests, w->f.hash, &n);
 	if (!h)
 		return 0;
 found:

@@ -68,18 +68,34 @@ static __always_inline void flow_account(struct flow_hot *h, struct flow_cold *c
 	}
 	if (l->payload_len && !c->payload_ns[d])
 		c->payload_ns[d] = now_ns();
+	if (l->payload_len || l->proto != IPPROTO_TCP || l->tcp_flags != TCP_SYN || h->packets[d])
+		h->cold_tail = 1;
 	h->bytes[d] += s->bytes;
 	h->packets[d] += s->segs;
 	h->last[d] = s->now;
 	h->cold_changes++;
 }
 
+/* First packet of a new life in an entry; @old: what cache_close() returned. */
+static __always_inline void flow_begin(struct flow_hot *h, struct flow_cold *c,
+				       const struct scratch *s, __u32 d, __u64 old)
+{
+	__u8 budget = s->l4.proto == IPPROTO_UDP ? L7_DATAGRAMS : L7_SEGMENTS;
+
+	c->l7_budget[0] = c->l7_budget[1] = budget;
+	c->sampling = cfg_sample;
+	c->init_dir = d;
+	c->icmp_type = s->l4.icmp_type;
+	c->icmp_code = s->l4.icmp_code;
+	h->l7 = L7_WANT_0 | L7_WANT_1;
+	flow_account(h, c, s, d);
+	cache_open(h, old, s->hash);
+}
+
 /* Start anew in place: the old life is over and read, or its final record is in the ring. */
 static __always_inline void flow_renew(struct flow_hot *h, struct flow_cold *c,
 				       const struct scratch *s, __u32 d)
 {
-	__u64 old;
-
 	if (hot_is_read(h, s->now)) {
 		count(CNT_REUSED, 1);
 	} else if (cache_evict(h, c, s->slot)) {
@@ -87,47 +103,37 @@ static __always_inline void flow_renew(struct flow_hot *h, struct flow_cold *c,
 		return;
 	}
 	count(CNT_RENEWED, 1);
-	old = cache_close(h);
-	cold_clear(c, s->l4.proto);
-	c->init_dir = d;
-	h->l7 = L7_WANT_0 | L7_WANT_1;
-	flow_account(h, c, s, d);
-	cache_open(h, old, s->hash);
+	flow_begin(h, c, s, d, cache_close(h, c));
 }
 
 /* Insert the flow of the packet in scratch->pkt. Returns 1 if an entry was written. */
 static __always_inline int flow_insert(struct scratch *s)
 {
-	__u32 set = cache_set(region_id(), s->hash), d, slot;
-	__u64 old, *dir = bpf_map_lookup_elem(&directory, &set);
+	__u32 index = cache_set(region_id(), s->hash), own = cache_own_way(s->hash), way, d;
+	struct flow_set *set = bpf_map_lookup_elem(&flows, &index);
 	struct flow_hot *h;
 	struct flow_cold *c;
+	__u64 old;
 
 	s->slot = CACHE_MISS;
-	if (!dir)
+	if (!set)
 		return 0;
-	slot = cache_take(set, *dir, s->hash, s->now);
-	if (slot == CACHE_MISS) {
+	way = cache_take(set, index, own, s->now);
+	if (way >= WEIR_WAYS) {
 		flow_lost(s);
 		return 0;
 	}
-	h = hot_get(slot);
-	c = cold_get(slot);
-	if (!h || !c)
+	c = cold_get(index * WEIR_WAYS + way);
+	if (!c)
 		return 0;
-	old = cache_close(h);
+	cache_move_in(set, way, own);
+	h = &set->way[way & (WEIR_WAYS - 1)];
+	old = cache_close(h, c);
 	c->key = s->pkt.key;
 	d = key_order(&c->key) & 1;
-	cold_clear(c, s->l4.proto);
-	c->init_dir = d;
-	c->icmp_type = s->l4.icmp_type;
-	c->icmp_code = s->l4.icmp_code;
-	h->l7 = L7_WANT_0 | L7_WANT_1;
-	s->slot = slot;
+	s->slot = index * WEIR_WAYS + way;
 	s->dir = d;
-	flow_account(h, c, s, d);
-	cache_open(h, old, s->hash);
-	((__u8 *)dir)[slot % WEIR_WAYS] = dir_byte(s->hash);
+	flow_begin(h, c, s, d, old);
 	count(CNT_INSERTS, 1);
 	return 1;
 }

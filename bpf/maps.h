@@ -14,7 +14,7 @@
 #include "pkt.h"
 
 /* Flow cache. Key: cpu * sets + set. Writer: that CPU. Reader: the loader, through mmap.
- * Memory: 256 bytes a set. Full set: see cache.h. Size: loader.
+ * Memory: 1 KiB a set. Full set: see cache.h. Size: loader.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -24,18 +24,23 @@ struct {
 	__type(value, struct flow_set);
 } flows SEC(".maps");
 
-/* Eight bits of each way's fingerprint, 0 = never used: says for a whole set in one word that a flow
- * is not there, or where a free way is. Same index as flows, 8 bytes a set. Writer and reader: the
- * owning CPU. Size: loader.
+/* Which ways of a set have ever been used: a bit each. Key: set index / USED_SETS. Writer and reader:
+ * the owning CPU. Memory: two bytes a set. Size: loader.
  */
+#define USED_SETS 32u
+
+struct used_row {
+	__u16 set[USED_SETS];
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u64);
-} directory SEC(".maps");
+	__type(value, struct used_row);
+} used SEC(".maps");
 
-/* The cold half, same index, 768 bytes a set. Size: loader. */
+/* The cold half, same index, 3 KiB a set. Size: loader. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -179,6 +184,17 @@ static __always_inline struct flow_cold *cold_get(__u32 slot)
 		return 0;
 	asm volatile("" : "+r"(slot)); /* no address before the check */
 	return &s->way[slot % WEIR_WAYS];
+}
+
+static __always_inline __u16 *used_get(__u32 set)
+{
+	__u32 row = set / USED_SETS;
+	struct used_row *r = bpf_map_lookup_elem(&used, &row);
+
+	if (!r)
+		return 0;
+	asm volatile("" : "+r"(set)); /* no address before the check */
+	return &r->set[set % USED_SETS];
 }
 
 #endif

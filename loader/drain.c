@@ -8,11 +8,13 @@
 
 #include "loader/ledger.h"
 
-#define BATCH	    64u
-#define PREFETCH    16u	 /* slots ahead */
-#define RING_CHUNK  512u /* records between two releases */
-#define GEN_MASK    ((1u << WEIR_TAG_GEN_BITS) - 1)
-#define ORPHANS_MIN 1024u
+#define BATCH		64u
+#define PREFETCH	16u  /* slots ahead */
+#define RING_CHUNK	512u /* events between two releases */
+#define RELEASE_BATCHES 8u   /* of final records */
+#define GEN_MASK	((1u << WEIR_TAG_GEN_BITS) - 1)
+#define ORPHANS_MIN	1024u
+#define FINAL_MIN	(sizeof(struct flow_final) - WEIR_COLD_TAIL)
 
 /* Totals of a slot when it was last read. */
 struct shadow {
@@ -198,8 +200,10 @@ static void settle(struct shadow *s, uint32_t gen)
 	s->settled = (uint16_t)gen;
 }
 
-static void take_final(struct drain *d, const struct flow_final *f)
+/* @len: of the record, that may end where its last line would begin. */
+static void take_final(struct drain *d, const struct flow_final *f, size_t len)
 {
+	struct flow_cold *cold = &d->cold[d->n];
 	struct merge_delta *m = &d->delta[d->n++];
 	uint32_t gen = f->hot.tag & GEN_MASK;
 	struct shadow *own = &d->shadow[f->slot], *s = own, none = {};
@@ -208,14 +212,30 @@ static void take_final(struct drain *d, const struct flow_final *f)
 	if (s->gen != gen)
 		s = orphan_find(d, f->slot, gen) ?: &none;
 	*m = (struct merge_delta){};
-	delta_from(m, s, &f->hot, &f->cold);
+	memcpy(cold, &f->cold, WEIR_COLD_HEAD);
+	if (len == sizeof(*f))
+		memcpy((char *)cold + WEIR_COLD_HEAD, (char *)&f->cold + WEIR_COLD_HEAD,
+		       WEIR_COLD_TAIL);
+	else
+		memset((char *)cold + WEIR_COLD_HEAD, 0, WEIR_COLD_TAIL);
+	delta_from(m, s, &f->hot, cold);
 	s->gen = 0;
 	if (s->flow_ref && s == own)
 		m->flow_ref = &s->flow_ref;
 	settle(own, gen);
 	d->stats.finals++;
-	if (d->n < BATCH)
-		return;
+}
+
+/* A record whose totals have been asked for. */
+struct final {
+	const struct flow_final *f;
+	size_t len;
+};
+
+static void take_finals(struct drain *d, const struct final *v, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		take_final(d, v[i].f, v[i].len);
 	flush(d, true);
 	consistent(d);
 }
@@ -223,25 +243,29 @@ static void take_final(struct drain *d, const struct flow_final *f)
 static unsigned int drain_evicted(struct drain *d, unsigned long end)
 {
 	struct ring *r = &d->dp->evicted;
+	struct final batch[BATCH];
 	const struct flow_final *f;
-	unsigned int n = 0;
+	unsigned int n = 0, queued = 0, batches = 0;
 	size_t len;
 
 	flush(d, false);
 	while ((f = ring_next(r, end, &len))) {
 		n++;
-		if (len == sizeof(*f) && f->slot < d->dp->slots) {
-			__builtin_prefetch(&d->shadow[f->slot]);
-			take_final(d, f);
+		if (len == FINAL_MIN + (f->hot.cold_tail ? WEIR_COLD_TAIL : 0) &&
+		    f->slot < d->dp->slots) {
+			__builtin_prefetch(&d->shadow[f->slot], 1);
+			batch[queued++] = (struct final){f, len};
 		} else {
 			d->stats.bad_records++;
 		}
-		if (n % RING_CHUNK == 0) {
-			flush(d, true);
-			release(d);
+		if (queued == BATCH) {
+			take_finals(d, batch, queued);
+			queued = 0;
+			if (++batches % RELEASE_BATCHES == 0)
+				release(d);
 		}
 	}
-	flush(d, true);
+	take_finals(d, batch, queued);
 	if (n)
 		release(d);
 	return n;
@@ -301,6 +325,11 @@ static int orphan_add(struct drain *d, uint32_t slot, const struct shadow *s)
 	}
 	d->orphan[d->orphans++] = (struct orphan){.slot = slot, .s = *s};
 	return 0;
+}
+
+static bool is_filling(const struct ring *r)
+{
+	return ring_end(r) - r->pos > r->size / 8;
 }
 
 /* Does the slot still belong to whom it did before it was copied? */
@@ -408,6 +437,9 @@ static void read_taken(struct drain *d)
 	d->taken = 0;
 	flush(d, false);
 	consistent(d);
+	/* the rings go on filling during a long scan */
+	if (is_filling(&d->dp->evicted) || is_filling(&d->dp->events))
+		drain_rings(d);
 }
 
 static void take_slot(struct drain *d, uint32_t slot, uint64_t tag)

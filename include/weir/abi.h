@@ -14,7 +14,7 @@
 
 #define WEIR_ABI_VERSION 1
 
-#define WEIR_WAYS	  8u	 /* flow entries in one set */
+#define WEIR_WAYS	  16u	 /* flow entries in one set */
 #define WEIR_TAG_GEN_BITS 16u	 /* low bits of flow_hot.tag */
 #define WEIR_L7_BUF	  4096u	 /* bytes of one direction that the kernel assembles */
 #define WEIR_L7_USER_MAX  16384u /* bytes of one direction handed to userspace at most */
@@ -68,24 +68,24 @@ struct flow_hot {
 	__u8 dscp[2];	   /* of the last packet */
 	__u8 l7;	   /* enum l7_phase bits: payload still wanted */
 	__u8 verdict;
-	__u32 policy_gen;
-	__u32 cold_changes; /* grows when flow_cold does */
+	__u16 policy_gen;   /* low bits of the generation that verdict is of */
+	__u16 cold_changes; /* grows when flow_cold does */
+	__u16 guests;	    /* of the place, not of the flow: ways with flows whose own it is */
+	__u8 cold_tail;	    /* the last line of flow_cold is not all zero */
+	__u8 pad;
 };
 
-/* What is written on insert and on rare events; parallel to the hot entry, same index. */
+/* What is written on insert and on rare events; parallel to the hot entry, same index. The last line
+ * stays zero, untouched and out of the final record while flow_hot.cold_tail is 0: a flow that is one
+ * lone SYN has nothing to say there.
+ */
 struct flow_cold {
 	struct flow_key key;
-	__u64 syn_ns; /* SYN, SYN-ACK, and the ACK that ends the handshake; 0 = not seen */
-	__u64 synack_ns;
-	__u64 ack_ns;
-	__u64 payload_ns[2]; /* first payload of each direction */
-	__u32 first[2];	     /* ticks of the first packet; valid where packets != 0 */
-	__u32 base_seq[2];   /* sequence number of the first stream byte */
-	__u32 retransmits[2];
-	__u32 out_of_order[2];
-	__u32 zero_windows[2];
-	__u32 hole_start[2]; /* TCP: oldest range skipped and not yet seen; start == end: none */
-	__u32 hole_end[2];
+	__u64 syn_ns;	   /* SYN, SYN-ACK, and the ACK that ends the handshake; 0 = not seen */
+	__u32 first[2];	   /* ticks of the first packet; valid where packets != 0 */
+	__u32 base_seq[2]; /* sequence number of the first stream byte */
+	__u32 hole_end[2]; /* see hole_start */
+	__u32 sampling;	   /* 1 in N; 0 and 1 = every packet */
 	__u8 ttl_min[2];
 	__u8 ttl_max[2];
 	__u8 init_dir;	   /* direction whose source is the initiator */
@@ -94,10 +94,17 @@ struct flow_cold {
 	__u8 l7_budget[2]; /* payload segments of each direction still looked at */
 	__u8 icmp_type;	   /* of the first packet */
 	__u8 icmp_code;
-	__u8 hooks;	/* bit per enum weir_hook that saw the flow */
-	__u32 sampling; /* 1 in N; 0 and 1 = every packet */
-	__u8 l7_gap;	/* enum l7_gap: why a name may be missing that no event tells of */
-	__u8 pad[3];
+	__u8 hooks;  /* bit per enum weir_hook that saw the flow */
+	__u8 l7_gap; /* enum l7_gap: why a name may be missing that no event tells of */
+	__u8 pad[7];
+	/* the last line */
+	__u64 synack_ns;
+	__u64 ack_ns;
+	__u64 payload_ns[2]; /* first payload of each direction */
+	__u32 retransmits[2];
+	__u32 out_of_order[2];
+	__u32 zero_windows[2];
+	__u32 hole_start[2]; /* TCP: oldest range skipped and not yet seen; start == end: none */
 };
 
 enum init_why { INIT_FIRST_SEEN = 0, INIT_SYNACK = 1, INIT_SYN = 2, INIT_ICMP = 3 };
@@ -128,7 +135,12 @@ struct flow_cold_set {
 	struct flow_cold way[WEIR_WAYS];
 };
 
-/* One element of the `evicted` ring: a flow that lost its place, final totals. */
+#define WEIR_COLD_HEAD 128u /* bytes of flow_cold before its last line */
+
+/* One element of the `evicted` ring: a flow that lost its place, final totals. Without its last
+ * WEIR_COLD_TAIL bytes when they are zero (hot.cold_tail).
+ */
+#define WEIR_COLD_TAIL 64u
 struct flow_final {
 	__u32 slot; /* set index * WEIR_WAYS + way */
 	__u32 pad;
@@ -249,7 +261,8 @@ struct ev_payload {
 
 _Static_assert(sizeof(struct flow_key) == 72, "abi");
 _Static_assert(sizeof(struct flow_hot) == 64, "abi");
-_Static_assert(sizeof(struct flow_cold) == 192, "abi");
+_Static_assert(sizeof(struct flow_cold) == WEIR_COLD_HEAD + WEIR_COLD_TAIL, "abi");
+_Static_assert(__builtin_offsetof(struct flow_cold, synack_ns) == WEIR_COLD_HEAD, "abi");
 _Static_assert(sizeof(struct flow_final) == 264, "abi");
 _Static_assert(sizeof(struct control) == 64, "abi");
 _Static_assert(sizeof(struct event_hdr) == 88, "abi");

@@ -147,34 +147,40 @@ void lab_close(struct lab *l)
 	dataplane_done(&l->dp);
 }
 
-/* Nothing is in any set. */
-static int clear_directory(const struct lab *l)
+/* No way of any set has been used. */
+static int clear_used(const struct lab *l)
 {
-	const struct bpf_map *map = l->dp.skel[ROLE_UPLINK]->maps.directory;
+	const struct bpf_map *map = l->dp.skel[ROLE_UPLINK]->maps.used;
 	uint32_t n = bpf_map__max_entries(map), *keys = calloc(n, sizeof(*keys));
-	uint64_t *words = calloc(n, sizeof(*words));
-	int r = keys && words ? 0 : -ENOMEM;
+	void *rows = calloc(n, bpf_map__value_size(map));
+	int r = keys && rows ? 0 : -ENOMEM;
 
 	for (uint32_t i = 0; i < n && !r; i++)
 		keys[i] = i;
-	r = r ?: bpf_map_update_batch(bpf_map__fd(map), keys, words, &n, NULL);
+	r = r ?: bpf_map_update_batch(bpf_map__fd(map), keys, rows, &n, NULL);
 	free(keys);
-	free(words);
+	free(rows);
 	return r;
 }
 
-int lab_clear(struct lab *l)
+static int clear_map(const struct bpf_map *map, size_t bytes)
 {
-	const struct bpf_map *map = l->dp.skel[ROLE_UPLINK]->maps.flows;
-	size_t bytes = l->dp.map_bytes[0];
 	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
-	int r;
 
 	if (p == MAP_FAILED)
 		return -errno;
 	memset(p, 0, bytes);
 	munmap(p, bytes);
-	r = clear_directory(l);
+	return 0;
+}
+
+int lab_clear(struct lab *l)
+{
+	const struct weir_bpf *skel = l->dp.skel[ROLE_UPLINK];
+	int r = clear_map(skel->maps.flows, l->dp.map_bytes[0]);
+
+	r = r ?: clear_map(skel->maps.flows_cold, l->dp.map_bytes[1]);
+	r = r ?: clear_used(l);
 	if (r)
 		return r;
 	drain_rings(l->drain);

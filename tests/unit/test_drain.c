@@ -77,13 +77,13 @@ static void keep(void *arg, const struct flow_record *r)
 static void evict(uint32_t slot)
 {
 	struct flow_final f = {.slot = slot, .hot = *hot_of(slot), .cold = *cold_of(slot)};
-	uint32_t hdr[2] = {sizeof(f), 0};
-	size_t len = (sizeof(f) + BPF_RINGBUF_HDR_SZ + 7) / 8 * 8, at = w->producer % RING_BYTES;
+	uint32_t size = sizeof(f) - (f.hot.cold_tail ? 0 : WEIR_COLD_TAIL), hdr[2] = {size, 0};
+	size_t len = (size + BPF_RINGBUF_HDR_SZ + 7) / 8 * 8, at = w->producer % RING_BYTES;
 	uint8_t rec[512] = {0};
 
 	cr_assert(le(sz, w->producer + len - w->consumer, RING_BYTES));
 	memcpy(rec, hdr, sizeof(hdr));
-	memcpy(rec + sizeof(hdr), &f, sizeof(f));
+	memcpy(rec + sizeof(hdr), &f, size);
 	for (size_t i = 0; i < len; i++) {
 		w->ring[(at + i) % RING_BYTES] = rec[i];
 		w->ring[(at + i) % RING_BYTES + RING_BYTES] = rec[i];
@@ -123,10 +123,12 @@ static void packet(uint32_t slot)
 	if (rnd(8) == 0) {
 		c->retransmits[0]++;
 		t->retransmits++;
+		h->cold_tail = 1;
 		h->cold_changes++;
 	} else if (rnd(8) == 0) {
 		c->zero_windows[0]++;
 		t->zero_windows++;
+		h->cold_tail = 1;
 		h->cold_changes++;
 	}
 	h->tcp_flags[0] |= 0x18;

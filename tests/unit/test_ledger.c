@@ -115,6 +115,7 @@ static void insert(uint32_t slot, uint32_t flow)
 	c->first[0] = (uint32_t)w->tick;
 	c->ttl_min[0] = c->ttl_max[0] = 64;
 	h->cold_changes = 1;
+	h->cold_tail = 1;
 	h->packets[0] = 1;
 	h->bytes[0] = 100;
 	h->last[0] = (uint32_t)w->tick;
