@@ -29,7 +29,9 @@ static int timeout_ms(uint64_t wake, uint64_t now)
 	return wake - now > 60 * EXPORT_NS_PER_S ? 60000 : (int)((wake - now) / 1000000) + 1;
 }
 
-static void sleep_until_work(struct exports *x, struct pollfd *p, unsigned int n, uint64_t wake)
+/* @stopping: as the caller knows it. */
+static void sleep_until_work(struct exports *x, struct pollfd *p, unsigned int n, uint64_t wake,
+			     bool stopping)
 {
 	uint64_t count;
 
@@ -38,7 +40,7 @@ static void sleep_until_work(struct exports *x, struct pollfd *p, unsigned int n
 	for (unsigned int i = 0; i < x->n; i++)
 		if (x->sinks[i].drained && queue_waiting(&x->sinks[i].q))
 			wake = 1;
-	if (atomic_load(&x->reopen))
+	if (atomic_load(&x->reopen) || atomic_load(&x->stopping) != stopping)
 		wake = 1;
 	if (poll(p, n, timeout_ms(wake, export_mono_ns())) < 0 && errno != EINTR)
 		wake = 1; /* ENOMEM: look again */
@@ -73,6 +75,6 @@ void *export_thread(void *arg)
 		}
 		if (done)
 			return NULL;
-		sleep_until_work(x, p, n, wake);
+		sleep_until_work(x, p, n, wake, stopping);
 	}
 }
