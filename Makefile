@@ -16,6 +16,8 @@ CLANG     ?= clang-16
 BPFTOOL   ?= /usr/sbin/bpftool
 PKGCONFIG ?= pkg-config
 PREFIX    ?= /usr/local
+SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
+UNITDIR   ?= $(PREFIX)/lib/systemd/system
 FUZZ_SECONDS ?= 30
 VERSION   := 0.1.0
 export BUILD
@@ -35,7 +37,7 @@ WARNINGS  := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-protot
              -Wvla -Wundef -Wformat=2 -Wimplicit-fallthrough
 CPPFLAGS_ALL = -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' -Iinclude -I. -I$(BUILD)/gen $(PKG_CFLAGS)
 ALLCFLAGS  = $(CFLAGS) -std=gnu17 $(WARNINGS) -fstack-protector-strong -fPIE $(CPPFLAGS_ALL) -MMD -MP
-ALLLIBS    = $(PKG_LIBS) -lpthread
+ALLLIBS    = $(PKG_LIBS) -lpthread $(LDFLAGS)
 BPF_CFLAGS = -g -O2 -target bpf -mcpu=v3 -Wall -Wextra -Werror -Iinclude -Ibpf -I. -idirafter $(ARCHINC) \
              -MMD -MP
 ifneq ($(SAN),)
@@ -231,20 +233,54 @@ docs: $(BUILD)/docs/gen ## write the reference pages that come from the tables
 docs-check: $(BUILD)/docs/gen ## fail if a generated page is not what the tables say
 	@for d in $(DOCS); do $< $$(basename $$d .md) | diff -u $$d - || { echo "run: make docs"; exit 1; }; done
 
-install: all ## install to PREFIX (/usr/local), under DESTDIR
-	install -D -m 755 $(BUILD)/weir $(DESTDIR)$(PREFIX)/sbin/weir
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/weir README.md LICENSE $(DOCS)
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/weir/LICENSES LICENSES/*
-uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(PREFIX)/sbin/weir
-	rm -rf $(DESTDIR)$(PREFIX)/share/doc/weir
+# ---- man pages, completion, the default configuration: made by weir of its own tables ----
+MAN_PAGES := $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(wildcard docs/man/*.scd))
+SHELLS    := $(BUILD)/shell/weir.bash $(BUILD)/shell/weir.zsh $(BUILD)/shell/weir.fish
+$(BUILD)/man/%: docs/man/%.scd docs/man/make $(OUT)/weir
+	@mkdir -p $(@D)
+	$(call msg,MAN,$@)
+	$(Q)docs/man/make $(OUT)/weir $< > $@
+$(BUILD)/shell/weir.%: $(OUT)/weir
+	@mkdir -p $(@D)
+	$(Q)$< completion $* > $@
+$(BUILD)/weir.conf: $(OUT)/weir
+	$(Q)$< __reference conf > $@
+man: $(MAN_PAGES) ## the man pages (build/man)
+
+SHARE      = $(DESTDIR)$(PREFIX)/share
+install: all man $(SHELLS) $(BUILD)/weir.conf ## install to PREFIX (/usr/local), under DESTDIR
+	install -D -m 755 $(OUT)/weir $(DESTDIR)$(PREFIX)/sbin/weir
+	install -D -m 644 -t $(SHARE)/man/man5 $(filter %.5,$(MAN_PAGES))
+	install -D -m 644 -t $(SHARE)/man/man8 $(filter %.8,$(MAN_PAGES))
+	install -D -m 644 $(BUILD)/shell/weir.bash $(SHARE)/bash-completion/completions/weir
+	install -D -m 644 $(BUILD)/shell/weir.zsh $(SHARE)/zsh/vendor-completions/_weir
+	install -D -m 644 $(BUILD)/shell/weir.fish $(SHARE)/fish/vendor_completions.d/weir.fish
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's|@SBINDIR@|$(PREFIX)/sbin|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' packaging/systemd/weir.service \
+		> $(DESTDIR)$(UNITDIR)/weir.service
+	install -D -m 644 packaging/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/weir.conf
+	install -D -m 644 packaging/systemd/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/weir.conf
+	test -e $(DESTDIR)$(SYSCONFDIR)/weir/weir.conf || \
+		install -D -m 644 $(BUILD)/weir.conf $(DESTDIR)$(SYSCONFDIR)/weir/weir.conf
+	install -D -m 644 $(BUILD)/weir.conf $(SHARE)/doc/weir/examples/weir.conf
+	install -D -m 644 -t $(SHARE)/doc/weir/examples packaging/k8s/weir.yaml
+	install -D -m 644 -t $(SHARE)/doc/weir README.md docs/security.md $(DOCS)
+uninstall: ## remove what install put there, but not the configuration
+	rm -f $(DESTDIR)$(PREFIX)/sbin/weir $(addprefix $(SHARE)/man/man5/,$(notdir $(filter %.5,$(MAN_PAGES)))) \
+		$(addprefix $(SHARE)/man/man8/,$(notdir $(filter %.8,$(MAN_PAGES)))) \
+		$(SHARE)/bash-completion/completions/weir $(SHARE)/zsh/vendor-completions/_weir \
+		$(SHARE)/fish/vendor_completions.d/weir.fish $(DESTDIR)$(UNITDIR)/weir.service \
+		$(DESTDIR)$(PREFIX)/lib/sysusers.d/weir.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/weir.conf
+	rm -rf $(SHARE)/doc/weir
+package: ## a Debian package: build/package/weir_VERSION_ARCH.deb, checked by lintian
+	packaging/package.sh $(BUILD)/package $(VERSION)
 clean: ## remove what was built
 	rm -rf $(BUILD)
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: all test test-all test-unit test-san test-bpf test-corpus test-e2e test-kernels build-san build-unit \
-	demo bench fuzz fuzz-coverage deps fmt lint tidy docs docs-check install uninstall clean help
+	demo bench fuzz fuzz-coverage deps fmt lint tidy docs docs-check man package install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path $(BUILD)/package -prune -o -type f -name '*.d' -print 2>/dev/null)

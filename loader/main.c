@@ -29,9 +29,17 @@ static int cmd_version(int argc, char **argv)
 }
 
 static const struct cli_command *const commands[] = {
-	&command_run,	  &command_replay,   &command_detach,
-	&command_config,  &command_doctor,   &command_completion,
-	&command_version, &command_complete, NULL,
+	&command_run,
+	&command_replay,
+	&command_detach,
+	&command_config,
+	&command_doctor,
+	&command_completion,
+	&command_version,
+	&command_complete,
+	&command_reference,
+	&command_check_line,
+	NULL,
 };
 
 const struct cli_command command_weir = {
