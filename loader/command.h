@@ -26,7 +26,7 @@ extern const struct cli_command command_config;
 extern const struct cli_command command_detach;
 extern const struct cli_command command_doctor;
 extern const struct cli_command command_completion;
-extern const struct cli_command command_complete; /* hidden: what the shells' scripts ask */
+extern const struct cli_command command_complete;   /* hidden: what the shells' scripts ask */
 extern const struct cli_command command_reference;  /* hidden: for man pages and tests */
 extern const struct cli_command command_check_line; /* hidden */
 

@@ -100,8 +100,6 @@ case_system_calls()
 	cat >"$tmp/calls.conf" <<-END
 		[run]
 		interfaces = va
-		[control]
-		socket = $tmp/out/weir.sock
 		[export a]
 		type = file
 		path = $tmp/out/flows.ndjson
@@ -114,7 +112,8 @@ case_system_calls()
 	install -m 755 "$weir" "$tmp/weir"
 	spawn calls "$ns_a" setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all,+bpf,+net_admin,+perfmon \
 		--ambient-caps=-all,+bpf,+net_admin,+perfmon --bounding-set=-all,+bpf,+net_admin,+perfmon \
-		strace -f -qq -o "$tmp/out/strace" "$tmp/weir" run --config "$tmp/calls.conf" --duration 3s
+		strace -f -qq -o "$tmp/out/strace" "$tmp/weir" run --config "$tmp/calls.conf" \
+		--control-socket "$tmp/out/weir.sock" --duration 3s
 	wait_for 20 has_line "$tmp/calls.err" '^weir: va: ' || not_ok "weir runs under strace" "$(tail -n 2 "$tmp/calls.err")"
 	in_a ping -c 23 -i 0.01 -q "$ip_b" >/dev/null
 	wait_for 20 pid_gone "${spawned[calls]}"
