@@ -27,7 +27,7 @@ comma     := ,
 OUT       := $(BUILD)$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
 # Asked for once and late: on a fresh machine `make deps` has yet to install what answers.
 once       = $(eval $(1) := $(shell $(2)))$($(1))
-PKGS      := libbpf libelf zlib libcrypto libseccomp jansson
+PKGS      := libbpf libelf zlib libcrypto libseccomp jansson ncursesw
 PKG_CFLAGS = $(call once,PKG_CFLAGS,$(PKGCONFIG) --cflags $(PKGS))
 PKG_LIBS   = $(call once,PKG_LIBS,$(PKGCONFIG) --libs $(PKGS))
 ARCHINC    = $(call once,ARCHINC,echo /usr/include/$$($(CC) -print-multiarch))

@@ -25,6 +25,9 @@ extern const struct cli_command command_replay;
 extern const struct cli_command command_config;
 extern const struct cli_command command_detach;
 extern const struct cli_command command_doctor;
+extern const struct cli_command command_flows;
+extern const struct cli_command command_status;
+extern const struct cli_command command_top;
 extern const struct cli_command command_completion;
 extern const struct cli_command command_complete;   /* hidden: what the shells' scripts ask */
 extern const struct cli_command command_reference;  /* hidden: for man pages and tests */

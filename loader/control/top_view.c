@@ -362,7 +362,7 @@ int top_view_row(const struct top_view *v, uint32_t i, double seconds, char *buf
 	json_open(&j, '{');
 	if (v->q.by == BY_FLOW) {
 		put_flow(&j, v, g);
-	} else {
+	} else if (g->key_len) {
 		put_key(&j, v->q.by_member);
 		json_str(&j, v->text + g->key, g->key_len);
 	}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * client.c - see client.h.
+ */
+#include "loader/control/client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/filter.h"
+#include "loader/command.h"
+#include "loader/control/control.h"
+
+#define BUF_BYTES (1u << 20) /* several times the longest line */
+
+const char *client_path(const char *option)
+{
+	const char *env = getenv("WEIR_CONTROL_SOCKET");
+
+	if (option)
+		return option;
+	return env && *env ? env : CONTROL_SOCKET;
+}
+
+static int cannot_connect(const char *path, int err)
+{
+	if (err == EACCES || err == EPERM) {
+		fprintf(stderr,
+			"weir: %s: not permitted — be root, or in the group that owns the socket "
+			"(control.group)\n",
+			path);
+		return EXIT_PERM;
+	}
+	if (err == ENOENT || err == ECONNREFUSED)
+		fprintf(stderr,
+			"weir: no weir is running here (%s: %s) — 'weir run' starts one; --socket "
+			"names another\n",
+			path, strerror(err));
+	else
+		fprintf(stderr, "weir: %s: %s\n", path, strerror(err));
+	return EXIT_PEER;
+}
+
+int client_open(const char *path, struct control_client *ret)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fd, err;
+
+	if (strlen(path) >= sizeof(a.sun_path))
+		return cannot_connect(path, ENAMETOOLONG);
+	memcpy(a.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return cannot_connect(path, errno);
+	if (connect(fd, (const struct sockaddr *)&a, sizeof(a))) {
+		err = errno;
+		close(fd);
+		return cannot_connect(path, err);
+	}
+	*ret = (struct control_client){.fd = fd, .buf = malloc(BUF_BYTES)};
+	if (ret->buf)
+		return 0;
+	close(fd);
+	return cannot_connect(path, ENOMEM);
+}
+
+void client_close(struct control_client *c)
+{
+	if (!c->buf)
+		return;
+	free(c->buf);
+	close(c->fd);
+	*c = (struct control_client){.fd = -1};
+}
+
+int client_ask(struct control_client *c, json_t *request)
+{
+	char *text = json_dumps(request, JSON_COMPACT);
+	size_t len = text ? strlen(text) : 0, sent = 0;
+
+	json_decref(request);
+	if (text)
+		text[len++] = '\n'; /* in place of the 0 */
+	while (text && sent < len) {
+		ssize_t n = send(c->fd, text + sent, len - sent, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			break;
+		sent += (size_t)n;
+	}
+	free(text);
+	if (text && sent == len)
+		return 0;
+	return client_lost(-EPIPE);
+}
+
+/* Return: 1 something came; else as client_next(). */
+static int fill(struct control_client *c, bool wait)
+{
+	struct pollfd p = {.fd = c->fd, .events = POLLIN};
+	ssize_t n;
+	int r;
+
+	if (c->done) {
+		memmove(c->buf, c->buf + c->done, c->len - c->done);
+		c->len -= c->done;
+		c->done = 0;
+	}
+	if (c->len == BUF_BYTES)
+		return -EBADMSG;
+	r = poll(&p, 1, wait ? -1 : 0);
+	if (r <= 0)
+		return r < 0 ? -errno : 0;
+	n = recv(c->fd, c->buf + c->len, BUF_BYTES - c->len, 0);
+	if (n <= 0)
+		return n < 0 && errno == EINTR ? -EINTR : -EPIPE;
+	c->len += (size_t)n;
+	return 1;
+}
+
+int client_next(struct control_client *c, bool wait, json_t **ret)
+{
+	size_t looked = 0;
+	char *nl;
+	int r;
+
+	while (!(nl = memchr(c->buf + c->done + looked, '\n', c->len - c->done - looked))) {
+		looked = c->len - c->done;
+		r = fill(c, wait);
+		if (r <= 0)
+			return r;
+	}
+	*ret = json_loadb(c->buf + c->done, (size_t)(nl - (c->buf + c->done)), 0, NULL);
+	c->done = (size_t)(nl + 1 - c->buf);
+	return *ret ? 1 : -EBADMSG;
+}
+
+const char *client_type(const json_t *line)
+{
+	const char *type = json_string_value(json_object_get(line, "type"));
+
+	return type ?: "";
+}
+
+int client_refused(const json_t *line)
+{
+	const char *code = json_string_value(json_object_get(line, "code"));
+	const char *message = json_string_value(json_object_get(line, "message"));
+
+	fprintf(stderr, "weir: the running weir refuses: %s\n", message ?: "no reason given");
+	return code && !strcmp(code, "busy") ? EXIT_PEER : EXIT_FAILED;
+}
+
+int client_lost(int r)
+{
+	if (r == -EBADMSG)
+		fputs("weir: what answers on the socket is no weir of this version\n", stderr);
+	else
+		fputs("weir: the running weir has closed the connection\n", stderr);
+	return EXIT_PEER;
+}
+
+bool client_join(char *buf, size_t cap, const char *word)
+{
+	const size_t len = strlen(buf), n = strlen(word);
+
+	if (len + n + 2 > cap)
+		return false;
+	if (len)
+		buf[len] = ' ';
+	memcpy(buf + len + (len ? 1 : 0), word, n + 1);
+	return true;
+}
+
+int client_check_filter(const char *text)
+{
+	char message[FILTER_ERROR_TEXT];
+	struct filter_error err;
+	struct filter *f;
+
+	if (!*text)
+		return 0;
+	if (!filter_parse(text, strlen(text), NULL, &f, &err)) {
+		filter_free(f);
+		return 0;
+	}
+	fprintf(stderr, "weir: filter: %s — see weir-filter(5)\n",
+		filter_error_text(&err, message));
+	return EXIT_USAGE;
+}

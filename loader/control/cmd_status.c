@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * cmd_status.c - `weir status`: what the running weir is on, how much goes over it, what is missing,
+ * and how its exports are. Rates are of the last drain interval, so it takes up to two of them.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/scan.h"
+#include "loader/command.h"
+#include "loader/control/client.h"
+#include "loader/control/control.h"
+#include "loader/control/counters.h"
+#include "loader/control/units.h"
+
+#define NS_PER_S UINT64_C(1000000000)
+
+enum { OPT_OUTPUT = 1, OPT_SOCKET };
+
+static const struct cli_option options[] = {
+	{OPT_OUTPUT, 'o', "output", "FORMAT", "table|json", "table", "format on standard output"},
+	{OPT_SOCKET, 0, "socket", "PATH", CLI_FILE, CONTROL_SOCKET,
+	 "control socket of the running weir"},
+	{},
+};
+
+static int cmd_status(int argc, char **argv);
+
+const struct cli_command command_status = {
+	.name = "status",
+	.help = "what the running weir is on, what it has lost, how its exports are",
+	.options = options,
+	.examples = "weir status\n"
+		    "weir status -o json | jq .exports\n",
+	.run = cmd_status,
+};
+
+static const char *text_of(const json_t *o, const char *member)
+{
+	const char *s = json_string_value(json_object_get(o, member));
+
+	return s ?: "";
+}
+
+static uint64_t number_of(const json_t *o, const char *member)
+{
+	const json_int_t v = json_integer_value(json_object_get(o, member));
+
+	return v > 0 ? (uint64_t)v : 0;
+}
+
+/* Time from member @from of @o to the answer's own "now". */
+static const char *age(const json_t *status, const json_t *o, const char *from, char *buf)
+{
+	uint64_t now, then;
+
+	if (scan_time_us(text_of(status, "now"), &now) || scan_time_us(text_of(o, from), &then) ||
+	    then > now)
+		return "-";
+	return units_duration((now - then) * 1000, buf);
+}
+
+static int widest(const json_t *list, const char *member, const char *title)
+{
+	size_t width = strlen(title), i;
+	json_t *o;
+
+	json_array_foreach(list, i, o)
+	{
+		const size_t n = strlen(text_of(o, member));
+
+		width = n > width ? n : width;
+	}
+	return (int)width;
+}
+
+static void print_ifaces(const json_t *status)
+{
+	const json_t *list = json_object_get(status, "interfaces");
+	const int name = widest(list, "name", "IFACE"), mode = widest(list, "mode", "MODE");
+	char packets[UNITS_TEXT], bits[UNITS_TEXT], flows[UNITS_TEXT], since[UNITS_TEXT];
+	json_t *o;
+	size_t i;
+
+	printf("%-*s  %-*s  %-6s  %14s  %9s  %9s  %6s\n", name, "IFACE", mode, "MODE", "ROLE",
+	       "PACKETS", "BITS/S", "FLOWS", "SINCE");
+	json_array_foreach(list, i, o)
+	{
+		printf("%-*s  %-*s  %-6s  %14s  %9s  %9s  %6s\n", name, text_of(o, "name"), mode,
+		       text_of(o, "mode"), text_of(o, "role"),
+		       units_grouped(number_of(o, "packets"), packets),
+		       units_si(number_of(o, "bps"), bits),
+		       units_grouped(number_of(o, "flows"), flows), age(status, o, "since", since));
+	}
+	if (!json_array_size(list))
+		puts("(no interface)");
+}
+
+static uint64_t class_sum(const json_t *counters, const char *class)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < counter_rows_n; i++)
+		if (!strcmp(counter_rows[i].class, class) && !strstr(counter_rows[i].name, "bytes"))
+			sum += number_of(counters, counter_rows[i].name);
+	return sum;
+}
+
+/* "12 (eth_truncated 9, ip4_ihl 3)" */
+static void print_class(const json_t *counters, const char *class)
+{
+	char buf[UNITS_TEXT];
+	const char *sep = " (";
+
+	fputs(units_grouped(class_sum(counters, class), buf), stdout);
+	for (unsigned int i = 0; i < counter_rows_n; i++) {
+		const uint64_t v = number_of(counters, counter_rows[i].name);
+
+		if (!v || strcmp(counter_rows[i].class, class) != 0 ||
+		    strstr(counter_rows[i].name, "bytes"))
+			continue;
+		printf("%s%s %s", sep, counter_rows[i].name, units_grouped(v, buf));
+		sep = ", ";
+	}
+	if (*sep == ',')
+		putchar(')');
+}
+
+static void print_flows(const json_t *status)
+{
+	const json_t *flows = json_object_get(status, "flows");
+	const json_t *counters = json_object_get(status, "counters");
+	const uint64_t live = number_of(flows, "live"), room = number_of(flows, "capacity");
+	char a[UNITS_TEXT], b[UNITS_TEXT];
+
+	printf("flows %s of %s (%.1f %%)", units_grouped(live, a), units_grouped(room, b),
+	       room ? 100.0 * (double)live / (double)room : 0);
+	printf(", %s records", units_grouped(number_of(flows, "records"), a));
+	printf(", running %s\n", age(status, status, "since", a));
+	fputs("packets lost ", stdout);
+	print_class(counters, "LOST");
+	fputs(", not parsed ", stdout);
+	print_class(counters, "SKIPPED");
+	putchar('\n');
+}
+
+static void print_losses(const json_t *export)
+{
+	const char *sep = " (";
+	char buf[UNITS_TEXT];
+	const char *why;
+	json_t *n;
+
+	printf(", %s lost", units_grouped(number_of(export, "lost"), buf));
+	json_object_foreach(json_object_get(export, "lost_by"), why, n)
+	{
+		printf("%s%s %s", sep, why, units_grouped((uint64_t)json_integer_value(n), buf));
+		sep = ", ";
+	}
+	if (*sep == ',')
+		putchar(')');
+}
+
+static void print_exports(const json_t *status)
+{
+	char buf[UNITS_TEXT];
+	json_t *o;
+	size_t i;
+
+	json_array_foreach(json_object_get(status, "exports"), i, o)
+	{
+		printf("export %s %s: %s records", text_of(o, "name"), text_of(o, "target"),
+		       units_grouped(number_of(o, "records"), buf));
+		print_losses(o);
+		if (number_of(o, "waiting"))
+			printf(", %s waiting", units_grouped(number_of(o, "waiting"), buf));
+		if (number_of(o, "spool_bytes"))
+			printf(", %sB in the spool", units_si(number_of(o, "spool_bytes"), buf));
+		if (json_object_get(o, "last_ok"))
+			printf(", last %s ago", age(status, o, "last_ok", buf));
+		if (!json_is_true(json_object_get(o, "connected")))
+			fputs(" ! not connected", stdout);
+		if (json_object_get(o, "last_error"))
+			printf(" ! %s", text_of(o, "last_error"));
+		putchar('\n');
+	}
+}
+
+static int print_json(json_t *status)
+{
+	json_object_del(status, "type");
+	if (json_dumpf(status, stdout, JSON_COMPACT))
+		return EXIT_FAILED;
+	putchar('\n');
+	return EXIT_OK;
+}
+
+static int cmd_status(int argc, char **argv)
+{
+	struct cli c = {.cmd = &command_status, .argc = argc, .argv = argv};
+	const char *socket = NULL, *format = "table";
+	struct control_client client = {};
+	json_t *status = NULL;
+	int id, r, rc;
+
+	while ((id = cli_next(&c)) > 0) {
+		if (id == OPT_OUTPUT)
+			format = c.arg;
+		else
+			socket = c.arg;
+	}
+	if (id == CLI_STOP)
+		return c.status;
+	if (id == CLI_OPERAND)
+		return cli_error(&c, "'%s': what for?", c.arg);
+	rc = client_open(client_path(socket), &client);
+	rc = rc
+		     ?: client_ask(&client, json_pack("{s:i,s:s}", "v", (int)CONTROL_VERSION,
+						      "command", "status"));
+	r = rc ? 0 : client_next(&client, true, &status);
+	if (r < 0) {
+		rc = client_lost(r);
+	} else if (!rc && !strcmp(client_type(status), "error")) {
+		rc = client_refused(status);
+	} else if (!rc && !strcmp(format, "json")) {
+		rc = print_json(status);
+	} else if (!rc) {
+		counter_rows_init();
+		print_ifaces(status);
+		print_flows(status);
+		print_exports(status);
+	}
+	json_decref(status);
+	client_close(&client);
+	return rc;
+}
