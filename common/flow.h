@@ -152,6 +152,7 @@ struct flow_record {
 	struct flow_str dns_qname;
 	struct flow_str iface;
 	struct flow_str node;
+	struct flow_strs labels;
 	struct flow_strs http_hosts;
 	struct flow_queries dns_queries;
 };

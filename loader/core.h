@@ -23,6 +23,8 @@ struct run_cfg {
 	struct export_cfg exports[EXPORTS_MAX]; /* checked */
 	unsigned int n_exports;
 	struct control_cfg control;
+	const char *node;	 /* name in records; "" = the host's */
+	struct flow_strs labels; /* in every record */
 	uint64_t interval_ns;
 	uint64_t active_ns;
 	uint64_t idle_ns;

@@ -35,6 +35,7 @@ struct merge_cfg {
 	uint64_t syn_ns;	   /* a SYN without any answer: over after so long */
 	const struct clock *clock; /* ticks to wall clock; set by the caller before each drain */
 	const char *node;	   /* record member node; NULL = absent */
+	struct flow_strs labels;   /* record member labels; must stay */
 	merge_iface_fn iface;	   /* NULL = no interface names */
 	merge_emit_fn emit;	   /* the record is valid during the call only */
 	void *arg;		   /* of iface and emit */

@@ -192,6 +192,10 @@ static void fill_place(const struct merge *m, const struct flow_state *st, struc
 		r->iface = (struct flow_str){name, (uint32_t)strlen(name)};
 		flow_set(r, FF_IFACE);
 	}
+	if (m->cfg.labels.n) {
+		r->labels = m->cfg.labels;
+		flow_set(r, FF_LABELS);
+	}
 	if (m->cfg.node) {
 		r->node = (struct flow_str){m->cfg.node, m->node_len};
 		flow_set(r, FF_NODE);

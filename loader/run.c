@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/log.h"
@@ -99,6 +100,20 @@ static int make_control(const struct settings *s, struct control_cfg *cfg)
 	return 0;
 }
 
+static int make_labels(const struct settings *s, struct run_cfg *cfg)
+{
+	const struct setting_value *l = &s->v[SET_LABELS];
+	struct flow_str *v = l->n ? calloc(l->n, sizeof(*v)) : NULL;
+
+	if (l->n && !v)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < l->n; i++)
+		v[i] = (struct flow_str){l->list[i], (uint32_t)strlen(l->list[i])};
+	cfg->labels = (struct flow_strs){v, l->n};
+	cfg->node = settings_text(s, SET_NODE_NAME);
+	return 0;
+}
+
 static int make_cfg(const struct settings *s, struct run_cfg *cfg)
 {
 	cfg->dp = dataplane_cfg_default;
@@ -115,7 +130,7 @@ static int make_cfg(const struct settings *s, struct run_cfg *cfg)
 	cfg->summary_json = settings_num(s, SET_SUMMARY) == 1;
 	memcpy(cfg->exports, s->exports, s->n_exports * sizeof(cfg->exports[0]));
 	cfg->n_exports = s->n_exports;
-	return make_control(s, &cfg->control) ?: add_ifaces(s, cfg);
+	return make_labels(s, cfg) ?: make_control(s, &cfg->control) ?: add_ifaces(s, cfg);
 }
 
 int cmd_run(int argc, char **argv)

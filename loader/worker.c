@@ -112,13 +112,17 @@ static int worker_init(struct worker *w, const struct control_fds *fds)
 	static char node[256];
 	int r;
 
-	gethostname(node, sizeof(node) - 1);
+	if (*w->cfg->node)
+		snprintf(node, sizeof(node), "%s", w->cfg->node);
+	else
+		gethostname(node, sizeof(node) - 1);
 	cfg.max_flows = w->cfg->dp.flows * 2;
 	cfg.active_ns = w->cfg->active_ns;
 	cfg.idle_ns = w->cfg->idle_ns;
 	cfg.syn_ns = w->cfg->syn_ns;
 	cfg.clock = &w->clock;
 	cfg.node = node;
+	cfg.labels = w->cfg->labels;
 	cfg.iface = iface_name;
 	cfg.emit = emit;
 	cfg.arg = w;

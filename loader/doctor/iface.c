@@ -110,7 +110,7 @@ static const char *no_xdp(const struct facts *f, const char *ifname, bool mirror
 		return "rx-vlan-offload takes VLAN tags out of frames";
 	}
 	if (f->xdp_known && !(f->xdp & NETDEV_XDP_BASIC))
-		return "the driver has no native XDP";
+		return "the driver has none";
 	if (f->xdp_known && !(f->xdp & NETDEV_XDP_RX_SG) && f->nic.mtu > XDP_ONE_BUFFER) {
 		snprintf(todo, cap, "an MTU of %u at most, for XDP", XDP_ONE_BUFFER);
 		return "the driver takes XDP only for frames of one buffer";

@@ -171,6 +171,11 @@ case_run_with_file()
 		[interface v?]
 		hook = generic
 		[interface nosuch*]
+		[node]
+		name = node-7
+		[labels]
+		site = "north 1"
+		rack = 2
 	END
 	"${exec_a[@]}" "$weir" run --config "$tmp/run.conf" --duration 2s >"$tmp/file.json" 2>"$tmp/file.err" &
 	weir_pid=$!
@@ -179,6 +184,8 @@ case_run_with_file()
 	in_a ping -c 7 -i 0.01 -q "$ip_b" >/dev/null
 	weir_wait 20
 	expect_match "run: hook of the section" "$(cat "$tmp/file.err")" '^weir: va: generic XDP'
+	expect "run: name and labels of the node" "$(records file 'map([.node, .labels[]] | join(" ")) | unique | join("|")')" \
+		'node-7 site=north 1 rack=2'
 	expect "run: output of the file" "$(sum_of file)" "14 $((14 * 84))"
 	"${exec_a[@]}" env WEIR_LOG_FORMAT=json WEIR_INTERFACES='v*,!va' "$weir" run --config "$tmp/run.conf" \
 		--duration 300ms >"$tmp/none.json" 2>"$tmp/none.err"
