@@ -93,10 +93,13 @@ struct l7_work {
 	__u32 way;
 	__u32 buf; /* element of l7_bytes that is parsed, and way in it */
 	__u32 buf_way;
-	__u32 now; /* ticks */
-	__u32 seq; /* of the first payload byte */
-	__u32 off; /* of the payload in the frame */
-	__u32 len; /* payload bytes that can be read */
+	__u32 now;  /* ticks */
+	__u32 seq;  /* of the first payload byte */
+	__u32 off;  /* of the payload in the frame */
+	__u32 len;  /* payload bytes that can be read */
+	__u32 wire; /* payload bytes there are */
+	__u32 rest; /* UDP GSO: bytes that can be read after this datagram */
+	__u32 gso;  /* bytes of each but the last, 0: one datagram alone */
 	__u32 head_len;
 	__u32 cut;     /* the capture does not hold all of the payload */
 	__u32 cls;     /* enum l7_class of the segment's start, then of the message */

@@ -50,6 +50,13 @@ static __always_inline __u32 tag_own_way(__u64 tag)
 	return cache_own_way(tag >> WEIR_TAG_GEN_BITS);
 }
 
+/* A way that the verifier can see is one: kernels before 6.2 forget what a comparison has shown. */
+static __always_inline __u32 way_bound(__u32 way)
+{
+	asm volatile("" : "+r"(way));
+	return way & (WEIR_WAYS - 1);
+}
+
 static __always_inline int tag_matches(__u64 tag, __u64 hash)
 {
 	/* fingerprint equal and generation not 0 */
@@ -216,7 +223,7 @@ static __always_inline __u32 cache_take(struct flow_set *set, __u32 index, __u32
 		*use |= 1u << way;
 		return way;
 	}
-	way = cache_victim(set, own, now, &worth) & (WEIR_WAYS - 1);
+	way = way_bound(cache_victim(set, own, now, &worth));
 	if (worth == CACHE_FREE) {
 		count(CNT_REUSED, 1);
 		return way;
@@ -231,13 +238,13 @@ static __always_inline __u32 cache_take(struct flow_set *set, __u32 index, __u32
 /* The tenant of @way leaves for a flow whose own way is @own: who is whose guest from now on. */
 static __always_inline void cache_move_in(struct flow_set *set, __u32 way, __u32 own)
 {
-	__u64 tag = set->way[way & (WEIR_WAYS - 1)].tag;
+	__u64 tag = set->way[way].tag;
 	__u32 was = tag_own_way(tag);
 
 	if (tag && was != way)
 		set->way[was].guests &= ~(1u << way);
 	if (own != way)
-		set->way[own & (WEIR_WAYS - 1)].guests |= 1u << way;
+		set->way[own].guests |= 1u << way;
 }
 
 #endif

@@ -114,8 +114,8 @@ static __always_inline void way_to_scratch(const struct way *w, struct scratch *
 	s->hash = w->f.hash;
 }
 
-/* 1:N sampling: systematic, per CPU. Return 1 if this packet is passed over. */
-static __always_inline int way_sampled_out(struct way *w)
+/* 1:N sampling: systematic, per CPU. Return 1 if this packet, of @segs on the wire, is passed over. */
+static __always_inline int way_sampled_out(struct way *w, __u32 segs)
 {
 	struct scratch *s;
 
@@ -125,7 +125,7 @@ static __always_inline int way_sampled_out(struct way *w)
 	if (!s)
 		return 1;
 	if (++s->sampled < cfg_sample) {
-		w->row->v[CNT_SAMPLED_OUT]++;
+		w->row->v[CNT_SAMPLED_OUT] += segs;
 		return 1;
 	}
 	s->sampled = 0;

@@ -58,7 +58,8 @@ static __always_inline void flow_account(struct flow_hot *h, struct flow_cold *c
 	}
 	h->dscp[d] = l->dscp;
 	c->hooks |= 1u << (s->hook & 7);
-	if (l->proto == IPPROTO_TCP) {
+	/* no flags: a header cut short, or one that no stack sends; it has no say in the sequence */
+	if (l->proto == IPPROTO_TCP && l->tcp_flags) {
 		if (l->tcp_flags & ~h->tcp_flags[d] || l->tcp_flags & TCP_SYN)
 			tcp_handshake(h, c, l, d, now_ns());
 		tcp_sequence(h, c, l, d, s->segs);
@@ -123,11 +124,12 @@ static __always_inline int flow_insert(struct scratch *s)
 		flow_lost(s);
 		return 0;
 	}
+	way = way_bound(way);
 	c = cold_get(index * WEIR_WAYS + way);
 	if (!c)
 		return 0;
 	cache_move_in(set, way, own);
-	h = &set->way[way & (WEIR_WAYS - 1)];
+	h = &set->way[way];
 	old = cache_close(h, c);
 	c->key = s->pkt.key;
 	d = key_order(&c->key) & 1;

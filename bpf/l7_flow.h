@@ -40,6 +40,7 @@ __noinline int l7_prepare(void)
 	w->now = h.s->now;
 	w->off = l->payload_off;
 	w->len = l->payload_len < left ? l->payload_len : left;
+	w->wire = l->payload_len;
 	w->cut = l->payload_len > left;
 	w->seq = l->seq + !!(l->tcp_flags & TCP_SYN);
 	w->head_len = w->len < L7_HEAD ? w->len : L7_HEAD;
@@ -134,6 +135,48 @@ static __always_inline int l7_udp(void *ctx, struct l7_work *w, const enum weir_
 	return l7_emit_datagram(n);
 }
 
+/* Of datagrams sent as one buffer (UDP GSO), that many are looked at. */
+#define L7_GSO_DATAGRAMS 4
+
+/* The buffer holds several: cut off the first. */
+static __always_inline void l7_first_datagram(struct l7_work *w, __u32 gso)
+{
+	w->gso = gso;
+	w->rest = 0;
+	if (!gso || w->len <= gso)
+		return;
+	w->rest = w->len - gso;
+	w->len = w->wire = gso;
+}
+
+/* On to the next datagram of the buffer. Return: 1 if there is one and it is wanted. */
+__noinline int l7_next_datagram(void)
+{
+	struct l7_here h;
+	struct l7_work *w;
+
+	if (!l7_here_get(&h) || !h.w->rest || !(h.hot->l7 & 1u << h.d))
+		return 0;
+	w = h.w;
+	w->off += w->gso;
+	w->len = w->wire = l7_min(w->rest, w->gso);
+	w->rest -= w->len;
+	w->head_len = l7_min(w->len, L7_HEAD);
+	return 1;
+}
+
+static __always_inline int l7_datagrams(void *ctx, struct l7_work *w, const enum weir_hook hook,
+					__u32 gso)
+{
+	l7_first_datagram(w, gso);
+	for (__u32 i = 0; i < L7_GSO_DATAGRAMS; i++) {
+		l7_udp(ctx, w, hook);
+		if (!l7_next_datagram())
+			break;
+	}
+	return 0;
+}
+
 static __always_inline int l7_udp_name(void *ctx, struct l7_work *w, const enum weir_hook hook)
 {
 	void *own = l7_ring(l7_own_element(), 0);
@@ -145,8 +188,8 @@ static __always_inline int l7_udp_name(void *ctx, struct l7_work *w, const enum 
 	return l7_udp_dns();
 }
 
-/* Called from the slow path: payload there, and wanted. */
-static __always_inline int l7_payload(void *ctx, const enum weir_hook hook)
+/* Called from the slow path: payload there, and wanted. @gso: bytes of each datagram, 0: one. */
+static __always_inline int l7_payload(void *ctx, const enum weir_hook hook, __u32 gso)
 {
 	int kind = l7_prepare();
 	struct l7_work *w = l7_work_get();
@@ -156,7 +199,7 @@ static __always_inline int l7_payload(void *ctx, const enum weir_hook hook)
 	if (kind == L7K_TCP)
 		return l7_tcp(ctx, w, hook);
 	if (kind == L7K_DATAGRAM)
-		return l7_udp(ctx, w, hook);
+		return l7_datagrams(ctx, w, hook, gso);
 	if (kind == L7K_DNS)
 		return l7_udp_name(ctx, w, hook);
 	return 0;
@@ -164,12 +207,12 @@ static __always_inline int l7_payload(void *ctx, const enum weir_hook hook)
 
 __noinline int xdp_l7(struct xdp_md *ctx)
 {
-	return l7_payload(ctx, HOOK_XDP);
+	return l7_payload(ctx, HOOK_XDP, 0);
 }
 
 __noinline int tc_l7(struct __sk_buff *ctx)
 {
-	return l7_payload(ctx, HOOK_TC_INGRESS);
+	return l7_payload(ctx, HOOK_TC_INGRESS, ctx->gso_size);
 }
 
 #endif

@@ -209,7 +209,7 @@ __noinline int l7_emit_datagram(__u32 n)
 	if (!l7_here_get(&h))
 		return 0;
 	h.w->ev.pay.offset = 0;
-	h.w->ev.pay.orig_len = h.s->l4.payload_len;
+	h.w->ev.pay.orig_len = h.w->wire;
 	l7_emit_payload(&h, EV_DATAGRAM, h.w->flags, n);
 	l7_spend_datagram(&h, 1);
 	return 0;

@@ -123,7 +123,7 @@ static __always_inline int xdp_entry(struct xdp_md *ctx)
 	if (!w.row)
 		return XDP_PASS;
 	w.row->v[CNT_XDP_FRAMES]++;
-	if (way_sampled_out(&w)) {
+	if (way_sampled_out(&w, 1)) {
 		w.row->v[CNT_XDP_BYTES] += xdp_len(ctx, 0, 1);
 		return XDP_PASS;
 	}
@@ -210,11 +210,19 @@ static __always_inline int tc_entry(struct __sk_buff *skb, enum weir_hook hook)
 {
 	struct way w = {};
 	int decapsulated = 0;
+	__u64 *seen;
 
 	w.cpu = bpf_get_smp_processor_id();
 	w.row = bpf_map_lookup_elem(&counters, &w.cpu);
-	if (!w.row || way_sampled_out(&w))
+	if (!w.row)
 		return TC_ACT_UNSPEC;
+	if (way_sampled_out(&w, skb->gso_segs ?: 1)) {
+		seen = &w.row->v[hook == HOOK_TC_INGRESS ? CNT_TC_INGRESS_FRAMES
+							 : CNT_TC_EGRESS_FRAMES];
+		seen[0] += skb->gso_segs ?: 1;
+		seen[1] += skb->len;
+		return TC_ACT_UNSPEC;
+	}
 	w.now = now_tick();
 	if (way_enter()) {
 		decapsulated = tc_way(skb, &w, hook);

@@ -134,7 +134,7 @@ void rig_flow(struct rig *r, __u8 proto, __u16 sport, __u16 dport)
 	r->key = (struct flow_key){.proto = proto, .ethertype = 0x0800};
 	r->key.port[0] = __builtin_bswap16(sport);
 	r->key.port[1] = __builtin_bswap16(dport);
-	r->events = r->runs = r->cut = 0;
+	r->events = r->runs = r->cut = r->gso = 0;
 	for (__u32 i = 0; i < r->cpus; i++)
 		put(skel->maps.counters, i, &zero);
 	rig_renew(r);
@@ -179,7 +179,12 @@ int rig_feed(struct rig *r, const struct rig_seg *s)
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = frame, .data_size_in = HDR + s->len - r->cut,
 		    .repeat = 1);
 	int fd = bpf_program__fd(r->hook == RIG_TC ? skel->progs.l7_on_tc : skel->progs.l7_on_xdp);
+	struct __sk_buff skb = {.gso_size = r->gso};
 
+	if (r->hook == RIG_TC) {
+		o.ctx_in = &skb;
+		o.ctx_size_in = sizeof(skb);
+	}
 	r->now++;
 	if (!account(r, s, cpu))
 		return 0;

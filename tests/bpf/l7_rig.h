@@ -32,6 +32,7 @@ struct rig {
 	__u32 cpus; /* that this machine has, at most RIG_CPUS */
 	enum rig_hook hook;
 	__u32 cut; /* frame bytes missing from the capture */
+	__u32 gso; /* TC: the frame is a GSO packet of segments that long */
 	struct flow_key key;
 };
 

@@ -268,6 +268,31 @@ Test(l7_flow, hands_over_quic_and_dtls)
 	cr_assert_eq(rig.runs, 16);
 }
 
+/* A client hands the kernel the two Initials of a long hello as one buffer. */
+Test(l7_flow, hands_over_each_datagram_of_a_gso_buffer)
+{
+	static __u8 d[2 * 1200 + 300];
+
+	for (__u32 i = 0; i < 3; i++) {
+		memset(d + i * 1200, i + 1, 300);
+		memcpy(d + i * 1200, "\xc3\0\0\0\1\x8", 6);
+	}
+	rig.hook = RIG_TC;
+	rig_flow(&rig, 17, 40000, 443);
+	rig.gso = 1200;
+	feed(0, 0, 0, d, sizeof(d));
+	cr_assert_eq(rig.events, 3);
+	for (__u32 i = 0; i < 3; i++) {
+		cr_expect_eq(rig.ev[i].h.kind, EV_DATAGRAM);
+		cr_expect_eq(rig.ev[i].pay.len, i < 2 ? 1200 : 300);
+		cr_expect_eq(rig.ev[i].pay.orig_len, rig.ev[i].pay.len);
+		cr_expect(!memcmp(rig.ev[i].pay.data, d + i * 1200, 300));
+	}
+	rig_flow(&rig, 17, 40000, 443);
+	feed(0, 0, 0, d, sizeof(d));
+	cr_expect_eq(rig.events, 1, "one datagram, cut to what is handed over");
+}
+
 Test(l7_flow, a_full_table_costs_split_hellos_alone)
 {
 	const struct hello h = {.sni = "f.example", .size = 1800};
