@@ -188,6 +188,12 @@ case_debian()
 {
 	local deb=$tmp/deb dir=$tmp/package
 
+	# of the build group, what build-essential brings needs no mention
+	expect "package: build dependencies are those of deps.txt" \
+		"$(sed -n '/^Build-Depends/,/^Standards/p' packaging/debian/control | grep -oE '[a-z0-9-]+(,|$)' | tr -d , |
+			grep -v debhelper | sort | paste -sd' ')" \
+		"$(awk '$1 == "build" && $2 !~ /^(gcc|make|libc6-dev|linux-libc-dev)$/ { print $2 }' packaging/deps.txt |
+			sort | paste -sd' ')"
 	if ! needs "Debian package" dpkg-buildpackage lintian dh; then
 		return
 	fi

@@ -162,6 +162,7 @@ static const struct {
 	{"vlan", "[100,200]"},
 	{"iface", "\"eth0\""},
 	{"node", "\"edge1\""},
+	{"labels", "[\"site=north\",\"rack=2\"]"},
 	{"sampling", "64"},
 };
 
@@ -204,6 +205,7 @@ static void set_numbers(void)
 static void set_texts(void)
 {
 	static const struct flow_str hosts[] = {{"a.test", 6}, {"b.test", 6}};
+	static const struct flow_str labels[] = {{"site=north", 10}, {"rack=2", 6}};
 	static const struct flow_query queries[] = {
 		{.qname = {"r.test", 6},
 		 .qtype = 28,
@@ -214,6 +216,7 @@ static void set_texts(void)
 	};
 
 	r.http_hosts = (struct flow_strs){hosts, 2};
+	r.labels = (struct flow_strs){labels, 2};
 	r.dns_queries = (struct flow_queries){queries, 2};
 	for (unsigned int f = 0; f < _FF_MAX; f++)
 		flow_set(&r, f);
