@@ -27,7 +27,7 @@ comma     := ,
 OUT       := $(BUILD)$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
 # Asked for once and late: on a fresh machine `make deps` has yet to install what answers.
 once       = $(eval $(1) := $(shell $(2)))$($(1))
-PKGS      := libbpf libelf zlib libcrypto libseccomp jansson ncursesw
+PKGS      := libbpf libelf zlib libssl libcrypto libseccomp jansson ncursesw
 PKG_CFLAGS = $(call once,PKG_CFLAGS,$(PKGCONFIG) --cflags $(PKGS))
 PKG_LIBS   = $(call once,PKG_LIBS,$(PKGCONFIG) --libs $(PKGS))
 ARCHINC    = $(call once,ARCHINC,echo /usr/include/$$($(CC) -print-multiarch))
@@ -224,8 +224,8 @@ lint: $(BUILD)/gen/weir.skel.h ## every check of tests/lint, and that generated 
 tidy: $(BUILD)/gen/weir.skel.h ## clang-tidy with the list of .clang-tidy (slow)
 	$(Q)clang-tidy --quiet $(wildcard common/*.c loader/*.c loader/*/*.c) -- -std=gnu17 $(CPPFLAGS_ALL)
 
-DOCS := docs/fields.md docs/counters.md
-$(BUILD)/docs/gen: docs/gen.c include/weir/fields.def include/weir/counters.def
+DOCS := docs/fields.md docs/counters.md docs/ipfix.md
+$(BUILD)/docs/gen: docs/gen.c include/weir/fields.def include/weir/counters.def include/weir/ipfix.def
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 $(WARNINGS) -Iinclude $< -o $@
 docs: $(BUILD)/docs/gen ## write the reference pages that come from the tables

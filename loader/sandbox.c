@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <seccomp.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -93,7 +94,22 @@ static const int allowed[] = {
 	SCMP_SYS(shutdown),
 	/* clients of the control socket and of the metrics */
 	SCMP_SYS(accept4),
+	SCMP_SYS(pread64),
+	SCMP_SYS(pwrite64),
+	SCMP_SYS(pwritev),
 };
+
+/* TCP, TLS and UDP to a collector: sockets of these families and no other. */
+static int allow_sockets(scmp_filter_ctx ctx)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+	int r = 0;
+
+	for (size_t i = 0; !r && i < sizeof(families) / sizeof(families[0]); i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+	return r;
+}
 
 static int filter_syscalls(void)
 {
@@ -104,6 +120,7 @@ static int filter_syscalls(void)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
 	/* terminals answer isatty() by ioctl; an error is a fine answer */
 	r = r ?: seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOTTY), SCMP_SYS(ioctl), 0);
+	r = r ?: allow_sockets(ctx);
 	r = r ?: seccomp_load(ctx);
 	if (ctx)
 		seccomp_release(ctx);

@@ -79,6 +79,7 @@ static int exports_init(struct worker *w, const char *node)
 		.iface = iface_nth,
 		.counter = counter_value,
 		.node = node,
+		.labels = w->cfg->labels,
 		.sampling = w->cfg->dp.sample,
 	};
 	char why[EXPORT_ERR_MAX];

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/filter.h"
 #include "common/scan.h"
 #include "common/suggest.h"
 #include "loader/export/sink.h"
@@ -31,13 +32,17 @@ static const char *const words_type[] = {
 	"", "stdout", "file", "ipfix-udp", "ipfix-tcp", "ipfix-tls", NULL,
 };
 static const char *const words_format[] = {"json", "eve", "csv", "table", NULL};
+static const char *const words_times[] = {"both", "us", "ms", NULL};
 
 /* Letter of a type in the column `types` of keys.def. */
 static const char type_letters[_EXPORT_TYPE_MAX + 1] = " SFUTL";
 
 static const char *const *words_of(enum key_id id)
 {
-	return id == KEY_type ? words_type : id == KEY_format ? words_format : NULL;
+	return id == KEY_type	  ? words_type
+	       : id == KEY_format ? words_format
+	       : id == KEY_times  ? words_times
+				  : NULL;
 }
 
 static const struct {
@@ -59,6 +64,7 @@ const struct export_key export_keys[] = {
 	 .doc = doc_,                                               \
 	 .words = KEY_##name_ == KEY_type     ? words_type          \
 		  : KEY_##name_ == KEY_format ? words_format        \
+		  : KEY_##name_ == KEY_times  ? words_times         \
 					      : NULL},
 #include "loader/export/keys.def"
 #undef KEY
@@ -371,6 +377,23 @@ static int complain(const struct export_cfg *cfg, const char *what, char *reterr
 	return -EINVAL;
 }
 
+static int check_filter(const struct export_cfg *cfg, char *reterr)
+{
+	char text[FILTER_ERROR_TEXT];
+	struct filter *f = NULL;
+	struct filter_error e;
+	int r = 0;
+
+	if (*cfg->filter)
+		r = filter_parse(cfg->filter, strlen(cfg->filter), NULL, &f, &e);
+	filter_free(f);
+	if (!r)
+		return 0;
+	snprintf(reterr, EXPORT_ERR_MAX, "export %s: filter: %.200s", cfg->name,
+		 filter_error_text(&e, text));
+	return -EINVAL;
+}
+
 static int check_needed(const struct export_cfg *cfg, char *reterr)
 {
 	if (cfg->type == EXPORT_FILE && !is_set(cfg, KEY_path))
@@ -414,7 +437,7 @@ int export_cfg_check(struct export_cfg *cfg, char reterr[static EXPORT_ERR_MAX])
 		cfg->message_bytes = cfg->type == EXPORT_IPFIX_UDP ? UDP_MESSAGE : TCP_MESSAGE;
 	if (!is_set(cfg, KEY_server_name))
 		memcpy(cfg->server_name, cfg->host, sizeof(cfg->host));
-	return check_needed(cfg, reterr);
+	return check_needed(cfg, reterr) ?: check_filter(cfg, reterr);
 }
 
 void export_cfg_text(const struct export_cfg *cfg, char *buf, size_t cap)

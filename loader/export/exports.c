@@ -68,23 +68,37 @@ int sink_file(struct sink *s, uint32_t what, uint32_t n)
 
 /* ---- start and end ---- */
 
+static int make_filter(struct sink *s, char *reterr)
+{
+	char text[FILTER_ERROR_TEXT];
+	struct filter_error e;
+	int r;
+
+	if (!*s->cfg->filter)
+		return 0;
+	r = filter_parse(s->cfg->filter, strlen(s->cfg->filter), NULL, &s->filter, &e);
+	if (r)
+		snprintf(reterr, EXPORT_ERR_MAX, "export %s: filter: %.180s", s->cfg->name,
+			 filter_error_text(&e, text));
+	return r;
+}
+
 static int sink_open(struct exports *x, unsigned int i, const struct export_cfg *cfg, char *reterr)
 {
 	struct sink *s = &x->sinks[i];
+	int r;
 
 	s->cfg = cfg;
 	s->x = x;
 	s->index = i;
 	s->fd = -1;
 	pthread_mutex_init(&s->text_lock, NULL);
-	s->ops = &sink_text_ops;
-	if (cfg->type > EXPORT_FILE) {
-		snprintf(reterr, EXPORT_ERR_MAX, "export %s: IPFIX is not supported yet",
-			 cfg->name);
-		return -EOPNOTSUPP;
-	}
+	s->ops = cfg->type == EXPORT_IPFIX_UDP	? &sink_datagram_ops
+		 : cfg->type > EXPORT_IPFIX_UDP ? &sink_stream_ops
+						: &sink_text_ops;
 	x->n = i + 1;
-	return s->ops->open(s, reterr);
+	r = make_filter(s, reterr);
+	return r ?: s->ops->open(s, reterr);
 }
 
 int exports_new(const struct export_cfg *cfgs, unsigned int n, const struct export_env *env,
@@ -128,6 +142,7 @@ struct exports *exports_free(struct exports *x)
 
 		s->ops->close(s);
 		queue_done(&s->q);
+		filter_free(s->filter);
 		pthread_mutex_destroy(&s->text_lock);
 	}
 	if (x->event_fd >= 0)
@@ -231,7 +246,8 @@ static void sink_flow(struct sink *s, const struct flow_record *r)
 void exports_flow(struct exports *x, const struct flow_record *r)
 {
 	for (unsigned int i = 0; i < x->n; i++)
-		sink_flow(&x->sinks[i], r);
+		if (filter_match(x->sinks[i].filter, r))
+			sink_flow(&x->sinks[i], r);
 }
 
 static int stdout_error(const struct exports *x)

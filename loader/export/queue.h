@@ -12,11 +12,11 @@
 #include <stdint.h>
 
 struct chunk {
-	uint32_t len;	    /* bytes of data[] */
-	uint32_t done;	    /* of these written; receiver's */
-	uint32_t flows;	    /* flows in it */
-	uint32_t records;   /* IPFIX data records in it */
-	uint64_t templates; /* IPFIX: bit per template used */
+	uint32_t len;	   /* bytes of data[] */
+	uint32_t done;	   /* of these written; receiver's */
+	uint32_t flows;	   /* flows in it */
+	uint32_t records;  /* IPFIX data records in it */
+	uint64_t used[16]; /* IPFIX: bit per template used */
 	uint8_t data[];
 };
 

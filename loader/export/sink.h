@@ -33,6 +33,8 @@ enum export_type {
 
 enum export_format { FORMAT_JSON, FORMAT_EVE, FORMAT_CSV, FORMAT_TABLE, _FORMAT_MAX };
 
+enum export_times { TIMES_BOTH, TIMES_US, TIMES_MS };
+
 enum export_loss {
 #define LOSS(id, help) LOSS_##id,
 #include "loader/export/loss.def"
@@ -46,6 +48,7 @@ struct export_cfg {
 	uint64_t set; /* bit per key of keys.def that was given */
 	enum export_type type;
 	enum export_format format;
+	enum export_times times;
 	char path[EXPORT_PATH_MAX];
 	char host[256];
 	char filter[EXPORT_FILTER_MAX];
@@ -154,8 +157,9 @@ struct export_env {
 	int (*iface)(void *arg, unsigned int i, uint32_t *ret_ifindex, char *name);
 	/* Value of counter enum counter @c. Sink thread. NULL: counters are not exported. */
 	uint64_t (*counter)(void *arg, unsigned int c);
-	const char *node;  /* this host's name */
-	uint32_t sampling; /* 1 in N; 0 and 1: all */
+	const char *node;	 /* this host's name */
+	struct flow_strs labels; /* its labels */
+	uint32_t sampling;	 /* 1 in N; 0 and 1: all */
 	uint64_t patience_ns; /* waits for room in full queues, summed over one tick, at most; 0 = 20 ms */
 };
 

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include "common/filter.h"
 #include "loader/export/queue.h"
 #include "loader/export/sink.h"
 
@@ -42,6 +43,7 @@ struct sink {
 	struct exports *x;
 	unsigned int index;
 	const struct sink_ops *ops;
+	struct filter *filter; /* NULL = all; drain thread */
 	struct queue q;
 	struct sink_counts n;
 	void *enc;	     /* of the kind; drain thread */
@@ -53,8 +55,10 @@ struct sink {
 	int fd;		  /* polled; -1 = none */
 	short events;	  /* what for; 0 = not */
 	uint64_t wake_ns; /* monotonic; when work() wants to be called again, 0 = not by time */
-	bool drained;	  /* work() stopped because the queue was empty */
+	bool drained;	  /* work() stopped because no chunk beyond `held` was there */
+	uint32_t held;	  /* chunks at the front of the queue that are sent, not confirmed */
 	bool stopping;
+	bool finished;
 	bool reopen;
 	pthread_mutex_t text_lock; /* last_error */
 	char last_error[128];
@@ -93,6 +97,8 @@ int sink_file(struct sink *s, uint32_t what, uint32_t n);
 /* Body of the sink thread. */
 void *export_thread(void *arg);
 
-extern const struct sink_ops sink_text_ops; /* standard output, files */
+extern const struct sink_ops sink_text_ops;	/* standard output, files */
+extern const struct sink_ops sink_datagram_ops; /* IPFIX over UDP */
+extern const struct sink_ops sink_stream_ops;	/* IPFIX over TCP, TLS */
 
 #endif

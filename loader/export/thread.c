@@ -3,6 +3,7 @@
  * thread.c - the sink thread: one loop over all sinks, asleep in poll() when none can go on.
  */
 #include <errno.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "loader/export/sink_int.h"
@@ -11,12 +12,13 @@
 static bool finish(struct exports *x, struct sink *s, uint64_t now)
 {
 	s->stopping = true;
-	if (s->ops->idle(s))
-		return true;
-	if (now < atomic_load(&x->deadline_ns))
-		return false;
-	s->ops->abandon(s);
-	return true;
+	if (!s->finished)
+		s->finished = s->ops->idle(s);
+	if (!s->finished && now >= atomic_load(&x->deadline_ns)) {
+		s->ops->abandon(s);
+		s->finished = true;
+	}
+	return s->finished;
 }
 
 static int timeout_ms(uint64_t wake, uint64_t now)
@@ -38,7 +40,7 @@ static void sleep_until_work(struct exports *x, struct pollfd *p, unsigned int n
 	atomic_store(&x->asleep, true);
 	/* who hands over from here on sees that we sleep; who did before is seen here */
 	for (unsigned int i = 0; i < x->n; i++)
-		if (x->sinks[i].drained && queue_waiting(&x->sinks[i].q))
+		if (x->sinks[i].drained && queue_waiting(&x->sinks[i].q) > x->sinks[i].held)
 			wake = 1;
 	if (atomic_load(&x->reopen) || atomic_load(&x->stopping) != stopping)
 		wake = 1;
@@ -52,7 +54,12 @@ static void sleep_until_work(struct exports *x, struct pollfd *p, unsigned int n
 void *export_thread(void *arg)
 {
 	struct exports *x = arg;
+	sigset_t pipe;
 
+	/* OpenSSL writes without MSG_NOSIGNAL */
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &pipe, NULL);
 	for (;;) {
 		struct pollfd p[1 + EXPORTS_MAX] = {{.fd = x->event_fd, .events = POLLIN}};
 		bool stopping = atomic_load(&x->stopping), done = stopping;
@@ -65,6 +72,8 @@ void *export_thread(void *arg)
 			struct sink *s = &x->sinks[i];
 
 			s->reopen |= reopen;
+			if (s->finished)
+				continue;
 			s->ops->work(s, now);
 			if (stopping && !finish(x, s, now))
 				done = false;
