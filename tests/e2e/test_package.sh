@@ -127,7 +127,7 @@ case_system_calls()
 
 examples_of() # PAGE.scd: command lines between ``` and ```, those of weir, without pipes and redirections
 {
-	awk '/^```/ { inside = !inside; next } inside' "$1" | sed -n 's/^\(weir .*\)/\1/p' | sed 's/ [|>].*//'
+	awk '/^```/ { inside = !inside; next } inside' "$1" | sed -n 's/^\(weir .*\)/\1/p' | sed "s/ > [a-z./_-]*\$//; s/ | .*//"
 }
 
 case_man()
@@ -190,7 +190,7 @@ case_debian()
 
 	# of the build group, what build-essential brings needs no mention
 	expect "package: build dependencies are those of deps.txt" \
-		"$(sed -n '/^Build-Depends/,/^Standards/p' packaging/debian/control | grep -oE '[a-z0-9-]+(,|$)' | tr -d , |
+		"$(sed -n '/^Build-Depends/,/^Standards/p' packaging/debian/control | grep -oE '^ +[a-z][a-z0-9-]+' | tr -d ' ' |
 			grep -v debhelper | sort | paste -sd' ')" \
 		"$(awk '$1 == "build" && $2 !~ /^(gcc|make|libc6-dev|linux-libc-dev)$/ { print $2 }' packaging/deps.txt |
 			sort | paste -sd' ')"
