@@ -140,8 +140,9 @@ static void put_text(struct json *j, const char *key, const char *text)
 void client_finish(struct control_server *c, struct client *cl)
 {
 	client_forget_request(cl);
-	cl->doing = cl->http || cl->gone ? CLIENT_LEAVING : CLIENT_READING;
+	cl->q.follow = false;
 	cl->since_ns = c->now_ns;
+	cl->doing = cl->http ? CLIENT_LEAVING : CLIENT_READING;
 }
 
 void client_fail(struct control_server *c, struct client *cl, const struct request_error *e)
@@ -254,7 +255,7 @@ static void take_http(struct control_server *c, struct client *cl)
 		http_status(cl, status);
 }
 
-/* A new request ends the one before; what was written of that is still sent. */
+/* The next request waits for the end of the answer, or ends one that would go on for ever. */
 static void take_requests(struct control_server *c, struct client *cl)
 {
 	struct request_error err = {.code = "request", .at = {1, 1, "the line is too long"}};
@@ -265,14 +266,15 @@ static void take_requests(struct control_server *c, struct client *cl)
 			take_http(c, cl);
 		return;
 	}
-	while (cl->doing != CLIENT_LEAVING && (nl = memchr(cl->in, '\n', cl->in_len))) {
-		const size_t len = (size_t)(nl - cl->in);
-
-		take_line(c, cl, len);
-		cl->in_len -= len + 1;
+	while (cl->doing == CLIENT_READING || (cl->doing != CLIENT_LEAVING && cl->q.follow)) {
+		nl = memchr(cl->in, '\n', cl->in_len);
+		if (!nl)
+			break;
+		take_line(c, cl, (size_t)(nl - cl->in));
+		cl->in_len -= (size_t)(nl + 1 - cl->in);
 		memmove(cl->in, nl + 1, cl->in_len);
 	}
-	if (cl->in_len == REQUEST_MAX)
+	if (cl->in_len == REQUEST_MAX && !memchr(cl->in, '\n', cl->in_len))
 		client_fail(c, cl, &err);
 }
 
@@ -287,9 +289,9 @@ static void client_read(struct control_server *c, struct client *cl)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		/* A client may shut its side down and still want the answer. */
+		/* A client may shut its side down and still want the answers. */
 		cl->gone = true;
-		if (n < 0 || cl->doing == CLIENT_READING)
+		if (n < 0)
 			cl->doing = CLIENT_LEAVING;
 		return;
 	}
@@ -407,6 +409,10 @@ static bool work_client(struct control_server *c, struct client *cl)
 
 	if (cl->doing == CLIENT_FLOWS)
 		more = flows_step(c, cl);
+	if (cl->doing == CLIENT_READING && cl->in_len)
+		take_requests(c, cl);
+	if (cl->doing == CLIENT_READING && cl->gone)
+		cl->doing = CLIENT_LEAVING;
 	if (cl->out_len)
 		client_write(c, cl);
 	if (cl->doing != CLIENT_FREE)
