@@ -10,15 +10,19 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "loader/nic.h"
+#include "loader/pin.h"
 #include "weir.skel.h"
 
 /* Kernel 6.6, include/uapi/linux/bpf.h; older headers lack them. */
 #define ATTACH_TCX_INGRESS 46
 #define ATTACH_TCX_EGRESS  47
+#define LOCK_BACKLOG	   128
 #define FLAG_BEFORE	   (1u << 3)
 
 __attribute__((format(printf, 2, 3))) static void say(struct attachment *a, const char *fmt, ...)
@@ -28,6 +32,27 @@ __attribute__((format(printf, 2, 3))) static void say(struct attachment *a, cons
 	va_start(ap, fmt);
 	vsnprintf(a->error, sizeof(a->error), fmt, ap);
 	va_end(ap);
+}
+
+/* ---- links that stay ---- */
+
+/* A link that an earlier weir left runs our program from now on. -1: there is none. */
+static int held_link(struct attachment *a, const char *hook, int prog_fd)
+{
+	int fd = a->pin ? pin_link_take(a->pin, a->ifindex, hook, prog_fd) : -1;
+
+	if (fd >= 0)
+		a->taken_over = true;
+	return fd < 0 ? -1 : fd;
+}
+
+static int keep_link(struct attachment *a, const char *hook, int fd)
+{
+	int r = a->pin ? pin_link_keep(a->pin, a->ifindex, hook, fd) : 0;
+
+	if (r)
+		say(a, "%s: pin the link: %s", a->ifname, strerror(-r));
+	return r;
 }
 
 /* ---- XDP ---- */
@@ -41,13 +66,27 @@ static uint32_t foreign_xdp(unsigned int ifindex)
 	return q.prog_id ?: q.drv_prog_id ?: q.skb_prog_id ?: q.hw_prog_id;
 }
 
+static const char *xdp_hook(bool generic)
+{
+	return generic ? "xdpgeneric" : "xdp";
+}
+
+/* The programs of an interface that stay (--pin) are found again under these names. */
+static const char *const tc_hook[2] = {"ingress", "egress"};
+
 static int attach_xdp(struct attachment *a, struct weir_bpf *skel, bool generic)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts,
 		    .flags = generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE);
-	uint32_t id = foreign_xdp(a->ifindex);
-	int fd;
+	int prog = bpf_program__fd(skel->progs.xdp_flows), fd;
+	uint32_t id;
 
+	a->xdp = true;
+	a->xdp_fd = held_link(a, xdp_hook(generic), prog);
+	if (a->xdp_fd >= 0)
+		return 0;
+	a->xdp = false;
+	id = foreign_xdp(a->ifindex);
 	if (id) {
 		say(a,
 		    "%s: XDP program %u is attached already; remove it (bpftool net detach xdp dev %s), "
@@ -55,14 +94,14 @@ static int attach_xdp(struct attachment *a, struct weir_bpf *skel, bool generic)
 		    a->ifname, id, a->ifname);
 		return -EBUSY;
 	}
-	fd = bpf_link_create(bpf_program__fd(skel->progs.xdp_flows), a->ifindex, BPF_XDP, &opts);
+	fd = bpf_link_create(prog, a->ifindex, BPF_XDP, &opts);
 	if (fd < 0) {
 		say(a, "%s: attach XDP: %s; retry with --hook tc", a->ifname, strerror(-fd));
 		return fd;
 	}
 	a->xdp_fd = fd;
 	a->xdp = true;
-	return 0;
+	return keep_link(a, xdp_hook(generic), fd);
 }
 
 /* ---- TC ---- */
@@ -94,6 +133,8 @@ static int clsact_filter(struct attachment *a, int prog_fd, bool egress)
 
 	if (r && r != -EEXIST)
 		return r;
+	/* one of ours that nobody holds: left by a weir that was killed, or to be gone on with */
+	opts.flags = BPF_TC_F_REPLACE;
 	r = bpf_tc_attach(&hook, &opts);
 	if (r)
 		return r;
@@ -103,21 +144,40 @@ static int clsact_filter(struct attachment *a, int prog_fd, bool egress)
 	return 0;
 }
 
+/* A filter of ours where there is none to be: of a weir that was killed under another kernel, or was
+ * told another hook.
+ */
+static void remove_stale_filter(struct attachment *a, bool egress)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = a->ifindex,
+		    .attach_point = egress ? BPF_TC_EGRESS : BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = ATTACH_FILTER_HANDLE,
+		    .priority = ATTACH_FILTER_PRIORITY);
+
+	if (!bpf_tc_query(&hook, &opts)) {
+		opts.prog_fd = opts.prog_id = opts.flags = 0;
+		(void)bpf_tc_detach(&hook, &opts); /* it is not in our way */
+	}
+}
+
 static int attach_tc(struct attachment *a, struct weir_bpf *skel, bool egress)
 {
 	int prog = bpf_program__fd(egress ? skel->progs.tc_egress : skel->progs.tc_ingress);
-	int r = tcx_link(prog, a->ifindex, egress);
+	int r = held_link(a, tc_hook[egress], prog);
+	bool held = r >= 0;
 
+	if (!held)
+		r = tcx_link(prog, a->ifindex, egress);
 	if (r >= 0) {
 		a->tc[egress].link_fd = r;
 		a->tcx = true;
-		return 0;
+		remove_stale_filter(a, egress);
+		return held ? 0 : keep_link(a, tc_hook[egress], r);
 	}
 	/* a kernel without TCX does not know the attach type */
 	r = clsact_filter(a, prog, egress);
 	if (r)
-		say(a, "%s: attach TC %s: %s%s", a->ifname, egress ? "egress" : "ingress",
-		    strerror(-r), r == -EEXIST ? "; another weir is at work here" : "");
+		say(a, "%s: attach TC %s: %s", a->ifname, tc_hook[egress], strerror(-r));
 	return r;
 }
 
@@ -147,7 +207,8 @@ static int attach_auto(struct attachment *a, struct weir_bpf *skel)
 	if (!unfit) {
 		r = attach_xdp(a, skel, false);
 		if (!r || r == -EBUSY) {
-			snprintf(a->why, sizeof(a->why), "driver %s, MTU %u", nic.driver, nic.mtu);
+			snprintf(a->why, sizeof(a->why), "driver %s, MTU %u%s", nic.driver, nic.mtu,
+				 a->taken_over ? ", taken over" : "");
 			return r;
 		}
 	}
@@ -209,18 +270,67 @@ static int check_type(struct attachment *a)
 	return -EOPNOTSUPP;
 }
 
+/*
+ * Two weirs on one interface would both count it. A socket of an abstract name (unix(7)), of which each
+ * network namespace has its own, is the lock: it goes with the process, and says whose it is.
+ */
+static int lock_interface(struct attachment *a)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), r = 0;
+	struct ucred who = {};
+	socklen_t n = sizeof(who);
+
+	if (fd < 0)
+		return -errno;
+	snprintf(addr.sun_path + 1, sizeof(addr.sun_path) - 1, "weir-interface-%u", a->ifindex);
+	if (!bind(fd, (struct sockaddr *)&addr, sizeof(addr)) && !listen(fd, LOCK_BACKLOG)) {
+		a->lock_fd = fd;
+		return 0;
+	}
+	r = -errno;
+	if (r == -EADDRINUSE) {
+		/* nobody accepts: when the queue is full of those who asked, the pid is not told */
+		if (!connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
+			(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n);
+		say(a, "%s: another weir is at work here (pid %d); stop it first", a->ifname,
+		    who.pid);
+		r = -EBUSY;
+	} else {
+		say(a, "%s: lock: %s", a->ifname, strerror(-r));
+	}
+	close(fd);
+	return r;
+}
+
+/* Links of hooks that are not used any more. */
+static void drop_others(const struct attachment *a)
+{
+	if (!a->pin)
+		return;
+	if (a->xdp)
+		pin_link_drop(a->pin, a->ifindex, tc_hook[0]);
+	for (int generic = 0; generic < 2; generic++)
+		if (!a->xdp || (a->hook == HOOK_MODE_GENERIC) != generic)
+			pin_link_drop(a->pin, a->ifindex, xdp_hook(generic));
+}
+
 int attach_interface(struct attachment *a, const struct dataplane *dp, enum hook_mode mode)
 {
 	struct weir_bpf *skel = dp->skel[a->role];
 	int r;
 
-	a->xdp_fd = a->tc[0].link_fd = a->tc[1].link_fd = -1;
+	a->xdp_fd = a->tc[0].link_fd = a->tc[1].link_fd = a->lock_fd = -1;
+	a->pin = dp->pin;
 	r = check_type(a);
+	r = r ?: lock_interface(a);
 	r = r ?: attach_ingress(a, skel, mode);
 	if (!r)
 		r = attach_tc(a, skel, true);
 	if (r)
-		attach_done(a);
+		attach_drop(a);
+	else
+		drop_others(a);
 	return r;
 }
 
@@ -237,13 +347,26 @@ static void detach_filter(struct attachment *a, int egress)
 
 void attach_done(struct attachment *a)
 {
-	if (a->xdp_fd >= 0)
-		close(a->xdp_fd);
-	for (int egress = 0; egress < 2; egress++) {
-		if (a->tc[egress].link_fd >= 0)
-			close(a->tc[egress].link_fd);
-		if (a->tc[egress].filter)
+	int *fds[] = {&a->xdp_fd, &a->tc[0].link_fd, &a->tc[1].link_fd, &a->lock_fd};
+
+	for (int egress = 0; egress < 2; egress++)
+		if (a->tc[egress].filter && !a->pin)
 			detach_filter(a, egress);
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
 	}
-	a->xdp_fd = a->tc[0].link_fd = a->tc[1].link_fd = -1;
+}
+
+void attach_drop(struct attachment *a)
+{
+	if (a->pin) {
+		pin_link_drop(a->pin, a->ifindex, xdp_hook(false));
+		pin_link_drop(a->pin, a->ifindex, xdp_hook(true));
+		pin_link_drop(a->pin, a->ifindex, tc_hook[0]);
+		pin_link_drop(a->pin, a->ifindex, tc_hook[1]);
+	}
+	a->pin = NULL;
+	attach_done(a);
 }

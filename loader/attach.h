@@ -35,8 +35,11 @@ struct attachment {
 	int xdp_fd;	      /* link, -1 = none */
 	struct tc_held tc[2]; /* ingress, egress */
 	bool tcx;
-	char why[160];	 /* why ingress is where it is */
-	char error[256]; /* after a failure: what, and what to do */
+	bool taken_over;       /* from an earlier weir */
+	const struct pin *pin; /* its programs stay when we end; NULL: they go */
+	int lock_fd;	       /* says that the interface is ours, -1 = none */
+	char why[160];	       /* why ingress is where it is */
+	char error[256];       /* after a failure: what, and what to do */
 };
 
 /**
@@ -49,7 +52,10 @@ struct attachment {
  */
 int attach_interface(struct attachment *a, const struct dataplane *dp, enum hook_mode mode);
 
-/* Takes the programs off; after attach_interface() only, also when that failed. */
+/* Takes the programs off, pinned or not, and attach_done(). */
+void attach_drop(struct attachment *a);
+
+/* Lets go: takes the programs off that are not pinned; after attach_interface() only, also when that failed. */
 void attach_done(struct attachment *a);
 
 #endif

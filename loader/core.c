@@ -19,6 +19,7 @@
 
 #include "loader/ipc.h"
 #include "loader/notify.h"
+#include "loader/pin.h"
 #include "loader/summary.h"
 #include "loader/worker.h"
 
@@ -48,6 +49,7 @@ static int fail(int r, const char *what)
 struct core {
 	struct run_cfg cfg;
 	struct dataplane dp;
+	struct pin pin;
 	struct ifaces ifaces;
 	pid_t worker;
 	int ipc;
@@ -68,34 +70,61 @@ static uint64_t mono_ns(void)
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
+static int open_pin(struct core *c)
+{
+	int r;
+
+	if (!c->cfg.pin)
+		return 0;
+	r = pin_open(&c->pin, c->cfg.pin);
+	if (r)
+		return r;
+	c->dp.pin = &c->pin;
+	c->dp.pin_flows = worker_flows(&c->cfg);
+	return 0;
+}
+
+/* Programs of interfaces that are not watched any more. */
+static bool is_watched(void *arg, unsigned int ifindex)
+{
+	const struct ifaces *s = arg;
+
+	for (unsigned int i = 0; i < s->n; i++)
+		if (s->at[i]->ifindex == ifindex)
+			return true;
+	return false;
+}
+
 /* Makes the maps. Programs for other roles are loaded when an interface needs them. */
 static int load(struct core *c)
 {
 	return dataplane_load(&c->dp, &c->cfg.dp, c->cfg.ifaces ? c->cfg.iface[0].role : 0);
 }
 
-/* @fd as number @want, out of the way of others on their way down. Return: @want, or -1. */
-static int move_fd(int fd, int want)
-{
-	return fd < 0 ? -1 : dup2(fd, want);
-}
+/* What the worker has open, from 3 on; -1 = none of that kind. */
+enum { FD_IPC, FD_SOCKET, FD_HTTP, FD_LOCK, _FD_MAX };
 
-/* The worker keeps the mappings, its socket and those that listen; everything else is closed. */
+/* The worker keeps the mappings and these; every other descriptor is closed. */
 static void become_worker(struct core *c, int ipc)
 {
-	const int high = fcntl(ipc, F_DUPFD, 64);
-	struct control_fds fds = {.socket = fcntl(c->control.socket, F_DUPFD, 64),
-				  .http = fcntl(c->control.http, F_DUPFD, 64)};
-	int fd = move_fd(high, 3);
+	int fd[_FD_MAX] = {
+		[FD_IPC] = ipc,
+		[FD_SOCKET] = c->control.socket,
+		[FD_HTTP] = c->control.http,
+		[FD_LOCK] = c->pin.lock, /* held until the last process that writes there is gone */
+	};
+	struct control_fds control;
 
-	fds.socket = move_fd(fds.socket, 4);
-	fds.http = move_fd(fds.http, 5);
-	if (fds.socket < 0)
-		close(4);
-	if (fds.http < 0)
-		close(5);
-	syscall(SYS_close_range, 6u, ~0u, 0);
-	_exit(fd < 0 ? EXIT_FAILED : worker_main(&c->cfg, &c->dp, c->ifaces.table, fd, &fds));
+	for (int i = 0; i < _FD_MAX; i++) /* out of the way of others on their way down */
+		fd[i] = fd[i] < 0 ? -1 : fcntl(fd[i], F_DUPFD, 64);
+	for (int i = 0; i < _FD_MAX; i++) {
+		close(3 + i);
+		fd[i] = fd[i] < 0 ? -1 : dup2(fd[i], 3 + i);
+	}
+	syscall(SYS_close_range, 3u + _FD_MAX, ~0u, 0);
+	control = (struct control_fds){.socket = fd[FD_SOCKET], .http = fd[FD_HTTP]};
+	_exit(fd[FD_IPC] < 0 ? EXIT_FAILED
+			     : worker_main(&c->cfg, &c->dp, c->ifaces.table, fd[FD_IPC], &control));
 }
 
 static int start_worker(struct core *c)
@@ -196,7 +225,7 @@ static void print_summary(struct core *c, const char *names)
 		return;
 	}
 	summary_text(&c->msg.summary, &c->dp, stderr);
-	fprintf(stderr, "weir: detached%s\n", names);
+	fprintf(stderr, "weir: %s%s\n", c->dp.pin ? "still counting on" : "detached", names);
 }
 
 /* The names of what is attached, each after a space. */
@@ -262,7 +291,12 @@ static int run(struct core *c)
 
 	if (check_names(c))
 		return EXIT_FAILED;
-	r = load(c);
+	r = open_pin(c);
+	r = r ?: load(c);
+	if (r && c->pin.error[0]) {
+		fprintf(stderr, "weir: %s\n", c->pin.error);
+		return exit_code_of(r);
+	}
 	if (r)
 		return fail(r, "load programs");
 	if (control_listen(&c->cfg.control, &c->control))
@@ -277,6 +311,8 @@ static int run(struct core *c)
 		waitpid(c->worker, NULL, 0);
 		return exit_code_of(r);
 	}
+	if (c->dp.pin)
+		pin_link_sweep(&c->pin, is_watched, &c->ifaces);
 	if (c->cfg.duration_ns)
 		c->stop_at_ns = mono_ns() + c->cfg.duration_ns;
 	tell_status(c, "READY=1\n");
@@ -289,6 +325,7 @@ int core_run(const struct run_cfg *cfg)
 	int rc;
 
 	c.cfg = *cfg;
+	c.pin.lock = -1;
 	c.ifaces = (struct ifaces){
 		.want = c.cfg.iface,
 		.wants = c.cfg.ifaces,
@@ -304,6 +341,7 @@ int core_run(const struct run_cfg *cfg)
 	rc = c.ifaces.table ? run(&c) : fail(-ENOMEM, "start");
 	control_unlisten(&c.cfg.control, &c.control);
 	dataplane_done(&c.dp);
+	pin_close(&c.pin);
 	iface_table_free(c.ifaces.table);
 	return rc;
 }

@@ -31,6 +31,8 @@ struct run_cfg {
 	uint64_t syn_ns;
 	uint64_t duration_ns; /* 0 = until stopped */
 	int summary_json;
+	const char *
+		pin; /* directory (PIN_DIR or another) where all stays when we end; NULL: all goes */
 };
 
 /**

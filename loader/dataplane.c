@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "loader/pin.h"
 #include "weir.skel.h"
 #include "weir/counters.h"
 
@@ -108,6 +109,18 @@ static int set_sizes(struct dataplane *dp, struct weir_bpf *skel)
 	return 0;
 }
 
+/* Maps and seed of an earlier process, if there are any. */
+static int take_pinned(struct dataplane *dp, struct weir_bpf *skel)
+{
+	int r = dp->pin ? pin_reuse(dp->pin, skel->obj) : 0;
+
+	for (size_t i = 0; r > 0 && i < SEED_WORDS; i++)
+		skel->rodata->cfg_seed[i] = dp->pin->seed[i];
+	for (size_t i = 0; r == 0 && dp->pin && i < SEED_WORDS; i++)
+		dp->pin->seed[i] = skel->rodata->cfg_seed[i];
+	return r < 0 ? r : 0;
+}
+
 /* Objects after the first use its maps and its seed. */
 static int share_maps(struct weir_bpf *first, struct weir_bpf *skel)
 {
@@ -196,6 +209,31 @@ static struct weir_bpf *first_object(const struct dataplane *dp)
 	return NULL;
 }
 
+/* Sizes, maps and configuration of an object, then into the kernel. */
+static int make_object(struct dataplane *dp, struct weir_bpf *first, struct weir_bpf *skel,
+		       enum role role)
+{
+	int r = configure(dp, skel, role);
+
+	if (first)
+		r = r ?: share_maps(first, skel);
+	else
+		r = r ?: set_sizes(dp, skel) ?: take_pinned(dp, skel);
+	return r ?: weir_bpf__load(skel);
+}
+
+/* What is done once, when the maps are there. */
+static int use_maps(struct dataplane *dp, struct weir_bpf *skel)
+{
+	int r = map_all(dp, skel);
+
+	if (!r && dp->pin)
+		r = pin_keep(dp->pin, skel->obj, dp, dp->pin_flows);
+	if (!r && !dp->cfg.replay)
+		r = read_clock(dp, skel);
+	return r;
+}
+
 int dataplane_load(struct dataplane *dp, const struct dataplane_cfg *cfg, enum role role)
 {
 	struct weir_bpf *first = first_object(dp), *skel;
@@ -210,13 +248,9 @@ int dataplane_load(struct dataplane *dp, const struct dataplane_cfg *cfg, enum r
 	skel = weir_bpf__open();
 	if (!skel)
 		return -errno;
-	r = configure(dp, skel, role);
-	r = r ?: first ? share_maps(first, skel) : set_sizes(dp, skel);
-	r = r ?: weir_bpf__load(skel);
+	r = make_object(dp, first, skel, role);
 	if (!r && !first)
-		r = map_all(dp, skel);
-	if (!r && !first && !cfg->replay)
-		r = read_clock(dp, skel);
+		r = use_maps(dp, skel);
 	dp->skel[role] = skel;
 	return r;
 }

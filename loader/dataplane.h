@@ -14,6 +14,7 @@
 #include "weir/abi.h"
 
 struct weir_bpf;
+struct pin;
 
 enum role { ROLE_UPLINK = 0, ROLE_VETH = 1, ROLE_MIRROR = 2, _ROLE_MAX };
 
@@ -49,6 +50,8 @@ struct dataplane {
 	struct ring evicted;
 	struct ring events;
 	size_t map_bytes[4]; /* flows, cold, counters, control */
+	struct pin *pin; /* set by the caller before the first load: maps are kept there; or NULL */
+	uint32_t pin_flows; /* flows of the merge, for the ledger there */
 };
 
 /**

@@ -112,12 +112,16 @@ static struct attachment *attachment_new(struct ifaces *s)
 	return a;
 }
 
-static void attachment_drop(struct ifaces *s, struct attachment *a)
+/* @keep: programs that are pinned stay. */
+static void attachment_free(struct ifaces *s, struct attachment *a, bool keep)
 {
 	for (unsigned int i = 0; i < s->n; i++)
 		if (s->at[i] == a)
 			s->at[i] = s->at[--s->n];
-	attach_done(a);
+	if (keep)
+		attach_done(a);
+	else
+		attach_drop(a);
 	free(a);
 }
 
@@ -125,7 +129,7 @@ static void let_go(struct ifaces *s, struct attachment *a, const char *why)
 {
 	fprintf(stderr, "weir: %s: %s\n", a->ifname, why);
 	put_row(s, a, false);
-	attachment_drop(s, a);
+	attachment_free(s, a, false);
 }
 
 static bool was_refused(const struct ifaces *s, const struct link_event *e)
@@ -339,7 +343,7 @@ void ifaces_stop(struct ifaces *s)
 {
 	while (s->n) {
 		put_row(s, s->at[s->n - 1], false);
-		attachment_drop(s, s->at[s->n - 1]);
+		attachment_free(s, s->at[s->n - 1], true);
 	}
 	free(s->at);
 	s->at = NULL;

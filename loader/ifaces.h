@@ -78,7 +78,7 @@ void ifaces_update(struct ifaces *s);
  */
 int ifaces_change(struct ifaces *s);
 
-/* Let go of all. Packets under way have been counted when it returns. */
+/* Let go of all; what is pinned (dp->pin) stays. Packets under way have been counted when it returns. */
 void ifaces_stop(struct ifaces *s);
 
 #endif

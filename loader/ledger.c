@@ -202,7 +202,7 @@ void ledger_commit(struct ledger *l)
 	l->delivered_no = l->now.out_no;
 }
 
-void ledger_confirm(struct ledger *l, uint64_t no, uint64_t dev, uint64_t ino, uint64_t bytes)
+void ledger_confirm(struct ledger *l, uint64_t no, const void *note, size_t len)
 {
 	struct ledger_done d = *ledger_done(l);
 
@@ -210,8 +210,7 @@ void ledger_confirm(struct ledger *l, uint64_t no, uint64_t dev, uint64_t ino, u
 		d.out_start = out_next(l, out_skip(l, d.out_start, l->delivered));
 		d.out_no++;
 	}
-	d.dev = dev;
-	d.ino = ino;
-	d.bytes = bytes;
+	memset(d.note, 0, sizeof(d.note));
+	memcpy(d.note, note, len);
 	set_done(l, &d);
 }

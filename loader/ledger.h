@@ -31,12 +31,13 @@ struct ledger_point {
 	uint64_t tick;	   /* when */
 };
 
-/* What the receivers have: records before out_no, when standard output was so long. */
+#define LEDGER_NOTE_BYTES 1024u
+
+/* What the receivers have. */
 struct ledger_done {
 	uint64_t out_start; /* outbox: the first record that may have to go out again */
 	uint64_t out_no;    /* its number */
-	uint64_t dev, ino;  /* of standard output, if that is a file; else 0 */
-	uint64_t bytes;
+	uint8_t note[LEDGER_NOTE_BYTES]; /* what the caller knew of them just then */
 };
 
 struct ledger_head {
@@ -96,7 +97,9 @@ size_t ledger_bytes(uint64_t slots, uint32_t max_flows);
  */
 int ledger_open(struct ledger *l, void *mem, uint64_t slots, uint32_t max_flows);
 
-/* Records that an earlier process had not seen confirmed: to deliver(), oldest first. */
+/* Records that an earlier process had not seen confirmed: to deliver(), oldest first; the first one's
+ * number is ledger_done()->out_no.
+ */
 void ledger_redeliver(struct ledger *l);
 
 /* Where an earlier process stood in the ring. */
@@ -161,9 +164,9 @@ static inline void ledger_here(struct ledger *l)
 
 /**
  * ledger_confirm - the receivers have all records before number @no
- * @dev, @ino, @bytes: standard output when it had just those, if it is a regular file; else 0
+ * @note: @len bytes, LEDGER_NOTE_BYTES at most, for ledger_done() in this or a later process
  */
-void ledger_confirm(struct ledger *l, uint64_t no, uint64_t dev, uint64_t ino, uint64_t bytes);
+void ledger_confirm(struct ledger *l, uint64_t no, const void *note, size_t len);
 
 /* What was confirmed last. */
 const struct ledger_done *ledger_done(const struct ledger *l);

@@ -14,9 +14,14 @@ static struct flow_str *string_of(const struct flow_record *r, unsigned int fiel
 	return (struct flow_str *)(void *)((char *)(uintptr_t)r + f->offset);
 }
 
-static uint32_t hosts_of(const struct flow_record *r)
+/* The same of lists of strings. */
+static struct flow_strs *strs_of(const struct flow_record *r, unsigned int field)
 {
-	return flow_has(r, FF_HTTP_HOSTS) ? r->http_hosts.n : 0;
+	const struct flow_field_info *f = &flow_fields[field];
+
+	if (f->type != FT_STRS || !flow_has(r, field))
+		return NULL;
+	return (struct flow_strs *)(void *)((char *)(uintptr_t)r + f->offset);
 }
 
 static uint32_t queries_of(const struct flow_record *r)
@@ -26,14 +31,17 @@ static uint32_t queries_of(const struct flow_record *r)
 
 size_t outbox_size(const struct flow_record *r)
 {
-	size_t n = sizeof(*r) + hosts_of(r) * sizeof(uint32_t) +
-		   queries_of(r) * sizeof(struct flow_query);
+	size_t n = sizeof(*r) + queries_of(r) * sizeof(struct flow_query);
 
 	for (unsigned int f = 0; f < _FF_MAX; f++)
 		if (string_of(r, f))
 			n += string_of(r, f)->len;
-	for (uint32_t i = 0; i < hosts_of(r); i++)
-		n += r->http_hosts.v[i].len;
+	for (unsigned int f = 0; f < _FF_MAX; f++) {
+		const struct flow_strs *l = strs_of(r, f);
+
+		for (uint32_t i = 0; l && i < l->n; i++)
+			n += sizeof(uint32_t) + l->v[i].len;
+	}
 	for (uint32_t i = 0; i < queries_of(r); i++)
 		n += r->dns_queries.v[i].qname.len;
 	return (n + 7) / 8 * 8;
@@ -46,16 +54,22 @@ static uint8_t *put(uint8_t *p, const void *from, size_t n)
 	return p + n;
 }
 
-/* Layout: the record, its strings, for each host its length and itself, for each query the same. */
+/* Layout: the record, its strings; of each list the strings behind their lengths; the queries, each
+ * with its name.
+ */
 void outbox_pack(const struct flow_record *r, uint8_t *p)
 {
 	p = put(p, r, sizeof(*r));
 	for (unsigned int f = 0; f < _FF_MAX; f++)
 		if (string_of(r, f))
 			p = put(p, string_of(r, f)->s, string_of(r, f)->len);
-	for (uint32_t i = 0; i < hosts_of(r); i++) {
-		p = put(p, &r->http_hosts.v[i].len, sizeof(uint32_t));
-		p = put(p, r->http_hosts.v[i].s, r->http_hosts.v[i].len);
+	for (unsigned int f = 0; f < _FF_MAX; f++) {
+		const struct flow_strs *l = strs_of(r, f);
+
+		for (uint32_t i = 0; l && i < l->n; i++) {
+			p = put(p, &l->v[i].len, sizeof(uint32_t));
+			p = put(p, l->v[i].s, l->v[i].len);
+		}
 	}
 	for (uint32_t i = 0; i < queries_of(r); i++) {
 		p = put(p, &r->dns_queries.v[i], sizeof(struct flow_query));
@@ -77,24 +91,38 @@ static const void *take(struct reader *rd, size_t n)
 	return p;
 }
 
-static int take_hosts(struct reader *rd, struct outbox_record *ret)
+static int take_list(struct reader *rd, struct flow_strs *l, struct flow_str *to)
 {
-	uint32_t n = hosts_of(&ret->r);
-
-	if (n > FLOW_HOSTS_MAX)
-		return -EBADMSG;
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < l->n; i++) {
 		const void *len = take(rd, sizeof(uint32_t));
 
 		if (!len)
 			return -EBADMSG;
-		memcpy(&ret->hosts[i].len, len, sizeof(uint32_t));
-		ret->hosts[i].s = take(rd, ret->hosts[i].len);
-		if (!ret->hosts[i].s)
+		memcpy(&to[i].len, len, sizeof(uint32_t));
+		to[i].s = take(rd, to[i].len);
+		if (!to[i].s)
 			return -EBADMSG;
 	}
-	ret->r.http_hosts.v = ret->hosts;
+	l->v = to;
 	return 0;
+}
+
+static int take_lists(struct reader *rd, struct outbox_record *ret)
+{
+	uint32_t used = 0;
+	int r = 0;
+
+	for (unsigned int f = 0; !r && f < _FF_MAX; f++) {
+		struct flow_strs *l = strs_of(&ret->r, f);
+
+		if (!l)
+			continue;
+		if (l->n > OUTBOX_STRS_MAX - used)
+			return -EBADMSG;
+		r = take_list(rd, l, &ret->strs[used]);
+		used += l->n;
+	}
+	return r;
 }
 
 static int take_queries(struct reader *rd, struct outbox_record *ret)
@@ -134,5 +162,5 @@ int outbox_unpack(const uint8_t *p, size_t len, struct outbox_record *ret)
 		if (!s->s)
 			return -EBADMSG;
 	}
-	return take_hosts(&rd, ret) ?: take_queries(&rd, ret);
+	return take_lists(&rd, ret) ?: take_queries(&rd, ret);
 }

@@ -10,10 +10,12 @@
 #include <stdint.h>
 #include "common/flow.h"
 
+#define OUTBOX_STRS_MAX 256u
+
 /* A packed record unfolded: valid as long as the bytes it came from. */
 struct outbox_record {
 	struct flow_record r;
-	struct flow_str hosts[FLOW_HOSTS_MAX];
+	struct flow_str strs[OUTBOX_STRS_MAX]; /* of all its lists of strings */
 	struct flow_query queries[FLOW_QUERIES_MAX];
 };
 

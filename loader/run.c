@@ -11,6 +11,7 @@
 #include "common/scan.h"
 #include "loader/command.h"
 #include "loader/core.h"
+#include "loader/pin.h"
 #include "loader/settings.h"
 
 const struct cli_command command_run = {
@@ -130,6 +131,10 @@ static int make_cfg(const struct settings *s, struct run_cfg *cfg)
 	cfg->summary_json = settings_num(s, SET_SUMMARY) == 1;
 	memcpy(cfg->exports, s->exports, s->n_exports * sizeof(cfg->exports[0]));
 	cfg->n_exports = s->n_exports;
+	if (settings_is_word(s, SET_PIN))
+		cfg->pin = strcmp(settings_text(s, SET_PIN), "yes") ? NULL : PIN_DIR;
+	else
+		cfg->pin = settings_text(s, SET_PIN);
 	return make_labels(s, cfg) ?: make_control(s, &cfg->control) ?: add_ifaces(s, cfg);
 }
 

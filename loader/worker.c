@@ -12,7 +12,9 @@
 #include "loader/drain.h"
 #include "loader/export/sink.h"
 #include "loader/ipc.h"
+#include "loader/ledger.h"
 #include "loader/merge.h"
+#include "loader/pin.h"
 #include "loader/sandbox.h"
 
 #define STOP_NS 10000000000ull /* for what the exports have yet to write at the end */
@@ -29,17 +31,29 @@ struct worker {
 	struct iface_row row; /* whose name the record at hand has */
 	struct exports *exports;
 	struct control_server *control; /* NULL: neither socket nor metrics */
+	struct ledger *ledger;		/* with --pin, else NULL */
+	struct export_mark marks[EXPORTS_MAX];
 	struct ipc_msg msg;
 	struct summary summary;
 };
 
-static void emit(void *arg, const struct flow_record *r)
+static void deliver(void *arg, const struct flow_record *r)
 {
 	struct worker *w = arg;
 
 	summary_add(&w->summary, r);
 	exports_flow(w->exports, r);
 	control_flow(w->control, r);
+}
+
+static void emit(void *arg, const struct flow_record *r)
+{
+	struct worker *w = arg;
+
+	if (w->ledger)
+		ledger_emit(w->ledger, r); /* delivered when it is certain */
+	else
+		deliver(w, r);
 }
 
 static const char *iface_name(void *arg, uint32_t ifindex)
@@ -83,11 +97,25 @@ static int exports_init(struct worker *w, const char *node)
 		.sampling = w->cfg->dp.sample,
 	};
 	char why[EXPORT_ERR_MAX];
-	int r = exports_new(w->cfg->exports, w->cfg->n_exports, &env, &w->exports, why);
+	int r;
+
+	if (w->ledger) {
+		memcpy(w->marks, ledger_done(w->ledger)->note, sizeof(w->marks));
+		env.resume = w->marks;
+		env.n_resume = EXPORTS_MAX;
+		env.resume_start = ledger_done(w->ledger)->out_no;
+		env.resume_end = w->ledger->now.out_no;
+	}
+	r = exports_new(w->cfg->exports, w->cfg->n_exports, &env, &w->exports, why);
 
 	if (r)
 		fprintf(stderr, "weir: %s\n", why);
 	return r;
+}
+
+uint32_t worker_flows(const struct run_cfg *cfg)
+{
+	return cfg->dp.flows * 2;
 }
 
 static int control_init(struct worker *w, const struct control_fds *fds, const char *node)
@@ -99,12 +127,54 @@ static int control_init(struct worker *w, const struct control_fds *fds, const c
 		.ifaces = w->ifaces,
 		.exports = w->exports,
 		.node = node,
-		.flows_max = w->cfg->dp.flows * 2,
+		.flows_max = worker_flows(w->cfg),
 	};
 
 	if (fds->socket < 0 && fds->http < 0)
 		return 0;
 	return control_new(&w->cfg->control, fds, &env, &w->control);
+}
+
+static int ledger_init(struct worker *w, struct merge_cfg *cfg)
+{
+	const struct pin *p = w->dp->pin;
+	static struct ledger ledger;
+	int r;
+
+	if (!p)
+		return 0;
+	r = ledger_open(&ledger, p->ledger, w->dp->slots, cfg->max_flows);
+	if (r)
+		return r;
+	ledger.deliver = deliver;
+	ledger.arg = w;
+	w->ledger = &ledger;
+	cfg->ledger = &ledger;
+	return 0;
+}
+
+/* Tell the ledger how far the sinks are. */
+static void confirm(struct worker *w)
+{
+	struct export_mark marks[EXPORTS_MAX] = {};
+	uint64_t no = UINT64_MAX;
+
+	if (!w->ledger)
+		return;
+	for (unsigned int i = 0; i < exports_n(w->exports); i++) {
+		exports_mark(w->exports, i, &marks[i]);
+		if (marks[i].no < no)
+			no = marks[i].no;
+	}
+	ledger_confirm(w->ledger, no, marks, sizeof(marks));
+}
+
+static void set_clock(struct worker *w)
+{
+	uint64_t tick, wall;
+
+	dataplane_now(w->dp, &tick, &wall);
+	clock_set(&w->clock, tick, wall);
 }
 
 static int worker_init(struct worker *w, const struct control_fds *fds)
@@ -117,7 +187,7 @@ static int worker_init(struct worker *w, const struct control_fds *fds)
 		snprintf(node, sizeof(node), "%s", w->cfg->node);
 	else
 		gethostname(node, sizeof(node) - 1);
-	cfg.max_flows = w->cfg->dp.flows * 2;
+	cfg.max_flows = worker_flows(w->cfg);
 	cfg.active_ns = w->cfg->active_ns;
 	cfg.idle_ns = w->cfg->idle_ns;
 	cfg.syn_ns = w->cfg->syn_ns;
@@ -128,14 +198,19 @@ static int worker_init(struct worker *w, const struct control_fds *fds)
 	cfg.emit = emit;
 	cfg.arg = w;
 	w->clock.tick_ns = w->dp->tick_ns;
-	r = merge_new(&cfg, &w->merge);
+	set_clock(w);
+	r = ledger_init(w, &cfg);
+	r = r ?: merge_new(&cfg, &w->merge);
 	r = r ?: names_new(NULL, &w->names);
 	r = r ?: drain_new(w->dp, w->merge, w->names, &w->drain);
 	r = r ?: exports_init(w, node);
 	r = r ?: control_init(w, fds, node);
-	if (!r)
-		merge_on_end(w->merge, flow_ended, w);
-	return r;
+	if (r)
+		return r;
+	merge_on_end(w->merge, flow_ended, w);
+	if (w->ledger)
+		drain_use_ledger(w->drain, w->ledger);
+	return 0;
 }
 
 static uint64_t mono_ns(void)
@@ -146,22 +221,22 @@ static uint64_t mono_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-static void set_clock(struct worker *w)
-{
-	uint64_t tick, wall;
-
-	dataplane_now(w->dp, &tick, &wall);
-	clock_set(&w->clock, tick, wall);
-}
-
 /* Return: 0, or why standard output takes nothing more. */
 static int drain_all(struct worker *w)
 {
+	int r;
+
 	set_clock(w);
 	drain_scan(w->drain, &w->clock);
 	names_tick(w->names, mono_ns());
 	merge_tick(w->merge);
-	return exports_tick(w->exports);
+	if (w->ledger) {
+		w->ledger->now.tick = w->clock.now_tick;
+		ledger_commit(w->ledger);
+	}
+	r = exports_tick(w->exports);
+	confirm(w);
+	return r;
 }
 
 static void report(struct worker *w, int ipc)
@@ -221,11 +296,16 @@ int worker_main(const struct run_cfg *cfg, struct dataplane *dp, struct iface_ta
 	w.msg = (struct ipc_msg){.type = IPC_READY, .size = sizeof(w.msg)};
 	if (ipc_send(ipc, &w.msg))
 		return 1;
+	if (w.ledger)
+		ledger_redeliver(w.ledger);
 	worker_loop(&w, ipc);
 	exports_finish(w.exports, STOP_NS);
 	drain_all(&w);
 	merge_flush(w.merge, FLOW_SHUTDOWN);
+	if (w.ledger)
+		ledger_commit(w.ledger);
 	r = exports_stop(w.exports);
+	confirm(&w);
 	if (r && r != -EPIPE) /* a reader that goes (head, less) is no error */
 		fprintf(stderr, "weir: standard output: %s; the records since then are lost\n",
 			strerror(-r));

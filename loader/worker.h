@@ -9,6 +9,9 @@
 #include "loader/dataplane.h"
 #include "loader/core.h"
 
+/* Flows that the merge has room for. */
+uint32_t worker_flows(const struct run_cfg *cfg);
+
 /**
  * worker_main - body of the worker process
  * @dp:  the inherited mappings

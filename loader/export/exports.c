@@ -97,6 +97,7 @@ static int sink_open(struct exports *x, unsigned int i, const struct export_cfg 
 		 : cfg->type > EXPORT_IPFIX_UDP ? &sink_stream_ops
 						: &sink_text_ops;
 	x->n = i + 1;
+	sink_resume(s);
 	r = make_filter(s, reterr);
 	return r ?: s->ops->open(s, reterr);
 }
@@ -117,6 +118,7 @@ int exports_new(const struct export_cfg *cfgs, unsigned int n, const struct expo
 	if (!x->env.patience_ns)
 		x->env.patience_ns = PATIENCE_NS;
 	x->patience_ns = x->env.patience_ns;
+	x->calls = env->resume_start;
 	x->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = x->event_fd < 0 ? -errno : 0;
 	if (r)
@@ -195,6 +197,7 @@ static void hand_over(struct sink *s)
 {
 	if (!s->chunk)
 		return;
+	s->chunk->upto = s->x->calls;
 	if (s->chunk->len)
 		queue_push(&s->q, s->chunk);
 	else
@@ -246,8 +249,9 @@ static void sink_flow(struct sink *s, const struct flow_record *r)
 void exports_flow(struct exports *x, const struct flow_record *r)
 {
 	for (unsigned int i = 0; i < x->n; i++)
-		if (filter_match(x->sinks[i].filter, r))
+		if (x->calls >= x->sinks[i].skip_before && filter_match(x->sinks[i].filter, r))
 			sink_flow(&x->sinks[i], r);
+	x->calls++;
 }
 
 static int stdout_error(const struct exports *x)

@@ -111,6 +111,7 @@ void queue_pop(struct queue *q)
 	uint64_t tail = atomic_load_explicit(&q->full_tail, memory_order_relaxed);
 	uint64_t head = atomic_load_explicit(&q->empty_head, memory_order_relaxed);
 
+	atomic_store(&q->upto, queue_at(q, 0)->upto);
 	q->empty[head % q->n] = q->full[tail % q->n];
 	atomic_store_explicit(&q->full_tail, tail + 1, memory_order_release);
 	atomic_store_explicit(&q->empty_head, head + 1, memory_order_release);

@@ -17,6 +17,7 @@ struct chunk {
 	uint32_t flows;	   /* flows in it */
 	uint32_t records;  /* IPFIX data records in it */
 	uint64_t used[16]; /* IPFIX: bit per template used */
+	uint64_t upto;	   /* number of the record after its last one; see struct export_mark */
 	uint8_t data[];
 };
 
@@ -29,7 +30,8 @@ struct queue {
 	uint32_t *empty; /* ring: chunks on their way back */
 	_Atomic uint64_t full_head, full_tail;
 	_Atomic uint64_t empty_head, empty_tail;
-	uint32_t *stack; /* sender's: chunks to use next */
+	_Atomic uint64_t upto; /* of the last chunk that its receiver was done with */
+	uint32_t *stack;       /* sender's: chunks to use next */
 	uint32_t depth;
 };
 

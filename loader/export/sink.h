@@ -147,6 +147,17 @@ enum export_file {
  */
 int export_file(const struct export_cfg *cfg, uint32_t what, uint32_t n);
 
+/*
+ * How far a sink is. Records are numbered as exports_flow() gets them, from env.resume_start on. Those
+ * before @no are sent, lost for a reason, or in the spool; if it writes to a file (@ino is not 0), it
+ * was @bytes long then. A process that goes on where another was killed gives what it found as
+ * env.resume: files are cut to that length, and each sink passes over what it has had.
+ */
+struct export_mark {
+	char name[EXPORT_NAME_MAX];
+	uint64_t no, dev, ino, bytes;
+};
+
 struct export_env {
 	void *arg;
 	/* File work of sink number @sink, as export_file(). NULL: done directly. Sink thread. */
@@ -157,9 +168,13 @@ struct export_env {
 	int (*iface)(void *arg, unsigned int i, uint32_t *ret_ifindex, char *name);
 	/* Value of counter enum counter @c. Sink thread. NULL: counters are not exported. */
 	uint64_t (*counter)(void *arg, unsigned int c);
-	const char *node;	 /* this host's name */
-	struct flow_strs labels; /* its labels */
-	uint32_t sampling;	 /* 1 in N; 0 and 1: all */
+	const char *node;		  /* this host's name */
+	struct flow_strs labels;	  /* its labels */
+	uint32_t sampling;		  /* 1 in N; 0 and 1: all */
+	const struct export_mark *resume; /* of an earlier process, @n_resume; exports_new() only */
+	unsigned int n_resume;
+	uint64_t resume_start; /* number of the first record that exports_flow() will get */
+	uint64_t resume_end; /* records before it are repeated; sinks without a mark pass over them */
 	uint64_t patience_ns; /* waits for room in full queues, summed over one tick, at most; 0 = 20 ms */
 };
 
@@ -237,6 +252,9 @@ struct export_stats {
 unsigned int exports_n(const struct exports *x);
 const struct export_cfg *exports_cfg(const struct exports *x, unsigned int i);
 void exports_stats(const struct exports *x, unsigned int i, struct export_stats *ret);
+
+/* How far sink @i is. Drain thread, after exports_tick() or exports_stop(). */
+void exports_mark(const struct exports *x, unsigned int i, struct export_mark *ret);
 
 /* "queue_full" and so on; @help may be NULL. */
 const char *export_loss_name(enum export_loss l, const char **help);

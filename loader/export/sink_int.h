@@ -62,6 +62,8 @@ struct sink {
 	bool reopen;
 	pthread_mutex_t text_lock; /* last_error */
 	char last_error[128];
+	struct export_mark mark; /* under text_lock */
+	uint64_t skip_before;	 /* records it has had from an earlier process; drain thread */
 };
 
 struct exports {
@@ -74,6 +76,7 @@ struct exports {
 	atomic_bool asleep, stopping, reopen;
 	_Atomic uint64_t deadline_ns; /* monotonic; 0 = not stopping */
 	uint64_t patience_ns;	      /* left in this tick */
+	uint64_t calls;		      /* number of the next record; drain thread */
 };
 
 uint64_t export_mono_ns(void);
@@ -90,6 +93,13 @@ void sink_lost(struct sink *s, uint64_t flows, enum export_loss why);
 
 /* Note it for status; @err may be 0. Not a loss by itself. */
 void sink_error(struct sink *s, const char *what, int err);
+
+/* Records before @no have left, and the file @fd (-1: it is none) is as long as that makes it. */
+void sink_mark(struct sink *s, int fd, uint64_t no);
+
+/* Where an earlier process was: records to pass over; a file to cut. When opening. */
+void sink_resume(struct sink *s);
+void sink_resume_file(struct sink *s, int fd);
 
 /* File work, through the environment or directly. */
 int sink_file(struct sink *s, uint32_t what, uint32_t n);

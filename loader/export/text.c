@@ -114,7 +114,12 @@ static int text_open(struct sink *s, char *reterr)
 		snprintf(reterr, EXPORT_ERR_MAX, "export %s: %.150s: %s", s->cfg->name,
 			 s->cfg->path, strerror(-r));
 	t->header_len = output_header(o, t->header);
-	return r;
+	if (r)
+		return r;
+	sink_resume_file(s, t->fd);
+	look_at(t);
+	sink_mark(s, t->fd, s->x->env.resume_start);
+	return 0;
 }
 
 static void text_close(struct sink *s)
@@ -244,6 +249,7 @@ static bool is_due(const struct sink *s, uint64_t next_bytes, uint64_t now)
 
 static void write_waiting(struct sink *s, uint64_t now)
 {
+	const struct text *t = s->out;
 	int r = 0;
 
 	while (!r && queue_waiting(&s->q)) {
@@ -254,8 +260,10 @@ static void write_waiting(struct sink *s, uint64_t now)
 			rotate(s);
 		r = write_chunk(s, c);
 		sink_sent(s, r ? 0 : c->flows, c->done - before);
-		if (!r)
-			queue_pop(&s->q);
+		if (r)
+			break;
+		sink_mark(s, t->fd, c->upto);
+		queue_pop(&s->q);
 	}
 	s->drained = !r;
 	if (r == -EAGAIN) {
@@ -344,6 +352,7 @@ static void text_abandon(struct sink *s)
 			sink_error(s, "truncate", errno);
 		sink_sent(s, whole, 0);
 		sink_lost(s, c->flows - whole, (enum export_loss)why);
+		sink_mark(s, t->fd, c->upto);
 	}
 }
 

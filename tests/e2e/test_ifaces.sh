@@ -85,7 +85,7 @@ case_bare()
 	pair_new "$ns_a" pod5 "$ns_b" peer5 15 1500
 	says '^weir: pod5: .* \(ingress\)' || die "pod5 was not attached"
 	expect "tun device: said once" "$(grep -c '^weir: pod9' "$tmp/ifs.err")" 1
-	"${exec_a[@]}" "$weir" run -i pod9 >"$tmp/bare.out" 2>"$tmp/bare.err"
+	"${exec_a[@]}" "$weir" run --control-socket none -i pod9 >"$tmp/bare.out" 2>"$tmp/bare.err"
 	expect "tun device by name: exit status" $? 4
 }
 

@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "loader/pin.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/magic.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/scan.h"
+#include "loader/ledger.h"
+
+#define PAGE	4096u
+#define WAIT_MS 15000 /* for the worker of a core that has died: it drains and writes */
+
+/* DIR/owner: never changes its form. */
+struct pin_owner {
+	uint32_t pid;
+	uint32_t abi;
+};
+
+/* DIR/tables-.../meta */
+struct pin_meta {
+	uint64_t seed[12];
+	uint64_t ledger_bytes;
+	uint32_t max_flows;
+	uint32_t abi;
+};
+
+__attribute__((format(printf, 3, 4))) static int say(struct pin *p, int r, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(p->error, sizeof(p->error), fmt, ap);
+	va_end(ap);
+	return r;
+}
+
+/* ---- small maps of one element ---- */
+
+static int put_value(const char *path, const char *name, const void *value, uint32_t size)
+{
+	uint32_t zero = 0;
+	int fd = bpf_obj_get(path), r;
+
+	if (fd < 0)
+		fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(zero), size, 1, NULL);
+	if (fd < 0)
+		return -errno;
+	r = bpf_map_update_elem(fd, &zero, value, BPF_ANY) ? -errno : 0;
+	if (!r && bpf_obj_pin(fd, path) && errno != EEXIST)
+		r = -errno;
+	close(fd);
+	return r;
+}
+
+static int get_value(const char *path, void *ret, uint32_t size)
+{
+	struct bpf_map_info info = {};
+	uint32_t zero = 0, len = sizeof(info);
+	int fd = bpf_obj_get(path), r = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) || info.value_size != size)
+		r = -ESTALE;
+	else if (bpf_map_lookup_elem(fd, &zero, ret))
+		r = -errno;
+	close(fd);
+	return r;
+}
+
+/* ---- the directory ---- */
+
+static int make_dir(struct pin *p, const char *path)
+{
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return say(p, -errno, "%s: %s", path, strerror(errno));
+	return 0;
+}
+
+static int check_bpffs(struct pin *p)
+{
+	struct statfs fs;
+
+	if (statfs(p->dir, &fs))
+		return say(p, -errno, "%s: %s", p->dir, strerror(errno));
+	if ((unsigned long)fs.f_type == BPF_FS_MAGIC)
+		return 0;
+	(void)rmdir(p->dir); /* only if we have just made it */
+	return say(
+		p, -EMEDIUMTYPE,
+		"%s is not on a BPF file system; mount one (mount -t bpf bpf /sys/fs/bpf) or give "
+		"--pin a directory on it",
+		p->dir);
+}
+
+static bool owner_lives(const struct pin_owner *o)
+{
+	return o->pid && (!kill((pid_t)o->pid, 0) || errno == EPERM);
+}
+
+/* Two at once would both read, and both export, one cache. */
+static int take_lock(struct pin *p)
+{
+	struct pin_owner owner = {};
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/owner", p->dir);
+	for (int ms = 0;; ms += 20) {
+		struct timespec t = {.tv_nsec = 20000000};
+
+		if (!flock(p->lock, LOCK_EX | LOCK_NB))
+			break;
+		if (errno != EWOULDBLOCK)
+			return say(p, -errno, "%s: lock: %s", p->dir, strerror(errno));
+		/* not readable yet: its owner has just begun */
+		if ((!get_value(path, &owner, sizeof(owner)) && owner_lives(&owner)) ||
+		    ms > WAIT_MS)
+			return say(
+				p, -EBUSY,
+				"%s is in use by another weir (pid %u); stop that one first, or give "
+				"this one a directory of its own",
+				p->dir, owner.pid);
+		nanosleep(&t, NULL);
+	}
+	owner = (struct pin_owner){.pid = (uint32_t)getpid(), .abi = WEIR_ABI_VERSION};
+	if (put_value(path, "weir_owner", &owner, sizeof(owner)))
+		return say(p, -errno, "%s: %s", path, strerror(errno));
+	return 0;
+}
+
+int pin_open(struct pin *p, const char *dir)
+{
+	char links[256];
+	int r;
+
+	*p = (struct pin){.lock = -1};
+	if (strlen(dir) >= sizeof(p->dir))
+		return say(p, -ENAMETOOLONG, "%s: too long", dir);
+	snprintf(p->dir, sizeof(p->dir), "%s", dir);
+	r = make_dir(p, p->dir);
+	r = r ?: check_bpffs(p);
+	if (r)
+		return r;
+	p->lock = open(p->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (p->lock < 0)
+		return say(p, -errno, "%s: %s", p->dir, strerror(errno));
+	r = take_lock(p);
+	snprintf(links, sizeof(links), "%s/links", p->dir);
+	return r ?: make_dir(p, links);
+}
+
+/* Unlink what is in a directory, and it. */
+static void remove_dir(const char *path)
+{
+	char name[512];
+	struct dirent *e;
+	DIR *d = opendir(path);
+
+	while (d && (e = readdir(d))) {
+		if (e->d_name[0] == '.')
+			continue;
+		snprintf(name, sizeof(name), "%s/%s", path, e->d_name);
+		(void)unlink(name);
+	}
+	if (d)
+		closedir(d);
+	(void)rmdir(path);
+}
+
+/* ---- maps ---- */
+
+static uint64_t hash_bytes(uint64_t h, const void *p, size_t n)
+{
+	for (const uint8_t *b = p; n; n--, b++)
+		h = (h ^ *b) * 0x100000001b3ull; /* FNV-1a */
+	return h;
+}
+
+static uint64_t layout_of(const struct bpf_object *obj)
+{
+	uint64_t h = 0xcbf29ce484222325ull;
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, obj)
+	{
+		uint32_t v[] = {bpf_map__type(map), bpf_map__key_size(map),
+				bpf_map__value_size(map), bpf_map__max_entries(map)};
+
+		if (bpf_map__is_internal(map))
+			continue;
+		h = hash_bytes(h, bpf_map__name(map), strlen(bpf_map__name(map)));
+		h = hash_bytes(h, v, sizeof(v));
+	}
+	return h;
+}
+
+static int reuse_map(struct pin *p, struct bpf_map *map)
+{
+	char path[320];
+	int fd, r;
+
+	if (bpf_map__is_internal(map))
+		return 0;
+	snprintf(path, sizeof(path), "%s/%s", p->tables, bpf_map__name(map));
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return say(p, -errno, "%s: %s", path, strerror(errno));
+	r = bpf_map__reuse_fd(map, fd);
+	close(fd);
+	return r ? say(p, r, "%s: %s", path, strerror(-r)) : 0;
+}
+
+int pin_reuse(struct pin *p, struct bpf_object *obj)
+{
+	struct pin_meta meta;
+	struct bpf_map *map;
+	char path[320];
+	int r;
+
+	snprintf(p->tables, sizeof(p->tables), "%s/tables-v%u-%016" PRIx64, p->dir,
+		 WEIR_ABI_VERSION, layout_of(obj));
+	snprintf(path, sizeof(path), "%s/meta", p->tables);
+	r = get_value(path, &meta, sizeof(meta));
+	if (r == -ENOENT) { /* none, or one whose making was cut short */
+		remove_dir(p->tables);
+		return make_dir(p, p->tables);
+	}
+	if (r)
+		return say(p, r, "%s: %s", path, strerror(-r));
+	bpf_object__for_each_map(map, obj)
+	{
+		r = reuse_map(p, map);
+		if (r)
+			return r;
+	}
+	memcpy(p->seed, meta.seed, sizeof(p->seed));
+	p->ledger_bytes = meta.ledger_bytes;
+	p->max_flows = meta.max_flows;
+	p->took_over = true;
+	return 1;
+}
+
+static int map_ledger(struct pin *p, size_t bytes)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+	char path[320];
+	int fd, r;
+
+	snprintf(path, sizeof(path), "%s/ledger", p->tables);
+	fd = p->took_over ? bpf_obj_get(path)
+			  : bpf_map_create(BPF_MAP_TYPE_ARRAY, "weir_ledger", 4, PAGE,
+					   (uint32_t)(bytes / PAGE), &opts);
+	if (fd < 0)
+		return say(p, -errno, "%s (%zu MiB): %s", path, bytes >> 20, strerror(errno));
+	p->ledger = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	r = p->ledger == MAP_FAILED ? -errno : 0;
+	if (!r && !p->took_over && bpf_obj_pin(fd, path))
+		r = -errno;
+	close(fd);
+	p->ledger_bytes = bytes;
+	if (p->ledger == MAP_FAILED)
+		p->ledger = NULL;
+	return r ? say(p, r, "%s: %s", path, strerror(-r)) : 0;
+}
+
+static int pin_maps(struct pin *p, struct bpf_object *obj)
+{
+	struct bpf_map *map;
+	char path[320];
+
+	bpf_object__for_each_map(map, obj)
+	{
+		if (bpf_map__is_internal(map))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", p->tables, bpf_map__name(map));
+		if (bpf_obj_pin(bpf_map__fd(map), path))
+			return say(p, -errno, "%s: %s", path, strerror(errno));
+	}
+	return 0;
+}
+
+int pin_keep(struct pin *p, struct bpf_object *obj, const struct dataplane *dp, uint32_t max_flows)
+{
+	size_t bytes = ledger_bytes(dp->slots, max_flows);
+	struct pin_meta meta = {
+		.ledger_bytes = bytes, .max_flows = max_flows, .abi = WEIR_ABI_VERSION};
+	char path[320];
+	int r;
+
+	if (p->took_over && (p->ledger_bytes != bytes || p->max_flows != max_flows))
+		return say(p, -ESTALE, "%s: its ledger is of another size", p->tables);
+	p->slots = dp->slots;
+	p->max_flows = max_flows;
+	r = map_ledger(p, bytes);
+	if (r || p->took_over)
+		return r;
+	r = pin_maps(p, obj);
+	memcpy(meta.seed, p->seed, sizeof(meta.seed));
+	snprintf(path, sizeof(path), "%s/meta", p->tables);
+	if (!r && put_value(path, "weir_meta", &meta, sizeof(meta)))
+		r = say(p, -errno, "%s: %s", path, strerror(errno));
+	return r;
+}
+
+bool pin_other_tables(const struct pin *p, char *ret, size_t room)
+{
+	const char *ours = strrchr(p->tables, '/');
+	struct dirent *e;
+	bool found = false;
+	DIR *d = opendir(p->dir);
+
+	while (d && !found && (e = readdir(d))) {
+		if (strncmp(e->d_name, "tables-", 7) || (ours && !strcmp(ours + 1, e->d_name)))
+			continue;
+		snprintf(ret, room, "%s/%s", p->dir, e->d_name);
+		found = true;
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+/* ---- links ---- */
+
+static void link_path(const struct pin *p, unsigned int ifindex, const char *hook, char path[256])
+{
+	snprintf(path, 256, "%s/links/%u-%s", p->dir, ifindex, hook);
+}
+
+int pin_link_take(const struct pin *p, unsigned int ifindex, const char *hook, int prog_fd)
+{
+	char path[256];
+	int fd;
+
+	link_path(p, ifindex, hook, path);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return -ENOENT;
+	/* refused when its interface is gone: the number may be another's by now */
+	if (!bpf_link_update(fd, prog_fd, NULL))
+		return fd;
+	close(fd);
+	(void)unlink(path);
+	return -ENOENT;
+}
+
+int pin_link_keep(const struct pin *p, unsigned int ifindex, const char *hook, int link_fd)
+{
+	char path[256];
+
+	link_path(p, ifindex, hook, path);
+	return bpf_obj_pin(link_fd, path) ? -errno : 0;
+}
+
+void pin_link_drop(const struct pin *p, unsigned int ifindex, const char *hook)
+{
+	char path[256];
+
+	link_path(p, ifindex, hook, path);
+	(void)unlink(path);
+}
+
+/* "17-xdp": 17; 0: something else. */
+static unsigned int index_of_name(const char *name)
+{
+	const char *dash = strchr(name, '-');
+	char digits[16];
+	uint64_t v;
+
+	if (!dash || dash == name || (size_t)(dash - name) >= sizeof(digits))
+		return 0;
+	memcpy(digits, name, (size_t)(dash - name));
+	digits[dash - name] = '\0';
+	return scan_u64(digits, 1, UINT32_MAX, &v) ? 0 : (unsigned int)v;
+}
+
+void pin_link_sweep(const struct pin *p, bool (*keep)(void *arg, unsigned int ifindex), void *arg)
+{
+	char path[512];
+	struct dirent *e;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/links", p->dir);
+	d = opendir(path);
+	while (d && (e = readdir(d))) {
+		unsigned int ifindex = index_of_name(e->d_name);
+
+		if (!ifindex || keep(arg, ifindex))
+			continue;
+		snprintf(path, sizeof(path), "%s/links/%s", p->dir, e->d_name);
+		(void)unlink(path);
+	}
+	if (d)
+		closedir(d);
+}
+
+static bool keep_none(void *arg, unsigned int ifindex)
+{
+	(void)ifindex;
+	++*(int *)arg;
+	return false;
+}
+
+int pin_remove(struct pin *p)
+{
+	char path[256];
+	int links = 0;
+
+	pin_link_sweep(p, keep_none, &links);
+	p->tables[0] = '\0';
+	while (pin_other_tables(p, path, sizeof(path))) {
+		remove_dir(path);
+		if (!access(path, F_OK))
+			break; /* not ours to remove */
+	}
+	snprintf(path, sizeof(path), "%s/links", p->dir);
+	(void)rmdir(path);
+	snprintf(path, sizeof(path), "%s/owner", p->dir);
+	(void)unlink(path);
+	(void)rmdir(p->dir);
+	return links;
+}
+
+void pin_close(struct pin *p)
+{
+	if (p->ledger)
+		munmap(p->ledger, p->ledger_bytes);
+	p->ledger = NULL;
+	if (p->lock >= 0 && p->dir[0])
+		close(p->lock);
+	p->lock = -1;
+}

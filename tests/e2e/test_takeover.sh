@@ -1,0 +1,169 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# test_takeover.sh - with --pin nothing is lost when weir ends, however it ends: packets go on being
+# counted, the next weir goes on with the cache, the flows and the records that were on their way. Sum of
+# the records of all runs = what was sent, minus losses that have a name.
+. "$(dirname "$0")/lib.sh"
+
+kills=${WEIR_KILLS:-20}
+
+mkdir "$tmp/bpf"
+mount -t bpf bpf "$tmp/bpf" || { skip "takeover" "no BPF file system can be mounted"; exit 0; }
+pin=$tmp/bpf/weir
+
+forget_all()
+{
+	find "$tmp/bpf" -type f ! -name '*.debug' -delete
+}
+
+# The mount goes, and with it all that is pinned, whatever happens.
+unpin()
+{
+	forget_all
+	umount "$tmp/bpf" 2>/dev/null
+}
+trap 'unpin; finish' EXIT
+
+# One run of weir, records appended to $tmp/NAME.json. Its processes: $weir_pid and the worker.
+run_pinned() # NAME ARG...
+{
+	local name=$1
+
+	shift
+	: >"$tmp/$name.err"
+	ip netns exec "$ns_a" "$weir" run -o json --summary json --pin "$pin" "$@" \
+		>>"$tmp/$name.json" 2>"$tmp/$name.err" </dev/null &
+	weir_pid=$!
+	pids+=("$weir_pid")
+	wait_for 20 weir_is_up "$name" 1 && ! pid_gone "$weir_pid"
+}
+
+killed() # core and worker at once, in the middle of what they do
+{
+	local worker
+
+	worker=$(pgrep -P "$weir_pid")
+	kill -KILL "$weir_pid" "$worker" 2>/dev/null
+	wait "$weir_pid" 2>/dev/null
+	wait_for 5 pid_gone "$worker"
+}
+
+# Traffic without an end, in bursts, until $tmp/enough is there; sums in $tmp/sent.
+bursts() # FLOWS FRAMES
+{
+	local frames bytes ip sum_f=0 sum_b=0
+
+	while [ ! -e "$tmp/enough" ]; do
+		read -r frames bytes ip < <(in_b "$tools/flood" -n "$2" vb "$1")
+		sum_f=$((sum_f + frames)) sum_b=$((sum_b + ip))
+		sleep 0.01
+	done
+	echo "$sum_f $sum_b" >"$tmp/sent"
+}
+
+# As expect_accounted(), and for the frames that were sent.
+expect_all() # CASE NAME SENT-FRAMES
+{
+	expect "$1: the programs saw every frame" "$(counter "$2" xdp_frames)" "$3"
+	expect_accounted "$1" "$2"
+}
+
+case_killed_again_and_again() # CASE FLOWS FRAMES ARG...
+{
+	local name=$1 flows=$2 frames=$3 i traffic
+
+	shift 3
+	rm -f "$tmp/enough"
+	: >"$tmp/$name.json"
+	run_pinned "$name" -i va "$@" || die "$name: weir does not start: $(tail -n 2 "$tmp/$name.err")"
+	bursts "$flows" "$frames" &
+	traffic=$!
+	for ((i = 0; i < kills; i++)); do
+		sleep "0.$((RANDOM % 40 + 10))"
+		killed
+		sleep "0.0$((RANDOM % 10))"
+		run_pinned "$name" -i va "$@" ||
+			die "$name: start $i: $(tail -n 2 "$tmp/$name.err")"
+	done
+	expect_match "$name: it says that it took over" "$(cat "$tmp/$name.err")" 'taken over'
+	touch "$tmp/enough"
+	wait "$traffic"
+	settle
+	weir_stop
+	expect "$name: exit status" "$weir_rc" 0
+	expect_all "$name" "$name" "$(cut -d' ' -f1 "$tmp/sent")"
+	expect "$name: every line is whole" "$(jq -c . "$tmp/$name.json" | wc -l)" "$(wc -l <"$tmp/$name.json")"
+	echo "     $kills kills, $(cut -d' ' -f1 "$tmp/sent") frames, $(wc -l <"$tmp/$name.json") records," \
+		"$(counter "$name" evicted) evicted, $(counter "$name" lost_packets) lost"
+}
+
+case_clean_restart()
+{
+	: >"$tmp/clean.json"
+	run_pinned clean -i va || die "weir does not start"
+	in_a ping -c 23 -i 0.002 -q "$ip_b" >/dev/null
+	weir_stop
+	expect "clean restart: exit status" "$weir_rc" 0
+	expect_attached "clean restart: nobody at work" 'native xdp_flows,egress tc_egress'
+	in_a ping -c 23 -i 0.002 -q "$ip_b" >/dev/null
+	run_pinned clean -i va || die "weir does not start again"
+	in_a ping -c 23 -i 0.002 -q "$ip_b" >/dev/null
+	settle
+	weir_stop
+	expect "clean restart: packets of before, between and after" \
+		"$(sum_of clean '.proto == "icmp"')" "138 $((138 * 84))"
+	expect "clean restart: no record reaches into another" \
+		"$(records clean 'map(select(.proto == "icmp")) | sort_by(.start) |
+			[range(1; length) as $i | select(.[$i].start < .[$i - 1].end)] | length')" 0
+}
+
+case_two_at_once()
+{
+	run_pinned first -i va || die "weir does not start"
+	ip netns exec "$ns_a" "$weir" run --pin "$pin" -i va >"$tmp/second.out" 2>"$tmp/second.err"
+	expect "two at once: exit status of the second" $? 1
+	expect_match "two at once: it says who is there" "$(cat "$tmp/second.err")" "pid $weir_pid"
+	ip netns exec "$ns_a" "$weir" run --control-socket none -i va >"$tmp/second.out" 2>"$tmp/second.err"
+	expect "two at once, without --pin: exit status of the second" $? 1
+	expect_match "two at once, without --pin: it says who is there" "$(cat "$tmp/second.err")" "pid $weir_pid"
+	weir_stop
+}
+
+# The core alone is killed: the worker writes what there is, and only then another begins.
+case_core_killed()
+{
+	: >"$tmp/core.json"
+	run_pinned core -i va || die "weir does not start"
+	in_a ping -c 23 -i 0.002 -q "$ip_b" >/dev/null
+	kill -KILL "$weir_pid"
+	wait "$weir_pid" 2>/dev/null
+	run_pinned core -i va || die "weir does not start again: $(cat "$tmp/core.err")"
+	in_a ping -c 23 -i 0.002 -q "$ip_b" >/dev/null
+	settle
+	weir_stop
+	expect "core killed: nothing lost, nothing twice" "$(sum_of core '.proto == "icmp"')" "92 $((92 * 84))"
+}
+
+case_no_bpffs()
+{
+	ip netns exec "$ns_a" "$weir" run --pin "$tmp/nobpf" -i va >"$tmp/no.out" 2>"$tmp/no.err"
+	expect "not a BPF file system: exit status" $? 1
+	expect_match "not a BPF file system: it says what to do" "$(cat "$tmp/no.err")" 'mount -t bpf'
+	expect "not a BPF file system: nothing is left" "$([ -e "$tmp/nobpf" ] && echo there)" ''
+}
+
+net_new
+case_clean_restart
+case_two_at_once
+case_core_killed
+case_no_bpffs
+net_new
+forget_all
+often='--drain-interval 20ms --active-timeout 200ms --idle-timeout 100ms'
+# shellcheck disable=SC2086
+case_killed_again_and_again busy 97 5000 $often
+net_new
+forget_all
+# shellcheck disable=SC2086
+case_killed_again_and_again crowded 3000 1500 $often --flows 1024
