@@ -138,29 +138,74 @@ static int make_cfg(const struct settings *s, struct run_cfg *cfg)
 	return make_labels(s, cfg) ?: make_control(s, &cfg->control) ?: add_ifaces(s, cfg);
 }
 
+/* ---- settings at start, and again ---- */
+
+static struct settings_args run_args;
+static struct settings *in_force, *before;
+
+static int load(struct settings **ret)
+{
+	static struct config_errors errs;
+	int r;
+
+	errs.count = 0;
+	r = settings_load(&run_args, ret, &errs);
+	if (r)
+		settings_print_errors(&run_args, &errs, stderr);
+	return r;
+}
+
+/* What takes a restart stays as it is. */
+static void keep_fixed(struct settings *now, const struct settings *was)
+{
+	char name[64];
+
+	for (unsigned int id = 0; (id = settings_changed(was, now, id)) < _SET_MAX; id++) {
+		if (settings_table[id].flags & SF_RELOAD)
+			continue;
+		log_warn(setting_name(id, name, sizeof(name)),
+			 "changed from '%s' to '%s', which takes a restart", was->v[id].text,
+			 now->v[id].text);
+		settings_keep(now, was, id);
+	}
+}
+
+int run_reload(struct run_cfg *ret)
+{
+	struct settings *now;
+
+	if (load(&now))
+		return -EINVAL;
+	keep_fixed(now, in_force);
+	if (make_cfg(now, ret)) {
+		settings_free(now);
+		return -EINVAL;
+	}
+	log_set_level(settings_num(now, SET_LOG_LEVEL));
+	settings_free(before);
+	before = in_force;
+	in_force = now;
+	return 0;
+}
+
 int cmd_run(int argc, char **argv)
 {
-	static struct settings_args args;
-	static struct config_errors errs;
 	static struct run_cfg cfg;
 	struct cli c = {.cmd = &command_run, .argc = argc, .argv = argv};
-	struct settings *s;
 	int id;
 
 	while ((id = cli_next(&c)) > 0)
-		if (settings_option(&args, id, c.arg))
+		if (settings_option(&run_args, id, c.arg))
 			return cli_error(&c, "more than %u options", SETTINGS_ARGS_MAX);
 	if (id == CLI_STOP)
 		return c.status;
-	if (settings_load(&args, &s, &errs)) {
-		settings_print_errors(&args, &errs, stderr);
+	if (load(&in_force))
 		return EXIT_USAGE;
-	}
-	log_init(settings_num(s, SET_LOG_FORMAT), settings_num(s, SET_LOG_LEVEL));
-	if (!s->v[SET_INTERFACES].n && !s->n_ifaces)
+	log_init(settings_num(in_force, SET_LOG_FORMAT), settings_num(in_force, SET_LOG_LEVEL));
+	if (!in_force->v[SET_INTERFACES].n && !in_force->n_ifaces)
 		return cli_error(&c, "which interface? give -i IFACE, or name it in the "
 				     "configuration file");
-	if (make_cfg(s, &cfg))
+	if (make_cfg(in_force, &cfg))
 		return EXIT_USAGE;
 	return core_run(&cfg); /* the settings stay: cfg points into them */
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loader/settings_int.h"
+
 const struct setting settings_table[_SET_MAX] = {
 #define SETTING(id, section, key, flag, letter, env, type, arg, words, def, min, max, flags, doc) \
 	[SET_##id] = {section, key, flag, letter, env,	 ST_##type, arg,                          \
@@ -78,6 +80,18 @@ unsigned int settings_changed(const struct settings *a, const struct settings *b
 		if (strcmp(a->v[from].text, b->v[from].text))
 			break;
 	return from;
+}
+
+void settings_keep(struct settings *now, const struct settings *was, enum setting_id id)
+{
+	struct setting_value *v = &now->v[id];
+	struct value_error err;
+
+	if (setting_parse(id, was->v[id].text, v, &err))
+		return;
+	v->origin = was->v[id].origin;
+	v->line = was->v[id].line;
+	v->col = was->v[id].col;
 }
 
 /* ---- interfaces ---- */

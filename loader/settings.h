@@ -177,6 +177,9 @@ const char *settings_iface_name(const struct settings *s, uint32_t i, bool *ret_
 unsigned int settings_changed(const struct settings *a, const struct settings *b,
 			      unsigned int from);
 
+/* The value of @was in @now too. Without memory for it, @now keeps its own. */
+void settings_keep(struct settings *now, const struct settings *was, enum setting_id id);
+
 /* "section.key" of a setting ("labels" for those). */
 const char *setting_name(enum setting_id id, char *buf, size_t cap);
 

@@ -210,6 +210,9 @@ Test(settings, what_changed_between_two_loads)
 	cr_assert_eq(settings_changed(first, s, 0), SET_FLOWS);
 	cr_assert_eq(settings_changed(first, s, SET_FLOWS + 1), SET_IDLE_TIMEOUT);
 	cr_assert_eq(settings_changed(first, s, SET_IDLE_TIMEOUT + 1), _SET_MAX);
+	settings_keep(s, first, SET_FLOWS);
+	cr_assert_eq(settings_num(s, SET_FLOWS), 2000);
+	cr_assert_eq(settings_changed(first, s, 0), SET_IDLE_TIMEOUT);
 	settings_free(first);
 }
 
