@@ -21,6 +21,7 @@
 #include "common/scan.h"
 #include "loader/attach.h"
 #include "loader/command.h"
+#include "loader/pin.h"
 
 #define LINK_TCX     11 /* kernel 6.6 */
 #define TCX_INGRESS  46
@@ -29,7 +30,7 @@
 
 static int cmd_detach(int argc, char **argv);
 
-enum { OPT_IFACE = 1, OPT_ALL, OPT_FORCE, OPT_DRY };
+enum { OPT_IFACE = 1, OPT_ALL, OPT_FORCE, OPT_DRY, OPT_PIN };
 
 static const struct cli_option options[] = {
 	{OPT_IFACE, 'i', "iface", "IFACE", CLI_IFACE, NULL,
@@ -37,6 +38,8 @@ static const struct cli_option options[] = {
 	{OPT_ALL, 0, "all", NULL, NULL, NULL, "of every interface"},
 	{OPT_FORCE, 0, "force", NULL, NULL, NULL,
 	 "also from under a weir that runs; it sees nothing more there"},
+	{OPT_PIN, 0, "pin", "DIR", CLI_DIR, PIN_DIR,
+	 "with --all: where weir run --pin kept things; they go too"},
 	{OPT_DRY, 0, "dry-run", NULL, NULL, NULL, "say what would be done, change nothing"},
 	{},
 };
@@ -44,7 +47,8 @@ static const struct cli_option options[] = {
 const struct cli_command command_detach = {
 	.name = "detach",
 	.help = "take weir's programs off interfaces where no weir runs any more",
-	.doc = "Removes pinned links and TC filters that a weir left behind. Programs that a living process "
+	.doc = "Removes pinned links and TC filters that a weir left behind, and with --all what is under "
+	       "the directory of --pin, flows that no weir has taken over among it. Programs that a living process "
 	       "holds are left alone, unless --force: stop that process instead. Programs of others are "
 	       "never touched.",
 	.options = options,
@@ -57,6 +61,7 @@ struct detach {
 	const char *pattern[PATTERNS_MAX];
 	unsigned int patterns; /* 0 = all */
 	bool force, dry;
+	const char *pin;
 	unsigned int done, left, failed;
 	int error;
 };
@@ -297,6 +302,8 @@ static int parse(struct cli *c, struct detach *d)
 			d->force = true;
 		else if (id == OPT_DRY)
 			d->dry = true;
+		else if (id == OPT_PIN)
+			d->pin = c->arg;
 		else if (d->patterns == PATTERNS_MAX)
 			return cli_error(c, "more than %u interfaces", PATTERNS_MAX);
 		else
@@ -322,6 +329,36 @@ static int result(const struct detach *d)
 	return EXIT_OK;
 }
 
+/* Flows and links under the directory of --pin. One that nobody named need not be there. */
+static void forget_pins(struct detach *d)
+{
+	const char *dir = d->pin ?: PIN_DIR;
+	struct pin pin;
+	int r;
+
+	if (!d->pin && access(dir, F_OK))
+		return;
+	if (d->dry) {
+		printf("%s: would be forgotten, with the flows in it\n", dir);
+		d->done++;
+		return;
+	}
+	r = pin_open(&pin, dir);
+	if (r == -EBUSY && !d->pin) {
+		printf("%s\n", pin.error);
+		d->left++;
+	} else if (r) {
+		fprintf(stderr, "weir: %s\n", pin.error);
+		d->failed++;
+		d->error = r;
+	} else {
+		pin_remove(&pin);
+		printf("%s: forgotten\n", dir);
+		d->done++;
+	}
+	pin_close(&pin);
+}
+
 static int cmd_detach(int argc, char **argv)
 {
 	struct cli c = {.cmd = &command_detach, .argc = argc, .argv = argv};
@@ -343,5 +380,7 @@ static int cmd_detach(int argc, char **argv)
 		return EXIT_FAILED;
 	}
 	look_at_filters(&d);
+	if (!d.patterns)
+		forget_pins(&d);
 	return result(&d);
 }

@@ -275,6 +275,32 @@ case_detach()
 	stop_spawned holder
 }
 
+# What weir run --pin keeps goes with detach --all, and not under a weir that runs.
+case_detach_pins()
+{
+	local at
+
+	mkdir -p "$tmp/bpf"
+	spawn pins "$ns_a" unshare -m --propagation private sh -c \
+		"mount -t bpf bpf $tmp/bpf && echo ready && exec sleep 600"
+	wait_for 5 has_line "$tmp/pins.out" ready || die "no bpf file system can be mounted"
+	at=(nsenter -t "${spawned[pins]}" -m -n)
+	spawn pinned "$ns_a" "${at[@]}" "$weir" run -i va --pin "$tmp/bpf/w" -o none
+	wait_for 20 has_line "$tmp/pinned.err" '^weir: va: '
+	try "${at[@]}" "$weir" detach --all --pin "$tmp/bpf/w"
+	expect_match "detach --pin: not under a weir that runs" "$err" 'in use by another weir'
+	stop_spawned pinned
+	expect_attached "detach --pin: the programs stayed" 'native xdp_flows,egress tc_egress'
+	try "${at[@]}" "$weir" detach --all --dry-run --pin "$tmp/bpf/w"
+	expect_match "detach --pin --dry-run" "$out" "^$tmp/bpf/w: would be forgotten"
+	try "${at[@]}" "$weir" detach --all --pin "$tmp/bpf/w"
+	expect "detach --pin: exit status" "$rc" 0
+	expect_match "detach --pin: says so" "$out" "^$tmp/bpf/w: forgotten"
+	expect_attached "detach --pin: nothing is left" ''
+	expect "detach --pin: no pin is left" "$("${at[@]}" ls "$tmp/bpf" | grep -v debug)" ''
+	stop_spawned pins
+}
+
 # A clsact filter that looks like ours, and is: the program of a running weir, pinned and attached.
 case_detach_filter()
 {
@@ -309,4 +335,5 @@ case_errors
 case_run_with_file
 case_completion
 case_detach
+case_detach_pins
 case_detach_filter
