@@ -242,6 +242,30 @@ PY
 		"$((after - before)) True True"
 }
 
+# Sorting that takes memory, in the sandbox.
+large()
+{
+	in_b "$tools/flood" -n 5000 vb 5000 >/dev/null
+	expect_true "large: all flows are live" wait_for 5 live_flows 5000
+	rc_of "$weir" top --once -o json --by src.ip --limit 1000
+	expect "large: groups" "$(wc -l <"$tmp/out")" 1000
+	rc_of "$weir" top --once -o json --limit 1000
+	expect "large: rows" "$(wc -l <"$tmp/out")" 1000
+	rc_of "$weir" flows --live -o json "src.port in {$(seq -s, 1000 3 2999)}"
+	expect "large: a set" "$rc" 0
+	expect_true "large: what it has" holds_ports
+}
+
+live_flows() # N
+{
+	[ "$("$weir" status -o json | jq .flows.live)" -ge "$1" ]
+}
+
+holds_ports()
+{
+	jq -es 'length > 0 and all(.[]; .src.port % 3 == 1)' "$tmp/out"
+}
+
 metrics()
 {
 	local m
@@ -299,6 +323,7 @@ follow
 live
 crowd
 slow_reader
+large
 weir_stop
 expect "weir ends well" "$weir_rc" 0
 unset WEIR_CONTROL_GROUP
