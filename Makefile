@@ -56,6 +56,7 @@ skels       = $(patsubst %.bpf.c,$(BUILD)/gen/%.skel.h,$(notdir $(wildcard $(1)/
 COMMON_OBJS := $(call objs,$(wildcard common/*.c))
 LOADER_OBJS := $(call objs,$(wildcard loader/*.c loader/*/*.c))
 LIB_OBJS    := $(filter-out $(OUT)/loader/main.o,$(LOADER_OBJS)) $(COMMON_OBJS)
+TESTLIB_OBJS := $(call objs,$(wildcard tests/lib/*.c))
 UNIT_BINS   := $(call progs,tests/unit/test_*.c)
 BPFT_BINS   := $(call progs,tests/bpf/test_*.c)
 BENCH_BINS  := $(call progs,tests/bench/bench_*.c)
@@ -105,7 +106,7 @@ endef
 helpers = $(call objs,$(filter-out tests/$(1)/$(2)_%,$(wildcard tests/$(1)/*.c)))
 $(OUT)/libweir.a: $(LIB_OBJS)
 	$(archive)
-$(OUT)/tests/lib.a: $(call objs,$(wildcard tests/lib/*.c))
+$(OUT)/tests/lib.a: $(TESTLIB_OBJS)
 	$(archive)
 $(OUT)/tests/unit.a: $(call helpers,unit,test)
 	$(archive)
@@ -196,9 +197,9 @@ $(BUILD)/fuzz/%.o: %.c | $(BUILD)/gen/weir.skel.h
 	$(fuzz_cc)
 $(BUILD)/cover/%.o: %.c | $(BUILD)/gen/weir.skel.h
 	$(fuzz_cc)
-$(BUILD)/fuzz/libweir.a: $(patsubst $(OUT)/%,$(BUILD)/fuzz/%,$(LIB_OBJS))
+$(BUILD)/fuzz/libweir.a: $(patsubst $(OUT)/%,$(BUILD)/fuzz/%,$(LIB_OBJS) $(TESTLIB_OBJS))
 	$(archive)
-$(BUILD)/cover/libweir.a: $(patsubst $(OUT)/%,$(BUILD)/cover/%,$(LIB_OBJS))
+$(BUILD)/cover/libweir.a: $(patsubst $(OUT)/%,$(BUILD)/cover/%,$(LIB_OBJS) $(TESTLIB_OBJS))
 	$(archive)
 $(FUZZ_BINS): $(BUILD)/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(BUILD)/fuzz/libweir.a
 	$(call msg,LD,$@)

@@ -185,9 +185,10 @@ static int withdraw(struct ipfix_templates *t, uint16_t id, uint16_t set, struct
 static int read_template(struct ipfix_templates *t, struct cursor8 *c, uint16_t set,
 			 struct ipfix_counts *n)
 {
-	static _Thread_local struct {
+	static _Thread_local union {
 		struct ipfix_template t;
-		struct ipfix_field f[IPFIX_FIELDS_MAX];
+		uint8_t room[sizeof(struct ipfix_template) +
+			     IPFIX_FIELDS_MAX * sizeof(struct ipfix_field)];
 	} tmp;
 
 	tmp.t.id = (uint16_t)get16(c->p);

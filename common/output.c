@@ -26,6 +26,7 @@ static const struct {
 } formats[] = {
 	{"table", output_table},
 	{"json", output_json},
+	{"eve", output_eve},
 	{"csv", output_csv},
 };
 

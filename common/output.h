@@ -9,7 +9,7 @@
 #include <sys/types.h>
 #include "common/flow.h"
 
-#define OUTPUT_FORMATS "table, json, csv"
+#define OUTPUT_FORMATS "table, json, eve, csv"
 
 /* A record with all its lists full: 32 queries of 1,300 bytes, 18 hosts of 1,540, and the rest. */
 #define OUTPUT_LINE_MAX (128u << 10)
@@ -22,6 +22,8 @@ struct output;
  * @fd:     stays the caller's
  *
  * json:  one object a line, members as in weir/fields.def; always valid UTF-8, always parses.
+ * eve:   events as Suricata writes them: tls, http, dns where names are known, and flow, which comes
+ *        last; each an object on a line of its own.
  * csv:   RFC 4180: a header, CRLF; every member that is no list; absent = empty. Bytes that are no
  *        UTF-8 and control characters become U+FFFD, so a record is a line.
  * table: one line a flow, as wide as the terminal, elsewhere COLUMNS or 100; colour on a terminal

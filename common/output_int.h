@@ -25,6 +25,7 @@ struct output {
 };
 
 ssize_t output_json(struct output *o, const struct flow_record *r, char *buf);
+ssize_t output_eve(struct output *o, const struct flow_record *r, char *buf);
 ssize_t output_csv(struct output *o, const struct flow_record *r, char *buf);
 size_t output_csv_header(char *buf);
 ssize_t output_table(struct output *o, const struct flow_record *r, char *buf);

@@ -103,6 +103,16 @@ static bool number(struct reader *r)
 	return r->p > from && (*from != '0' || r->p == from + 1);
 }
 
+static bool truth(struct reader *r)
+{
+	const size_t len = *r->p == 't' ? 4 : 5;
+
+	if ((size_t)(r->end - r->p) < len || memcmp(r->p, len == 4 ? "true" : "false", len) != 0)
+		return false;
+	r->p += len;
+	return true;
+}
+
 static bool list(struct reader *r, int depth)
 {
 	if (eat(r, ']'))
@@ -159,6 +169,8 @@ static bool value(struct reader *r, int depth, const char *path)
 		ok = list(r, depth);
 	else if (*r->p == '"')
 		ok = string(r);
+	else if (*r->p == 't' || *r->p == 'f')
+		ok = truth(r);
 	else
 		ok = number(r);
 	if (ok && path && !*path) {
