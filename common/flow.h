@@ -153,6 +153,7 @@ struct flow_record {
 	struct flow_str iface;
 	struct flow_str node;
 	struct flow_strs labels;
+	struct flow_strs seen_on;
 	struct flow_strs http_hosts;
 	struct flow_queries dns_queries;
 };
@@ -169,6 +170,9 @@ static inline bool flow_has(const struct flow_record *r, enum flow_field f)
 	return r->present[f / 64] >> (f % 64) & 1;
 }
 
+/* How many fields are lists of strings (FT_STRS). */
+#define FLOW_LISTS 3u
+
 /* One row of weir/fields.def. */
 struct flow_field_info {
 	const char *path; /* "tls.sni" */
@@ -183,5 +187,20 @@ struct flow_field_info {
 
 /* Indexed by enum flow_field. Read-only. */
 extern const struct flow_field_info flow_fields[_FF_MAX];
+
+/* The fields of type FT_STRS. */
+extern const enum flow_field flow_lists[FLOW_LISTS];
+
+/* One of them; its n means something only where flow_has() says so. */
+static inline struct flow_strs *flow_list(const struct flow_record *r, unsigned int i)
+{
+	return (struct flow_strs *)(void *)((char *)(uintptr_t)r +
+					    flow_fields[flow_lists[i]].offset);
+}
+
+static inline uint32_t flow_list_n(const struct flow_record *r, unsigned int i)
+{
+	return flow_has(r, flow_lists[i]) ? flow_list(r, i)->n : 0;
+}
 
 #endif

@@ -12,6 +12,8 @@
 /* A computed member has no place in the record: any other's does, nobody looks at it. */
 #define NONE present
 
+const enum flow_field flow_lists[FLOW_LISTS] = {FF_HTTP_HOSTS, FF_LABELS, FF_SEEN_ON};
+
 const struct flow_field_info flow_fields[_FF_MAX] = {
 #define FIELD(id, path_, type_, member, unit_, pen_, element_, element6_, doc_) \
 	[FF_##id] = {                                                           \

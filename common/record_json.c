@@ -17,9 +17,11 @@
 
 #define ALPN_BYTES 1024u
 
+#define STRS_MAX 64u /* strings of one list */
+
 struct record_reader {
 	char alpn[ALPN_BYTES];
-	struct flow_str hosts[FLOW_HOSTS_MAX];
+	struct flow_str strs[FLOW_LISTS][STRS_MAX];
 	struct flow_query queries[FLOW_QUERIES_MAX];
 };
 
@@ -157,16 +159,19 @@ static bool get_alpn(struct record_reader *rr, json_t *v, struct flow_record *r)
 	return json_is_array(v);
 }
 
-static bool get_hosts(struct record_reader *rr, json_t *v, struct flow_record *r)
+static bool get_strs(struct record_reader *rr, json_t *v, struct flow_record *r, enum flow_field f)
 {
 	const size_t n = json_array_size(v);
+	unsigned int l = 0;
 
-	if (!json_is_array(v) || n > FLOW_HOSTS_MAX)
+	while (flow_lists[l] != f)
+		l++;
+	if (!json_is_array(v) || n > STRS_MAX)
 		return false;
 	for (size_t i = 0; i < n; i++)
-		if (!get_str(json_array_get(v, i), &rr->hosts[i]))
+		if (!get_str(json_array_get(v, i), &rr->strs[l][i]))
 			return false;
-	r->http_hosts = (struct flow_strs){rr->hosts, (uint32_t)n};
+	*flow_list(r, l) = (struct flow_strs){rr->strs[l], (uint32_t)n};
 	return true;
 }
 
@@ -252,7 +257,7 @@ static bool get_member(struct record_reader *rr, json_t *v, enum flow_field f,
 	case FT_ALPN:
 		return get_alpn(rr, v, r);
 	case FT_STRS:
-		return get_hosts(rr, v, r);
+		return get_strs(rr, v, r, f);
 	case FT_QUERIES:
 		return get_queries(rr, v, r);
 	case FT_VLAN:

@@ -109,7 +109,7 @@ static void absorb_initiator(struct flow_state *st, const struct merge_delta *d,
 }
 
 /* What the hot half tells of a direction. */
-static void absorb_counts(const struct merge *m, struct flow_state *st, const struct merge_delta *d,
+static void absorb_counts(struct merge *m, struct flow_state *st, const struct merge_delta *d,
 			  int dir)
 {
 	const struct flow_hot *h = d->hot;
@@ -120,14 +120,15 @@ static void absorb_counts(const struct merge *m, struct flow_state *st, const st
 		st->last[dir] = last;
 		st->dscp[dir] = h->dscp[dir];
 	}
+	if (!(st->flags & seen))
+		state_sighted(m, st, dir);
 	st->flags |= seen;
 	st->bytes[dir] += d->bytes[dir];
 	st->packets[dir] += d->packets[dir];
 	st->tcp_flags[dir] |= h->tcp_flags[dir];
 }
 
-static void absorb_dir(const struct merge *m, struct flow_state *st, const struct merge_delta *d,
-		       int dir)
+static void absorb_dir(struct merge *m, struct flow_state *st, const struct merge_delta *d, int dir)
 {
 	const struct flow_cold *c = d->cold;
 	uint8_t seen = dir ? FS_SEEN1 : FS_SEEN0;
@@ -309,7 +310,9 @@ static struct flow_state *settle_state(struct merge *m, const struct merge_delta
 	struct span s;
 
 	if (!ref) {
-		if (final && delta_lone_syn(d)) {
+		/* where another interface may count the flow, that must be known first */
+		if (final && delta_lone_syn(d) &&
+		    (!m->sightings || sighting_counts_all(m->sightings, key->ifindex))) {
 			emit_alone(m, d, FLOW_EVICTED);
 			return NULL;
 		}
@@ -508,6 +511,18 @@ void merge_on_end(struct merge *m,
 {
 	m->end_fn = fn;
 	m->end_arg = arg;
+}
+
+void merge_use_sightings(struct merge *m, struct sightings *s)
+{
+	m->sightings = s;
+	for (uint32_t ref = 1; ref <= m->slab_used; ref++) {
+		const struct flow_state *st = merge_state(m, ref);
+
+		for (int dir = 0; dir < 2; dir++)
+			if (st->flags & FS_LIVE && st->flags & (dir ? FS_SEEN1 : FS_SEEN0))
+				state_sighted(m, st, dir);
+	}
 }
 
 uint32_t merge_flows(const struct merge *m)

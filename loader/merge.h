@@ -22,6 +22,7 @@
 struct merge;
 struct ledger;
 struct name_result;
+struct sightings;
 
 typedef void (*merge_emit_fn)(void *arg, const struct flow_record *r);
 /* Name of an interface, NULL when unknown; must stay valid until the record has been emitted. */
@@ -71,6 +72,9 @@ struct merge_delta {
 	X(records, "records written")                                                             \
 	X(records_evicted, "records written early: an unanswered SYN evicted, or the table full") \
 	X(table_full, "flows exported early because the table was full")                          \
+	X(elsewhere_records, "records not written: the flow is counted on another interface")     \
+	X(elsewhere_packets, "packets counted on another interface")                              \
+	X(elsewhere_bytes, "their IP bytes")                                                      \
 	X(names, "names put on flows")                                                            \
 	X(names_dropped, "names not kept: limit of memory or of entries reached")                 \
 	X(names_orphaned, "names of flows whose packets are in no record")
@@ -142,6 +146,11 @@ void merge_tick(struct merge *m);
  * @reason: for flows that are not over by themselves
  */
 void merge_flush(struct merge *m, enum flow_reason reason);
+
+/* From now on a flow that several interfaces see is counted on one of them. Flows known already are
+ * noted. Before: on every interface that sees it.
+ */
+void merge_use_sightings(struct merge *m, struct sightings *s);
 
 /**
  * merge_on_end - have a function called before a flow that carried payload is forgotten

@@ -267,6 +267,8 @@ void merge_tick(struct merge *m)
 	wheel_turn(m);
 	if (m->sweep)
 		sweep_all(m);
+	if (m->sightings)
+		sightings_tick(m->sightings, m->cfg.clock->now_tick, m->active + m->idle);
 	m->prev_tick = m->cfg.clock->now_tick;
 }
 

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include "loader/ledger.h"
 #include "loader/merge.h"
+#include "loader/sighting.h"
 
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
@@ -102,6 +103,9 @@ struct merge {
 	int (*end_fn)(void *arg, const struct flow_key *key, struct name_result *ret);
 	void *end_arg;
 	struct merge_stats stats;
+	struct sightings *sightings;		  /* or NULL */
+	struct flow_str seen_on[SIGHTING_IFACES]; /* of the record at hand */
+	char seen_on_name[SIGHTING_IFACES][16];
 };
 
 /* ---- merge_table.c ---- */
@@ -134,6 +138,13 @@ static inline void state_save(struct merge *m, const struct flow_state *st)
 {
 	if (m->cfg.ledger)
 		ledger_save_flow(m->cfg.ledger, st);
+}
+
+/* A direction of the flow is seen for the first time here. */
+static inline void state_sighted(struct merge *m, const struct flow_state *st, int dir)
+{
+	if (m->sightings)
+		sighting_note(m->sightings, &st->key, dir, m->cfg.clock->now_tick);
 }
 
 /* ---- merge.c ---- */

@@ -3,6 +3,7 @@
  * merge_record.c - one flow state to one flow record. The words are defined in weir/fields.def.
  */
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "loader/merge_int.h"
@@ -247,13 +248,63 @@ static void fill_record(struct merge *m, const struct flow_state *st, enum flow_
 		flow_set(r, FF_COMMUNITY_ID);
 }
 
+/* Names of all interfaces that saw the flow, where it is more than one, to m->seen_on. Before other
+ * names are asked for: one is valid until the next.
+ */
+static uint32_t collect_seen_on(struct merge *m, const struct sighting *seen)
+{
+	uint32_t n = 0;
+
+	if (!seen || seen->n < 2 || !m->cfg.iface)
+		return 0;
+	for (unsigned int i = 0; i < seen->n; i++) {
+		const char *name = m->cfg.iface(m->cfg.arg, seen->ifindex[i]);
+		char *to = m->seen_on_name[n];
+
+		if (!name)
+			continue;
+		snprintf(to, sizeof(m->seen_on_name[n]), "%s", name);
+		m->seen_on[n++] = (struct flow_str){to, (uint32_t)strlen(to)};
+	}
+	return n;
+}
+
+/* What another interface counts is not written here. Return: where the flow was seen, or NULL. */
+static const struct sighting *leave_elsewhere(struct merge *m, struct flow_state *st)
+{
+	const struct sighting *seen = NULL;
+	unsigned int dirs;
+
+	if (!m->sightings)
+		return NULL;
+	dirs = sighting_elsewhere(m->sightings, &st->key, m->cfg.clock->now_tick, &seen);
+	for (int d = 0; d < 2; d++) {
+		if (!(dirs & 1u << d))
+			continue;
+		m->stats.elsewhere_packets += st->packets[d];
+		m->stats.elsewhere_bytes += st->bytes[d];
+		st->packets[d] = st->bytes[d] = 0;
+		st->retransmits[d] = st->out_of_order[d] = st->zero_windows[d] = 0;
+	}
+	return seen;
+}
+
 void merge_emit(struct merge *m, struct flow_state *st, enum flow_reason reason, bool final)
 {
+	uint32_t seen_on = collect_seen_on(m, leave_elsewhere(m, st));
 	struct flow_record r;
 
 	if (!(st->flags & FS_REPORTED) && st->flags & FS_TIE)
 		st->init_dir = settle_tie(st);
+	if (!state_pending(st)) {
+		m->stats.elsewhere_records++;
+		state_reported(m, st, final);
+		return;
+	}
 	fill_record(m, st, reason, final, &r);
+	r.seen_on = (struct flow_strs){m->seen_on, seen_on};
+	if (seen_on)
+		flow_set(&r, FF_SEEN_ON);
 	r.reason = reason;
 	flow_set(&r, FF_REASON);
 	m->stats.records++;
@@ -273,8 +324,16 @@ uint32_t merge_emitting(const struct merge *m)
 static void show_live(struct merge *m, uint32_t ref, merge_live_fn fn, void *arg)
 {
 	struct flow_state st = *merge_state(m, ref);
+	const struct sighting *seen;
+	unsigned int seen_here = st.flags & FS_SEEN0 ? 1 : 0, elsewhere = 0;
 	struct flow_record r;
 
+	seen_here |= st.flags & FS_SEEN1 ? 2 : 0;
+	if (m->sightings)
+		elsewhere =
+			sighting_elsewhere(m->sightings, &st.key, m->cfg.clock->now_tick, &seen);
+	if (!(seen_here & ~elsewhere))
+		return;
 	if (!(st.flags & FS_REPORTED) && st.flags & FS_TIE)
 		st.init_dir = settle_tie(&st);
 	fill_record(m, &st, 0, false, &r);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "loader/key_hash.h"
 #include "loader/merge_int.h"
 
 static void *map_pages(size_t size)
@@ -106,29 +107,10 @@ bool ref_push(struct ref_list *l, uint32_t ref)
 	return true;
 }
 
-/* Both halves of a 64 x 64 bit product, folded. */
-static inline uint64_t fold(uint64_t a, uint64_t b)
-{
-	unsigned __int128 p = (unsigned __int128)a * b;
-
-	return (uint64_t)p ^ (uint64_t)(p >> 64);
-}
-
 uint32_t merge_hash(const struct merge *m, const struct flow_key *key)
 {
-	uint64_t w[9];
-	uint64_t h;
-
-	memcpy(w, key, sizeof(w));
-	h = fold(w[0] ^ m->seed[0], w[1] ^ m->seed[1]);
-	h ^= fold(w[2] ^ m->seed[1], w[3] ^ h);
-	h ^= fold(w[4] ^ m->seed[0], w[5] ^ h ^ m->seed[1]);
-	h = fold(h ^ w[6], w[7] ^ m->seed[0]) ^ h;
-	h = fold(h ^ w[8], h ^ m->seed[1]);
-	return (uint32_t)(h ^ h >> 32);
+	return key_hash_user(key, m->seed);
 }
-
-_Static_assert(sizeof(struct flow_key) == 9 * sizeof(uint64_t), "merge_hash takes nine words");
 
 static inline bool key_equal(const struct flow_key *a, const struct flow_key *b)
 {

@@ -16,9 +16,18 @@
 #include "loader/merge.h"
 #include "loader/pin.h"
 #include "loader/sandbox.h"
+#include "loader/sighting.h"
 
 #define STOP_NS 10000000000ull /* for what the exports have yet to write at the end */
 #define POLL_MS 10	       /* how often the rings are looked at when they were empty */
+
+#define ROLES_KNOWN 256u
+
+/* What the table of interfaces said when it was last asked. */
+struct role_known {
+	uint32_t ifindex;
+	int role;
+};
 
 struct worker {
 	const struct run_cfg *cfg;
@@ -29,6 +38,8 @@ struct worker {
 	struct drain *drain;
 	struct iface_table *ifaces;
 	struct iface_row row; /* whose name the record at hand has */
+	struct role_known role_known[ROLES_KNOWN];
+	struct sightings *sightings;
 	struct exports *exports;
 	struct control_server *control; /* NULL: neither socket nor metrics */
 	struct ledger *ledger;		/* with --pin, else NULL */
@@ -61,6 +72,21 @@ static const char *iface_name(void *arg, uint32_t ifindex)
 	struct worker *w = arg;
 
 	return iface_table_find(w->ifaces, ifindex, &w->row) ? w->row.name : NULL;
+}
+
+static int iface_role(void *arg, uint32_t ifindex)
+{
+	struct worker *w = arg;
+
+	if (!w->role_known[ifindex % ROLES_KNOWN].ifindex ||
+	    w->role_known[ifindex % ROLES_KNOWN].ifindex != ifindex) {
+		struct iface_row row;
+
+		if (!iface_table_find(w->ifaces, ifindex, &row))
+			return -1;
+		w->role_known[ifindex % ROLES_KNOWN] = (struct role_known){ifindex, row.role};
+	}
+	return w->role_known[ifindex % ROLES_KNOWN].role;
 }
 
 static int flow_ended(void *arg, const struct flow_key *key, struct name_result *ret)
@@ -213,6 +239,20 @@ static int worker_init(struct worker *w, const struct control_fds *fds)
 	return 0;
 }
 
+/* Roles may have changed; with a second interface flows may be seen twice from now on. */
+static void look_at_ifaces(struct worker *w)
+{
+	struct iface_row row;
+	unsigned int n = 0;
+
+	memset(w->role_known, 0, sizeof(w->role_known));
+	for (unsigned int i = 0; i < IFACE_ROWS && n < 2 && !w->sightings; i++)
+		n += iface_table_get(w->ifaces, i, &row);
+	if (n < 2 || sightings_new(worker_flows(w->cfg), iface_role, w, &w->sightings))
+		return; /* no memory: tried again */
+	merge_use_sightings(w->merge, w->sightings);
+}
+
 static uint64_t mono_ns(void)
 {
 	struct timespec ts;
@@ -226,6 +266,7 @@ static int drain_all(struct worker *w)
 {
 	int r;
 
+	look_at_ifaces(w);
 	set_clock(w);
 	drain_scan(w->drain, &w->clock);
 	names_tick(w->names, mono_ns());

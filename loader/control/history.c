@@ -54,9 +54,9 @@ static size_t size_of(const struct flow_record *r)
 	for (size_t i = 0; i < STRINGS; i++)
 		if (flow_has(r, strings[i]))
 			n += string_of((struct flow_record *)r, strings[i])->len;
-	if (flow_has(r, FF_HTTP_HOSTS))
-		for (uint32_t i = 0; i < r->http_hosts.n; i++)
-			n += sizeof(struct flow_str) + r->http_hosts.v[i].len;
+	for (unsigned int l = 0; l < FLOW_LISTS; l++)
+		for (uint32_t i = 0; i < flow_list_n(r, l); i++)
+			n += sizeof(struct flow_str) + flow_list(r, l)->v[i].len;
 	if (flow_has(r, FF_DNS_QUERIES))
 		for (uint32_t i = 0; i < r->dns_queries.n; i++)
 			n += sizeof(struct flow_query) + r->dns_queries.v[i].qname.len;
@@ -76,28 +76,30 @@ static void pack(char *at, const struct flow_record *from)
 {
 	struct flow_record *r = (struct flow_record *)(void *)at;
 	char *to = at + sizeof(*r);
+	struct flow_str *strs[FLOW_LISTS];
 	struct flow_query *queries;
-	struct flow_str *hosts;
 
 	memcpy(r, from, sizeof(*r));
 	if (!flow_has(r, FF_DNS_QUERIES))
 		r->dns_queries.n = 0;
-	if (!flow_has(r, FF_HTTP_HOSTS))
-		r->http_hosts.n = 0;
 	queries = (struct flow_query *)(void *)to;
 	to += r->dns_queries.n * sizeof(*queries);
-	hosts = (struct flow_str *)(void *)to;
-	to += r->http_hosts.n * sizeof(*hosts);
+	for (unsigned int l = 0; l < FLOW_LISTS; l++) {
+		strs[l] = (struct flow_str *)(void *)to;
+		to += flow_list_n(r, l) * sizeof(*strs[l]);
+	}
 	for (uint32_t i = 0; i < r->dns_queries.n; i++) {
 		queries[i] = r->dns_queries.v[i];
 		to = keep_letters(&queries[i].qname, to);
 	}
-	for (uint32_t i = 0; i < r->http_hosts.n; i++) {
-		hosts[i] = r->http_hosts.v[i];
-		to = keep_letters(&hosts[i], to);
+	for (unsigned int l = 0; l < FLOW_LISTS; l++) {
+		for (uint32_t i = 0; i < flow_list_n(r, l); i++) {
+			strs[l][i] = flow_list(r, l)->v[i];
+			to = keep_letters(&strs[l][i], to);
+		}
+		*flow_list(r, l) = (struct flow_strs){strs[l], flow_list_n(r, l)};
 	}
 	r->dns_queries.v = queries;
-	r->http_hosts.v = hosts;
 	for (size_t i = 0; i < STRINGS; i++)
 		if (flow_has(r, strings[i]))
 			to = keep_letters(string_of(r, strings[i]), to);

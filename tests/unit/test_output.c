@@ -161,6 +161,7 @@ static const struct {
 	{"tunnel.src", "\"2001:db8::9\""},
 	{"vlan", "[100,200]"},
 	{"iface", "\"eth0\""},
+	{"seen_on", "[\"eth0\",\"pod1\"]"},
 	{"node", "\"edge1\""},
 	{"labels", "[\"site=north\",\"rack=2\"]"},
 	{"sampling", "64"},
@@ -206,6 +207,7 @@ static void set_texts(void)
 {
 	static const struct flow_str hosts[] = {{"a.test", 6}, {"b.test", 6}};
 	static const struct flow_str labels[] = {{"site=north", 10}, {"rack=2", 6}};
+	static const struct flow_str seen_on[] = {{"eth0", 4}, {"pod1", 4}};
 	static const struct flow_query queries[] = {
 		{.qname = {"r.test", 6},
 		 .qtype = 28,
@@ -217,6 +219,7 @@ static void set_texts(void)
 
 	r.http_hosts = (struct flow_strs){hosts, 2};
 	r.labels = (struct flow_strs){labels, 2};
+	r.seen_on = (struct flow_strs){seen_on, 2};
 	r.dns_queries = (struct flow_queries){queries, 2};
 	for (unsigned int f = 0; f < _FF_MAX; f++)
 		flow_set(&r, f);
@@ -491,4 +494,15 @@ Test(output, lines_that_fill_the_buffer_many_times_all_arrive)
 	cr_expect(eq(sz, (size_t)lseek(fd, 0, SEEK_END), 10000 * line));
 	output_free(o);
 	close(fd);
+}
+
+Test(output, lists_of_strings_are_all_known)
+{
+	unsigned int n = 0;
+
+	for (unsigned int f = 0; f < _FF_MAX; f++)
+		n += flow_fields[f].type == FT_STRS;
+	cr_assert(eq(uint, n, FLOW_LISTS));
+	for (unsigned int l = 0; l < FLOW_LISTS; l++)
+		cr_expect(eq(int, flow_fields[flow_lists[l]].type, FT_STRS));
 }
