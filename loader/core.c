@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "loader/ipc.h"
 #include "loader/notify.h"
 #include "loader/pin.h"
@@ -36,13 +37,11 @@ static int fail(int r, const char *what)
 {
 	/* not EACCES: that is the verifier's word for a program it refuses */
 	if (r == -EPERM) {
-		fprintf(stderr,
-			"weir: %s: not permitted — needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON\n",
-			what);
+		log_error(what,
+			  "not permitted — needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON");
 		return EXIT_PERM;
 	}
-	fprintf(stderr, "weir: %s: %s — WEIR_DEBUG=1 shows what the kernel says\n", what,
-		strerror(-r));
+	log_error(what, "%s — WEIR_DEBUG=1 shows what the kernel says", strerror(-r));
 	return r == -EOPNOTSUPP || r == -ENOTSUP ? EXIT_NOSUPPORT : EXIT_FAILED;
 }
 
@@ -225,7 +224,7 @@ static void print_summary(struct core *c, const char *names)
 		return;
 	}
 	summary_text(&c->msg.summary, &c->dp, stderr);
-	fprintf(stderr, "weir: %s%s\n", c->dp.pin ? "still counting on" : "detached", names);
+	log_info(NULL, "%s%s", c->dp.pin ? "still counting on" : "detached", names);
 }
 
 /* The names of what is attached, each after a space. */
@@ -252,11 +251,12 @@ static int stop(struct core *c, int worker_gone)
 	if (ipc_recv(c->ipc, &c->msg, 1) == 1 && c->msg.type == IPC_SUMMARY)
 		print_summary(c, names);
 	else
-		fputs("weir: the worker ended without an account; flows since its last output are lost\n",
-		      stderr);
+		log_error(NULL,
+			  "the worker ended without an account; flows since its last output are "
+			  "lost");
 	waitpid(c->worker, &status, 0);
 	if (WIFSIGNALED(status))
-		fprintf(stderr, "weir: worker: ended by signal %d\n", WTERMSIG(status));
+		log_error("worker", "ended by signal %d", WTERMSIG(status));
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
 }
 
@@ -279,7 +279,7 @@ static int check_names(const struct core *c)
 
 		if (iface_is_pattern(name) || if_nametoindex(name))
 			continue;
-		fprintf(stderr, "weir: %s: no such interface\n", name);
+		log_error(name, "no such interface");
 		return -ENODEV;
 	}
 	return 0;
@@ -294,7 +294,7 @@ static int run(struct core *c)
 	r = open_pin(c);
 	r = r ?: load(c);
 	if (r && c->pin.error[0]) {
-		fprintf(stderr, "weir: %s\n", c->pin.error);
+		log_error(NULL, "%s", c->pin.error);
 		return exit_code_of(r);
 	}
 	if (r)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "loader/ifaces.h"
+#include "common/log.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -90,10 +91,10 @@ static struct attachment *attachment_new(struct ifaces *s)
 
 	if (s->n == IFACES_MAX) {
 		if (!s->full_said)
-			fprintf(stderr,
-				"weir: %u interfaces are watched, which is the limit; others "
-				"are passed over\n",
-				IFACES_MAX);
+			log_warn(NULL,
+				 "%u interfaces are watched, which is the limit; others are "
+				 "passed over",
+				 IFACES_MAX);
 		s->full_said = true;
 		return NULL;
 	}
@@ -127,7 +128,7 @@ static void attachment_free(struct ifaces *s, struct attachment *a, bool keep)
 
 static void let_go(struct ifaces *s, struct attachment *a, const char *why)
 {
-	fprintf(stderr, "weir: %s: %s\n", a->ifname, why);
+	log_info(a->ifname, "%s", why);
 	put_row(s, a, false);
 	attachment_free(s, a, false);
 }
@@ -177,7 +178,7 @@ static void attach_to(struct ifaces *s, const struct link_event *e, const struct
 	if (r) {
 		/* it may be gone again already, which is nobody's fault */
 		if (r != -ENODEV || by_name)
-			fprintf(stderr, "weir: %s\n", a->error);
+			log_error(NULL, "%s", a->error);
 		if (!s->error && by_name)
 			s->error = r;
 		note_refused(s, e);
@@ -187,8 +188,8 @@ static void attach_to(struct ifaces *s, const struct link_event *e, const struct
 	}
 	put_row(s, a, true);
 	s->appeared++;
-	fprintf(stderr, "weir: %s: %s (ingress) + %s (egress), %u flows [%s]\n", a->ifname,
-		ingress_mode(a), a->tcx ? "TCX" : "TC clsact", s->dp->cfg.flows, a->why);
+	log_info(a->ifname, "%s (ingress) + %s (egress), %u flows [%s]", ingress_mode(a),
+		 a->tcx ? "TCX" : "TC clsact", s->dp->cfg.flows, a->why);
 }
 
 /* An interface under another name: it may be somebody else's business now. */
@@ -199,14 +200,13 @@ static void renamed(struct ifaces *s, struct attachment *a, const struct link_ev
 
 	memcpy(was, a->ifname, sizeof(was));
 	if (!wanted(s, e->name, e->loopback, &w)) {
-		fprintf(stderr, "weir: %s is called %s now, which was not asked for\n", was,
-			e->name);
+		log_warn(NULL, "%s is called %s now, which was not asked for", was, e->name);
 		let_go(s, a, "detached");
 		return;
 	}
 	memcpy(a->ifname, e->name, sizeof(a->ifname));
 	put_row(s, a, true);
-	fprintf(stderr, "weir: %s: was %s\n", a->ifname, was);
+	log_info(a->ifname, "was %s", was);
 }
 
 static void on_link(void *arg, const struct link_event *e)
@@ -284,7 +284,7 @@ static int names_missing(struct ifaces *s)
 		if (iface_is_pattern(name) || is_attached(s, name))
 			continue;
 		if (!s->error) {
-			fprintf(stderr, "weir: %s: no such interface\n", name);
+			log_error(name, "no such interface");
 			s->error = -ENODEV;
 		}
 		return s->error;
@@ -301,12 +301,12 @@ int ifaces_start(struct ifaces *s)
 		return s->links_fd;
 	r = look_at_all(s);
 	if (r) {
-		fprintf(stderr, "weir: the list of interfaces: %s\n", strerror(-r));
+		log_error(NULL, "the list of interfaces: %s", strerror(-r));
 		return r;
 	}
 	r = names_missing(s);
 	if (!r && !s->n)
-		fputs("weir: no interface matches yet\n", stderr);
+		log_info(NULL, "no interface matches yet");
 	return r;
 }
 
@@ -317,7 +317,7 @@ void ifaces_update(struct ifaces *s)
 	if (r == -ENOBUFS)
 		r = look_at_all(s);
 	if (r)
-		fprintf(stderr, "weir: news of interfaces: %s\n", strerror(-r));
+		log_warn(NULL, "news of interfaces: %s", strerror(-r));
 }
 
 int ifaces_change(struct ifaces *s)

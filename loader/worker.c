@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "loader/control/control.h"
 #include "loader/drain.h"
 #include "loader/export/sink.h"
@@ -135,7 +136,7 @@ static int exports_init(struct worker *w, const char *node)
 	r = exports_new(w->cfg->exports, w->cfg->n_exports, &env, &w->exports, why);
 
 	if (r)
-		fprintf(stderr, "weir: %s\n", why);
+		log_error(NULL, "%s", why);
 	return r;
 }
 
@@ -331,7 +332,7 @@ int worker_main(const struct run_cfg *cfg, struct dataplane *dp, struct iface_ta
 	r = r ?: sandbox_enter();
 	r = r ?: exports_start(w.exports);
 	if (r) {
-		fprintf(stderr, "weir: worker: %s\n", strerror(-r));
+		log_error("worker", "%s", strerror(-r));
 		return 1;
 	}
 	w.msg = (struct ipc_msg){.type = IPC_READY, .size = sizeof(w.msg)};
@@ -348,8 +349,7 @@ int worker_main(const struct run_cfg *cfg, struct dataplane *dp, struct iface_ta
 	r = exports_stop(w.exports);
 	confirm(&w);
 	if (r && r != -EPIPE) /* a reader that goes (head, less) is no error */
-		fprintf(stderr, "weir: standard output: %s; the records since then are lost\n",
-			strerror(-r));
+		log_error("standard output", "%s; the records since then are lost", strerror(-r));
 	report(&w, ipc);
 	return r && r != -EPIPE;
 }

@@ -15,10 +15,11 @@
 #include <unistd.h>
 
 #include "loader/control/control.h"
+#include "common/log.h"
 
 static int say(const char *what, int err, const char *hint)
 {
-	fprintf(stderr, "weir: %s: %s%s%s\n", what, strerror(-err), hint[0] ? " — " : "", hint);
+	log_warn(what, "%s%s%s", strerror(-err), hint[0] ? " — " : "", hint);
 	return err;
 }
 
@@ -125,7 +126,7 @@ int control_listen(const struct control_cfg *cfg, struct control_fds *ret)
 	if (cfg->path[0])
 		r = listen_unix(cfg, &ret->socket);
 	if (r && cfg->optional) {
-		fputs("weir: going on without a control socket\n", stderr);
+		log_warn(NULL, "going on without a control socket");
 		r = 0;
 	}
 	if (!r && cfg->host[0])

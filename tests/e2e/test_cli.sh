@@ -190,6 +190,8 @@ case_run_with_file()
 	"${exec_a[@]}" env WEIR_LOG_FORMAT=json WEIR_INTERFACES='v*,!va' "$weir" run --config "$tmp/run.conf" \
 		--duration 300ms >"$tmp/none.json" 2>"$tmp/none.err"
 	expect_attached "an interface left out" ''
+	expect "messages as JSON: all of standard error parses" \
+		"$(jq -r 'select(.msg) | "\(.level) \(.msg)"' "$tmp/none.err")" 'info no interface matches yet'
 	expect_match "run: no interface is there yet" "$(cat "$tmp/none.err")" 'no interface matches yet'
 }
 
