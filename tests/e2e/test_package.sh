@@ -108,6 +108,13 @@ case_system_calls()
 		[export b]
 		type = stdout
 		format = json
+		[export c]
+		type = ipfix-tcp
+		host = 127.0.0.1
+		spool = $tmp/out
+		[export d]
+		type = ipfix-udp
+		host = 127.0.0.1
 	END
 	install -m 755 "$weir" "$tmp/weir"
 	spawn calls "$ns_a" setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all,+bpf,+net_admin,+perfmon \
