@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "loader/broker.h"
 #include "loader/ipc.h"
 #include "loader/notify.h"
 #include "loader/pin.h"
@@ -52,6 +54,8 @@ struct core {
 	struct ifaces ifaces;
 	pid_t worker;
 	int ipc;
+	struct run_cfg *news; /* what the worker reads at a reload; shared */
+	int broker;	      /* files for the worker */
 	int signals;
 	int notify;
 	uint64_t watchdog_ns;	    /* 0 = nobody watches */
@@ -101,18 +105,20 @@ static int load(struct core *c)
 }
 
 /* What the worker has open, from 3 on; -1 = none of that kind. */
-enum { FD_IPC, FD_SOCKET, FD_HTTP, FD_LOCK, _FD_MAX };
+enum { FD_IPC, FD_BROKER, FD_SOCKET, FD_HTTP, FD_LOCK, _FD_MAX };
 
 /* The worker keeps the mappings and these; every other descriptor is closed. */
-static void become_worker(struct core *c, int ipc)
+static void become_worker(struct core *c, int ipc, int broker)
 {
 	int fd[_FD_MAX] = {
 		[FD_IPC] = ipc,
+		[FD_BROKER] = broker,
 		[FD_SOCKET] = c->control.socket,
 		[FD_HTTP] = c->control.http,
 		[FD_LOCK] = c->pin.lock, /* held until the last process that writes there is gone */
 	};
-	struct control_fds control;
+	struct worker_start start = {
+		.cfg = &c->cfg, .news = c->news, .dp = &c->dp, .ifaces = c->ifaces.table};
 
 	for (int i = 0; i < _FD_MAX; i++) /* out of the way of others on their way down */
 		fd[i] = fd[i] < 0 ? -1 : fcntl(fd[i], F_DUPFD, 64);
@@ -121,33 +127,53 @@ static void become_worker(struct core *c, int ipc)
 		fd[i] = fd[i] < 0 ? -1 : dup2(fd[i], 3 + i);
 	}
 	syscall(SYS_close_range, 3u + _FD_MAX, ~0u, 0);
-	control = (struct control_fds){.socket = fd[FD_SOCKET], .http = fd[FD_HTTP]};
-	_exit(fd[FD_IPC] < 0 ? EXIT_FAILED
-			     : worker_main(&c->cfg, &c->dp, c->ifaces.table, fd[FD_IPC], &control));
+	start.ipc = fd[FD_IPC];
+	start.broker = fd[FD_BROKER];
+	start.control = (struct control_fds){.socket = fd[FD_SOCKET], .http = fd[FD_HTTP]};
+	_exit(start.ipc < 0 || start.broker < 0 ? EXIT_FAILED : worker_main(&start));
+}
+
+/* The worker's next message, as ipc_recv(); files that it asks for meanwhile are opened. */
+static int hear(struct core *c)
+{
+	struct pollfd p[] = {{.fd = c->ipc, .events = POLLIN}, {.fd = c->broker, .events = POLLIN}};
+
+	for (;;) {
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			return -errno;
+		if (p[1].revents && broker_answer(c->broker, c->cfg.exports, c->cfg.n_exports))
+			p[1].fd = -1;
+		if (p[0].revents)
+			return ipc_recv(c->ipc, &c->msg, 1);
+	}
 }
 
 static int start_worker(struct core *c)
 {
 	sigset_t set;
-	int fds[2];
+	int fds[2], broker[2];
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL); /* both: only the core is told to stop */
 	signal(SIGPIPE, SIG_IGN);
 	c->signals = signalfd(-1, &set, SFD_CLOEXEC);
-	if (c->signals < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
+	if (c->signals < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, broker))
 		return -errno;
 	fflush(NULL);
 	c->worker = fork();
 	if (c->worker < 0)
 		return -errno;
 	if (!c->worker)
-		become_worker(c, fds[1]);
+		become_worker(c, fds[1], broker[1]);
 	close(fds[1]);
+	close(broker[1]);
 	c->ipc = fds[0];
-	return ipc_recv(c->ipc, &c->msg, 1) == 1 && c->msg.type == IPC_READY ? 0 : -ECHILD;
+	c->broker = broker[0];
+	return hear(c) == 1 && c->msg.type == IPC_READY ? 0 : -ECHILD;
 }
 
 /* ---- what happens while it runs ---- */
@@ -190,25 +216,74 @@ static int read_signal(struct core *c)
 	return read(c->signals, &si, sizeof(si)) == sizeof(si) ? (int)si.ssi_signo : 0;
 }
 
+/* Everything that can change while it runs. The rest has been said by cfg.reload. */
+static void reload(struct core *c)
+{
+	notify_send(c->notify, "RELOADING=1\nMONOTONIC_USEC=%llu\n",
+		    (unsigned long long)(mono_ns() / 1000));
+	memset(c->news, 0, sizeof(*c->news));
+	if (!c->cfg.reload || c->cfg.reload(c->news)) {
+		log_warn("reload", "the settings stay as they are");
+	} else {
+		struct ipc_msg m = {.type = IPC_RELOAD, .size = sizeof(m)};
+
+		memcpy(c->cfg.iface, c->news->iface, sizeof(c->cfg.iface));
+		c->ifaces.wants = c->cfg.ifaces = c->news->ifaces;
+		c->ifaces.pick = c->cfg.pick = c->news->pick;
+		c->ifaces.pick_arg = c->cfg.pick_arg = c->news->pick_arg;
+		if (c->news->n_exports != c->cfg.n_exports ||
+		    memcmp(c->news->exports, c->cfg.exports, sizeof(c->cfg.exports)))
+			fputs("weir: reload: exports have changed, which takes a restart\n",
+			      stderr);
+		ifaces_change(&c->ifaces);
+		ipc_send(c->ipc, &m);
+		log_info(NULL, "reloaded, %u interfaces", c->ifaces.n);
+	}
+	tell_status(c, "READY=1\n");
+}
+
+/* A signal has come. True: it is time to end. */
+static bool heard_stop(struct core *c)
+{
+	int sig = read_signal(c);
+
+	if (sig == SIGHUP)
+		reload(c);
+	return sig == SIGINT || sig == SIGTERM;
+}
+
+enum { P_SIGNAL, P_WORKER, P_LINKS, P_BROKER, _P_MAX };
+
+/* Something came from outside. False: it is time to end. */
+static bool act_on(struct core *c, const struct pollfd *p)
+{
+	if (p[P_SIGNAL].revents && heard_stop(c))
+		return false;
+	if (p[P_LINKS].revents)
+		ifaces_update(&c->ifaces);
+	if (p[P_BROKER].revents)
+		broker_answer(c->broker, c->cfg.exports, c->cfg.n_exports);
+	return true;
+}
+
 /* Until a signal, the end of --duration, or the worker's end. Return 1 if the worker ended. */
 static int wait_for_stop(struct core *c)
 {
-	struct pollfd p[] = {{.fd = c->signals, .events = POLLIN},
-			     {.fd = c->ipc, .events = POLLIN},
-			     {.fd = c->ifaces.links_fd, .events = POLLIN}};
+	struct pollfd p[_P_MAX] = {[P_SIGNAL] = {.fd = c->signals, .events = POLLIN},
+				   [P_WORKER] = {.fd = c->ipc, .events = POLLIN},
+				   [P_LINKS] = {.fd = c->ifaces.links_fd, .events = POLLIN},
+				   [P_BROKER] = {.fd = c->broker, .events = POLLIN}};
 
 	for (;;) {
 		unsigned int n = c->ifaces.n;
-		int r = poll(p, 3, next_ms(c));
+		int r = poll(p, _P_MAX, next_ms(c));
 
 		if (r < 0 && errno != EINTR)
 			return 0;
-		if (r > 0 && p[1].revents)
+		if (r > 0 && p[P_WORKER].revents)
 			return 1;
-		if (r > 0 && p[0].revents && read_signal(c))
+		if (r > 0 && !act_on(c, p))
 			return 0;
-		if (r > 0 && p[2].revents)
-			ifaces_update(&c->ifaces);
 		if (c->ifaces.n != n)
 			tell_status(c, "");
 		feed_watchdog(c);
@@ -248,7 +323,7 @@ static int stop(struct core *c, int worker_gone)
 	ifaces_stop(&c->ifaces);
 	if (!worker_gone)
 		ipc_send(c->ipc, &m);
-	if (ipc_recv(c->ipc, &c->msg, 1) == 1 && c->msg.type == IPC_SUMMARY)
+	if (hear(c) == 1 && c->msg.type == IPC_SUMMARY)
 		print_summary(c, names);
 	else
 		log_error(NULL,
@@ -307,6 +382,7 @@ static int run(struct core *c)
 	r = ifaces_start(&c->ifaces);
 	if (r) {
 		ifaces_stop(&c->ifaces);
+		close(c->broker);
 		close(c->ipc); /* the worker sees it and ends */
 		waitpid(c->worker, NULL, 0);
 		return exit_code_of(r);
@@ -335,6 +411,10 @@ int core_run(const struct run_cfg *cfg)
 		.table = iface_table_new(),
 		.links_fd = -1,
 	};
+	c.news = mmap(NULL, sizeof(*c.news), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	if (c.news == MAP_FAILED)
+		return fail(-ENOMEM, "start");
 	c.notify = notify_open(&c.watchdog_ns);
 	libbpf_set_print(quiet);
 	c.control = (struct control_fds){.socket = -1, .http = -1};

@@ -31,8 +31,10 @@ struct run_cfg {
 	uint64_t syn_ns;
 	uint64_t duration_ns; /* 0 = until stopped */
 	int summary_json;
-	const char *
-		pin; /* directory (PIN_DIR or another) where all stays when we end; NULL: all goes */
+	/* The settings again, see run_reload(); NULL: there are none to read */
+	int (*reload)(struct run_cfg *ret);
+	/* Directory (PIN_DIR or another) where all stays when we end; NULL: all goes. */
+	const char *pin;
 };
 
 /**

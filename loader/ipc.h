@@ -11,6 +11,7 @@
 
 enum ipc_type {
 	IPC_STOP = 1,	 /* core -> worker: the programs are detached; read the rest and end */
+	IPC_RELOAD = 4,	 /* core -> worker: timeouts are new; open files again */
 	IPC_READY = 2,	 /* worker -> core: sandboxed, draining */
 	IPC_SUMMARY = 3, /* worker -> core: all records are written; the worker ends */
 };

@@ -176,6 +176,9 @@ typedef void (*merge_live_fn)(void *arg, uint32_t ref, const struct flow_record 
  */
 bool merge_live(struct merge *m, uint32_t *at, uint32_t n, merge_live_fn fn, void *arg);
 
+/* Other timeouts from now on, for flows that are known too. None is 0. */
+void merge_set_timeouts(struct merge *m, uint64_t active_ns, uint64_t idle_ns, uint64_t syn_ns);
+
 uint32_t merge_flows(const struct merge *m); /* known now */
 const struct merge_stats *merge_stats(const struct merge *m);
 

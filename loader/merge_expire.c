@@ -260,6 +260,14 @@ static void sweep_all(struct merge *m)
 	}
 }
 
+void merge_set_timeouts(struct merge *m, uint64_t active_ns, uint64_t idle_ns, uint64_t syn_ns)
+{
+	m->active = clock_ticks(m->cfg.clock, active_ns);
+	m->idle = clock_ticks(m->cfg.clock, idle_ns);
+	m->syn = clock_ticks(m->cfg.clock, syn_ns);
+	m->sweep = true; /* each flow is due at another time */
+}
+
 void merge_tick(struct merge *m)
 {
 	ended_flows(m);

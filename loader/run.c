@@ -207,5 +207,6 @@ int cmd_run(int argc, char **argv)
 				     "configuration file");
 	if (make_cfg(in_force, &cfg))
 		return EXIT_USAGE;
+	cfg.reload = run_reload;
 	return core_run(&cfg); /* the settings stay: cfg points into them */
 }

@@ -10,6 +10,7 @@
 
 #include "common/log.h"
 #include "loader/control/control.h"
+#include "loader/broker.h"
 #include "loader/drain.h"
 #include "loader/export/sink.h"
 #include "loader/ipc.h"
@@ -32,6 +33,9 @@ struct role_known {
 
 struct worker {
 	const struct run_cfg *cfg;
+	const struct run_cfg *news;
+	int broker;
+	uint64_t interval_ns;
 	struct dataplane *dp;
 	struct clock clock;
 	struct merge *merge;
@@ -113,10 +117,16 @@ static uint64_t counter_value(void *arg, unsigned int c)
 	return dataplane_counter(((struct worker *)arg)->dp, (int)c);
 }
 
+static int open_by_core(void *arg, unsigned int sink, uint32_t what, uint32_t n)
+{
+	return broker_ask(((struct worker *)arg)->broker, sink, what, n);
+}
+
 static int exports_init(struct worker *w, const char *node)
 {
 	struct export_env env = {
 		.arg = w,
+		.file = open_by_core,
 		.iface = iface_nth,
 		.counter = counter_value,
 		.node = node,
@@ -291,11 +301,26 @@ static void report(struct worker *w, int ipc)
 	ipc_send(ipc, &w->msg);
 }
 
+/* What the core has said. False: it is time to end. */
+static bool go_on(struct worker *w, int ipc)
+{
+	int r = ipc_recv(ipc, &w->msg, 0);
+
+	if (r == -EAGAIN)
+		return true;
+	if (r != 1 || w->msg.type != IPC_RELOAD)
+		return false;
+	w->interval_ns = w->news->interval_ns;
+	merge_set_timeouts(w->merge, w->news->active_ns, w->news->idle_ns, w->news->syn_ns);
+	exports_reopen(w->exports);
+	return true;
+}
+
 /* Until the core says stop or is gone, or nobody reads the records any more. */
 static void worker_loop(struct worker *w, int ipc)
 {
 	struct pollfd p[1 + CONTROL_FDS] = {{.fd = ipc, .events = POLLIN}};
-	uint64_t next = mono_ns() + w->cfg->interval_ns;
+	uint64_t next = mono_ns() + w->interval_ns;
 	bool busy = false;
 
 	for (;;) {
@@ -304,7 +329,7 @@ static void worker_loop(struct worker *w, int ipc)
 
 		set_clock(w);
 		ready = poll(p, 1 + n, drain_rings(w->drain) || busy ? 0 : POLL_MS);
-		if (ready > 0 && p[0].revents && ipc_recv(ipc, &w->msg, 0) != -EAGAIN)
+		if (ready > 0 && p[0].revents && !go_on(w, ipc))
 			return;
 		busy = control_work(w->control, p + 1, ready >= 0 ? n : 0);
 		__atomic_fetch_add(&w->ifaces->progress, 1, __ATOMIC_RELAXED);
@@ -313,22 +338,25 @@ static void worker_loop(struct worker *w, int ipc)
 		if (drain_all(w))
 			return;
 		control_tick(w->control);
-		next += w->cfg->interval_ns;
+		next += w->interval_ns;
 		if (next < mono_ns())
 			next = mono_ns();
 	}
 }
 
-int worker_main(const struct run_cfg *cfg, struct dataplane *dp, struct iface_table *ifaces,
-		int ipc, const struct control_fds *fds)
+int worker_main(const struct worker_start *start)
 {
+	const int ipc = start->ipc;
 	static struct worker w;
 	int r;
 
-	w.cfg = cfg;
-	w.dp = dp;
-	w.ifaces = ifaces;
-	r = worker_init(&w, fds);
+	w.cfg = start->cfg;
+	w.news = start->news;
+	w.interval_ns = start->cfg->interval_ns;
+	w.dp = start->dp;
+	w.ifaces = start->ifaces;
+	w.broker = start->broker;
+	r = worker_init(&w, &start->control);
 	r = r ?: sandbox_enter();
 	r = r ?: exports_start(w.exports);
 	if (r) {

@@ -12,16 +12,18 @@
 /* Flows that the merge has room for. */
 uint32_t worker_flows(const struct run_cfg *cfg);
 
-/**
- * worker_main - body of the worker process
- * @dp:  the inherited mappings
- * @ifaces: names of interfaces, shared with the core; its progress is told there
- * @ipc: its end of the socket pair
- * @fds: listening sockets, taken over
- *
- * Return: exit status of the process.
- */
-int worker_main(const struct run_cfg *cfg, struct dataplane *dp, struct iface_table *ifaces,
-		int ipc, const struct control_fds *fds);
+/* What the worker is born with; all of it is inherited. */
+struct worker_start {
+	const struct run_cfg *cfg;
+	const struct run_cfg *news; /* shared with the core: what IPC_RELOAD tells of */
+	struct dataplane *dp;
+	struct iface_table *ifaces; /* shared with the core; progress is told there */
+	int ipc;
+	int broker;
+	struct control_fds control; /* listening sockets */
+};
+
+/* Body of the worker process. Return: its exit status. */
+int worker_main(const struct worker_start *start);
 
 #endif
