@@ -17,7 +17,7 @@
 
 #define ALPN_BYTES 1024u
 
-#define STRS_MAX 64u /* strings of one list */
+#define STRS_MAX 256u /* strings of one list: as many labels as can be set */
 
 struct record_reader {
 	char alpn[ALPN_BYTES];

@@ -28,7 +28,7 @@ static const struct cli_option options[] = {
 	 "the last N that match (20; none with --follow; all with --since)"},
 	{OPT_SINCE, 0, "since", "TIME", NULL, NULL, "those that ended within so long, such as 5m"},
 	{OPT_LIVE, 'l', "live", NULL, NULL, NULL, "those that have not ended, 1000 at most"},
-	{OPT_OUTPUT, 'o', "output", "FORMAT", "table|wide|json|csv", "table",
+	{OPT_OUTPUT, 'o', "output", "FORMAT", "table|wide|json|eve|csv", "table",
 	 "format on standard output"},
 	{OPT_SOCKET, 0, "socket", "PATH", CLI_FILE, CONTROL_SOCKET,
 	 "control socket of the running weir"},

@@ -87,7 +87,7 @@ static void match(const struct filter *f, const char *text, uint32_t len)
 	memcpy(&r, text, len < sizeof(r) ? len : sizeof(r));
 	r.tls_sni = r.http_host = r.http_method = r.http_path = r.dns_qname = s;
 	r.tls_alpn = r.iface = r.node = s;
-	r.http_hosts = (struct flow_strs){hosts, 2};
+	r.http_hosts = r.labels = (struct flow_strs){hosts, 2};
 	r.dns_queries = (struct flow_queries){queries, 2};
 	for (unsigned int i = 0; i < _FF_MAX; i++)
 		flow_set(&r, i);

@@ -108,10 +108,11 @@ const struct flow_record *filter_rig_tls(void)
 		FF_PACKETS,	FF_BYTES,	FF_OUT_PACKETS, FF_OUT_BYTES,	  FF_IN_PACKETS,
 		FF_IN_BYTES,	FF_TCP_FLAGS,	FF_STATE,	FF_COMMUNITY_ID,  FF_REASON,
 		FF_TLS_VERSION, FF_TLS_OFFERED, FF_TLS_ALPN,	FF_RTT_CLIENT_US, FF_VLAN,
-		FF_HTTP_HOSTS,	FF_OUT_TTL_MIN, FF_TLS_ECH,	FF_TUNNEL_TYPE,	  FF_VNI,
-		FF_OUT_DSCP,
+		FF_HTTP_HOSTS,	FF_LABELS,	FF_OUT_TTL_MIN, FF_TLS_ECH,	  FF_TUNNEL_TYPE,
+		FF_VNI,		FF_OUT_DSCP,
 	};
 	static const struct flow_str hosts[] = {{"a.example.org", 13}, {"B.example.org", 13}};
+	static const struct flow_str labels[] = {{"site=north", 10}, {"rack=7", 6}};
 	static struct flow_record r;
 
 	memset(&r, 0, sizeof(r));
@@ -147,6 +148,7 @@ const struct flow_record *filter_rig_tls(void)
 	r.vlan[0] = 10;
 	r.vlan[1] = 20;
 	r.http_hosts = (struct flow_strs){hosts, 2};
+	r.labels = (struct flow_strs){labels, 2};
 	r.tunnel_type = TUN_VXLAN;
 	r.vni = 5001;
 	return &r;

@@ -155,6 +155,8 @@ Test(control, keeps_the_last_records_with_their_texts)
 			if (k->tls_sni.len)
 				cr_assert(k->tls_sni.s[0] == 'a' + (int)(i % 26) &&
 					  k->tls_sni.s[k->tls_sni.len - 1] == 'a' + (int)(i % 26));
+			cr_assert(eq(u32, k->labels.n, 2));
+			cr_assert(memcmp(k->labels.v[1].s, "rack=7", 6) == 0);
 			cr_assert(eq(u32, k->http_hosts.n, 2));
 			cr_assert(memcmp(k->http_hosts.v[1].s, "B.example.org", 13) == 0);
 		}

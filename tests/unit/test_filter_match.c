@@ -170,6 +170,8 @@ Test(filter_match, takes_any_element_of_a_list)
 		{"tls.alpn == \"h3\"", 0},
 		{"tls.alpn prefix \"http/\"", 1},
 		{"tls.alpn in {\"h3\", \"h2\"}", 1},
+		{"labels == \"site=north\" and labels prefix \"rack=\"", 1},
+		{"labels == \"site=south\" or labels == \"SITE=north\"", 0},
 		{"http.hosts == \"b.example.org\"", 1},
 		{"http.hosts suffix \"example.org\" and not http.hosts == \"c.example.org\"", 1},
 	};

@@ -307,6 +307,7 @@ static bool value_holds(const struct filter_ast *a, const struct filter_node *n,
 			const struct filter_value *v, const struct flow_record *r)
 {
 	const void *member = (const char *)r + flow_fields[n->field].offset;
+	struct flow_strs strs;
 	struct flow_str s;
 	bool any = false;
 
@@ -317,8 +318,9 @@ static bool value_holds(const struct filter_ast *a, const struct filter_node *n,
 		memcpy(&s, member, sizeof(s));
 		return text_holds(a, n, v, s);
 	case FT_STRS:
-		for (uint32_t i = 0; i < r->http_hosts.n; i++)
-			any |= text_holds(a, n, v, r->http_hosts.v[i]);
+		memcpy(&strs, member, sizeof(strs));
+		for (uint32_t i = 0; i < strs.n; i++)
+			any |= text_holds(a, n, v, strs.v[i]);
 		return any;
 	case FT_QUERIES:
 		for (uint32_t i = 0; i < r->dns_queries.n; i++)
