@@ -41,6 +41,29 @@ static __always_inline void flow_first(struct flow_hot *h, struct flow_cold *c,
 	}
 }
 
+/* What a TCP header says. Without flags it was cut short, or no stack sent it: it has no say. */
+static __always_inline void flow_tcp(struct flow_hot *h, struct flow_cold *c,
+				     const struct scratch *s, __u32 d)
+{
+	const struct l4 *l = &s->l4;
+
+	if (l->proto != IPPROTO_TCP || !l->tcp_flags)
+		return;
+	if (l->tcp_flags & ~h->tcp_flags[d] || l->tcp_flags & TCP_SYN)
+		tcp_handshake(h, c, l, d, now_ns());
+	tcp_sequence(h, c, l, d, s->segs);
+	if (!l->window && !(l->tcp_flags & (TCP_SYN | TCP_RST)))
+		c->zero_windows[d]++;
+	h->tcp_flags[d] |= l->tcp_flags;
+}
+
+/* Is it the SYN that begins a direction, and nothing more? */
+static __always_inline int flow_is_bare_syn(const struct flow_hot *h, const struct l4 *l, __u32 d)
+{
+	return l->proto == IPPROTO_TCP && l->tcp_flags == TCP_SYN && !l->payload_len &&
+	       !h->packets[d];
+}
+
 /* Account the packet in an open entry; everything that the fast path leaves out. */
 static __always_inline void flow_account(struct flow_hot *h, struct flow_cold *c,
 					 const struct scratch *s, __u32 d)
@@ -58,18 +81,10 @@ static __always_inline void flow_account(struct flow_hot *h, struct flow_cold *c
 	}
 	h->dscp[d] = l->dscp;
 	c->hooks |= 1u << (s->hook & 7);
-	/* no flags: a header cut short, or one that no stack sends; it has no say in the sequence */
-	if (l->proto == IPPROTO_TCP && l->tcp_flags) {
-		if (l->tcp_flags & ~h->tcp_flags[d] || l->tcp_flags & TCP_SYN)
-			tcp_handshake(h, c, l, d, now_ns());
-		tcp_sequence(h, c, l, d, s->segs);
-		if (!l->window && !(l->tcp_flags & (TCP_SYN | TCP_RST)))
-			c->zero_windows[d]++;
-		h->tcp_flags[d] |= l->tcp_flags;
-	}
+	flow_tcp(h, c, s, d);
 	if (l->payload_len && !c->payload_ns[d])
 		c->payload_ns[d] = now_ns();
-	if (l->payload_len || l->proto != IPPROTO_TCP || l->tcp_flags != TCP_SYN || h->packets[d])
+	if (!flow_is_bare_syn(h, l, d))
 		h->cold_tail = 1;
 	h->bytes[d] += s->bytes;
 	h->packets[d] += s->segs;
