@@ -73,6 +73,57 @@ static void put_reasons(FILE *out, const struct dataplane *dp, enum counter_clas
 		fputc(')', out);
 }
 
+static void put_export_losses(const struct export_stats *s, FILE *out)
+{
+	uint64_t sum = 0;
+	const char *sep = " (";
+
+	for (unsigned int l = 0; l < _LOSS_MAX; l++)
+		sum += s->lost[l];
+	put_grouped(out, sum);
+	fputs(" lost", out);
+	for (unsigned int l = 0; l < _LOSS_MAX; l++) {
+		if (!s->lost[l])
+			continue;
+		fprintf(out, "%s%s ", sep, export_loss_name(l, NULL));
+		put_grouped(out, s->lost[l]);
+		sep = ", ";
+	}
+	if (*sep == ',')
+		fputc(')', out);
+}
+
+static void export_text(const struct summary_export *e, FILE *out)
+{
+	fprintf(out, "weir: export %s: ", e->target);
+	put_grouped(out, e->stats.sent);
+	fputs(" records, ", out);
+	put_export_losses(&e->stats, out);
+	if (e->stats.waiting) {
+		fputs(", ", out);
+		put_grouped(out, e->stats.waiting);
+		fputs(" in the spool", out);
+	}
+	fputc('\n', out);
+}
+
+static void export_json(const struct summary_export *e, FILE *out)
+{
+	const struct export_stats *s = &e->stats;
+
+	/* the target may hold any byte that a path can: it is in the configuration */
+	fprintf(out,
+		"{\"taken\":%" PRIu64 ",\"records\":%" PRIu64 ",\"waiting\":%" PRIu64
+		",\"replayed\":%" PRIu64 ",\"old_lost\":%" PRIu64 ",\"trimmed\":%" PRIu64
+		",\"bytes\":%" PRIu64 ",\"messages\":%" PRIu64 ",\"reconnects\":%" PRIu64,
+		s->taken, s->sent, s->waiting, s->replayed, s->old_lost, s->trimmed, s->bytes,
+		s->messages, s->reconnects);
+	for (unsigned int l = 0; l < _LOSS_MAX; l++)
+		fprintf(out, "%s\"%s\":%" PRIu64, l ? "," : ",\"lost\":{",
+			export_loss_name(l, NULL), s->lost[l]);
+	fputs("}}", out);
+}
+
 void summary_text(const struct summary *s, const struct dataplane *dp, FILE *out)
 {
 	uint64_t lost = dataplane_counter(dp, CNT_LOST_PACKETS) +
@@ -98,6 +149,8 @@ void summary_text(const struct summary *s, const struct dataplane *dp, FILE *out
 		fputs(" passed over by sampling", out);
 	}
 	fputc('\n', out);
+	for (unsigned int i = 0; i < s->n_exports; i++)
+		export_text(&s->exports[i], out);
 }
 
 void summary_json(const struct summary *s, const struct dataplane *dp, FILE *out)
@@ -119,5 +172,10 @@ void summary_json(const struct summary *s, const struct dataplane *dp, FILE *out
 #define PUT_NAME(name, help) fprintf(out, "\"" #name "\":%" PRIu64 ",", s->names.name);
 	NAME_STATS(PUT_NAME)
 #undef PUT_NAME
-	fputs("\"v\":1}}\n", out);
+	fputs("\"v\":1},\"exports\":[", out);
+	for (unsigned int i = 0; i < s->n_exports; i++) {
+		fputs(i ? "," : "", out);
+		export_json(&s->exports[i], out);
+	}
+	fputs("]}\n", out);
 }

@@ -11,8 +11,15 @@
 #include <stdio.h>
 #include "common/flow.h"
 #include "loader/dataplane.h"
+#include "loader/export/sink.h"
 #include "loader/merge.h"
 #include "loader/name/name.h"
+
+/* What one export made of them. */
+struct summary_export {
+	char target[160];
+	struct export_stats stats;
+};
 
 /* What went out, summed over records. */
 struct summary {
@@ -22,13 +29,15 @@ struct summary {
 	uint64_t flows;
 	struct merge_stats merge;
 	struct name_stats names;
+	struct summary_export exports[EXPORTS_MAX];
+	uint32_t n_exports;
 };
 
 /* Add a record that was written. */
 void summary_add(struct summary *s, const struct flow_record *r);
 
 /**
- * summary_text - one or two lines: packets, flows, lost, not parsed by reason
+ * summary_text - one or two lines: packets, flows, lost, not parsed by reason; one for each export
  * @dp: for the counters
  */
 void summary_text(const struct summary *s, const struct dataplane *dp, FILE *out);

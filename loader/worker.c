@@ -296,6 +296,15 @@ static void report(struct worker *w, int ipc)
 	w->summary.merge = *merge_stats(w->merge);
 	w->summary.names = *names_stats(w->names);
 	w->summary.flows = w->summary.merge.flows;
+	for (unsigned int i = 0; i < exports_n(w->exports); i++) {
+		struct summary_export *e = &w->summary.exports[w->summary.n_exports];
+
+		if (exports_cfg(w->exports, i)->type == EXPORT_STDOUT)
+			continue;
+		export_cfg_text(exports_cfg(w->exports, i), e->target, sizeof(e->target));
+		exports_stats(w->exports, i, &e->stats);
+		w->summary.n_exports++;
+	}
 	w->msg = (struct ipc_msg){
 		.type = IPC_SUMMARY, .size = sizeof(w->msg), .summary = w->summary};
 	ipc_send(ipc, &w->msg);
