@@ -20,7 +20,7 @@
 
 static struct {
 	enum log_format format;
-	enum log_level level;
+	int level;    /* enum log_level; set and read by any thread */
 	bool journal; /* it adds the time, and reads <N> */
 } state = {.format = LOG_TEXT, .level = LEVEL_INFO};
 
@@ -55,7 +55,7 @@ void log_init(enum log_format format, enum log_level level)
 
 void log_set_level(enum log_level level)
 {
-	__atomic_store_n(&state.level, level, __ATOMIC_RELAXED);
+	__atomic_store_n(&state.level, (int)level, __ATOMIC_RELAXED);
 }
 
 static void put(struct line *l, const char *s, size_t len)
@@ -274,7 +274,7 @@ void log_write(struct log_site *site, const char *subject, const struct log_fiel
 	struct timespec now;
 	va_list ap;
 
-	if (site->level > __atomic_load_n(&state.level, __ATOMIC_RELAXED))
+	if ((int)site->level > __atomic_load_n(&state.level, __ATOMIC_RELAXED))
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
 	if (!within_limit(site, (uint32_t)(now.tv_sec / LOG_WINDOW_S), &m.left_out))

@@ -7,6 +7,7 @@
 #ifndef WEIR_COMMON_LOG_H
 #define WEIR_COMMON_LOG_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum log_level { LEVEL_ERROR, LEVEL_WARN, LEVEL_INFO, LEVEL_DEBUG };
@@ -65,9 +66,9 @@ void log_write(struct log_site *site, const char *subject, const struct log_fiel
 		log_write(&site_, (subject), (fields), __VA_ARGS__); \
 	} while (0)
 
-#define log_error(subject, ...) log_at(LEVEL_ERROR, subject, 0, __VA_ARGS__)
-#define log_warn(subject, ...)	log_at(LEVEL_WARN, subject, 0, __VA_ARGS__)
-#define log_info(subject, ...)	log_at(LEVEL_INFO, subject, 0, __VA_ARGS__)
-#define log_debug(subject, ...) log_at(LEVEL_DEBUG, subject, 0, __VA_ARGS__)
+#define log_error(subject, ...) log_at(LEVEL_ERROR, subject, NULL, __VA_ARGS__)
+#define log_warn(subject, ...)	log_at(LEVEL_WARN, subject, NULL, __VA_ARGS__)
+#define log_info(subject, ...)	log_at(LEVEL_INFO, subject, NULL, __VA_ARGS__)
+#define log_debug(subject, ...) log_at(LEVEL_DEBUG, subject, NULL, __VA_ARGS__)
 
 #endif
