@@ -23,6 +23,7 @@
 #include "loader/ipc.h"
 #include "loader/notify.h"
 #include "loader/pin.h"
+#include "loader/sandbox.h"
 #include "loader/summary.h"
 #include "loader/worker.h"
 
@@ -360,6 +361,16 @@ static int check_names(const struct core *c)
 	return 0;
 }
 
+/* After the worker was started: end it again. @what: what went wrong, if that has not been said. */
+static int give_up(struct core *c, int r, const char *what)
+{
+	ifaces_stop(&c->ifaces);
+	close(c->broker);
+	close(c->ipc); /* the worker sees it and ends */
+	waitpid(c->worker, NULL, 0);
+	return what ? fail(r, what) : exit_code_of(r);
+}
+
 static int run(struct core *c)
 {
 	int r;
@@ -380,13 +391,11 @@ static int run(struct core *c)
 	if (r)
 		return fail(r, "start worker");
 	r = ifaces_start(&c->ifaces);
-	if (r) {
-		ifaces_stop(&c->ifaces);
-		close(c->broker);
-		close(c->ipc); /* the worker sees it and ends */
-		waitpid(c->worker, NULL, 0);
-		return exit_code_of(r);
-	}
+	if (r)
+		return give_up(c, r, NULL);
+	r = sandbox_core();
+	if (r)
+		return give_up(c, r, "give up privileges");
 	if (c->dp.pin)
 		pin_link_sweep(&c->pin, is_watched, &c->ifaces);
 	if (c->cfg.duration_ns)

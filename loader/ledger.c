@@ -6,7 +6,7 @@
 #include "loader/outbox.h"
 
 #define MAGIC	0x7765697231676572ull
-#define VERSION 1u
+#define VERSION 2u
 #define PAGE	4096u
 
 #define OUT_SKIP UINT32_MAX /* the rest of the ring is left empty */

@@ -25,10 +25,12 @@ struct flow_record;
 
 /* The state as of a commit, beside slots and flows. */
 struct ledger_point {
-	uint64_t ring_pos; /* of `evicted`: read and merged up to here */
-	uint64_t out_end;  /* outbox: records before it may leave */
-	uint64_t out_no;   /* records before out_end, ever */
-	uint64_t tick;	   /* when */
+	uint64_t ring_pos;	    /* of `evicted`: read and merged up to here */
+	uint64_t out_end;	    /* outbox: records before it may leave */
+	uint64_t out_no;	    /* records before out_end, ever */
+	uint64_t tick;		    /* when */
+	uint64_t elsewhere_packets; /* of struct merge_stats */
+	uint64_t elsewhere_bytes;
 };
 
 #define LEDGER_NOTE_BYTES 1024u

@@ -283,6 +283,10 @@ static const struct sighting *leave_elsewhere(struct merge *m, struct flow_state
 			continue;
 		m->stats.elsewhere_packets += st->packets[d];
 		m->stats.elsewhere_bytes += st->bytes[d];
+		if (m->cfg.ledger) {
+			m->cfg.ledger->now.elsewhere_packets = m->stats.elsewhere_packets;
+			m->cfg.ledger->now.elsewhere_bytes = m->stats.elsewhere_bytes;
+		}
 		st->packets[d] = st->bytes[d] = 0;
 		st->retransmits[d] = st->out_of_order[d] = st->zero_windows[d] = 0;
 	}

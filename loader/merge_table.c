@@ -90,6 +90,8 @@ void merge_table_adopt(struct merge *m)
 		m->free_head = ref;
 	}
 	m->prev_tick = m->cfg.ledger->now.tick;
+	m->stats.elsewhere_packets = m->cfg.ledger->now.elsewhere_packets;
+	m->stats.elsewhere_bytes = m->cfg.ledger->now.elsewhere_bytes;
 }
 
 bool ref_push(struct ref_list *l, uint32_t ref)

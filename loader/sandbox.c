@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <pwd.h>
 #include <seccomp.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -22,13 +23,21 @@ static void drop_bounding_set(void)
 
 static int drop_ids(void)
 {
+	const struct passwd *pw;
+	uid_t uid = NOBODY;
+	gid_t gid = NOBODY;
+
 	if (geteuid() != 0)
 		return 0;
+	pw = getpwnam("weir");
+	if (pw && pw->pw_uid) {
+		uid = pw->pw_uid;
+		gid = pw->pw_gid;
+	}
 	/* root of a container with our three capabilities alone: it stays 0, with none of them */
 	if (setgroups(0, NULL) && errno == EPERM)
 		return 0;
-	if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
-	    setresuid(NOBODY, NOBODY, NOBODY))
+	if (setgroups(0, NULL) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
 		return -errno;
 	return 0;
 }

@@ -1,17 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sandbox.h - takes every privilege from the worker: no root, no capability, no new privileges, and
- * a seccomp filter that leaves memory, clocks and the descriptors it was given.
+ * sandbox.h - takes privileges away. The worker keeps none: no root, no capability, no new
+ * privileges, and a seccomp filter that leaves memory, clocks and the descriptors it was given. The
+ * core keeps three capabilities and the system calls that go with them.
  */
 #ifndef WEIR_LOADER_SANDBOX_H
 #define WEIR_LOADER_SANDBOX_H
 
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
 /**
- * sandbox_enter - give up all privileges for good
+ * sandbox_enter - the worker: give up all privileges for good
  *
- * Call it when everything is open and every library has loaded what it needs.
+ * Started as root it becomes the user `weir`, if there is one, else nobody. Call it when everything is
+ * open and every library has loaded what it needs.
  * Return: 0 or -errno; after an error the process must end.
  */
 int sandbox_enter(void);
+
+/**
+ * sandbox_core - the core: keep CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON as far as they are there
+ *
+ * The user stays: export files and pins are his. Call it when the worker has been started.
+ * Return: 0 or -errno; after an error the process must end.
+ */
+int sandbox_core(void);
+
+/* What a process may do, from /proc/PID/status. */
+struct sandbox_state {
+	uint64_t effective; /* bit per capability */
+	uint64_t bounding;
+	uint32_t uid;
+	bool filtered; /* a seccomp filter is in place */
+	bool no_new_privileges;
+};
+
+/* 0 or -errno. */
+int sandbox_read(pid_t pid, struct sandbox_state *ret);
 
 #endif

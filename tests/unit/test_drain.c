@@ -279,3 +279,22 @@ Test(drain, takes_a_change_of_the_cold_half_that_comes_late)
 	}
 	compare();
 }
+
+/* The wall clock is set forth and back while flows go on: ticks are what counts. */
+Test(drain, a_clock_that_is_stepped_loses_nothing)
+{
+	for (uint32_t round = 0; round < 200; round++) {
+		for (uint32_t i = rnd(STEPS); i; i--) {
+			step();
+			if (w->producer - w->consumer > RING_BYTES / 2)
+				drain_rings(w->d);
+		}
+		pass(1000);
+		if (round % 20 == 5)
+			w->clock.now_wall_ns += UINT64_C(7200000000000);
+		if (round % 20 == 15)
+			w->clock.now_wall_ns -= UINT64_C(9000000000000);
+		scan();
+	}
+	compare();
+}
