@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "loader/export/conn.h"
 
@@ -63,6 +64,7 @@ int tls_new(const struct export_cfg *cfg, struct tls **ret, char *reterr)
 	if (!t)
 		return -ENOMEM;
 	snprintf(t->name, sizeof(t->name), "%s", cfg->server_name);
+	tzset(); /* reads /etc/localtime now, and not when a certificate's dates are looked at */
 	t->ctx = SSL_CTX_new(TLS_client_method());
 	if (!t->ctx) {
 		free(t);

@@ -167,10 +167,93 @@ case_fixbuf()
 	expect_dissected "TCP" tcp tcp 4741
 }
 
+# ---- TLS: both sides show a certificate, and each refuses the wrong one ----
+
+pki() # an authority, a collector named collector.test, an exporter; and an authority nobody knows
+{
+	local n
+
+	mkdir -p "$tmp/pki"
+	for n in ca other; do
+		openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
+			-keyout "$tmp/pki/$n.key" -out "$tmp/pki/$n.pem" -subj "/CN=$n" 2>/dev/null
+	done
+	for n in collector exporter; do
+		openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$tmp/pki/$n.key" \
+			-out "$tmp/pki/$n.csr" -subj "/CN=$n.test" 2>/dev/null
+		openssl x509 -req -in "$tmp/pki/$n.csr" -CA "$tmp/pki/ca.pem" -CAkey "$tmp/pki/ca.key" -CAcreateserial \
+			-days 2 -out "$tmp/pki/$n.pem" -extfile <(echo "subjectAltName=DNS:$n.test") 2>/dev/null
+	done
+}
+
+tls_collector() # NAME PORT
+{
+	local p=$tmp/pki
+
+	spawn "$1" "$ns_a" socat -u \
+		"OPENSSL-LISTEN:$2,bind=127.0.0.1,reuseaddr,cert=$p/collector.pem,key=$p/collector.key,cafile=$p/ca.pem,verify=1" \
+		"OPEN:$tmp/$1.ipfix,creat,append"
+	wait_for 5 listening "$ns_a" tcp "$2" || die "socat does not start"
+}
+
+some_pings()
+{
+	in_a ping -c 101 -i 0.002 -q "$ip_b" >/dev/null
+	settle
+}
+
+case_tls()
+{
+	local p=$tmp/pki mine
+
+	needs "TLS" ipfixDump socat openssl || return
+	pki
+	mine="cert=$p/exporter.pem&key=$p/exporter.key"
+	tls_collector tls 4742
+	weir_start tls -i va --export "ipfix+tls://127.0.0.1:4742?ca=$p/ca.pem&$mine&server_name=collector.test" ||
+		return
+	traffic
+	weir_stop
+	expect "TLS: weir's exit status" "$weir_rc" 0
+	wait "${spawned[tls]}" 2>/dev/null
+	ipfixDump --yaf --in "$tmp/tls.ipfix" >"$tmp/fixbuf.txt" 2>&1
+	expect "TLS: packets both ways" "$(fixbuf_sum 'packetDeltaCount|reversePacketDeltaCount')" \
+		"$(sum_of tls | cut -d' ' -f1)"
+	expect "TLS: all is sent, nothing lost" \
+		"$(summary_of tls '.exports[0] | "\(.taken - .records) \([.lost[]] | add)"')" '0 0'
+
+	tls_collector wrong_name 4743
+	weir_start wrong_name -i va \
+		--export "ipfix+tls://127.0.0.1:4743?ca=$p/ca.pem&$mine&server_name=elsewhere.test" || return
+	some_pings
+	weir_stop
+	expect "TLS: nothing goes to a collector of another name" "$(stat -c %s "$tmp/wrong_name.ipfix" 2>/dev/null || echo 0)" 0
+	expect "TLS: it is lost for want of time at the end" "$(summary_of wrong_name '.exports[0].lost.shutdown')" \
+		"$(records wrong_name length)"
+	stop_spawned wrong_name
+
+	tls_collector unknown_ca 4744
+	weir_start unknown_ca -i va \
+		--export "ipfix+tls://127.0.0.1:4744?ca=$p/other.pem&$mine&server_name=collector.test" || return
+	some_pings
+	weir_stop
+	expect "TLS: nor to one that an unknown authority signed" \
+		"$(stat -c %s "$tmp/unknown_ca.ipfix" 2>/dev/null || echo 0)" 0
+	stop_spawned unknown_ca
+
+	tls_collector no_cert 4745
+	weir_start no_cert -i va --export "ipfix+tls://127.0.0.1:4745?ca=$p/ca.pem&server_name=collector.test" ||
+		return
+	some_pings
+	weir_stop
+	expect "TLS: a collector that wants our certificate gets nothing without" \
+		"$(stat -c %s "$tmp/no_cert.ipfix" 2>/dev/null || echo 0)" 0
+}
+
 net_new
 servers_start
 if [ $# -eq 0 ]; then
-	set -- nfcapd nfacctd fixbuf
+	set -- nfcapd nfacctd fixbuf tls
 fi
 for c; do
 	"case_$c"
