@@ -181,7 +181,7 @@ demo: ## real traffic between two namespaces, flows live, exact summary (root)
 
 bench: ## ns per packet beside other designs, drain, live rate (root): build/bench.csv
 	@packaging/deps.sh build test bench
-	@$(MAKE) --no-print-directory all $(BENCH_BINS) $(call skels,tests/bench)
+	@$(MAKE) --no-print-directory all $(BENCH_BINS) $(E2E_BINS) $(call skels,tests/bench)
 	@tests/bench/run
 
 # ---- fuzzing: clang, libFuzzer; cover/ is the same with coverage counters instead ----

@@ -13,6 +13,10 @@ FNR == 1 { next }
 		drained[$2] = 1
 		scan[++scans] = $2
 	}
+	if ($1 == "agent" && !(($2, $5) in agents)) {
+		agents[$2, $5] = 1
+		agent[++watchers] = $2 SUBSEP $4 SUBSEP $5
+	}
 	if ($1 == "live" && $6 == "mpps")
 		receiver[++receivers] = $5
 }
@@ -80,4 +84,16 @@ END {
 	printf "\nSender and receiver on a CPU each: offered %.2f Mpps, carried %.2f Mpps: sent %d = recorded %d\n" \
 		"+ lost %d + dropped by veth %d, unaccounted %d.\n", v[p "offered mpps"], v[p "carried mpps"],
 		v[p "sent"], v[p "recorded"], v[p "lost"], v[p "dropped by veth"], v[p "unaccounted"]
+	if (watchers) {
+		print "\nWhole agents on the same traffic, 64-byte UDP frames, exporting IPFIX: CPU s per million packets, start left"
+		print "out. processes: the agent's own and its BPF programs' run time; all: with what the kernel does for it.\n"
+		printf "%-14s %-10s %10s %10s %10s %10s %10s\n", "", "", "processes", "of it BPF", "all", "counted", "RSS"
+	}
+	for (i = 1; i <= watchers; i++) {
+		split(agent[i], k, SUBSEP)
+		p = "agent" SUBSEP k[1] SUBSEP k[2] SUBSEP "" SUBSEP k[3] SUBSEP
+		printf "%-14s %-10s %10.3f %10.3f %10.3f %9.2f%% %6.0f MiB\n", k[1], k[3],
+			v[p "cpu s per million packets"], v[p "of it in bpf"], v[p "cpu s with the kernel's"],
+			v[p "counted pct"], v[p "rss mib"]
+	}
 }

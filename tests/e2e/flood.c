@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * flood.c - many flows, fast: flood [-s] [-n PACKETS] IFACE FLOWS sends PACKETS frames of
- * 64 bytes (default: one for each flow), flow after flow and round again, so that every flow stays
- * active. -s: TCP SYNs (54 bytes) instead of UDP.
+ * flood.c - many flows, fast: flood [-s] [-n PACKETS] [-t TRAIN] IFACE FLOWS sends PACKETS frames
+ * of 64 bytes (default: one for each flow), TRAIN of a flow (1) after TRAIN of another and round again,
+ * so that every flow stays active. -s: TCP SYNs (54 bytes) instead of UDP.
  *
  * Prints `FRAMES BYTES IPBYTES` that left. A frame that the interface refused is
  * sent again, so that the number is exact. Bounded by PACKETS.
@@ -28,7 +28,7 @@ struct flood {
 	struct mmsghdr msg[BATCH];
 	uint32_t ip, l4; /* offsets */
 	bool syn;
-	uint64_t flows, packets;
+	uint64_t flows, packets, train;
 };
 
 static void prepare(struct flood *f)
@@ -82,7 +82,7 @@ static int run(struct flood *f, int fd)
 		int r;
 
 		for (; n < BATCH && i < f->packets; n++, i++)
-			set_flow(f, &f->frame[n], i % f->flows);
+			set_flow(f, &f->frame[n], i / f->train % f->flows);
 		r = send_batch(f, fd, n);
 		if (r)
 			return r;
@@ -92,18 +92,20 @@ static int run(struct flood *f, int fd)
 
 static int usage(void)
 {
-	fputs("usage: flood [-s] [-n PACKETS] IFACE FLOWS\n", stderr);
+	fputs("usage: flood [-s] [-n PACKETS] [-t TRAIN] IFACE FLOWS\n", stderr);
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
-	static struct flood f;
+	static struct flood f = {.train = 1};
 	int fd, r, opt;
 
-	while ((opt = getopt(argc, argv, "sn:")) != -1) {
+	while ((opt = getopt(argc, argv, "sn:t:")) != -1) {
 		if (opt == 's')
 			f.syn = true;
+		else if (opt == 't' && !scan_u64(optarg, 1, 1000000, &f.train))
+			continue;
 		else if (opt != 'n' || scan_u64(optarg, 1, 100000000, &f.packets))
 			return usage();
 	}

@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+#
+# agent.py - CPU time of whole programs that watch an interface and export IPFIX: weir (both processes,
+# and the run time of its BPF programs) and softflowd, one after the other on the same traffic.
+# usage: agent.py WEIR FLOOD SEND_DEV WATCH_DEV [ROUNDS], in a network namespace of their own.
+# The packets of a flow come in trains of so many (see TRAINS): 1 is the worst that caches can get.
+# CPU time is divided by the packets that a program says it has counted; what starting took is left
+# out. What the kernel does to bring packets to softflowd's socket is not charged to softflowd but to
+# the sender: it is what the sender takes more than with nobody watching ("cpu s with the kernel's"). For
+# weir that is more than its programs: a veth makes XDP buffers of skbs, which a NIC need not.
+# Rows go to WEIR_BENCH_CSV.
+import ctypes
+import json
+import os
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+BPF_ENABLE_STATS = 32
+SYS_BPF = 321
+FLOWS = 20000
+PACKETS = 5000000
+TRAINS = (8, 1)
+PORT = 9995
+
+weir, flood, sender, watched = sys.argv[1:5]
+rounds = int(sys.argv[5]) if len(sys.argv) > 5 else 3
+work = tempfile.mkdtemp(prefix="weir-agent.")
+
+
+def enable_bpf_stats():
+    """Kernel run-time statistics as long as the descriptor is open; no sysctl is changed."""
+    attr = ctypes.create_string_buffer(128)
+    fd = ctypes.CDLL(None, use_errno=True).syscall(SYS_BPF, BPF_ENABLE_STATS, attr, 128)
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), "BPF_ENABLE_STATS")
+    return fd
+
+
+def bpf_seconds(known):
+    """Run time of programs that are not in @known."""
+    progs = json.loads(subprocess.check_output(["/usr/sbin/bpftool", "-j", "prog", "show"]))
+    return sum(p.get("run_time_ns", 0) for p in progs if p["id"] not in known) / 1e9
+
+
+def prog_ids():
+    progs = json.loads(subprocess.check_output(["/usr/sbin/bpftool", "-j", "prog", "show"]))
+    return {p["id"] for p in progs}
+
+
+def wait_until(what, seconds, question):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if question():
+            return
+        time.sleep(0.02)
+    raise TimeoutError(what)
+
+
+def send(train):
+    """The traffic. Frames sent, and CPU seconds of the sender: with what the kernel does on the way."""
+    proc = subprocess.Popen(
+        [flood, "-n", str(PACKETS), "-t", str(train), sender, str(FLOWS)], text=True,
+        stdout=subprocess.PIPE)
+    out = proc.stdout.read()
+    _, status, usage = os.wait4(proc.pid, 0)
+    proc.returncode = os.waitstatus_to_exitcode(status)
+    if proc.returncode:
+        raise RuntimeError("flood failed")
+    return int(out.split()[0]), usage.ru_utime + usage.ru_stime
+
+
+def rss_kib(pids):
+    total = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/status") as f:
+            total += int(re.search(r"VmHWM:\s+(\d+)", f.read()).group(1))
+    return total
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        return [int(c) for c in f.read().split()]
+
+
+def cpu_so_far(pids):
+    """CPU seconds of processes that live: what starting took, above all loading programs."""
+    total = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/stat") as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+def end(proc):
+    """Stop it; CPU seconds of it and of the processes that it waited for."""
+    proc.send_signal(signal.SIGTERM)
+    _, status, usage = os.wait4(proc.pid, 0)
+    proc.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_utime + usage.ru_stime
+
+
+def run_weir(train):
+    known = prog_ids()
+    path = os.path.join(work, "notify")
+    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notify.bind(path)
+    notify.settimeout(20)
+    err = open(os.path.join(work, "weir.err"), "w+")
+    proc = subprocess.Popen(
+        [weir, "run", "-i", watched, "--summary", "json", "--flows", "64Ki",
+         "--export", f"ipfix://127.0.0.1:{PORT}"],
+        stdout=subprocess.DEVNULL, stderr=err,
+        env={**os.environ, "NOTIFY_SOCKET": path, "WEIR_CONTROL_SOCKET": os.path.join(work, "weir.sock")})
+    while b"READY=1" not in notify.recv(4096):
+        pass
+    notify.close()
+    os.unlink(path)
+    start = cpu_so_far([proc.pid] + children(proc.pid))
+    sent, sender_cpu = send(train)
+    time.sleep(1.5)  # a drain after the last packet
+    bpf = bpf_seconds(known)
+    memory = rss_kib([proc.pid] + children(proc.pid))
+    cpu = end(proc) - start
+    err.seek(0)
+    summary = json.loads([line for line in err if line.startswith("{")][-1])
+    return sent, summary["packets"], cpu, bpf, sender_cpu, memory
+
+
+def run_softflowd(train):
+    control = os.path.join(work, "softflowd.ctl")
+    proc = subprocess.Popen(
+        ["/usr/sbin/softflowd", "-d", "-i", watched, "-n", f"127.0.0.1:{PORT}", "-v", "10", "-b",
+         "-m", str(4 * FLOWS), "-B", str(64 << 20), "-p", os.path.join(work, "softflowd.pid"),
+         "-c", control], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until("softflowd listens", 20, lambda: os.path.exists(control))
+    time.sleep(0.5)
+    start = cpu_so_far([proc.pid])
+    sent, sender_cpu = send(train)
+    time.sleep(1.5)
+    text = subprocess.check_output(["/usr/sbin/softflowctl", "-c", control, "statistics"], text=True)
+    counted = int(re.search(r"Packets processed:\s+(\d+)", text).group(1))
+    memory = rss_kib([proc.pid])
+    return sent, counted, end(proc) - start, 0.0, sender_cpu, memory
+
+
+def row(train, design, metric, value):
+    with open(os.environ.get("WEIR_BENCH_CSV", "/dev/stdout"), "a") as f:
+        f.write(f"agent,trains of {train},,{FLOWS},{design},{metric},{value:g}\n")
+
+
+def compare(train):
+    seen = {"weir": [], "softflowd": []}
+    for _ in range(rounds):
+        alone = send(train)[1]
+        for name, run in (("weir", run_weir), ("softflowd", run_softflowd)):
+            sent, counted, cpu, bpf, sender_cpu, memory = run(train)
+            if counted == 0:
+                raise RuntimeError(f"{name} counted nothing")
+            per_million = 1e6 / counted
+            seen[name].append(((cpu + bpf) * per_million, bpf * per_million,
+                               (cpu + sender_cpu - alone) * per_million,
+                               100 * counted / sent, memory / 1024))
+    for name, runs in seen.items():
+        cpu, bpf, everything, counted, memory = zip(*runs)
+        row(train, name, "cpu s per million packets", statistics.median(cpu))
+        row(train, name, "of it in bpf", statistics.median(bpf))
+        row(train, name, "cpu s with the kernel's", statistics.median(everything))
+        row(train, name, "counted pct", min(counted))
+        row(train, name, "rss mib", statistics.median(memory))
+    pairs = list(zip(seen["weir"], seen["softflowd"]))
+    row(train, "softflowd", "ratio", statistics.median(w[0] / s[0] for w, s in pairs))
+    row(train, "softflowd", "ratio to all", statistics.median(w[0] / s[2] for w, s in pairs))
+
+
+def main():
+    stats = enable_bpf_stats()
+    sink = subprocess.Popen(["socat", "-u", f"UDP-RECV:{PORT},rcvbuf=8388608", "/dev/null"])
+    try:
+        for train in TRAINS:
+            compare(train)
+    finally:
+        sink.kill()
+        sink.wait()
+        os.close(stats)
+
+
+main()
