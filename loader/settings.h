@@ -131,6 +131,17 @@ int settings_load(const struct settings_args *args, struct settings **ret,
  */
 int settings_check(const char *path, struct settings **ret, struct config_errors *errs);
 
+/**
+ * settings_one - one setting as 'weir run' would have it without a command line: for its clients
+ * @config: the file, or NULL as settings_load()
+ * @ret:    all others have their defaults
+ *
+ * What else is wrong in the file is passed over; so is /etc/weir/weir.conf where it can't be read.
+ * Return: 0, -EINVAL with @errs, -ENOMEM.
+ */
+int settings_one(enum setting_id id, const char *config, struct settings **ret,
+		 struct config_errors *errs);
+
 /* NULL is fine. */
 void settings_free(struct settings *s);
 

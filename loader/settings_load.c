@@ -249,25 +249,29 @@ static void load_file(struct loader *l, const char *path, bool must)
 
 /* ---- environment and command line ---- */
 
+static void load_env_of(struct loader *l, int id)
+{
+	const char *text = getenv(settings_table[id].env);
+	struct setting_value *v = &l->s->v[id];
+	struct value_error err;
+	int r;
+
+	if (!text)
+		return;
+	r = id == SET_LABELS ? setting_append(id, text, false, v, &err)
+			     : setting_parse(id, text, v, &err);
+	if (r == -ENOMEM)
+		l->oom = true;
+	else if (r)
+		config_error(l->errs, 0, 0, "%s='%.60s': %s", settings_table[id].env, text,
+			     err.text);
+	v->origin = FROM_ENV;
+}
+
 static void load_env(struct loader *l)
 {
-	for (int id = 0; id < _SET_MAX; id++) {
-		const char *text = getenv(settings_table[id].env);
-		struct setting_value *v = &l->s->v[id];
-		struct value_error err;
-		int r;
-
-		if (!text)
-			continue;
-		r = id == SET_LABELS ? setting_append(id, text, false, v, &err)
-				     : setting_parse(id, text, v, &err);
-		if (r == -ENOMEM)
-			l->oom = true;
-		else if (r)
-			config_error(l->errs, 0, 0, "%s='%.60s': %s", settings_table[id].env, text,
-				     err.text);
-		v->origin = FROM_ENV;
-	}
+	for (int id = 0; id < _SET_MAX; id++)
+		load_env_of(l, id);
 }
 
 /* A list's first flag replaces what the file says, the next ones add to it; labels add to all. */
@@ -345,6 +349,50 @@ int settings_check(const char *path, struct settings **ret, struct config_errors
 		return -ENOMEM;
 	load_defaults(&l);
 	load_file(&l, path, true);
+	return finish(&l, before, ret);
+}
+
+/* One key of the file, whatever the rest of it says. */
+static void load_key(struct loader *l, enum setting_id id, const char *path)
+{
+	static struct config_errors of_others;
+	const struct setting *d = &settings_table[id];
+	const struct config *file;
+	char *text = NULL;
+	size_t len = 0;
+	int r = read_file(path ?: SETTINGS_FILE, &text, &len);
+
+	if (r && (path || (r != -ENOENT && r != -EACCES)))
+		config_error(l->errs, 0, 0, "%.180s: %s", path ?: SETTINGS_FILE, strerror(-r));
+	if (r)
+		return;
+	r = config_parse(text, len, &l->s->file, &of_others);
+	free(text);
+	l->s->path = strdup(path ?: SETTINGS_FILE);
+	l->oom = r == -ENOMEM || !l->s->path;
+	file = l->s->file;
+	for (uint32_t i = 0; !l->oom && i < file->n_sections; i++) {
+		const struct config_section *sec = &file->sections[i];
+
+		for (uint32_t k = sec->first; k < sec->first + sec->entries; k++)
+			if (!strcmp(sec->kind, d->section) && !strcmp(file->entries[k].key, d->key))
+				set_from_file(l, l->s->v, (int)id, &file->entries[k]);
+	}
+}
+
+int settings_one(enum setting_id id, const char *config, struct settings **ret,
+		 struct config_errors *errs)
+{
+	struct loader l = {.errs = errs, .s = calloc(1, sizeof(*l.s))};
+	uint32_t before = errs->count;
+
+	if (!l.s)
+		return -ENOMEM;
+	load_defaults(&l);
+	if (getenv(settings_table[id].env))
+		load_env_of(&l, (int)id);
+	else
+		load_key(&l, id, config ?: getenv("WEIR_CONFIG"));
 	return finish(&l, before, ret);
 }
 

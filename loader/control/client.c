@@ -16,16 +16,59 @@
 #include "common/filter.h"
 #include "loader/command.h"
 #include "loader/control/control.h"
+#include "loader/settings.h"
 
 #define BUF_BYTES (1u << 20) /* several times the longest line */
 
-const char *client_path(const char *option)
-{
-	const char *env = getenv("WEIR_CONTROL_SOCKET");
+enum { OPT_SOCKET = 901, OPT_CONFIG };
 
-	if (option)
-		return option;
-	return env && *env ? env : CONTROL_SOCKET;
+const struct cli_option client_options[] = {
+	{OPT_SOCKET, 0, "socket", "PATH", CLI_FILE, NULL,
+	 "control socket of the running weir; else control.socket of the configuration"},
+	{OPT_CONFIG, 0, "config", "FILE", CLI_FILE, SETTINGS_FILE " if it is there",
+	 "configuration file of the running weir"},
+	{},
+};
+
+bool client_option(struct client_where *where, int id, const char *arg)
+{
+	if (id == OPT_SOCKET)
+		where->socket = arg;
+	else if (id == OPT_CONFIG)
+		where->config = arg;
+	else
+		return false;
+	return true;
+}
+
+int client_path(const struct client_where *where, const char **ret)
+{
+	static char path[CONTROL_PATH_MAX + 1]; /* one that is too long stays too long */
+	static struct config_errors errs;
+	const struct settings_args args = {.config = where->config};
+	struct settings *s;
+	char origin[300];
+	int rc = 0;
+
+	*ret = where->socket;
+	if (where->socket)
+		return 0;
+	errs.count = 0;
+	if (settings_one(SET_CONTROL_SOCKET, where->config, &s, &errs)) {
+		settings_print_errors(&args, &errs, stderr);
+		return EXIT_USAGE;
+	}
+	if (settings_is_word(s, SET_CONTROL_SOCKET)) {
+		fprintf(stderr,
+			"weir: control.socket is none (%s): there is nobody to ask — --socket "
+			"names one\n",
+			setting_origin(s, SET_CONTROL_SOCKET, origin, sizeof(origin)));
+		rc = EXIT_PEER;
+	}
+	snprintf(path, sizeof(path), "%s", settings_text(s, SET_CONTROL_SOCKET));
+	settings_free(s);
+	*ret = path;
+	return rc;
 }
 
 static int cannot_connect(const char *path, int err)
@@ -47,11 +90,15 @@ static int cannot_connect(const char *path, int err)
 	return EXIT_PEER;
 }
 
-int client_open(const char *path, struct control_client *ret)
+int client_open(const struct client_where *where, struct control_client *ret)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	const char *path;
 	int fd, err;
 
+	err = client_path(where, &path);
+	if (err)
+		return err;
 	if (strlen(path) >= sizeof(a.sun_path))
 		return cannot_connect(path, ENAMETOOLONG);
 	memcpy(a.sun_path, path, strlen(path));

@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include "common/cli.h"
 
 struct control_client {
 	int fd;
@@ -16,15 +17,32 @@ struct control_client {
 	size_t len, done; /* bytes in buf; of these taken */
 };
 
-/* --socket, else WEIR_CONTROL_SOCKET, else where weir puts it. */
-const char *client_path(const char *option);
+/* Options that every client has (cli_command.more), and what they said. Start zeroed. */
+extern const struct cli_option client_options[];
+
+struct client_where {
+	const char *socket, *config;
+};
+
+/* Is it one of those options? Then it is taken. */
+bool client_option(struct client_where *where, int id, const char *arg);
+
+/**
+ * client_path - --socket, else WEIR_CONTROL_SOCKET, else of the configuration, else where weir puts it
+ * @ret: static memory
+ *
+ * Return: 0, EXIT_USAGE: a configuration that says nothing of use, EXIT_PEER: it says there is none.
+ *         enum exit_code; said on standard error.
+ */
+int client_path(const struct client_where *where, const char **ret);
 
 /**
  * client_open - connect
  *
- * Return: 0, EXIT_PERM, or EXIT_PEER: nobody there. enum exit_code; said on standard error.
+ * Return: 0, EXIT_PERM, EXIT_PEER: nobody there, or as client_path(). enum exit_code; said on
+ *         standard error.
  */
-int client_open(const char *path, struct control_client *ret);
+int client_open(const struct client_where *where, struct control_client *ret);
 void client_close(struct control_client *c);
 
 /* Send a request; taken over. Return: 0 or EXIT_PEER. */

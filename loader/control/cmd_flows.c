@@ -20,7 +20,7 @@
 
 #define LAST_DEFAULT 20u
 
-enum { OPT_FOLLOW = 1, OPT_LAST, OPT_SINCE, OPT_LIVE, OPT_OUTPUT, OPT_SOCKET };
+enum { OPT_FOLLOW = 1, OPT_LAST, OPT_SINCE, OPT_LIVE, OPT_OUTPUT };
 
 static const struct cli_option options[] = {
 	{OPT_FOLLOW, 'f', "follow", NULL, NULL, NULL, "go on with flows as they end"},
@@ -30,8 +30,6 @@ static const struct cli_option options[] = {
 	{OPT_LIVE, 'l', "live", NULL, NULL, NULL, "those that have not ended, 1000 at most"},
 	{OPT_OUTPUT, 'o', "output", "FORMAT", "table|wide|json|eve|csv", "table",
 	 "format on standard output"},
-	{OPT_SOCKET, 0, "socket", "PATH", CLI_FILE, CONTROL_SOCKET,
-	 "control socket of the running weir"},
 	{},
 };
 
@@ -45,6 +43,7 @@ const struct cli_command command_flows = {
 	.doc = "Flows as they were written, oldest first. FILTER is described in weir-filter(5); it need "
 	       "not be quoted where the shell leaves it alone.",
 	.options = options,
+	.more = client_options,
 	.examples = "weir flows 'dst port 443' --follow\n"
 		    "weir flows --since 5m 'state == no_reply'\n"
 		    "weir flows --last 1 -o json\n"
@@ -54,7 +53,8 @@ const struct cli_command command_flows = {
 
 struct flows {
 	char filter[FILTER_TEXT_MAX + 1];
-	const char *socket, *format;
+	struct client_where where;
+	const char *format;
 	uint64_t last, since_ns;
 	bool follow, live, last_given, all;
 	struct control_client client;
@@ -98,10 +98,9 @@ static int take(struct cli *c, struct flows *f, int id)
 	case OPT_OUTPUT:
 		f->format = c->arg;
 		break;
-	case OPT_SOCKET:
-		f->socket = c->arg;
-		break;
 	default:
+		if (client_option(&f->where, id, c->arg))
+			break;
 		if (!client_join(f->filter, sizeof(f->filter), c->arg))
 			return cli_error(c, "the filter is too long");
 	}
@@ -201,7 +200,7 @@ static int show(struct flows *f)
 	}
 	if (wide)
 		output_style(f->out, isatty(STDOUT_FILENO) && !getenv("NO_COLOR"), 1000);
-	rc = client_open(client_path(f->socket), &f->client);
+	rc = client_open(&f->where, &f->client);
 	rc = rc ?: client_ask(&f->client, request(f));
 	rc = rc ?: read_answer(f);
 	/* With the reader gone there is nobody to tell. */

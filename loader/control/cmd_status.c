@@ -17,12 +17,10 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 
-enum { OPT_OUTPUT = 1, OPT_SOCKET };
+enum { OPT_OUTPUT = 1 };
 
 static const struct cli_option options[] = {
 	{OPT_OUTPUT, 'o', "output", "FORMAT", "table|json", "table", "format on standard output"},
-	{OPT_SOCKET, 0, "socket", "PATH", CLI_FILE, CONTROL_SOCKET,
-	 "control socket of the running weir"},
 	{},
 };
 
@@ -32,6 +30,7 @@ const struct cli_command command_status = {
 	.name = "status",
 	.help = "what the running weir is on, what it has lost, how its exports are",
 	.options = options,
+	.more = client_options,
 	.examples = "weir status\n"
 		    "weir status -o json | jq .exports\n",
 	.run = cmd_status,
@@ -200,22 +199,21 @@ static int print_json(json_t *status)
 static int cmd_status(int argc, char **argv)
 {
 	struct cli c = {.cmd = &command_status, .argc = argc, .argv = argv};
-	const char *socket = NULL, *format = "table";
+	struct client_where where = {};
+	const char *format = "table";
 	struct control_client client = {};
 	json_t *status = NULL;
 	int id, r, rc;
 
 	while ((id = cli_next(&c)) > 0) {
-		if (id == OPT_OUTPUT)
+		if (!client_option(&where, id, c.arg))
 			format = c.arg;
-		else
-			socket = c.arg;
 	}
 	if (id == CLI_STOP)
 		return c.status;
 	if (id == CLI_OPERAND)
 		return cli_error(&c, "'%s': what for?", c.arg);
-	rc = client_open(client_path(socket), &client);
+	rc = client_open(&where, &client);
 	rc = rc
 		     ?: client_ask(&client, json_pack("{s:i,s:s}", "v", (int)CONTROL_VERSION,
 						      "command", "status"));

@@ -17,7 +17,7 @@
 #include "loader/control/top.h"
 #include "loader/control/units.h"
 
-enum { OPT_ONCE = 1, OPT_OUTPUT, OPT_BY, OPT_SORT, OPT_LIMIT, OPT_SOCKET };
+enum { OPT_ONCE = 1, OPT_OUTPUT, OPT_BY, OPT_SORT, OPT_LIMIT };
 
 static const struct cli_option options[] = {
 	{OPT_BY, 'b', "by", "WHAT", "?flow|host|name|port|proto|iface", "flow",
@@ -27,8 +27,6 @@ static const struct cli_option options[] = {
 	{OPT_LIMIT, 'n', "limit", "N", NULL, "50", "rows at most, 1 to 1000"},
 	{OPT_ONCE, '1', "once", NULL, NULL, NULL, "print one interval and end"},
 	{OPT_OUTPUT, 'o', "output", "FORMAT", "table|json", "table", "format of --once"},
-	{OPT_SOCKET, 0, "socket", "PATH", CLI_FILE, CONTROL_SOCKET,
-	 "control socket of the running weir"},
 	{},
 };
 
@@ -43,6 +41,7 @@ const struct cli_command command_top = {
 	       "what the initiator receives (of a host: what the host does), TX what it sends. Keys: "
 	       "arrows, s sort, g group, f filter, u units, p pause, Enter details, ? help, q quit.",
 	.options = options,
+	.more = client_options,
 	.examples = "weir top\n"
 		    "weir top --by name 'not src net 10.0.0.0/8'\n"
 		    "weir top --once -o json --by tls.sni --limit 2\n",
@@ -153,7 +152,8 @@ static int bad_by(struct cli *c, const char *word)
 
 struct top_options {
 	struct top_wish wish;
-	const char *socket, *format;
+	struct client_where where;
+	const char *format;
 	bool once;
 };
 
@@ -184,10 +184,9 @@ static int take(struct cli *c, struct top_options *o, int id)
 	case OPT_OUTPUT:
 		o->format = c->arg;
 		break;
-	case OPT_SOCKET:
-		o->socket = c->arg;
-		break;
 	default:
+		if (client_option(&o->where, id, c->arg))
+			break;
 		if (!client_join(o->wish.filter, sizeof(o->wish.filter), c->arg))
 			return cli_error(c, "the filter is too long");
 	}
@@ -216,11 +215,10 @@ static int cmd_top(int argc, char **argv)
 	if (!o.once && !(isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)))
 		return cli_error(&c, "this is no terminal: --once prints one interval");
 	signal(SIGPIPE, SIG_IGN);
-	rc = client_open(client_path(o.socket), &client);
+	rc = client_open(&o.where, &client);
 	if (rc)
 		return rc;
-	rc = o.once ? once(&client, &o.wish, o.format)
-		    : top_screen(&client, client_path(o.socket), &o.wish);
+	rc = o.once ? once(&client, &o.wish, o.format) : top_screen(&client, &o.where, &o.wish);
 	client_close(&client);
 	return rc;
 }

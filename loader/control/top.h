@@ -72,7 +72,7 @@ bool top_row_filter(const json_t *row, const char *by, char *buf, size_t cap);
 bool top_and(const char *a, const char *b, char *buf, size_t cap);
 
 /* Full screen, until the user leaves. Return: enum exit_code. */
-int top_screen(struct control_client *client, const char *path, struct top_wish *w);
+int top_screen(struct control_client *client, const struct client_where *where, struct top_wish *w);
 
 /* Columns of a character string on a terminal: characters, not bytes. */
 size_t top_width(const char *s);

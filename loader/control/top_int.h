@@ -14,7 +14,7 @@ enum mode { MODE_LIST, MODE_FILTER, MODE_DETAILS, MODE_HELP };
 
 struct screen {
 	struct control_client *client;
-	const char *path;
+	const struct client_where *where;
 	struct top_wish *wish;
 	struct top_answer answer; /* the latest */
 	json_t *head, *rows;	  /* what is shown */

@@ -43,7 +43,7 @@ static void fetch_details(struct screen *s, const char *filter)
 	struct control_client c = {};
 	json_t *line = NULL;
 
-	if (client_open(s->path, &c))
+	if (client_open(s->where, &c))
 		return;
 	if (!client_ask(&c, json_pack("{s:i,s:s,s:b,s:i,s:s}", "v", (int)CONTROL_VERSION, "command",
 				      "flows", "live", 1, "limit", 1, "filter", filter)) &&
@@ -341,14 +341,14 @@ static void begin(void)
 	set_escdelay(50);
 }
 
-int top_screen(struct control_client *client, const char *path, struct top_wish *w)
+int top_screen(struct control_client *client, const struct client_where *where, struct top_wish *w)
 {
 	static struct screen s;
 	struct pollfd p[2] = {{.fd = STDIN_FILENO, .events = POLLIN},
 			      {.fd = client->fd, .events = POLLIN}};
 	int ch;
 
-	s = (struct screen){.client = client, .path = path, .wish = w};
+	s = (struct screen){.client = client, .where = where, .wish = w};
 	w->follow = true;
 	ask(&s);
 	if (s.quit)

@@ -48,6 +48,33 @@ no_weir()
 	says "--socket" 5 'nowhere/x.sock'
 }
 
+# Where the clients look: --socket, the environment, the file, the default.
+places()
+{
+	printf '[control]\nsocket = %s\n[run]\nflows = wrong\n' "$socket" >"$tmp/at.conf"
+	rc_of env -u WEIR_CONTROL_SOCKET WEIR_CONFIG="$tmp/at.conf" "$weir" status
+	expect "the configuration names the socket" "$rc" 0
+	rc_of env -u WEIR_CONTROL_SOCKET "$weir" top --once --config "$tmp/at.conf"
+	expect "--config does, for top" "$rc" 0
+	rc_of env -u WEIR_CONTROL_SOCKET "$weir" flows --config "$tmp/at.conf"
+	expect "--config does, for flows" "$rc" 0
+	printf '[control]\nsocket = %s/else.sock\n' "$tmp" >"$tmp/else.conf"
+	rc_of env -u WEIR_CONTROL_SOCKET "$weir" status --config "$tmp/else.conf"
+	says "another socket in the file" 5 "no weir is running here \\($tmp/else.sock"
+	rc_of "$weir" status --config "$tmp/else.conf"
+	expect "the environment beats the file" "$rc" 0
+	rc_of env WEIR_CONTROL_SOCKET="$tmp/env.sock" "$weir" status --socket "$socket"
+	expect "--socket beats the environment" "$rc" 0
+	printf '[control]\nsocket = none\n' >"$tmp/none.conf"
+	rc_of env -u WEIR_CONTROL_SOCKET "$weir" status --config "$tmp/none.conf"
+	says "a file without a socket" 5 "control.socket is none \\($tmp/none.conf:2\\)"
+	printf '[control]\nsocket = weir.sock\n' >"$tmp/wrong.conf"
+	rc_of env -u WEIR_CONTROL_SOCKET "$weir" status --config "$tmp/wrong.conf"
+	says "a wrong path in the file" 2 "^$tmp/wrong.conf:2:10: "
+	rc_of env -u WEIR_CONTROL_SOCKET "$weir" status --config "$tmp/nosuch.conf"
+	says "no such file" 2 "nosuch.conf: No such file"
+}
+
 # 23 pings, one HTTP request to a closed port: known packets.
 traffic()
 {
@@ -316,6 +343,7 @@ weir_start w -i va --idle-timeout 2s --drain-interval 200ms --metrics-listen 127
 traffic
 status_commands
 metrics
+places
 flows_commands
 permissions
 bad_requests
