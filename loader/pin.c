@@ -184,6 +184,15 @@ static void remove_dir(const char *path)
 
 /* ---- maps ---- */
 
+/* Are there tables, and not what is left of making or removing some? */
+static bool is_complete(const char *tables)
+{
+	char path[352];
+
+	snprintf(path, sizeof(path), "%s/meta", tables);
+	return !access(path, F_OK);
+}
+
 static uint64_t hash_bytes(uint64_t h, const void *p, size_t n)
 {
 	for (const uint8_t *b = p; n; n--, b++)
@@ -236,6 +245,12 @@ int pin_reuse(struct pin *p, struct bpf_object *obj)
 		 WEIR_ABI_VERSION, layout_of(obj));
 	snprintf(path, sizeof(path), "%s/meta", p->tables);
 	r = get_value(path, &meta, sizeof(meta));
+	if (r == -ENOENT && pin_other_tables(p, path, sizeof(path)) && is_complete(path))
+		return say(
+			p, -ESTALE,
+			"%s was made for other tables (another --flows, kernel or version of weir); run weir "
+			"as it was once more, stop it, and 'weir detach --all' forgets them",
+			path);
 	if (r == -ENOENT) { /* none, or one whose making was cut short */
 		remove_dir(p->tables);
 		return make_dir(p, p->tables);

@@ -57,11 +57,6 @@ static void check_capabilities(struct doctor *d)
 			       "setcap cap_bpf,cap_net_admin,cap_perfmon+ep on the program");
 		doctor_exit(d, EXIT_PERM);
 	}
-	if (d->settings->v[SET_NETNS].n && !(have >> CAP_SYS_ADMIN & 1)) {
-		doctor_say(d, VERDICT_FAIL, "netns", "sys_admin is missing, which --netns needs");
-		doctor_todo(d, "add CAP_SYS_ADMIN, or watch the host's side of the veth pairs");
-		doctor_exit(d, EXIT_PERM);
-	}
 }
 
 /* ---- what the kernel can do ---- */

@@ -60,10 +60,6 @@ case_no_privileges()
 	"${exec_a[@]}" setpriv --inh-caps=-all --bounding-set=-all,+bpf,+net_admin \
 		"$tmp/weir" doctor -o json -i va >"$tmp/doctor.json"
 	expect "one is missing: which" "$(finding '^capabilities$' text)" 'missing: perfmon'
-	"${exec_a[@]}" setpriv --inh-caps=-all --bounding-set=-all,+bpf,+net_admin,+perfmon \
-		"$tmp/weir" doctor -o json -i va --netns x >"$tmp/doctor.json"
-	expect "netns: exit status" "$?" 3
-	expect_match "netns: the fourth" "$(finding '^netns$' text)" 'sys_admin is missing'
 }
 
 case_interfaces()

@@ -145,6 +145,15 @@ case_core_killed()
 	expect "core killed: nothing lost, nothing twice" "$(sum_of core '.proto == "icmp"')" "92 $((92 * 84))"
 }
 
+# Counts in tables that nobody reads would be lost without a word.
+case_other_tables()
+{
+	ip netns exec "$ns_a" "$weir" run --pin "$pin" -i va --flows 4096 >"$tmp/other.out" 2>"$tmp/other.err"
+	expect "tables of another size: exit status" $? 1
+	expect_match "tables of another size: it says what to do" "$(cat "$tmp/other.err")" 'weir detach --all'
+	expect_attached "tables of another size: the programs go on" 'native xdp_flows,egress tc_egress'
+}
+
 case_no_bpffs()
 {
 	ip netns exec "$ns_a" "$weir" run --pin "$tmp/nobpf" -i va >"$tmp/no.out" 2>"$tmp/no.err"
@@ -157,6 +166,7 @@ net_new
 case_clean_restart
 case_two_at_once
 case_core_killed
+case_other_tables
 case_no_bpffs
 net_new
 forget_all
