@@ -4,7 +4,7 @@
 # agent.py - CPU time of whole programs that watch an interface and export IPFIX: weir (both processes,
 # and the run time of its BPF programs) and softflowd, one after the other on the same traffic.
 # usage: agent.py WEIR FLOOD SEND_DEV WATCH_DEV [ROUNDS], in a network namespace of their own.
-# The packets of a flow come in trains of so many (see TRAINS): 1 is the worst that caches can get.
+# The packets of a flow come in trains of so many (see TRAFFIC): 1 is the worst that caches can get.
 # CPU time is divided by the packets that a program says it has counted; what starting took is left
 # out. What the kernel does to bring packets to softflowd's socket is not charged to softflowd but to
 # the sender: it is what the sender takes more than with nobody watching ("cpu s with the kernel's"). For
@@ -24,10 +24,13 @@ import time
 
 BPF_ENABLE_STATS = 32
 SYS_BPF = 321
-FLOWS = 20000
-PACKETS = 5000000
-TRAINS = (8, 1)
 PORT = 9995
+# name, flows, packets, packets of a flow in a row, rounds at most
+TRAFFIC = (
+    ("trains of 8", 20000, 5000000, 8, 9),
+    ("trains of 1", 20000, 5000000, 1, 9),
+    ("a million flows", 1000000, 2000000, 1, 1),
+)
 
 weir, flood, sender, watched = sys.argv[1:5]
 rounds = int(sys.argv[5]) if len(sys.argv) > 5 else 3
@@ -63,10 +66,10 @@ def wait_until(what, seconds, question):
     raise TimeoutError(what)
 
 
-def send(train):
+def send(traffic):
     """The traffic. Frames sent, and CPU seconds of the sender: with what the kernel does on the way."""
     proc = subprocess.Popen(
-        [flood, "-n", str(PACKETS), "-t", str(train), sender, str(FLOWS)], text=True,
+        [flood, "-n", str(traffic[2]), "-t", str(traffic[3]), sender, str(traffic[1])], text=True,
         stdout=subprocess.PIPE)
     out = proc.stdout.read()
     _, status, usage = os.wait4(proc.pid, 0)
@@ -107,7 +110,7 @@ def end(proc):
     return usage.ru_utime + usage.ru_stime
 
 
-def run_weir(train):
+def run_weir(traffic):
     known = prog_ids()
     path = os.path.join(work, "notify")
     notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -115,7 +118,7 @@ def run_weir(train):
     notify.settimeout(20)
     err = open(os.path.join(work, "weir.err"), "w+")
     proc = subprocess.Popen(
-        [weir, "run", "-i", watched, "--summary", "json", "--flows", "64Ki",
+        [weir, "run", "-i", watched, "--summary", "json", "--flows", str(max(65536, traffic[1])),
          "--export", f"ipfix://127.0.0.1:{PORT}"],
         stdout=subprocess.DEVNULL, stderr=err,
         env={**os.environ, "NOTIFY_SOCKET": path, "WEIR_CONTROL_SOCKET": os.path.join(work, "weir.sock")})
@@ -124,7 +127,7 @@ def run_weir(train):
     notify.close()
     os.unlink(path)
     start = cpu_so_far([proc.pid] + children(proc.pid))
-    sent, sender_cpu = send(train)
+    sent, sender_cpu = send(traffic)
     time.sleep(1.5)  # a drain after the last packet
     bpf = bpf_seconds(known)
     memory = rss_kib([proc.pid] + children(proc.pid))
@@ -134,16 +137,16 @@ def run_weir(train):
     return sent, summary["packets"], cpu, bpf, sender_cpu, memory
 
 
-def run_softflowd(train):
+def run_softflowd(traffic):
     control = os.path.join(work, "softflowd.ctl")
     proc = subprocess.Popen(
         ["/usr/sbin/softflowd", "-d", "-i", watched, "-n", f"127.0.0.1:{PORT}", "-v", "10", "-b",
-         "-m", str(4 * FLOWS), "-B", str(64 << 20), "-p", os.path.join(work, "softflowd.pid"),
+         "-m", str(2 * traffic[1]), "-B", str(64 << 20), "-p", os.path.join(work, "softflowd.pid"),
          "-c", control], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_until("softflowd listens", 20, lambda: os.path.exists(control))
     time.sleep(0.5)
     start = cpu_so_far([proc.pid])
-    sent, sender_cpu = send(train)
+    sent, sender_cpu = send(traffic)
     time.sleep(1.5)
     text = subprocess.check_output(["/usr/sbin/softflowctl", "-c", control, "statistics"], text=True)
     counted = int(re.search(r"Packets processed:\s+(\d+)", text).group(1))
@@ -151,41 +154,42 @@ def run_softflowd(train):
     return sent, counted, end(proc) - start, 0.0, sender_cpu, memory
 
 
-def row(train, design, metric, value):
+def row(traffic, design, metric, value):
     with open(os.environ.get("WEIR_BENCH_CSV", "/dev/stdout"), "a") as f:
-        f.write(f"agent,trains of {train},,{FLOWS},{design},{metric},{value:g}\n")
+        f.write(f"agent,{traffic[0]},,{traffic[1]},{design},{metric},{value:g}\n")
 
 
-def compare(train):
+def compare(traffic):
     seen = {"weir": [], "softflowd": []}
-    for _ in range(rounds):
-        alone = send(train)[1]
+    for _ in range(min(rounds, traffic[4])):
+        alone = send(traffic)[1]
         for name, run in (("weir", run_weir), ("softflowd", run_softflowd)):
-            sent, counted, cpu, bpf, sender_cpu, memory = run(train)
+            sent, counted, cpu, bpf, sender_cpu, memory = run(traffic)
             if counted == 0:
                 raise RuntimeError(f"{name} counted nothing")
             per_million = 1e6 / counted
             seen[name].append(((cpu + bpf) * per_million, bpf * per_million,
                                (cpu + sender_cpu - alone) * per_million,
-                               100 * counted / sent, memory / 1024))
+                               100 * counted / sent, memory / 1024, cpu * 1e6 / traffic[1]))
     for name, runs in seen.items():
-        cpu, bpf, everything, counted, memory = zip(*runs)
-        row(train, name, "cpu s per million packets", statistics.median(cpu))
-        row(train, name, "of it in bpf", statistics.median(bpf))
-        row(train, name, "cpu s with the kernel's", statistics.median(everything))
-        row(train, name, "counted pct", min(counted))
-        row(train, name, "rss mib", statistics.median(memory))
+        cpu, bpf, everything, counted, memory, flows = zip(*runs)
+        row(traffic, name, "cpu s per million packets", statistics.median(cpu))
+        row(traffic, name, "of it in bpf", statistics.median(bpf))
+        row(traffic, name, "cpu s with the kernel's", statistics.median(everything))
+        row(traffic, name, "cpu s of processes per million flows", statistics.median(flows))
+        row(traffic, name, "counted pct", min(counted))
+        row(traffic, name, "rss mib", statistics.median(memory))
     pairs = list(zip(seen["weir"], seen["softflowd"]))
-    row(train, "softflowd", "ratio", statistics.median(w[0] / s[0] for w, s in pairs))
-    row(train, "softflowd", "ratio to all", statistics.median(w[0] / s[2] for w, s in pairs))
+    row(traffic, "softflowd", "ratio", statistics.median(w[0] / s[0] for w, s in pairs))
+    row(traffic, "softflowd", "ratio to all", statistics.median(w[0] / s[2] for w, s in pairs))
 
 
 def main():
     stats = enable_bpf_stats()
     sink = subprocess.Popen(["socat", "-u", f"UDP-RECV:{PORT},rcvbuf=8388608", "/dev/null"])
     try:
-        for train in TRAINS:
-            compare(train)
+        for traffic in TRAFFIC:
+            compare(traffic)
     finally:
         sink.kill()
         sink.wait()

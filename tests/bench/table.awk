@@ -87,13 +87,14 @@ END {
 	if (watchers) {
 		print "\nWhole agents on the same traffic, 64-byte UDP frames, exporting IPFIX: CPU s per million packets, start left"
 		print "out. processes: the agent's own and its BPF programs' run time; all: with what the kernel does for it.\n"
-		printf "%-14s %-10s %10s %10s %10s %10s %10s\n", "", "", "processes", "of it BPF", "all", "counted", "RSS"
+		printf "%-16s %-10s %10s %10s %10s %12s %10s %10s\n", "", "", "processes", "of it BPF", "all",
+			"/ M flows", "counted", "RSS"
 	}
 	for (i = 1; i <= watchers; i++) {
 		split(agent[i], k, SUBSEP)
 		p = "agent" SUBSEP k[1] SUBSEP k[2] SUBSEP "" SUBSEP k[3] SUBSEP
-		printf "%-14s %-10s %10.3f %10.3f %10.3f %9.2f%% %6.0f MiB\n", k[1], k[3],
+		printf "%-16s %-10s %10.3f %10.3f %10.3f %12.2f %9.2f%% %6.0f MiB\n", k[1], k[3],
 			v[p "cpu s per million packets"], v[p "of it in bpf"], v[p "cpu s with the kernel's"],
-			v[p "counted pct"], v[p "rss mib"]
+			v[p "cpu s of processes per million flows"], v[p "counted pct"], v[p "rss mib"]
 	}
 }
