@@ -3,7 +3,9 @@
 #
 # agent.py - CPU time of whole programs that watch an interface and export IPFIX: weir (both processes,
 # and the run time of its BPF programs) and softflowd, one after the other on the same traffic.
-# usage: agent.py WEIR FLOOD SEND_DEV WATCH_DEV [ROUNDS], in a network namespace of their own.
+# usage: agent.py WEIR FLOOD OBJECTS SEND_DEV WATCH_DEV [ROUNDS], in a network namespace of their own;
+# OBJECTS: the folder of filter.bpf.o. The run time of BPF programs is the kernel's, less what it finds for an
+# empty one.
 # The packets of a flow come in trains of so many (see TRAFFIC): 1 is the worst that caches can get.
 # CPU time is divided by the packets that a program says it has counted; what starting took is left
 # out. What the kernel does to bring packets to softflowd's socket is not charged to softflowd but to
@@ -32,8 +34,9 @@ TRAFFIC = (
     ("a million flows", 1000000, 2000000, 1, 1),
 )
 
-weir, flood, sender, watched = sys.argv[1:5]
-rounds = int(sys.argv[5]) if len(sys.argv) > 5 else 3
+weir, flood, objects, sender, watched = sys.argv[1:6]
+rounds = int(sys.argv[6]) if len(sys.argv) > 6 else 3
+empty = 0.0
 work = tempfile.mkdtemp(prefix="weir-agent.")
 
 
@@ -46,15 +49,29 @@ def enable_bpf_stats():
     return fd
 
 
-def bpf_seconds(known):
-    """Run time of programs that are not in @known."""
-    progs = json.loads(subprocess.check_output(["/usr/sbin/bpftool", "-j", "prog", "show"]))
-    return sum(p.get("run_time_ns", 0) for p in progs if p["id"] not in known) / 1e9
+def programs():
+    return json.loads(subprocess.check_output(["/usr/sbin/bpftool", "-j", "prog", "show"]))
 
 
 def prog_ids():
-    progs = json.loads(subprocess.check_output(["/usr/sbin/bpftool", "-j", "prog", "show"]))
-    return {p["id"] for p in progs}
+    return {p["id"] for p in programs()}
+
+
+def bpf_runs(known):
+    """Run time in seconds, and runs, of programs that are not in @known."""
+    new = [p for p in programs() if p["id"] not in known]
+    return sum(p.get("run_time_ns", 0) for p in new) / 1e9, sum(p.get("run_cnt", 0) for p in new)
+
+
+def empty_run():
+    """Seconds that the statistics find for a program that does nothing: two looks at the clock."""
+    known = prog_ids()
+    subprocess.check_call(["ip", "link", "set", "dev", watched, "xdp", "obj",
+                           os.path.join(objects, "filter.bpf.o"), "program", "filter_none"])
+    send(TRAFFIC[0])
+    seconds, runs = bpf_runs(known)
+    subprocess.check_call(["ip", "link", "set", "dev", watched, "xdp", "off"])
+    return seconds / runs
 
 
 def wait_until(what, seconds, question):
@@ -129,7 +146,8 @@ def run_weir(traffic):
     start = cpu_so_far([proc.pid] + children(proc.pid))
     sent, sender_cpu = send(traffic)
     time.sleep(1.5)  # a drain after the last packet
-    bpf = bpf_seconds(known)
+    bpf, runs = bpf_runs(known)
+    bpf -= runs * empty
     memory = rss_kib([proc.pid] + children(proc.pid))
     cpu = end(proc) - start
     err.seek(0)
@@ -185,9 +203,12 @@ def compare(traffic):
 
 
 def main():
+    global empty
     stats = enable_bpf_stats()
     sink = subprocess.Popen(["socat", "-u", f"UDP-RECV:{PORT},rcvbuf=8388608", "/dev/null"])
     try:
+        empty = empty_run()
+        row(TRAFFIC[0], "empty program", "bpf ns", empty * 1e9)
         for traffic in TRAFFIC:
             compare(traffic)
     finally:

@@ -13,7 +13,7 @@ FNR == 1 { next }
 		drained[$2] = 1
 		scan[++scans] = $2
 	}
-	if ($1 == "agent" && !(($2, $5) in agents)) {
+	if ($1 == "agent" && $5 != "empty program" && !(($2, $5) in agents)) {
 		agents[$2, $5] = 1
 		agent[++watchers] = $2 SUBSEP $4 SUBSEP $5
 	}
