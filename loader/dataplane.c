@@ -44,14 +44,6 @@ static uint32_t set_bits(uint32_t flows, int cpus)
 	return bits;
 }
 
-uint64_t dataplane_memory(const struct dataplane_cfg *cfg, int cpus)
-{
-	uint64_t sets = (uint64_t)cpus << set_bits(cfg->flows, cpus);
-
-	return sets * (sizeof(struct flow_set) + sizeof(struct flow_cold_set) + sizeof(__u64)) +
-	       (L7_BUCKETS + cpus) * L7_BUCKET_BYTES + cfg->evicted_bytes + cfg->events_bytes;
-}
-
 static uint64_t kernel_tick_ns(void)
 {
 	struct timespec ts = {};
@@ -199,6 +191,35 @@ static int set_layout(struct dataplane *dp, const struct dataplane_cfg *cfg)
 	dp->slots = (size_t)WEIR_WAYS * dp->cpus << dp->set_bits;
 	dp->tick_ns = cfg->tick_ns ?: kernel_tick_ns();
 	return 0;
+}
+
+/* What the kernel takes for a map: kernel/bpf/arraymap.c, ringbuf.c. */
+static uint64_t map_memory(const struct bpf_map *map, int cpus)
+{
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), n = bpf_map__max_entries(map);
+	uint64_t bytes = n * ((bpf_map__value_size(map) + 7) / 8 * 8);
+
+	if (bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF)
+		bytes = n;
+	else if (bpf_map__type(map) == BPF_MAP_TYPE_PERCPU_ARRAY)
+		bytes *= (uint64_t)cpus;
+	return (bytes + page - 1) / page * page + page;
+}
+
+int dataplane_memory(const struct dataplane_cfg *cfg, uint64_t *ret_bytes, uint64_t *ret_slots)
+{
+	struct dataplane dp = {};
+	struct weir_bpf *skel = weir_bpf__open();
+	int r = skel ? set_layout(&dp, cfg) : -errno;
+	const struct bpf_map *map;
+
+	r = r ?: set_sizes(&dp, skel);
+	*ret_bytes = 0;
+	*ret_slots = dp.slots;
+	if (!r)
+		bpf_object__for_each_map(map, skel->obj) *ret_bytes += map_memory(map, dp.cpus);
+	weir_bpf__destroy(skel);
+	return r;
 }
 
 static struct weir_bpf *first_object(const struct dataplane *dp)

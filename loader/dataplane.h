@@ -67,8 +67,14 @@ int dataplane_load(struct dataplane *dp, const struct dataplane_cfg *cfg, enum r
 /* Unmaps, and frees objects and maps as far as nothing else holds them. */
 void dataplane_done(struct dataplane *dp);
 
-/* Bytes of kernel memory that the maps of @cfg take on a machine with @cpus CPUs. */
-uint64_t dataplane_memory(const struct dataplane_cfg *cfg, int cpus);
+/**
+ * dataplane_memory - what dataplane_load() would take; needs no capabilities
+ * @ret_bytes: kernel memory of the maps
+ * @ret_slots: as dataplane.slots
+ *
+ * Return: 0, -EINVAL for sizes out of range, -errno.
+ */
+int dataplane_memory(const struct dataplane_cfg *cfg, uint64_t *ret_bytes, uint64_t *ret_slots);
 
 /**
  * dataplane_now - the packet path's clock now (live)

@@ -59,6 +59,11 @@ struct drain {
 	struct drain_stats stats;
 };
 
+uint64_t drain_memory(uint64_t slots)
+{
+	return sizeof(struct drain) + slots * sizeof(struct shadow);
+}
+
 int drain_new(struct dataplane *dp, struct merge *m, struct names *names, struct drain **ret)
 {
 	struct drain *d = calloc(1, sizeof(*d));

@@ -28,8 +28,11 @@ struct drain_stats {
 	uint64_t bad_records; /* ring records that are not what they should be */
 };
 
+/* Bytes that a drain of so many slots takes when all have been used. */
+uint64_t drain_memory(uint64_t slots);
+
 /**
- * drain_new - make the state; 64 bytes a slot, touched as slots are used
+ * drain_new - make the state, see drain_memory(); touched as slots are used
  * @names: NULL = no names
  *
  * Return: 0 or -ENOMEM.

@@ -89,10 +89,13 @@ struct merge_stats {
  * merge_new - make the state of one drain thread
  * @cfg: copied; node is copied too
  *
- * Memory: 256 bytes a flow and 16 a place in the table, touched as flows come.
+ * Memory: see merge_memory(), touched as flows come.
  * Return:  0, -EINVAL (a limit or function missing), -ENOMEM.
  */
 int merge_new(const struct merge_cfg *cfg, struct merge **ret);
+
+/* Bytes that merge takes with room for @max_flows when @live are there, names beside (names_bytes). */
+uint64_t merge_memory(uint32_t max_flows, uint32_t live);
 
 /* Frees everything; emits nothing (see merge_flush()). NULL is fine. */
 void merge_free(struct merge *m);

@@ -26,12 +26,25 @@ static void *map_pages(size_t size)
 	return p;
 }
 
-int merge_table_init(struct merge *m)
+static uint64_t places_for(uint32_t max_flows)
 {
 	uint64_t places = 64;
 
-	while (places < (uint64_t)m->cfg.max_flows * 2)
+	while (places < (uint64_t)max_flows * 2)
 		places *= 2;
+	return places;
+}
+
+uint64_t merge_memory(uint32_t max_flows, uint32_t live)
+{
+	return places_for(max_flows) * sizeof(((struct merge *)0)->table[0]) +
+	       (uint64_t)live * sizeof(struct flow_state);
+}
+
+int merge_table_init(struct merge *m)
+{
+	uint64_t places = places_for(m->cfg.max_flows);
+
 	m->table_mask = (uint32_t)(places - 1);
 	m->table = map_pages(places * sizeof(m->table[0]));
 	m->slab = m->cfg.ledger ? (struct flow_state *)(void *)m->cfg.ledger->flows

@@ -36,15 +36,28 @@ static void *map_pages(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+static uint32_t places_for(uint32_t max)
+{
+	uint32_t places = 64;
+
+	while (places < max && places < UINT32_C(1) << 31)
+		places *= 2;
+	return places;
+}
+
+uint64_t sightings_memory(uint32_t max, uint32_t live)
+{
+	return (uint64_t)places_for(max) * sizeof(*((struct sightings *)0)->chain) +
+	       (uint64_t)live * sizeof(struct sighting);
+}
+
 int sightings_new(uint32_t max, sighting_role_fn role, void *arg, struct sightings **ret)
 {
 	struct sightings *s = calloc(1, sizeof(*s));
-	uint32_t places = 64;
+	const uint32_t places = places_for(max);
 
 	if (!s)
 		return -ENOMEM;
-	while (places < max && places < UINT32_C(1) << 31)
-		places *= 2;
 	*s = (struct sightings){.role = role, .arg = arg, .mask = places - 1, .max = max};
 	s->chain = map_pages(places * sizeof(*s->chain));
 	s->slab = map_pages(max * sizeof(*s->slab));

@@ -41,8 +41,11 @@ struct sighting_stats {
 	uint64_t full; /* flows not noted for want of room */
 };
 
+/* Bytes that it takes with room for @max flows when @live are there. */
+uint64_t sightings_memory(uint32_t max, uint32_t live);
+
 /**
- * sightings_new - @max: flows known at one time, 128 bytes each, touched as they come
+ * sightings_new - @max: flows known at one time, see sightings_memory(); touched as they come
  *
  * Return: 0, -ENOMEM, -EIO.
  */

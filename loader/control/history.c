@@ -19,9 +19,20 @@ static const enum flow_field strings[] = {
 
 #define STRINGS (sizeof(strings) / sizeof(strings[0]))
 
+static uint32_t places_for(uint32_t max)
+{
+	return max < HISTORY_MIN ? HISTORY_MIN : max;
+}
+
+uint64_t history_memory(uint32_t max)
+{
+	return (uint64_t)places_for(max) *
+	       (HISTORY_RECORD_BYTES + sizeof(*((struct history *)0)->pos));
+}
+
 int history_init(struct history *h, uint32_t max)
 {
-	*h = (struct history){.max = max < HISTORY_MIN ? HISTORY_MIN : max};
+	*h = (struct history){.max = places_for(max)};
 	h->cap = (size_t)h->max * HISTORY_RECORD_BYTES;
 	h->pos = calloc(h->max, sizeof(*h->pos));
 	h->mem = mmap(NULL, h->cap, PROT_READ | PROT_WRITE,

@@ -22,10 +22,13 @@ struct history {
 	uint64_t next;
 };
 
+/* Bytes that it takes in the end. */
+uint64_t history_memory(uint32_t max);
+
 /**
  * history_init - room for @max records (HISTORY_MIN at least)
  *
- * Memory is taken as it is first used: @max * (HISTORY_RECORD_BYTES + 8) in the end.
+ * Memory is taken as it is first used, see history_memory().
  * Return: 0 or -ENOMEM.
  */
 int history_init(struct history *h, uint32_t max);

@@ -28,9 +28,14 @@ void live_done(struct live *l)
 	live_want(l, false);
 }
 
+uint64_t live_memory(uint32_t max)
+{
+	return ((uint64_t)max + 1) * sizeof(struct live_counted);
+}
+
 int live_want(struct live *l, bool on)
 {
-	const size_t bytes = ((size_t)l->max + 1) * sizeof(*l->counted);
+	const size_t bytes = live_memory(l->max);
 
 	if (on == !!l->counted)
 		return 0;

@@ -44,7 +44,10 @@ struct live {
 void live_init(struct live *l, struct merge *m, uint32_t max, live_fn tell, void *arg);
 void live_done(struct live *l);
 
-/* Switch it on or off. 32 bytes a flow while it is on. Return: 0 or -ENOMEM. */
+/* Bytes that it takes while it is on. */
+uint64_t live_memory(uint32_t max);
+
+/* Switch it on or off. Return: 0 or -ENOMEM. */
 int live_want(struct live *l, bool on);
 
 /* A record has been written: call it from merge's emit(). */

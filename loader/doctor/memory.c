@@ -16,15 +16,21 @@
 
 #include "common/scan.h"
 #include "loader/command.h"
+#include "loader/control/history.h"
+#include "loader/control/live.h"
 #include "loader/dataplane.h"
 #include "loader/doctor/doctor.h"
+#include "loader/drain.h"
+#include "loader/ledger.h"
+#include "loader/merge.h"
 #include "loader/name/name.h"
+#include "loader/sighting.h"
+#include "loader/worker.h"
 
 #ifndef BPF_FS_MAGIC
 #define BPF_FS_MAGIC 0xcafe4a11
 #endif
-#define SHADOW_BYTES  64ull /* of the drain, a slot of the cache */
-#define PROGRAM_BYTES (8ull << 20)
+#define PROGRAM_BYTES (8ull << 20) /* both processes: libraries, buffers, tables of fixed size */
 #define BPFFS	      "/sys/fs/bpf"
 
 const char *bytes_text(uint64_t bytes, char *buf, size_t cap)
@@ -92,18 +98,66 @@ static uint64_t group_limit(void)
 	}
 }
 
-/* In userspace at most: the merge's table and flows, the drain's shadow, names, export queues. */
-static uint64_t worker_bytes(const struct settings *s)
-{
-	uint64_t flows = 2 * settings_num(s, SET_FLOWS), places = 64, sum;
+/* Bytes: in the kernel, taken at once; beside it when as many flows are there as are asked for, and
+ * at most.
+ */
+struct need {
+	uint64_t kernel, beside, most;
+};
 
-	while (places < 2 * flows)
-		places *= 2;
-	sum = (256 + 2 * SHADOW_BYTES) * flows + 16 * places + name_limits_default.bytes +
-	      PROGRAM_BYTES;
+/* Flows of several interfaces are remembered once more; a pattern may fit several. */
+static bool several_interfaces(const struct settings *s)
+{
+	bool pattern = false;
+	uint32_t n = 0;
+
+	while (!pattern && settings_iface_name(s, n, &pattern))
+		n++;
+	return pattern || n != 1;
+}
+
+static bool has_control(const struct settings *s)
+{
+	return !settings_is_word(s, SET_CONTROL_SOCKET) || !settings_is_word(s, SET_METRICS_LISTEN);
+}
+
+static void flows_need(const struct settings *s, uint64_t slots, struct need *n)
+{
+	static struct run_cfg run; /* large */
+	const uint32_t flows = run.dp.flows = (uint32_t)settings_num(s, SET_FLOWS);
+	const uint32_t max = worker_flows(&run);
+	const bool pinned = strcmp(settings_text(s, SET_PIN), "no") != 0;
+
+	n->beside += merge_memory(max, pinned ? 0 : flows) + drain_memory(pinned ? 0 : slots);
+	n->most += merge_memory(max, pinned ? 0 : max) + drain_memory(pinned ? 0 : slots);
+	if (pinned)
+		n->kernel += ledger_bytes(slots, max);
+	if (several_interfaces(s)) {
+		n->beside += sightings_memory(max, flows);
+		n->most += sightings_memory(max, max);
+	}
+	if (has_control(s)) {
+		n->beside += history_memory((uint32_t)settings_num(s, SET_CONTROL_HISTORY));
+		n->most += history_memory((uint32_t)settings_num(s, SET_CONTROL_HISTORY)) +
+			   live_memory(max);
+	}
+}
+
+/* Return: as dataplane_memory(). */
+static int count_need(const struct settings *s, struct need *n)
+{
+	struct dataplane_cfg cfg = dataplane_cfg_default;
+	uint64_t slots;
+	int r;
+
+	*n = (struct need){.beside = PROGRAM_BYTES, .most = PROGRAM_BYTES};
+	cfg.flows = (uint32_t)settings_num(s, SET_FLOWS);
+	r = dataplane_memory(&cfg, &n->kernel, &slots);
+	flows_need(s, slots, n);
+	n->most += merge_cfg_default.names_bytes + name_limits_default.bytes;
 	for (uint32_t i = 0; i < s->n_exports; i++)
-		sum += s->exports[i].queue_bytes;
-	return sum;
+		n->most += s->exports[i].queue_bytes;
+	return r;
 }
 
 /* Before memory was accounted by control group, maps needed RLIMIT_MEMLOCK. */
@@ -124,31 +178,35 @@ static void check_memlock(struct doctor *d, uint64_t bytes)
 
 void doctor_memory(struct doctor *d)
 {
-	struct dataplane_cfg cfg = dataplane_cfg_default;
-	uint64_t maps, all, there = available(), limit = group_limit();
-	char text[3][32];
+	const uint32_t flows = (uint32_t)settings_num(d->settings, SET_FLOWS);
+	uint64_t there = available(), limit = group_limit(), all;
+	char kernel[32], beside[32], most[32], text[32];
+	struct need n;
+	int r = count_need(d->settings, &n);
 
-	cfg.flows = (uint32_t)settings_num(d->settings, SET_FLOWS);
-	maps = dataplane_memory(&cfg, libbpf_num_possible_cpus());
-	all = maps + worker_bytes(d->settings);
-	bytes_text(maps, text[0], sizeof(text[0]));
-	bytes_text(all - maps, text[1], sizeof(text[1]));
+	if (r) {
+		doctor_say(d, VERDICT_FAIL, "memory", "can't be told: %s", strerror(-r));
+		return;
+	}
+	all = n.kernel + n.most;
+	bytes_text(n.kernel, kernel, sizeof(kernel));
+	bytes_text(n.beside, beside, sizeof(beside));
+	bytes_text(n.most, most, sizeof(most));
 	if (limit < there)
 		there = limit;
-	bytes_text(there, text[2], sizeof(text[2]));
 	if (there && all > there) {
-		doctor_say(
-			d, all > 2 * there ? VERDICT_FAIL : VERDICT_WARN, "memory",
-			"%u flows need %s in the kernel at once and up to %s beside it, %s are there",
-			cfg.flows, text[0], text[1], text[2]);
+		doctor_say(d, n.kernel + n.beside > there ? VERDICT_FAIL : VERDICT_WARN, "memory",
+			   "%u flows need %s in the kernel at once and %s beside it, %s at most; "
+			   "%s are there",
+			   flows, kernel, beside, most, bytes_text(there, text, sizeof(text)));
 		doctor_todo(d, "lower --flows");
 		doctor_exit(d, EXIT_FAILED);
 	} else {
 		doctor_say(d, VERDICT_OK, "memory",
-			   "%u flows need %s in the kernel at once and up to %s beside it",
-			   cfg.flows, text[0], text[1]);
+			   "%u flows need %s in the kernel at once and %s beside it, %s at most",
+			   flows, kernel, beside, most);
 	}
-	check_memlock(d, maps);
+	check_memlock(d, n.kernel);
 }
 
 /* ---- places ---- */

@@ -111,6 +111,59 @@ case_memory()
 	expect "too many flows: what to do" "$(finding '^memory$' todo)" 'lower --flows'
 }
 
+said() # WHICH: of the finding about memory, in MiB
+{
+	finding '^memory$' text | sed -E "s/.* need ([0-9]+) MiB in the kernel at once and ([0-9]+) MiB beside.*/\\$1/"
+}
+
+near() # NAME REAL SAID: within 15 %
+{
+	if [ $(($2 * 100)) -ge $(($3 * 85)) ] && [ $(($2 * 100)) -le $(($3 * 115)) ]; then
+		ok "$1: $2 MiB, said $3"
+	else
+		not_ok "$1" "really $2 MiB, but said $3"
+	fi
+}
+
+# Of the maps that weir has open: what the kernel accounts for them.
+map_mib()
+{
+	local fd ids=''
+
+	for fd in /proc/"$weir_pid"/fdinfo/*; do
+		ids+=" $(sed -n 's/^map_id:[[:space:]]*//p' "$fd" 2>/dev/null)"
+	done
+	"${BPFTOOL:-/usr/sbin/bpftool}" -j map show |
+		jq --arg ids "$ids" '($ids | split(" ")) as $i | [.[] | select(.id | tostring | IN($i[])) | .bytes_memlock] |
+			add / 1048576 | floor'
+}
+
+# Core and worker, without the mappings of the maps.
+anon_mib()
+{
+	sed -n 's/^RssAnon:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$weir_pid/status" \
+		"/proc/$(cat "/proc/$weir_pid/task/$weir_pid/children" | tr -d ' ')/status" |
+		awk '{ kib += $1 } END { printf "%d\n", kib / 1024 }'
+}
+
+all_written()
+{
+	[ "$("$weir" status -o json | jq .flows.kept)" -eq 65536 ]
+}
+
+case_memory_is_so()
+{
+	local flows=131072
+
+	"${exec_a[@]}" "$weir" doctor -o json -i va --flows $flows >"$tmp/doctor.json"
+	weir_start memory -i va --flows $flows --output none --idle-timeout 2s --drain-interval 500ms || return
+	near "memory of the maps" "$(map_mib)" "$(said 1)"
+	in_b "$tools/flood" vb $flows >/dev/null
+	expect_true "memory: the flows have been there" wait_for 30 all_written
+	near "memory beside them" "$(anon_mib)" "$(said 2)"
+	weir_stop
+}
+
 case_pin()
 {
 	doctor -i va --pin "$tmp"
@@ -135,5 +188,6 @@ case_no_privileges
 case_interfaces
 case_xdp_of_others
 case_memory
+case_memory_is_so
 case_pin
 case_config
