@@ -93,6 +93,15 @@ $(OUT)/%.o: %.c | $(BUILD)/gen/weir.skel.h
 	$(call msg,CC,$@)
 	$(Q)$(CC) $(ALLCFLAGS) $(EXTRA_CFLAGS) -c $< -o $@
 
+# The commit is in the metrics; where there is no repository, whoever builds may say it.
+COMMIT ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || cat $(BUILD)/gen/commit 2>/dev/null || echo unknown)
+$(OUT)/loader/control/metrics.o: EXTRA_CFLAGS = -DWEIR_COMMIT='"$(shell cat $(BUILD)/gen/commit)"'
+$(OUT)/loader/control/metrics.o: $(BUILD)/gen/commit
+$(BUILD)/gen/commit: force
+	@mkdir -p $(@D)
+	@echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' >$@
+.PHONY: force
+
 $(OUT)/weir: $(LOADER_OBJS) $(COMMON_OBJS)
 	$(call msg,LD,$@)
 	$(Q)$(CC) $(ALLCFLAGS) $^ -o $@ $(ALLLIBS)

@@ -23,6 +23,7 @@
 #include "loader/ipc.h"
 #include "loader/notify.h"
 #include "loader/pin.h"
+#include "loader/prog_runs.h"
 #include "loader/sandbox.h"
 #include "loader/summary.h"
 #include "loader/worker.h"
@@ -61,6 +62,7 @@ struct core {
 	int notify;
 	uint64_t watchdog_ns;	    /* 0 = nobody watches */
 	uint64_t fed_at;	    /* iface_table.progress at the last WATCHDOG=1 */
+	bool measured;		    /* the kernel tells how long programs run */
 	uint64_t stop_at_ns;	    /* CLOCK_MONOTONIC, 0 = never */
 	struct control_fds control; /* listening; the worker serves them */
 	struct ipc_msg msg;
@@ -204,6 +206,8 @@ static int next_ms(const struct core *c)
 		in = c->stop_at_ns > now ? c->stop_at_ns - now : 0;
 	if (c->watchdog_ns && c->watchdog_ns / 4 < in)
 		in = c->watchdog_ns / 4;
+	if (c->measured && PROG_RUNS_MS * NS_PER_MS < in)
+		in = PROG_RUNS_MS * NS_PER_MS;
 	if (in == UINT64_MAX)
 		return -1;
 	return in / NS_PER_MS < INT32_MAX ? (int)((in + NS_PER_MS - 1) / NS_PER_MS) : INT32_MAX;
@@ -288,6 +292,8 @@ static int wait_for_stop(struct core *c)
 		if (c->ifaces.n != n)
 			tell_status(c, "");
 		feed_watchdog(c);
+		if (c->measured)
+			prog_runs_read(&c->dp, c->ifaces.table);
 		if (c->stop_at_ns && mono_ns() >= c->stop_at_ns)
 			return 0;
 	}
@@ -393,6 +399,7 @@ static int run(struct core *c)
 	r = ifaces_start(&c->ifaces);
 	if (r)
 		return give_up(c, r, NULL);
+	c->measured = prog_runs_measured(&c->dp);
 	r = sandbox_core();
 	if (r)
 		return give_up(c, r, "give up privileges");

@@ -11,6 +11,7 @@
 #include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "weir/abi.h"
 
 #define IFACE_ROWS 2048u /* twice what can be attached at one time, see ifaces.h */
 
@@ -25,8 +26,16 @@ struct iface_row {
 	uint8_t pad[6];
 };
 
+/* What the kernel says of the programs of a hook, all roles together; see prog_runs.h. */
+struct prog_runs {
+	uint64_t ns;
+	uint64_t runs;
+};
+
 struct iface_table {
 	uint64_t progress; /* worker: grows while it drains; the core's watchdog looks at it */
+	uint8_t programs_measured; /* bool; core: the next is filled */
+	struct prog_runs programs[_HOOK_MAX];
 	struct iface_row row[IFACE_ROWS];
 };
 

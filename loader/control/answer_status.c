@@ -102,6 +102,8 @@ static void put_flows(struct control_server *c, struct json *j)
 	put_count(j, "capacity", c->env.dp->cfg.flows);
 	put_count(j, "begun", m->flows);
 	put_count(j, "records", m->records);
+	put_count(j, "elsewhere_packets", m->elsewhere_packets);
+	put_count(j, "elsewhere_bytes", m->elsewhere_bytes);
 	put_count(j, "kept", c->history.next - c->history.first);
 	json_close(j, '}');
 }

@@ -142,6 +142,9 @@ static void print_flows(const json_t *status)
 	print_class(counters, "LOST");
 	fputs(", not parsed ", stdout);
 	print_class(counters, "SKIPPED");
+	if (number_of(flows, "elsewhere_packets"))
+		printf(", counted on another interface %s",
+		       units_grouped(number_of(flows, "elsewhere_packets"), a));
 	putchar('\n');
 }
 

@@ -3,6 +3,7 @@
  * metrics.c - Prometheus text (exposition format 0.0.4). No label has a value that traffic chooses:
  * interfaces, exports and reasons are all there are.
  */
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,6 +17,10 @@
 #include "loader/iface_table.h"
 #include "loader/merge.h"
 #include "weir/counters.h"
+
+#ifndef WEIR_COMMIT
+#define WEIR_COMMIT "unknown"
+#endif
 
 struct text {
 	char *buf;
@@ -139,12 +144,39 @@ static void put_flows(struct control_server *c, struct text *t)
 	put(t, "weir_flows_total %" PRIu64 "\n", m->flows);
 	head(t, "records_total", "counter", "Flow records written.");
 	put(t, "weir_records_total %" PRIu64 "\n", m->records);
+	head(t, "elsewhere_packets_total", "counter",
+	     "Packets in no record of this interface: the flow is counted on another one.");
+	put(t, "weir_elsewhere_packets_total %" PRIu64 "\n", m->elsewhere_packets);
+	head(t, "elsewhere_bytes_total", "counter", "IP bytes of those packets.");
+	put(t, "weir_elsewhere_bytes_total %" PRIu64 "\n", m->elsewhere_bytes);
 	head(t, "map_entries", "gauge", "Entries of a table in use.");
 	put(t, "weir_map_entries{map=\"flows\"} %" PRIu32 "\n", merge_flows(c->env.merge));
 	head(t, "map_capacity", "gauge", "Entries that a table has room for.");
 	put(t, "weir_map_capacity{map=\"flows\"} %" PRIu32 "\n", c->env.dp->cfg.flows);
 	head(t, "drain_scans_total", "counter", "Times that the flow cache was read.");
 	put(t, "weir_drain_scans_total %" PRIu64 "\n", drain_stats(c->env.drain)->scans);
+}
+
+/* Only where the kernel measures it. */
+static void put_programs(struct control_server *c, struct text *t)
+{
+	static const char *const progs[_HOOK_MAX] = {"xdp", "tc_ingress", "tc_egress"};
+	const struct prog_runs *p = c->env.ifaces->programs;
+
+	if (!__atomic_load_n(&c->env.ifaces->programs_measured, __ATOMIC_RELAXED))
+		return;
+	head(t, "bpf_run_seconds_total", "counter",
+	     "Time that programs ran, as the kernel has it.");
+	for (unsigned int i = 0; i < _HOOK_MAX; i++) {
+		const uint64_t ns = __atomic_load_n(&p[i].ns, __ATOMIC_RELAXED);
+
+		put(t, "weir_bpf_run_seconds_total{prog=\"%s\"} %" PRIu64 ".%09" PRIu64 "\n",
+		    progs[i], ns / NS_PER_S, ns % NS_PER_S);
+	}
+	head(t, "bpf_runs_total", "counter", "Times that they ran while that was measured.");
+	for (unsigned int i = 0; i < _HOOK_MAX; i++)
+		put(t, "weir_bpf_runs_total{prog=\"%s\"} %" PRIu64 "\n", progs[i],
+		    __atomic_load_n(&p[i].runs, __ATOMIC_RELAXED));
 }
 
 /* ---- exports ---- */
@@ -208,7 +240,8 @@ int metrics_text(struct control_server *c, char *buf, size_t cap)
 	struct text t = {.buf = buf, .cap = cap};
 
 	head(&t, "build_info", "gauge", "Which weir this is.");
-	put(&t, "weir_build_info{version=\"%s\"} 1\n", WEIR_VERSION);
+	put(&t, "weir_build_info{version=\"%s\",commit=\"%s\",libbpf=\"%u.%u\"} 1\n", WEIR_VERSION,
+	    WEIR_COMMIT, libbpf_major_version(), libbpf_minor_version());
 	head(&t, "start_time_seconds", "gauge", "When it began, in seconds since 1970.");
 	put(&t, "weir_start_time_seconds %" PRIu64 "\n", c->started_wall_ns / NS_PER_S);
 	put_ifaces(c, &t, "packets_total", "Packets of flows seen on an interface.",
@@ -216,6 +249,7 @@ int metrics_text(struct control_server *c, char *buf, size_t cap)
 	put_ifaces(c, &t, "bytes_total", "IP bytes of flows seen on an interface.",
 		   offsetof(struct iface_total, bytes));
 	put_frames(c, &t);
+	put_programs(c, &t);
 	put_flows(c, &t);
 	put_lost(c, &t);
 	put_class(c, &t, "SKIPPED", "packets_skipped_total", "Packets that could not be parsed.");

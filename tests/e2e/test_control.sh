@@ -299,9 +299,10 @@ metrics()
 
 	m=$(in_a curl -s "http://127.0.0.1:9477/metrics")
 	expect "metrics: packets" "$(awk '$1 == "weir_packets_total{iface=\"va\"}" { print $2 }' <<<"$m")" 48
-	expect "metrics: build" "$(grep -c '^weir_build_info{version="' <<<"$m")" 1
+	expect "metrics: build" "$(grep -cE \
+		'^weir_build_info\{version="[0-9.]+",commit="([0-9a-f]{12}|unknown)",libbpf="[0-9]+\.[0-9]+"\} 1$' <<<"$m")" 1
 	expect "metrics: every line is one" "$(grep -cvE \
-		'^(# (HELP|TYPE) weir_[a-z_]+ .+|weir_[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? [0-9]+)$' \
+		'^(# (HELP|TYPE) weir_[a-z_]+ .+|weir_[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? [0-9]+(\.[0-9]{9})?)$' \
 		<<<"$m")" 0
 	expect "metrics: no name twice" "$(grep '^# TYPE' <<<"$m" | sort | uniq -d)" ""
 	expect "metrics: another path" \
@@ -331,6 +332,46 @@ stale_socket()
 	weir_stop
 }
 
+# The kernel measures as long as somebody holds this descriptor (bpf(2): BPF_ENABLE_STATS).
+hold_stats()
+{
+	python3 - "$tmp/stats.ready" <<'PY' &
+import ctypes, os, signal, sys
+attr = ctypes.create_string_buffer(128)
+nr = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
+fd = ctypes.CDLL(None, use_errno=True).syscall(nr, 32, attr, 128)
+open(sys.argv[1], "w").write(str(fd))
+signal.pause()
+PY
+	stats_pid=$!
+	pids+=("$stats_pid")
+	wait_for 5 test -s "$tmp/stats.ready"
+}
+
+prog_runs() # PROG METRIC
+{
+	in_a curl -s http://127.0.0.1:9477/metrics | awk -v name="weir_bpf_$2_total{prog=\"$1\"}" '$1 == name { print $2 }'
+}
+
+ran() # PROG N: so often at least
+{
+	[ "$(prog_runs "$1" runs || echo 0)" -ge "$2" ] 2>/dev/null
+}
+
+run_times()
+{
+	expect_true "run times: switched on" hold_stats
+	weir_start times -i va --metrics-listen 127.0.0.1:9477
+	in_b ping -q -c 23 -i 0.01 "$ip_a" >/dev/null
+	expect_true "run times: XDP ran for each packet" wait_for 15 ran xdp 23
+	expect_true "run times: TC ran for each answer" ran tc_egress 23
+	expect_true "run times: between 1 ns and 1 s" awk -v s="$(prog_runs xdp run_seconds)" \
+		'BEGIN { exit !(s > 0 && s < 1) }'
+	weir_stop
+	kill "$stats_pid"
+	wait "$stats_pid" 2>/dev/null
+}
+
 nobody_answers()
 {
 	"$weir" status 2>&1 | grep -q 'Connection refused'
@@ -355,4 +396,5 @@ large
 weir_stop
 expect "weir ends well" "$weir_rc" 0
 unset WEIR_CONTROL_GROUP
+run_times
 stale_socket

@@ -33,13 +33,22 @@ pings() # SRC DST
 		\"\(.iface) \(.packets) \((.seen_on // []) | sort | join(\"+\"))\") | join(\", \")"
 }
 
-weir_start roles --config "$tmp/weir.conf" -i va -i 'pod*' || exit 1
+elsewhere_are() # PACKETS
+{
+	[ "$("$weir" status -o json | jq .flows.elsewhere_packets)" -eq "$1" ]
+}
+
+weir_start roles --config "$tmp/weir.conf" -i va -i 'pod*' --idle-timeout 2s --metrics-listen 127.0.0.1:9477 || exit 1
 wait_for 20 weir_is_up roles 3 || die 'weir is not on all three interfaces'
 ping_n "${pods[0]}" "$ip_b" 23
 ping_n "$ns_b" 10.77.12.2 13
 ping_n "${pods[0]}" 10.77.12.2 11
 ping_n "$ns_a" "$ip_b" 7
 ping_n "$ns_a" 10.77.11.2 5
+expect_true 'status: packets that another interface counts' wait_for 20 elsewhere_are $((46 + 26 + 22))
+expect 'metrics: the same' "$(in_a curl -s http://127.0.0.1:9477/metrics |
+	awk '$1 == "weir_elsewhere_packets_total" { print $2 }')" "$((46 + 26 + 22))"
+expect_match 'status: in words' "$("$weir" status)" ', counted on another interface 94$'
 weir_stop
 
 expect 'a pod to the outside: at the uplink' "$(pings 10.77.11.2 "$ip_b")" 'va 46 pod1+va'
