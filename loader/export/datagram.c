@@ -12,11 +12,13 @@
 
 #include "loader/export/ipfix_sink.h"
 
-#define BATCH 32u
+#define BATCH	 32u
+#define PAUSE_NS 2000000u /* of sending, whose messages may go at once */
 
 struct datagram {
 	struct ipfix_out o; /* first */
 	uint32_t last;	    /* flows of the datagram before */
+	uint64_t paced_ns;  /* monotonic: up to when messages have been spent */
 };
 
 static int datagram_open(struct sink *s, char *reterr)
@@ -154,20 +156,32 @@ static void sent(struct sink *s, unsigned int n)
 	s->n.connected = true;
 }
 
-/* Return: 1: go on, 0: not now. */
-static int send_batch(struct sink *s)
+/* How many of the next @max messages have their templates announced. */
+static unsigned int announced(struct sink *s, uint32_t max)
+{
+	uint32_t waiting = queue_waiting(&s->q);
+	unsigned int n = 0;
+
+	if (waiting < max)
+		max = waiting;
+	while (n < max && n < BATCH && announce(s, (struct ipfix_used *)queue_at(&s->q, n)->used))
+		n++;
+	return n;
+}
+
+/* Return: messages that left the queue, or -1: not now. */
+static int send_batch(struct sink *s, uint32_t max)
 {
 	struct datagram *d = s->out;
+	unsigned int n = announced(s, max);
 	struct mmsghdr msgs[BATCH];
 	struct iovec iov[BATCH];
 	uint32_t before[BATCH];
-	unsigned int n = 0;
 	int r;
 
+	if (!n)
+		return -1;
 	memset(msgs, 0, sizeof(msgs));
-	for (uint32_t waiting = queue_waiting(&s->q); n < BATCH && n < waiting; n++)
-		if (!announce(s, (struct ipfix_used *)queue_at(&s->q, n)->used))
-			break;
 	for (unsigned int i = 0; i < n; i++) {
 		struct chunk *c = queue_at(&s->q, i);
 
@@ -176,33 +190,51 @@ static int send_batch(struct sink *s)
 		iov[i] = (struct iovec){c->data, c->len};
 		msgs[i].msg_hdr = (struct msghdr){.msg_iov = &iov[i], .msg_iovlen = 1};
 	}
-	if (!n)
-		return 0;
 	r = sendmmsg(d->o.conn.fd, msgs, n, MSG_DONTWAIT);
 	if (r > 0)
 		sent(s, (unsigned int)r);
 	if (r < (int)n) /* numbered, but not sent */
 		d->o.sequence = before[r > 0 ? r : 0];
-	if (r >= 0 || errno == EINTR || was_refused(s, errno))
-		return 1;
-	if (errno == EAGAIN || errno == ENOBUFS)
+	if (r >= 0)
+		return r;
+	if (errno == EINTR || was_refused(s, errno))
 		return 0;
+	if (errno == EAGAIN || errno == ENOBUFS)
+		return -1;
 	drop(s, errno == EMSGSIZE ? LOSS_TOO_LONG : LOSS_REFUSED, errno);
 	return 1;
+}
+
+/* Messages that may go now; what was not used up lately is kept for one pause. */
+static uint32_t allowance(struct sink *s, uint64_t now)
+{
+	struct datagram *d = s->out;
+
+	if (now - d->paced_ns > PAUSE_NS)
+		d->paced_ns = now - PAUSE_NS;
+	return (uint32_t)((now - d->paced_ns) * s->cfg->rate / EXPORT_NS_PER_S);
 }
 
 static void datagram_work(struct sink *s, uint64_t now)
 {
 	struct datagram *d = s->out;
+	uint32_t may = allowance(s, now);
 	bool go = refresh(s, now);
 
-	while (go && queue_waiting(&s->q))
-		go = send_batch(s) > 0;
-	s->drained = go;
+	while (go && may && queue_waiting(&s->q)) {
+		const int n = send_batch(s, may);
+
+		go = n >= 0;
+		if (n > 0) {
+			d->paced_ns += (uint64_t)n * EXPORT_NS_PER_S / s->cfg->rate;
+			may -= (uint32_t)n;
+		}
+	}
+	s->drained = go && !queue_waiting(&s->q);
 	s->fd = d->o.conn.fd;
 	s->events = go ? 0 : POLLOUT;
 	s->wake_ns = d->o.refresh_ns < d->o.ifaces_ns ? d->o.refresh_ns : d->o.ifaces_ns;
-	if (!go)
+	if (!go || queue_waiting(&s->q))
 		s->wake_ns = now + 1000000; /* ENOBUFS: poll() does not tell when it is over */
 }
 

@@ -60,6 +60,7 @@ struct export_cfg {
 	uint64_t port;
 	uint64_t pen;
 	uint64_t domain;
+	uint64_t rate; /* messages a second */
 	uint64_t keep;
 	uint64_t queue_bytes;
 	uint64_t rotate_bytes; /* 0 = never */
