@@ -108,7 +108,11 @@ static void unknown_key(struct loader *l, const char *kind, const struct config_
 		else if (d->key && !strcmp(d->key, e->key))
 			elsewhere = d->section;
 	}
-	if (elsewhere)
+	if (elsewhere && !strcmp(kind, "interface"))
+		config_error(l->errs, e->line, e->key_col,
+			     "key '%.60s' is one for all interfaces: it belongs in section [%s]",
+			     e->key, elsewhere);
+	else if (elsewhere)
 		config_error(l->errs, e->line, e->key_col,
 			     "key '%.60s' does not belong here, but in section [%s]", e->key,
 			     elsewhere);
