@@ -118,9 +118,13 @@ static int filter_syscalls(void)
 
 	for (size_t i = 0; !r && i < sizeof(allowed) / sizeof(allowed[0]); i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
-	for (size_t i = 0; !r && i < sizeof(families) / sizeof(families[0]); i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+	for (size_t i = 0; !r && i < sizeof(families) / sizeof(families[0]); i++) {
+		/* not SCMP_A0(): it leaves a member out, which clang minds */
+		const struct scmp_arg_cmp family = {
+			.arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)families[i]};
+
+		r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, &family);
+	}
 	/* rules may be built for a CPU that has no such call */
 	r = r == -EDOM ? 0 : r;
 	r = r ?: seccomp_load(ctx);
