@@ -93,6 +93,41 @@ static void write_and_read(const uint8_t *data, size_t size)
 		abort();
 }
 
+/* Options templates, one record of each with numbers and texts from the bytes, and templates taken back,
+ * into a message of any size: what fitted is read again without complaint.
+ */
+static void announce_and_read(const uint8_t *data, size_t size)
+{
+	static uint8_t buf[IPFIX_MESSAGE_MAX];
+	struct ipfix_cfg cfg = {.pen = 32473, .domain = 1};
+	struct ipfix_arg args[16];
+	struct ipfix_used used = {}, want;
+	unsigned int n = 0, put = 0;
+	struct ipfix_reader reader = {.t = store, .fn = look, .arg = &n};
+	struct ipfix_msg m;
+
+	if (size < 2)
+		return;
+	cfg.form = (uint8_t)(2 + data[0] % 6);
+	for (unsigned int i = 0; i < 16; i++)
+		args[i] = (struct ipfix_arg){.number = data[i % size] * 0x0101010101010101ULL,
+					     .text = {(const char *)data,
+						      (uint32_t)(size / (i + 1))}};
+	used.bits[data[1] % (IPFIX_FLOW_TEMPLATES / 64)] = data[0] * 0x0101010101010101ULL;
+	ipfix_begin(&m, buf, size % 5 ? 16384 : 64 + data[1] * 2u, NULL);
+	for (enum ipfix_option o = 0; o < _IPFIX_OPT_MAX; o++) {
+		if (ipfix_put_option_template(&cfg, &m, o))
+			break;
+		put += !ipfix_put_option(&cfg, &m, o, args);
+	}
+	want = used;
+	if (!ipfix_put_templates(&cfg, &m, &want))
+		ipfix_put_withdrawal(&cfg, &m, &used);
+	ipfix_finish(&cfg, buf, m.len, 0, 0);
+	if (ipfix_read(&reader, buf, m.len) || m.records != put)
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	store = ipfix_templates_new(32473, 8192);
@@ -103,6 +138,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	store = ipfix_templates_new(32473, 8192);
 	if (store)
 		write_and_read(data, size);
+	store = ipfix_templates_free(store);
+	store = ipfix_templates_new(32473, 8192);
+	if (store)
+		announce_and_read(data, size);
 	store = ipfix_templates_free(store);
 	return 0;
 }
