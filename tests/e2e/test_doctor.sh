@@ -151,16 +151,16 @@ all_written()
 	[ "$("$weir" status -o json | jq .flows.kept)" -eq 65536 ]
 }
 
-case_memory_is_so()
+case_memory_is_so() # WHICH INTERFACES
 {
-	local flows=131072
+	local flows=131072 name="memory, $1"
 
-	"${exec_a[@]}" "$weir" doctor -o json -i va --flows $flows >"$tmp/doctor.json"
-	weir_start memory -i va --flows $flows --output none --idle-timeout 2s --drain-interval 500ms || return
-	near "memory of the maps" "$(map_mib)" "$(said 1)"
+	"${exec_a[@]}" "$weir" doctor -o json -i "$2" --flows $flows >"$tmp/doctor.json"
+	weir_start memory -i "$2" --flows $flows --output none --idle-timeout 2s --drain-interval 500ms || return
+	near "$name: the maps" "$(map_mib)" "$(said 1)"
 	in_b "$tools/flood" vb $flows >/dev/null
-	expect_true "memory: the flows have been there" wait_for 30 all_written
-	near "memory beside them" "$(anon_mib)" "$(said 2)"
+	expect_true "$name: the flows have been there" wait_for 30 all_written
+	near "$name: beside them" "$(anon_mib)" "$(said 2)"
 	weir_stop
 }
 
@@ -188,6 +188,10 @@ case_no_privileges
 case_interfaces
 case_xdp_of_others
 case_memory
-case_memory_is_so
+case_memory_is_so "one interface" va
+ip -n "$ns_a" link add second type ifb
+ip -n "$ns_a" link set second up
+case_memory_is_so "two interfaces" va,second
+ip -n "$ns_a" link del second
 case_pin
 case_config
