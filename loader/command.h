@@ -26,6 +26,7 @@ extern const struct cli_command command_config;
 extern const struct cli_command command_detach;
 extern const struct cli_command command_doctor;
 extern const struct cli_command command_flows;
+extern const struct cli_command command_reload;
 extern const struct cli_command command_status;
 extern const struct cli_command command_top;
 extern const struct cli_command command_completion;

@@ -214,10 +214,9 @@ int setting_parse(enum setting_id id, const char *text, struct setting_value *re
 	if (d->type == ST_LIST || d->type == ST_ITEMS) {
 		int r = setting_append(id, text, false, &v, err);
 
-		if (!r) {
-			setting_value_done(ret);
+		setting_value_done(r ? &v : ret);
+		if (!r)
 			*ret = v;
-		}
 		return r;
 	}
 	if (d->words && d->words[0] == '?' && cli_word(d->words + 1, text) >= 0) {

@@ -41,7 +41,7 @@ conf() # INTERFACES IDLE
 
 case_reload_under_load()
 {
-	local traffic worker
+	local traffic worker n
 
 	conf va 15s
 	weir_start reload --config "$tmp/weir.conf" || return
@@ -55,13 +55,19 @@ case_reload_under_load()
 	settle "$ns_a" va2
 	conf 'va, va22' 100ms
 	echo 'idle-timeuot = 1s' >>"$tmp/weir.conf"
+	"$weir" reload --config "$tmp/weir.conf" >"$tmp/told" 2>&1
+	expect "reload: weir reload of a mistake: exit status" "$?" 1
+	expect_match "reload: weir reload of a mistake" "$(cat "$tmp/told")" 'weir.conf:5:1:'
 	kill -HUP "$weir_pid"
 	says 'settings stay' && ok "reload: a mistake changes nothing"
 	expect_match "reload: the mistake has its place, and a suggestion" "$(cat "$tmp/reload.err")" \
 		'weir.conf:5:1:.*idle-timeout'
 	expect_attached "reload: a mistake" 'native xdp_flows,egress tc_egress' "$ns_a" va2
 	conf va 100ms
-	reload
+	n=$(reloads)
+	expect "reload: weir reload" "$("$weir" reload --config "$tmp/weir.conf" 2>&1)" \
+		"weir: process $weir_pid reads its configuration again; its messages say what changed"
+	wait_for 10 more_reloads "$n"
 	expect_attached "reload: an interface that is not asked for any more" '' "$ns_a" va2
 	expect "reload: the worker is the same" "$(pgrep -P "$weir_pid")" "$worker"
 	wait "$traffic"
