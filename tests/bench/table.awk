@@ -93,8 +93,9 @@ END {
 	for (i = 1; i <= watchers; i++) {
 		split(agent[i], k, SUBSEP)
 		p = "agent" SUBSEP k[1] SUBSEP k[2] SUBSEP "" SUBSEP k[3] SUBSEP
-		printf "%-16s %-10s %10.3f %10.3f %10.3f %12.2f %9.2f%% %6.0f MiB\n", k[1], k[3],
-			v[p "cpu s per million packets"], v[p "of it in bpf"], v[p "cpu s with the kernel's"],
+		all = (p "cpu s with the kernel's") in v ? sprintf("%.3f", v[p "cpu s with the kernel's"]) : "-"
+		printf "%-16s %-10s %10.3f %10.3f %10s %12.2f %9.2f%% %6.0f MiB\n", k[1], k[3],
+			v[p "cpu s per million packets"], v[p "of it in bpf"], all,
 			v[p "cpu s of processes per million flows"], v[p "counted pct"], v[p "rss mib"]
 	}
 }
