@@ -37,7 +37,7 @@ static __always_inline __u32 cache_set(__u32 cpu, __u64 hash)
 }
 
 /* A flow's own way. It goes there if it can, else it is a guest of another, and its own way's
- * `guests` says where: at half load seven of ten are found at the first try, the others at the next.
+ * `guests` says where.
  */
 static __always_inline __u32 cache_own_way(__u64 hash)
 {
