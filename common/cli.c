@@ -5,18 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/program.h"
 #include "common/suggest.h"
 
 #define USAGE 2
 
-static const char *program(const struct cli *c)
-{
-	return c->program ?: "weir";
-}
-
 void cli_put_path(const struct cli *c, FILE *out)
 {
-	fputs(program(c), out);
+	fputs(program_name(), out);
 	if (c->path)
 		fprintf(out, " %s", c->path);
 	if (c->cmd && c->cmd->name)
@@ -27,7 +23,7 @@ int cli_error(const struct cli *c, const char *fmt, ...)
 {
 	va_list ap;
 
-	fprintf(stderr, "%s: ", program(c));
+	fprintf(stderr, "%s: ", program_name());
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);

@@ -50,10 +50,9 @@ struct cli {
 	const struct cli_command *cmd;
 	int argc;
 	char **argv;
-	const char *program; /* NULL = "weir" */
-	const char *path;    /* words before the command's name, such as "config"; or NULL */
-	const char *arg;     /* of the option or operand returned */
-	int status;	     /* with CLI_STOP: what main() shall return, 0 or 2 */
+	const char *path; /* words before the command's name, such as "config"; or NULL */
+	const char *arg;  /* of the option or operand returned */
+	int status;	  /* with CLI_STOP: what main() shall return, 0 or 2 */
 	int next;
 	const char *letters; /* rest of a group such as -no */
 	bool operands_only;
@@ -68,7 +67,7 @@ struct cli {
 int cli_next(struct cli *c);
 
 /**
- * cli_error - "weir: TEXT — see 'weir COMMAND --help'" on standard error
+ * cli_error - "PROGRAM: TEXT — see 'PROGRAM COMMAND --help'" on standard error
  *
  * Return: 2, the exit status of a usage error.
  */

@@ -13,6 +13,7 @@
 
 #include "common/json.h"
 #include "common/num_text.h"
+#include "common/program.h"
 
 #define LINE_MAX  2048
 #define FIELD_MAX 128 /* a field that has less room is left out */
@@ -167,7 +168,8 @@ static void put_fields(struct line *l, const struct message *m, const char *befo
 
 static void put_human(struct line *l, const struct message *m)
 {
-	put_text(l, "weir: ");
+	put_text(l, program_name());
+	put_text(l, ": ");
 	if (m->subject) {
 		put_plain(l, m->subject);
 		put_text(l, ": ");

@@ -7,18 +7,7 @@
 #ifndef WEIR_LOADER_COMMAND_H
 #define WEIR_LOADER_COMMAND_H
 
-#include "common/cli.h"
-
-/* Exit status of a command (docs: EXIT STATUS). */
-enum exit_code {
-	EXIT_OK = 0,
-	EXIT_FAILED = 1,
-	EXIT_USAGE = 2,
-	EXIT_PERM = 3,	    /* not permitted: a capability or permission is missing */
-	EXIT_NOSUPPORT = 4, /* the kernel or driver can't */
-	EXIT_PEER = 5,	    /* the other side can't be reached */
-	EXIT_PARTLY = 6,    /* some of it done */
-};
+#include "common/commands.h"
 
 extern const struct cli_command command_run;
 extern const struct cli_command command_replay;

@@ -21,7 +21,7 @@
 #include "common/log.h"
 #include "loader/broker.h"
 #include "loader/ipc.h"
-#include "loader/notify.h"
+#include "common/notify.h"
 #include "loader/pin.h"
 #include "loader/prog_runs.h"
 #include "loader/sandbox.h"

@@ -117,6 +117,8 @@ static int make_labels(const struct settings *s, struct run_cfg *cfg)
 
 static int make_cfg(const struct settings *s, struct run_cfg *cfg)
 {
+	const struct settings_exports *x = settings_exports(s);
+
 	cfg->dp = dataplane_cfg_default;
 	cfg->dp.flows = (uint32_t)settings_num(s, SET_FLOWS);
 	cfg->dp.sample = (uint32_t)settings_num(s, SET_SAMPLE);
@@ -129,8 +131,8 @@ static int make_cfg(const struct settings *s, struct run_cfg *cfg)
 	cfg->syn_ns = settings_num(s, SET_SYN_TIMEOUT);
 	cfg->duration_ns = settings_is_word(s, SET_DURATION) ? 0 : settings_num(s, SET_DURATION);
 	cfg->summary_json = settings_num(s, SET_SUMMARY) == 1;
-	memcpy(cfg->exports, s->exports, s->n_exports * sizeof(cfg->exports[0]));
-	cfg->n_exports = s->n_exports;
+	memcpy(cfg->exports, x->cfg, x->n * sizeof(cfg->exports[0]));
+	cfg->n_exports = x->n;
 	if (settings_is_word(s, SET_PIN))
 		cfg->pin = strcmp(settings_text(s, SET_PIN), "yes") ? NULL : PIN_DIR;
 	else
@@ -149,9 +151,9 @@ static int load(struct settings **ret)
 	int r;
 
 	errs.count = 0;
-	r = settings_load(&run_args, ret, &errs);
+	r = settings_load(&weir_settings, &run_args, ret, &errs);
 	if (r)
-		settings_print_errors(&run_args, &errs, stderr);
+		settings_print_errors(&weir_settings, &run_args, &errs, stderr);
 	return r;
 }
 
@@ -163,7 +165,7 @@ static void keep_fixed(struct settings *now, const struct settings *was)
 	for (unsigned int id = 0; (id = settings_changed(was, now, id)) < _SET_MAX; id++) {
 		if (settings_table[id].flags & SF_RELOAD)
 			continue;
-		log_warn(setting_name(id, name, sizeof(name)),
+		log_warn(setting_name(&weir_settings, id, name, sizeof(name)),
 			 "changed from '%s' to '%s', which takes a restart", was->v[id].text,
 			 now->v[id].text);
 		settings_keep(now, was, id);
@@ -202,7 +204,7 @@ int cmd_run(int argc, char **argv)
 	if (load(&in_force))
 		return EXIT_USAGE;
 	log_init(settings_num(in_force, SET_LOG_FORMAT), settings_num(in_force, SET_LOG_LEVEL));
-	if (!in_force->v[SET_INTERFACES].n && !in_force->n_ifaces)
+	if (!in_force->v[SET_INTERFACES].n && !in_force->n_sections)
 		return cli_error(&c, "which interface? give -i IFACE, or name it in the "
 				     "configuration file");
 	if (make_cfg(in_force, &cfg))

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loader/settings_int.h"
-
 const struct setting settings_table[_SET_MAX] = {
 #define SETTING(id, section, key, flag, letter, env, type, arg, words, def, min, max, flags, doc) \
 	[SET_##id] = {section, key, flag, letter, env,	 ST_##type, arg,                          \
@@ -32,67 +30,31 @@ const struct cli_option settings_options[] = {
 	{},
 };
 
-int settings_option(struct settings_args *args, int id, const char *text)
+static int check_item(unsigned int id, const char *item, struct value_error *err)
 {
-	if (id == SETTINGS_OPTION_CONFIG) {
-		args->config = text;
+	if (id != SET_INTERFACES || strlen(item) <= 16)
 		return 0;
-	}
-	if (args->n == SETTINGS_ARGS_MAX)
-		return -E2BIG;
-	args->arg[args->n].id = (enum setting_id)(id - SETTINGS_OPTION);
-	args->arg[args->n++].text = text;
-	return 0;
+	snprintf(err->text, sizeof(err->text),
+		 "'%.60s' is longer than the name of an interface can be", item);
+	return -EINVAL;
 }
 
-const char *setting_name(enum setting_id id, char *buf, size_t cap)
-{
-	const struct setting *d = &settings_table[id];
+static const struct settings_kind kinds[] = {
+	{"interface", "NAME-OR-PATTERN", false},
+	{"export", "NAME", true},
+	{},
+};
 
-	snprintf(buf, cap, "%s%s%s", d->section, d->key ? "." : "", d->key ?: "");
-	return buf;
-}
-
-const char *setting_origin(const struct settings *s, enum setting_id id, char *buf, size_t cap)
-{
-	const struct setting_value *v = &s->v[id];
-
-	switch (v->origin) {
-	case FROM_FLAG:
-		snprintf(buf, cap, "command line");
-		break;
-	case FROM_ENV:
-		snprintf(buf, cap, "environment %s", settings_table[id].env);
-		break;
-	case FROM_FILE:
-		snprintf(buf, cap, "%s:%u", s->path, v->line);
-		break;
-	case FROM_DEFAULT:
-		snprintf(buf, cap, "default");
-		break;
-	}
-	return buf;
-}
-
-unsigned int settings_changed(const struct settings *a, const struct settings *b, unsigned int from)
-{
-	for (; from < _SET_MAX; from++)
-		if (strcmp(a->v[from].text, b->v[from].text))
-			break;
-	return from;
-}
-
-void settings_keep(struct settings *now, const struct settings *was, enum setting_id id)
-{
-	struct setting_value *v = &now->v[id];
-	struct value_error err;
-
-	if (setting_parse(id, was->v[id].text, v, &err))
-		return;
-	v->origin = was->v[id].origin;
-	v->line = was->v[id].line;
-	v->col = was->v[id].col;
-}
+const struct settings_schema weir_settings = {
+	.file = SETTINGS_FILE,
+	.file_env = "WEIR_CONFIG",
+	.table = settings_table,
+	.n = _SET_MAX,
+	.kinds = kinds,
+	.check_item = check_item,
+	.finish = settings_exports_load,
+	.free_own = free,
+};
 
 /* ---- interfaces ---- */
 
@@ -116,19 +78,19 @@ static bool listed(const struct setting_value *l, const char *ifname)
 	return found;
 }
 
-static const struct iface_section *section_for(const struct settings *s, const char *ifname)
+static const struct settings_section *section_for(const struct settings *s, const char *ifname)
 {
-	for (uint32_t i = 0; i < s->n_ifaces; i++)
-		if (!strcmp(s->ifaces[i].pattern, ifname))
-			return &s->ifaces[i];
-	for (uint32_t i = 0; i < s->n_ifaces; i++)
-		if (!fnmatch(s->ifaces[i].pattern, ifname, 0))
-			return &s->ifaces[i];
+	for (uint32_t i = 0; i < s->n_sections; i++)
+		if (!strcmp(s->sections[i].name, ifname))
+			return &s->sections[i];
+	for (uint32_t i = 0; i < s->n_sections; i++)
+		if (!fnmatch(s->sections[i].name, ifname, 0))
+			return &s->sections[i];
 	return NULL;
 }
 
 /* The section's value, unless something stronger spoke for all interfaces. */
-static uint64_t effective(const struct settings *s, const struct iface_section *i,
+static uint64_t effective(const struct settings *s, const struct settings_section *i,
 			  enum setting_id id)
 {
 	if (i && i->v[id].text && s->v[id].origin <= FROM_FILE)
@@ -139,7 +101,7 @@ static uint64_t effective(const struct settings *s, const struct iface_section *
 bool settings_iface(const struct settings *s, const char *ifname, struct iface_settings *ret)
 {
 	const struct setting_value *l = &s->v[SET_INTERFACES];
-	const struct iface_section *i = section_for(s, ifname);
+	const struct settings_section *i = section_for(s, ifname);
 
 	if (l->n ? !listed(l, ifname) : !i)
 		return false;
@@ -155,8 +117,8 @@ const char *settings_iface_name(const struct settings *s, uint32_t i, bool *ret_
 
 	if (l->n)
 		name = i < l->n ? l->list[i] : NULL;
-	else if (i < s->n_ifaces)
-		name = s->ifaces[i].pattern;
+	else if (i < s->n_sections)
+		name = s->sections[i].name;
 	*ret_pattern = name && is_pattern(name);
 	return name;
 }

@@ -8,17 +8,19 @@
 #include <string.h>
 
 #include "common/filter.h"
-#include "loader/settings_int.h"
+#include "loader/settings.h"
 
 static struct export_cfg *next(struct settings *s, struct config_errors *errs,
 			       const struct config_section *sec)
 {
-	if (s->n_exports == EXPORTS_MAX) {
+	struct settings_exports *x = s->own;
+
+	if (x->n == EXPORTS_MAX) {
 		config_error(errs, sec ? sec->line : 0, sec ? sec->kind_col : 0,
 			     "at most %u exports", EXPORTS_MAX);
 		return NULL;
 	}
-	return &s->exports[s->n_exports++];
+	return &x->cfg[x->n++];
 }
 
 /* Does the filter parse? What is wrong is told at its place in the line. */
@@ -82,7 +84,7 @@ static void from_url(struct settings *s, const char *url, struct config_errors *
 
 	if (!x)
 		return;
-	snprintf(name, sizeof(name), "export%u", s->n_exports);
+	snprintf(name, sizeof(name), "export%u", settings_exports(s)->n);
 	if (export_cfg_init(x, name, why) || export_cfg_url(x, url, why) ||
 	    export_cfg_check(x, why))
 		config_error(errs, 0, 0, "--export '%.60s': %.150s", url, why);
@@ -94,7 +96,8 @@ static void to_stdout(struct settings *s, struct config_errors *errs)
 	char why[EXPORT_ERR_MAX];
 	struct export_cfg *x;
 
-	if (!format || !strcmp(format, "none") || (!strcmp(format, "auto") && s->n_exports))
+	if (!format || !strcmp(format, "none") ||
+	    (!strcmp(format, "auto") && settings_exports(s)->n))
 		return;
 	x = next(s, errs, NULL);
 	if (!x)
@@ -106,21 +109,21 @@ static void to_stdout(struct settings *s, struct config_errors *errs)
 		config_error(errs, 0, 0, "-o: %.220s", why);
 }
 
-static void check_names(const struct settings *s, struct config_errors *errs)
+static void check_names(const struct settings_exports *x, struct config_errors *errs)
 {
-	for (uint32_t a = 0; a < s->n_exports; a++)
-		for (uint32_t b = a + 1; b < s->n_exports; b++)
-			if (*s->exports[a].name && !strcmp(s->exports[a].name, s->exports[b].name))
+	for (uint32_t a = 0; a < x->n; a++)
+		for (uint32_t b = a + 1; b < x->n; b++)
+			if (*x->cfg[a].name && !strcmp(x->cfg[a].name, x->cfg[b].name))
 				config_error(errs, 0, 0, "two exports are called '%s'",
-					     s->exports[a].name);
+					     x->cfg[a].name);
 }
 
-int settings_exports(struct settings *s, struct config_errors *errs)
+int settings_exports_load(struct settings *s, struct config_errors *errs)
 {
 	uint32_t before = errs->count;
 
-	s->exports = calloc(EXPORTS_MAX, sizeof(*s->exports));
-	if (!s->exports)
+	s->own = calloc(1, sizeof(struct settings_exports));
+	if (!s->own)
 		return -ENOMEM;
 	for (uint32_t i = 0; s->file && i < s->file->n_sections; i++) {
 		const struct config_section *sec = &s->file->sections[i];
@@ -132,6 +135,6 @@ int settings_exports(struct settings *s, struct config_errors *errs)
 		from_url(s, s->v[SET_EXPORT].list[i], errs);
 	to_stdout(s, errs);
 	if (errs->count == before)
-		check_names(s, errs);
+		check_names(s->own, errs);
 	return 0;
 }

@@ -54,8 +54,8 @@ int client_path(const struct client_where *where, const char **ret)
 	if (where->socket)
 		return 0;
 	errs.count = 0;
-	if (settings_one(SET_CONTROL_SOCKET, where->config, &s, &errs)) {
-		settings_print_errors(&args, &errs, stderr);
+	if (settings_one(&weir_settings, SET_CONTROL_SOCKET, where->config, &s, &errs)) {
+		settings_print_errors(&weir_settings, &args, &errs, stderr);
 		return EXIT_USAGE;
 	}
 	if (settings_is_word(s, SET_CONTROL_SOCKET)) {

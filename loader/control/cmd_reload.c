@@ -33,8 +33,8 @@ static int check(const char *config)
 
 	if (!config)
 		return EXIT_OK;
-	if (settings_check(config, &s, &errs)) {
-		settings_print_errors(&args, &errs, stderr);
+	if (settings_check(&weir_settings, config, &s, &errs)) {
+		settings_print_errors(&weir_settings, &args, &errs, stderr);
 		fputs("weir: nothing was told to the running weir\n", stderr);
 		return EXIT_FAILED;
 	}

@@ -160,7 +160,7 @@ static bool is_up(const char *ifname)
 static void all_interfaces(struct doctor *d)
 {
 	struct if_nameindex *list = if_nameindex();
-	bool any = d->settings->v[SET_INTERFACES].n || d->settings->n_ifaces, pattern;
+	bool any = d->settings->v[SET_INTERFACES].n || d->settings->n_sections, pattern;
 	const char *name;
 
 	for (uint32_t i = 0; (name = settings_iface_name(d->settings, i, &pattern)); i++)
@@ -201,8 +201,8 @@ static int cmd_doctor(int argc, char **argv)
 	}
 	if (id == CLI_STOP)
 		return c.status;
-	if (settings_load(&args, &s, &errs)) {
-		settings_print_errors(&args, &errs, stderr);
+	if (settings_load(&weir_settings, &args, &s, &errs)) {
+		settings_print_errors(&weir_settings, &args, &errs, stderr);
 		return EXIT_USAGE;
 	}
 	d.settings = s;

@@ -155,8 +155,8 @@ static int count_need(const struct settings *s, struct need *n)
 	r = dataplane_memory(&cfg, &n->kernel, &slots);
 	flows_need(s, slots, n);
 	n->most += merge_cfg_default.names_bytes + name_limits_default.bytes;
-	for (uint32_t i = 0; i < s->n_exports; i++)
-		n->most += s->exports[i].queue_bytes;
+	for (uint32_t i = 0; i < settings_exports(s)->n; i++)
+		n->most += settings_exports(s)->cfg[i].queue_bytes;
 	return r;
 }
 

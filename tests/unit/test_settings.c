@@ -46,7 +46,7 @@ static int load(const char *text)
 
 	fputs(text, f);
 	fclose(f);
-	return settings_load(&args, &s, &errs);
+	return settings_load(&weir_settings, &args, &s, &errs);
 }
 
 static void flag(enum setting_id id, const char *text)
@@ -178,26 +178,26 @@ Test(settings, exports_come_from_sections_and_urls)
 	cr_assert_eq(
 		load("[export a]\ntype = file\npath = /var/log/a, b.ndjson\nqueue-bytes = 1Mi\n"),
 		0, "%s", errs.list[0].text);
-	cr_assert_eq(s->n_exports, 2);
-	cr_assert_str_eq(s->exports[0].name, "a");
-	cr_assert_str_eq(s->exports[0].path, "/var/log/a, b.ndjson");
-	cr_assert_eq(s->exports[0].queue_bytes, 1 << 20);
-	cr_assert_eq(s->exports[1].type, EXPORT_IPFIX_UDP);
-	cr_assert_str_eq(s->exports[1].filter, "bytes > 1");
+	cr_assert_eq(settings_exports(s)->n, 2);
+	cr_assert_str_eq(settings_exports(s)->cfg[0].name, "a");
+	cr_assert_str_eq(settings_exports(s)->cfg[0].path, "/var/log/a, b.ndjson");
+	cr_assert_eq(settings_exports(s)->cfg[0].queue_bytes, 1 << 20);
+	cr_assert_eq(settings_exports(s)->cfg[1].type, EXPORT_IPFIX_UDP);
+	cr_assert_str_eq(settings_exports(s)->cfg[1].filter, "bytes > 1");
 }
 
 Test(settings, records_go_to_standard_output_unless_they_go_elsewhere)
 {
 	cr_assert_eq(load(""), 0);
-	cr_assert_eq(s->n_exports, 1);
-	cr_assert_eq(s->exports[0].type, EXPORT_STDOUT);
-	cr_assert_eq(s->exports[0].format, FORMAT_TABLE);
+	cr_assert_eq(settings_exports(s)->n, 1);
+	cr_assert_eq(settings_exports(s)->cfg[0].type, EXPORT_STDOUT);
+	cr_assert_eq(settings_exports(s)->cfg[0].format, FORMAT_TABLE);
 	settings_free(s);
 	cr_assert_eq(load("[run]\noutput = none\n"), 0);
-	cr_assert_eq(s->n_exports, 0);
+	cr_assert_eq(settings_exports(s)->n, 0);
 	settings_free(s);
 	cr_assert_eq(load("[run]\noutput = json\n[export a]\ntype = file\npath = /x\n"), 0);
-	cr_assert_eq(s->n_exports, 2);
+	cr_assert_eq(settings_exports(s)->n, 2);
 }
 
 Test(settings, what_changed_between_two_loads)
@@ -286,7 +286,7 @@ Test(settings, all_errors_are_told_of_file_environment_and_flags)
 Test(settings, a_file_that_was_named_must_be_there)
 {
 	args.config = "/nonexistent/weir.conf";
-	cr_assert_eq(settings_load(&args, &s, &errs), -EINVAL);
+	cr_assert_eq(settings_load(&weir_settings, &args, &s, &errs), -EINVAL);
 	cr_assert_str_eq(errs.list[0].text, "/nonexistent/weir.conf: No such file or directory");
 }
 

@@ -1,34 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * reference.c - hidden commands for what is made from the tables: parts of the man pages (scdoc(5)),
+ * reference.c - the hidden commands for what is made from the tables: parts of the man pages (scdoc(5)),
  * the default configuration file, and a check of command lines that are printed as examples.
  */
 #include <stdio.h>
 #include <string.h>
 
-#include "loader/command.h"
-#include "loader/export/sink.h"
-#include "loader/settings.h"
-
-static int cmd_reference(int argc, char **argv);
-static int cmd_check(int argc, char **argv);
-
-const struct cli_command command_reference = {
-	.name = "__reference",
-	.run = cmd_reference,
-	.hidden = true,
-};
-
-const struct cli_command command_check_line = {
-	.name = "__check",
-	.run = cmd_check,
-	.hidden = true,
-};
+#include "common/commands.h"
 
 /* ---- scdoc ---- */
 
 /* Text in which _ and * mean nothing. */
-static void put(const char *s)
+void reference_put(const char *s)
 {
 	for (; *s; s++) {
 		if (strchr("_*\\#~<`", *s))
@@ -37,11 +20,11 @@ static void put(const char *s)
 	}
 }
 
-static void put_sentence(const char *s)
+void reference_put_sentence(const char *s)
 {
 	if (*s >= 'a' && *s <= 'z' && s[1] != '_' && s[1] != ' ')
 		putchar(*s++ - 'a' + 'A');
-	put(s);
+	reference_put(s);
 	putchar('.');
 }
 
@@ -54,7 +37,7 @@ static void put_words(const char *words)
 		if (*words == '|')
 			fputs("*|*", stdout);
 		else
-			put(one);
+			reference_put(one);
 	}
 }
 
@@ -70,14 +53,14 @@ static void man_option(const struct cli_option *o)
 		putchar('*');
 	} else if (o->arg) {
 		fputs(" _", stdout);
-		put(o->arg);
+		reference_put(o->arg);
 		putchar('_');
 	}
 	fputs("\n\t", stdout);
-	put_sentence(o->doc);
+	reference_put_sentence(o->doc);
 	if (o->def) {
 		fputs(" Default: ", stdout);
-		put(o->def);
+		reference_put(o->def);
 		putchar('.');
 	}
 	fputs("\n\n", stdout);
@@ -90,17 +73,17 @@ static void man_options(const struct cli_command *cmd, const struct cli_option *
 			man_option(o);
 }
 
-static void man_command(const struct cli_command *cmd, const char *path)
+static void man_command(const struct program *p, const struct cli_command *cmd, const char *path)
 {
-	printf("# SYNOPSIS\n\n*weir%s%s %s*", *path ? " " : "", path, cmd->name);
+	printf("# SYNOPSIS\n\n*%s%s%s %s*", p->name, *path ? " " : "", path, cmd->name);
 	if (cmd->options && (cmd->options->id || cmd->more))
 		fputs(" [_OPTION_...]", stdout);
 	if (cmd->operands) {
 		putchar(' ');
-		put(cmd->operands);
+		reference_put(cmd->operands);
 	}
 	puts("\n\n# DESCRIPTION\n");
-	put(cmd->doc ?: cmd->help);
+	reference_put(cmd->doc ?: cmd->help);
 	puts("\n\n# OPTIONS\n");
 	man_options(cmd, cmd->options);
 	man_options(cmd, cmd->more);
@@ -116,13 +99,13 @@ static void man_examples(const struct cli_command *cmd)
 	puts("```\n");
 }
 
-static void man_commands(void)
+static void man_commands(const struct program *p)
 {
-	for (const struct cli_command *const *c = command_weir.sub; *c; c++) {
+	for (const struct cli_command *const *c = p->top->sub; *c; c++) {
 		if ((*c)->hidden)
 			continue;
 		printf("*%s*\n\t", (*c)->name);
-		put_sentence((*c)->help);
+		reference_put_sentence((*c)->help);
 		puts("\n");
 	}
 }
@@ -146,10 +129,10 @@ static const char *type_name(const struct setting *d)
 	return names[d->type];
 }
 
-static void man_setting(const struct setting *d)
+static void man_setting(const struct program *p, const struct setting *d)
 {
 	printf("*%s*\n\t", d->key);
-	put_sentence(d->doc);
+	reference_put_sentence(d->doc);
 	printf("++\nType: %s", type_name(d));
 	if (d->words && d->words[0] != '@') {
 		fputs(d->type == ST_ENUM ? ": *" : ", or *", stdout);
@@ -159,60 +142,41 @@ static void man_setting(const struct setting *d)
 	if (d->type == ST_U32)
 		printf(", %llu to %llu", (unsigned long long)d->min, (unsigned long long)d->max);
 	fputs(". Default: ", stdout);
-	put(*d->def ? d->def : "empty");
+	reference_put(*d->def ? d->def : "empty");
 	if (d->flag)
 		printf(". Flag: *--%s*", d->flag);
 	fputs(". Environment: ", stdout);
-	put(d->env);
-	printf(".%s%s\n\n", d->flags & SF_IFACE ? " Also in [interface]." : "",
-	       d->flags & SF_RELOAD ? " Taken over by a reload." : "");
+	reference_put(d->env);
+	if (d->flags & SF_SECTION)
+		printf(". Also in [%s]", p->settings->kinds[0].kind);
+	printf(".%s\n\n", d->flags & SF_RELOAD ? " Taken over by a reload." : "");
 }
 
-static void man_settings(void)
+static void man_settings(const struct program *p)
 {
 	const char *section = "";
 
-	for (int id = 0; id < _SET_MAX; id++) {
-		const struct setting *d = &settings_table[id];
+	for (unsigned int id = 0; id < p->settings->n; id++) {
+		const struct setting *d = &p->settings->table[id];
 
 		if (!d->key)
 			continue;
 		if (strcmp(section, d->section))
 			printf("## [%s]\n\n", d->section);
 		section = d->section;
-		man_setting(d);
-	}
-}
-
-static void man_exports(void)
-{
-	for (size_t i = 0; i < export_keys_n; i++) {
-		const struct export_key *k = &export_keys[i];
-
-		fputc('*', stdout);
-		for (const char *s = k->name; *s; s++)
-			putchar(*s == '_' ? '-' : *s);
-		fputs("*\n\t", stdout);
-		put_sentence(k->doc);
-		if (*k->fallback) {
-			fputs(" Default: ", stdout);
-			put(k->fallback);
-			putchar('.');
-		}
-		puts("\n");
+		man_setting(p, d);
 	}
 }
 
 /* ---- the default configuration file ---- */
 
-static void conf(void)
+static void conf(const struct program *p)
 {
 	const char *section = "";
 
-	puts("# weir.conf - what weir run does; weir.conf(5) says more, 'weir config check' checks it.\n"
-	     "# Lines here are the defaults. systemctl reload weir takes changes over.");
-	for (int id = 0; id < _SET_MAX; id++) {
-		const struct setting *d = &settings_table[id];
+	puts(p->conf_head);
+	for (unsigned int id = 0; id < p->settings->n; id++) {
+		const struct setting *d = &p->settings->table[id];
 
 		if (!d->key)
 			continue;
@@ -221,13 +185,7 @@ static void conf(void)
 		section = d->section;
 		printf("# %s.\n#%s = %s\n", d->doc, d->key, *d->def ? d->def : "\"\"");
 	}
-	puts("\n[labels]\n# Labels of this node, in every record.\n#site = north\n"
-	     "\n# What is said for some interfaces; without run.interfaces these are watched.\n"
-	     "#[interface eth*]\n#role = uplink\n"
-	     "\n# Where flow records go; several at once.\n"
-	     "#[export collector]\n#type = ipfix-tcp\n#host = 192.0.2.10\n"
-	     "#[export file]\n#type = file\n#path = /var/log/weir/flows.ndjson\n"
-	     "#rotate-bytes = 100M\n#gzip = yes");
+	puts(p->conf_tail);
 }
 
 /* ---- commands ---- */
@@ -240,9 +198,9 @@ static const struct cli_command *find(const struct cli_command *const *list, con
 	return NULL;
 }
 
-static int about_command(int argc, char **argv)
+static int about_command(const struct program *p, int argc, char **argv)
 {
-	const struct cli_command *cmd = find(command_weir.sub, argv[2]);
+	const struct cli_command *cmd = find(p->top->sub, argv[2]);
 	const char *path = "";
 
 	if (cmd && cmd->sub && argc > 3) {
@@ -252,7 +210,7 @@ static int about_command(int argc, char **argv)
 	if (!cmd)
 		return EXIT_USAGE;
 	if (!strcmp(argv[1], "command"))
-		man_command(cmd, path);
+		man_command(p, cmd, path);
 	else if (!strcmp(argv[1], "examples"))
 		man_examples(cmd);
 	else
@@ -260,32 +218,34 @@ static int about_command(int argc, char **argv)
 	return EXIT_OK;
 }
 
-static int cmd_reference(int argc, char **argv)
+int reference_print(const struct program *p, int argc, char **argv)
 {
 	static const struct {
 		const char *name;
-		void (*run)(void);
-	} parts[] = {{"settings", man_settings},
-		     {"exports", man_exports},
-		     {"commands", man_commands},
-		     {"conf", conf}};
+		void (*run)(const struct program *p);
+	} parts[] = {{"settings", man_settings}, {"commands", man_commands}, {"conf", conf}};
 
 	for (size_t i = 0; argc == 2 && i < sizeof(parts) / sizeof(parts[0]); i++)
 		if (!strcmp(argv[1], parts[i].name)) {
-			parts[i].run();
+			parts[i].run(p);
+			return EXIT_OK;
+		}
+	for (const struct reference_part *own = p->parts; argc == 2 && own && own->name; own++)
+		if (!strcmp(argv[1], own->name)) {
+			own->run();
 			return EXIT_OK;
 		}
 	if (argc >= 3)
-		return about_command(argc, argv);
+		return about_command(p, argc, argv);
 	return EXIT_USAGE;
 }
 
-/* weir __check weir COMMAND OPTION...: would the command take these? Nothing is done. */
-static int cmd_check(int argc, char **argv)
+/* PROGRAM __check PROGRAM COMMAND OPTION...: would the command take these? Nothing is done. */
+int reference_check_line(const struct program *p, int argc, char **argv)
 {
 	static struct settings_args args;
 	static struct config_errors errs;
-	const struct cli_command *cmd = argc > 2 ? find(command_weir.sub, argv[2]) : NULL;
+	const struct cli_command *cmd = argc > 2 ? find(p->top->sub, argv[2]) : NULL;
 	struct cli c = {.cmd = cmd, .argc = argc - 2, .argv = argv + 2};
 	struct settings *s;
 	int id;
@@ -304,8 +264,8 @@ static int cmd_check(int argc, char **argv)
 		if (id > SETTINGS_OPTION)
 			settings_option(&args, id, c.arg);
 	}
-	if (settings_load(&args, &s, &errs)) {
-		settings_print_errors(&args, &errs, stderr);
+	if (settings_load(p->settings, &args, &s, &errs)) {
+		settings_print_errors(p->settings, &args, &errs, stderr);
 		return EXIT_USAGE;
 	}
 	settings_free(s);

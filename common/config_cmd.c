@@ -1,60 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * config_cmd.c - `weir config show` and `weir config check`: the settings that hold and where each
- * comes from; every error of a file.
+ * config_cmd.c - `config show` and `config check`: the settings that hold and where each comes from;
+ * every error of a file.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/commands.h"
 #include "common/json.h"
-#include "loader/command.h"
-#include "loader/settings.h"
-
-static int cmd_config(int argc, char **argv);
-static int cmd_show(int argc, char **argv);
-static int cmd_check(int argc, char **argv);
 
 enum { OPT_ORIGIN = 1, OPT_JSON };
 
-static const struct cli_option show_options[] = {
+const struct cli_option config_show_options[] = {
 	{OPT_ORIGIN, 0, "origin", NULL, NULL, NULL, "say where each value comes from"},
 	{OPT_JSON, 'o', "output", "FORMAT", "text|json", "text",
 	 "text is a configuration file again; json: one object"},
 	{},
-};
-
-static const struct cli_option no_options[] = {{}};
-
-static const struct cli_command command_show = {
-	.name = "show",
-	.help = "print the settings that 'weir run' would work with",
-	.doc = "Takes the options of 'weir run', except that -o is this command's own. A flag beats the environment, which beats the "
-	       "configuration file, which beats the default.",
-	.options = show_options,
-	.more = settings_options,
-	.examples = "weir config show --origin\n"
-		    "weir config show --config weir.conf --flows 1M --origin\n",
-	.run = cmd_show,
-};
-
-static const struct cli_command command_check = {
-	.name = "check",
-	.help = "check a configuration file",
-	.doc = "Prints every error as FILE:LINE:COLUMN: TEXT and exits with 1 if there is one.",
-	.operands = "[FILE]",
-	.words = CLI_FILE,
-	.options = no_options,
-	.examples = "weir config check /etc/weir/weir.conf\n",
-	.run = cmd_check,
-};
-
-static const struct cli_command *const commands[] = {&command_show, &command_check, NULL};
-
-const struct cli_command command_config = {
-	.name = "config",
-	.help = "show the settings that hold, or check a configuration file",
-	.sub = commands,
-	.run = cmd_config,
 };
 
 /* ---- show ---- */
@@ -98,10 +59,9 @@ static void put_key(const char *key, int key_len, const char *value, const char 
 	putchar('\n');
 }
 
-static void show_labels(const struct settings *s, const char *origin)
+/* A section whose keys are the user's. */
+static void show_keys(const struct setting_value *v, const char *origin)
 {
-	const struct setting_value *v = &s->v[SET_LABELS];
-
 	for (uint32_t i = 0; i < v->n; i++) {
 		size_t key = strcspn(v->list[i], "=");
 
@@ -143,16 +103,16 @@ static void show_text(const struct settings *s, bool origin)
 	const char *section = "";
 	char from[300];
 
-	for (int id = 0; id < _SET_MAX; id++) {
-		const struct setting *d = &settings_table[id];
+	for (unsigned int id = 0; id < s->schema->n; id++) {
+		const struct setting *d = &s->schema->table[id];
 
 		if (strcmp(section, d->section)) {
 			printf("%s[%s]\n", *section ? "\n" : "", d->section);
 			section = d->section;
 		}
 		setting_origin(s, id, from, sizeof(from));
-		if (id == SET_LABELS)
-			show_labels(s, origin ? from : NULL);
+		if (d->flags & SF_KEYS)
+			show_keys(&s->v[id], origin ? from : NULL);
 		else if (!d->key) /* no key of the file has it */
 			show_comments(d, &s->v[id], origin ? from : NULL);
 		else
@@ -167,12 +127,12 @@ static void json_text(struct json *j, const char *key, const char *text)
 	json_str(j, text, strlen(text));
 }
 
-static void json_value(struct json *j, const struct settings *s, int id)
+static void json_value(struct json *j, const struct settings *s, unsigned int id)
 {
 	const struct setting_value *v = &s->v[id];
 
 	json_key(j, "value", 5);
-	if (settings_table[id].type != ST_LIST) {
+	if (s->schema->table[id].type != ST_LIST) {
 		json_str(j, v->text, strlen(v->text));
 		return;
 	}
@@ -218,8 +178,8 @@ static int show_json(const struct settings *s)
 	json_text(&j, "file", s->path ?: "");
 	json_key(&j, "settings", 8);
 	json_open(&j, '{');
-	for (int id = 0; id < _SET_MAX; id++) {
-		setting_name(id, name, sizeof(name));
+	for (unsigned int id = 0; id < s->schema->n; id++) {
+		setting_name(s->schema, id, name, sizeof(name));
 		json_key(&j, name, strlen(name));
 		json_open(&j, '{');
 		json_value(&j, s, id);
@@ -238,27 +198,26 @@ static int show_json(const struct settings *s)
 	return rc;
 }
 
-static int cmd_show(int argc, char **argv)
+int config_show(const struct program *p, struct cli *c)
 {
 	static struct settings_args args;
 	static struct config_errors errs;
-	struct cli c = {.cmd = &command_show, .argc = argc, .argv = argv, .path = "config"};
 	bool origin = false, json = false;
 	struct settings *s;
 	int id, rc = EXIT_OK;
 
-	while ((id = cli_next(&c)) > 0) {
+	while ((id = cli_next(c)) > 0) {
 		if (id == OPT_ORIGIN)
 			origin = true;
 		else if (id == OPT_JSON)
-			json = !strcmp(c.arg, "json");
-		else if (settings_option(&args, id, c.arg))
-			return cli_error(&c, "more than %u options", SETTINGS_ARGS_MAX);
+			json = !strcmp(c->arg, "json");
+		else if (settings_option(&args, id, c->arg))
+			return cli_error(c, "more than %u options", SETTINGS_ARGS_MAX);
 	}
 	if (id == CLI_STOP)
-		return c.status;
-	if (settings_load(&args, &s, &errs)) {
-		settings_print_errors(&args, &errs, stderr);
+		return c->status;
+	if (settings_load(p->settings, &args, &s, &errs)) {
+		settings_print_errors(p->settings, &args, &errs, stderr);
 		return EXIT_USAGE;
 	}
 	if (json)
@@ -271,32 +230,26 @@ static int cmd_show(int argc, char **argv)
 
 /* ---- check ---- */
 
-static int cmd_check(int argc, char **argv)
+int config_check(const struct program *p, struct cli *c)
 {
 	static struct config_errors errs;
-	struct cli c = {.cmd = &command_check, .argc = argc, .argv = argv, .path = "config"};
 	struct settings_args args = {};
 	struct settings *s;
 	int id;
 
-	while ((id = cli_next(&c)) != CLI_END) {
+	while ((id = cli_next(c)) != CLI_END) {
 		if (id == CLI_STOP)
-			return c.status;
+			return c->status;
 		if (args.config)
-			return cli_error(&c, "one file at a time");
-		args.config = c.arg;
+			return cli_error(c, "one file at a time");
+		args.config = c->arg;
 	}
-	args.config = args.config ?: SETTINGS_FILE;
-	if (settings_check(args.config, &s, &errs)) {
-		settings_print_errors(&args, &errs, stderr);
+	args.config = args.config ?: p->settings->file;
+	if (settings_check(p->settings, args.config, &s, &errs)) {
+		settings_print_errors(p->settings, &args, &errs, stderr);
 		return EXIT_FAILED;
 	}
 	printf("%s: ok\n", args.config);
 	settings_free(s);
 	return EXIT_OK;
-}
-
-static int cmd_config(int argc, char **argv)
-{
-	return cli_run(&command_config, argc, argv);
 }

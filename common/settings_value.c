@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "loader/settings_int.h"
+#include "common/settings_int.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -205,14 +205,14 @@ static void suggest_word(const struct setting *d, const char *text, struct value
 	}
 }
 
-int setting_parse(enum setting_id id, const char *text, struct setting_value *ret,
-		  struct value_error *err)
+int setting_parse(const struct settings_schema *schema, unsigned int id, const char *text,
+		  struct setting_value *ret, struct value_error *err)
 {
-	const struct setting *d = &settings_table[id];
+	const struct setting *d = &schema->table[id];
 	struct setting_value v = {};
 
 	if (d->type == ST_LIST || d->type == ST_ITEMS) {
-		int r = setting_append(id, text, false, &v, err);
+		int r = setting_append(schema, id, text, &v, err);
 
 		setting_value_done(r ? &v : ret);
 		if (!r)
@@ -255,15 +255,14 @@ static int check_label(const char *item, struct value_error *err)
 	return 0;
 }
 
-static int check_item(enum setting_id id, const char *item, struct value_error *err)
+static int check_item(const struct settings_schema *schema, unsigned int id, const char *item,
+		      struct value_error *err)
 {
 	if (!*item)
 		return bad(err, "an item of the list is empty");
-	if (id == SET_LABELS)
+	if (schema->table[id].flags & SF_KEYS)
 		return check_label(item, err);
-	if (id == SET_INTERFACES && strlen(item) > 16)
-		return bad(err, "'%.60s' is longer than the name of an interface can be", item);
-	return 0;
+	return schema->check_item ? schema->check_item(id, item, err) : 0;
 }
 
 static bool same_label(const char *a, const char *b)
@@ -273,18 +272,19 @@ static bool same_label(const char *a, const char *b)
 	return strcspn(b, "=") == n && !strncmp(a, b, n);
 }
 
-static int add_item(enum setting_id id, const char *item, struct setting_value *v,
-		    struct value_error *err)
+static int add_item(const struct settings_schema *schema, unsigned int id, const char *item,
+		    struct setting_value *v, struct value_error *err)
 {
+	const bool keys = schema->table[id].flags & SF_KEYS;
+	int r = check_item(schema, id, item, err);
 	char *copy, **list;
-	int r = check_item(id, item, err);
 
 	if (r)
 		return r;
 	copy = strdup(item);
 	if (!copy)
 		return -ENOMEM;
-	for (uint32_t i = 0; id == SET_LABELS && i < v->n; i++)
+	for (uint32_t i = 0; keys && i < v->n; i++)
 		if (same_label(v->list[i], item)) {
 			free(v->list[i]);
 			v->list[i] = copy;
@@ -343,23 +343,39 @@ static size_t next_item(const char **text, const char *separators, const char **
 	return len;
 }
 
-int setting_append(enum setting_id id, const char *text, bool whole, struct setting_value *v,
-		   struct value_error *err)
+static char separator_of(const struct settings_schema *schema, unsigned int id)
 {
-	bool items = settings_table[id].type == ST_ITEMS;
+	return schema->table[id].type == ST_ITEMS ? ' ' : ',';
+}
+
+int setting_append_item(const struct settings_schema *schema, unsigned int id, const char *text,
+			struct setting_value *v, struct value_error *err)
+{
+	int r;
+
+	if (strlen(text) > SETTINGS_ITEM_MAX)
+		return bad(err, "an item is longer than %u bytes", SETTINGS_ITEM_MAX);
+	r = add_item(schema, id, text, v, err);
+	return r ?: join(v, separator_of(schema, id));
+}
+
+int setting_append(const struct settings_schema *schema, unsigned int id, const char *text,
+		   struct setting_value *v, struct value_error *err)
+{
+	const bool items = schema->table[id].type == ST_ITEMS;
 	char item[SETTINGS_ITEM_MAX + 2];
 	int r = 0;
 
 	while (*text && !r) {
 		const char *from;
-		size_t len = next_item(&text, whole ? "" : items ? " \t\n" : ",", &from);
+		size_t len = next_item(&text, items ? " \t\n" : ",", &from);
 
 		if (!len && items) /* two blanks */
 			continue;
 		if (len > SETTINGS_ITEM_MAX)
 			return bad(err, "an item is longer than %u bytes", SETTINGS_ITEM_MAX);
 		snprintf(item, sizeof(item), "%.*s", (int)len, from);
-		r = add_item(id, item, v, err);
+		r = add_item(schema, id, item, v, err);
 	}
-	return r ?: join(v, items ? ' ' : ',');
+	return r ?: join(v, separator_of(schema, id));
 }

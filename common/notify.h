@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * notify.h - tells the service manager how it goes: datagrams to $NOTIFY_SOCKET as in sd_notify(3).
- * Without one nothing is sent. Core only.
+ * Without one nothing is sent. One thread.
  */
-#ifndef WEIR_LOADER_NOTIFY_H
-#define WEIR_LOADER_NOTIFY_H
+#ifndef WEIR_COMMON_NOTIFY_H
+#define WEIR_COMMON_NOTIFY_H
 
 #include <stdint.h>
 

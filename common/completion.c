@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * completion.c - `weir completion SHELL` prints a script that asks `weir __complete` for the words,
- * so that the tables of the commands are the only list of them.
+ * completion.c - `completion SHELL` prints a script that asks the program's `__complete` for the
+ * words, so that the tables of the commands are the only list of them. In the scripts @P@ is the
+ * program's name and @F@ that of the shell's function.
  */
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/filter.h"
-#include "loader/command.h"
+#include "common/commands.h"
 
 /* "@file" and "@dir" are the shell's own job. */
 static const char bash_script[] =
-	"# bash completion for weir; made by 'weir completion bash'\n"
-	"_weir()\n"
+	"# bash completion for @P@; made by '@P@ completion bash'\n"
+	"_@F@()\n"
 	"{\n"
 	"\tlocal line word=${COMP_WORDS[COMP_CWORD]}\n"
 	"\n"
@@ -37,12 +38,12 @@ static const char bash_script[] =
 	"\t\tesac\n"
 	"\tdone < <(\"${COMP_WORDS[0]}\" __complete \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null)\n"
 	"}\n"
-	"complete -F _weir weir\n";
+	"complete -F _@F@ @P@\n";
 
 static const char zsh_script[] =
-	"#compdef weir\n"
-	"# zsh completion for weir; made by 'weir completion zsh'\n"
-	"_weir()\n"
+	"#compdef @P@\n"
+	"# zsh completion for @P@; made by '@P@ completion zsh'\n"
+	"_@F@()\n"
 	"{\n"
 	"\tlocal line name doc\n"
 	"\tlocal -a plain pending\n"
@@ -62,18 +63,18 @@ static const char zsh_script[] =
 	"\t\t\t;;\n"
 	"\t\tesac\n"
 	"\tdone < <(\"${words[1]}\" __complete \"${(@)words[2,CURRENT]}\" 2>/dev/null)\n"
-	"\t(( ${#plain} )) && _describe weir plain\n"
-	"\t(( ${#pending} )) && _describe weir pending -S ''\n"
+	"\t(( ${#plain} )) && _describe @P@ plain\n"
+	"\t(( ${#pending} )) && _describe @P@ pending -S ''\n"
 	"}\n"
-	"if [ \"$funcstack[1]\" = _weir ]; then\n"
-	"\t_weir \"$@\"\n"
+	"if [ \"$funcstack[1]\" = _@F@ ]; then\n"
+	"\t_@F@ \"$@\"\n"
 	"else\n"
-	"\tcompdef _weir weir\n"
+	"\tcompdef _@F@ @P@\n"
 	"fi\n";
 
 static const char fish_script[] =
-	"# fish completion for weir; made by 'weir completion fish'\n"
-	"function __weir_complete\n"
+	"# fish completion for @P@; made by '@P@ completion fish'\n"
+	"function __@F@_complete\n"
 	"\tset -l typed (commandline -opc)\n"
 	"\tset -l word (commandline -ct)\n"
 	"\tfor line in ($typed[1] __complete $typed[2..-1] \"$word\" 2>/dev/null)\n"
@@ -87,49 +88,40 @@ static const char fish_script[] =
 	"\t\tend\n"
 	"\tend\n"
 	"end\n"
-	"complete -c weir -f -a '(__weir_complete)'\n";
+	"complete -c @P@ -f -a '(__@F@_complete)'\n";
 
-static int cmd_completion(int argc, char **argv);
-static int cmd_complete(int argc, char **argv);
-
-static const struct cli_option no_options[] = {{}};
-
-const struct cli_command command_completion = {
-	.name = "completion",
-	.help = "print a script that completes weir's words in a shell",
-	.operands = "bash|zsh|fish",
-	.words = "bash|zsh|fish",
-	.options = no_options,
-	.doc = "The script asks weir itself for the words: commands, options, their values, interfaces.",
-	.examples = "weir completion bash > /usr/share/bash-completion/completions/weir\n"
-		    "weir completion zsh > /usr/share/zsh/vendor-completions/_weir\n"
-		    "weir completion fish > /usr/share/fish/vendor_completions.d/weir.fish\n",
-	.run = cmd_completion,
-};
-
-const struct cli_command command_complete = {
-	.name = "__complete",
-	.run = cmd_complete,
-	.hidden = true,
-};
-
-static int cmd_completion(int argc, char **argv)
+/* The script with the names in it; a shell's function has no hyphens. */
+static void put_script(const char *s, const char *name)
 {
-	struct cli c = {.cmd = &command_completion, .argc = argc, .argv = argv};
-	const char *const scripts[] = {bash_script, zsh_script, fish_script};
-	int id = cli_next(&c), shell;
+	for (; *s; s++) {
+		const bool function = !strncmp(s, "@F@", 3);
+
+		if (!function && strncmp(s, "@P@", 3) != 0) {
+			putchar(*s);
+			continue;
+		}
+		for (const char *c = name; *c; c++)
+			putchar(function && *c == '-' ? '_' : *c);
+		s += 2;
+	}
+}
+
+int completion_print(const struct program *p, struct cli *c)
+{
+	static const char *const scripts[] = {bash_script, zsh_script, fish_script};
+	int id = cli_next(c), shell;
 
 	if (id == CLI_STOP)
-		return c.status;
+		return c->status;
 	if (id != CLI_OPERAND)
-		return cli_error(&c, "which shell? give bash, zsh or fish");
-	shell = cli_word(command_completion.words, c.arg);
+		return cli_error(c, "which shell? give bash, zsh or fish");
+	shell = cli_word(COMPLETION_SHELLS, c->arg);
 	if (shell < 0)
-		return cli_error(&c, "no script for '%s', but for bash, zsh and fish", c.arg);
-	id = cli_next(&c);
+		return cli_error(c, "no script for '%s', but for bash, zsh and fish", c->arg);
+	id = cli_next(c);
 	if (id != CLI_END)
-		return id == CLI_STOP ? c.status : cli_error(&c, "one shell at a time");
-	fputs(scripts[shell], stdout);
+		return id == CLI_STOP ? c->status : cli_error(c, "one shell at a time");
+	put_script(scripts[shell], p->name);
 	return 0;
 }
 
@@ -178,8 +170,8 @@ static void dynamic(const char *kind, const char *prefix)
 		offer_filter(prefix);
 }
 
-static int cmd_complete(int argc, char **argv)
+int completion_words(const struct program *p, int argc, char **argv)
 {
-	cli_complete(&command_weir, argc, argv, dynamic);
+	cli_complete(p->top, argc, argv, dynamic);
 	return 0;
 }
