@@ -3,6 +3,7 @@
 #
 # Source files are found by wildcard. A new file needs no line here when it is
 #   common/*.c loader/*.c loader/*/*.c   linked into build/weir and, through libweir.a, into tests
+#   collector/*.c collector/*/*.c        linked into build/weir-collector and, the same way, into tests
 #   tests/lib/*.c                        helpers that every test program can use
 #   tests/unit/test_*.c                  one unit test program (Criterion)
 #   tests/bpf/test_*.c, *.bpf.c          one BPF test program; a BPF object with its skeleton
@@ -55,7 +56,8 @@ progs       = $(patsubst %.c,$(OUT)/%,$(wildcard $(1)))
 skels       = $(patsubst %.bpf.c,$(BUILD)/gen/%.skel.h,$(notdir $(wildcard $(1)/*.bpf.c)))
 COMMON_OBJS := $(call objs,$(wildcard common/*.c))
 LOADER_OBJS := $(call objs,$(wildcard loader/*.c loader/*/*.c))
-LIB_OBJS    := $(filter-out $(OUT)/loader/main.o,$(LOADER_OBJS)) $(COMMON_OBJS)
+COLLECTOR_OBJS := $(call objs,$(wildcard collector/*.c collector/*/*.c))
+LIB_OBJS    := $(filter-out %/main.o,$(LOADER_OBJS) $(COLLECTOR_OBJS)) $(COMMON_OBJS)
 TESTLIB_OBJS := $(call objs,$(wildcard tests/lib/*.c))
 UNIT_BINS   := $(call progs,tests/unit/test_*.c)
 BPFT_BINS   := $(call progs,tests/bpf/test_*.c)
