@@ -16,17 +16,15 @@
 #define TYPE_SIZE_U64  8
 #define TYPE_SIZE_TIME 8
 #define TYPE_SIZE_STR  sizeof(struct block_str)
-#define PART_MAIN      false
-#define PART_MORE      true
 
 const struct block_column_info block_columns[_BC_MAX] = {
-#define COLUMN(id, name_, type_, part, doc_) \
-	[BC_##id] = {                        \
-		.name = #name_,              \
-		.doc = doc_,                 \
-		.type = BT_##type_,          \
-		.size = TYPE_SIZE_##type_,   \
-		.more = PART_##part,         \
+#define COLUMN(id, name_, type_, part_, doc_) \
+	[BC_##id] = {                         \
+		.name = #name_,               \
+		.doc = doc_,                  \
+		.type = BT_##type_,           \
+		.size = TYPE_SIZE_##type_,    \
+		.part = BP_##part_,           \
 	},
 #include "collector/columns.def"
 #undef COLUMN

@@ -37,6 +37,22 @@ enum block_type {
 	BT_STR,	 /* struct block_str */
 };
 
+/* Where the store keeps a column; see columns.def. */
+enum block_part {
+	BP_MAIN,
+	BP_FLAGS,
+	BP_HOPS,
+	BP_HELLO,
+	BP_PLACE,
+	BP_GEO,
+	BP_ASN,
+	BP_DNS,
+	BP_WEB,
+	BP_COUNT,
+	BP_MORE,
+	_BP_MAX
+};
+
 struct block_str {
 	uint32_t at; /* in block.text */
 	uint32_t len;
@@ -48,7 +64,7 @@ struct block_column_info {
 	const char *doc;
 	uint8_t type; /* enum block_type */
 	uint8_t size; /* octets of a value */
-	bool more;    /* part MORE */
+	uint8_t part; /* enum block_part */
 };
 
 extern const struct block_column_info block_columns[_BC_MAX];
