@@ -15,6 +15,7 @@
 #define WEIR_BPF_CACHE_H
 
 #include <linux/in.h>
+#include <stddef.h>
 #include "maps.h"
 #include "key.h"
 #include "tcp.h"
@@ -108,16 +109,13 @@ static __always_inline int hot_is_lone_syn(const struct flow_hot *h)
 	return h->packets[0] + h->packets[1] == 1 && (h->tcp_flags[0] | h->tcp_flags[1]) == TCP_SYN;
 }
 
-/* Final record of an entry to the ring. 0, or -1 when the ring is full. */
-static __always_inline int cache_evict(const struct flow_hot *hot, const struct flow_cold *cold,
-				       __u32 slot)
+/* Final record of an entry to the ring, as much as there is of it. 0, or -1 when the ring is full. */
+static __always_inline int cache_evict_head(const struct flow_hot *hot,
+					    const struct flow_cold *cold, __u32 slot)
 {
-	struct flow_final *f;
+	struct flow_final *f = bpf_ringbuf_reserve(
+		&evicted, offsetof(struct flow_final, dropped) - WEIR_COLD_TAIL, 0);
 
-	if (hot->cold_tail)
-		f = bpf_ringbuf_reserve(&evicted, sizeof(*f), 0);
-	else
-		f = bpf_ringbuf_reserve(&evicted, sizeof(*f) - WEIR_COLD_TAIL, 0);
 	if (!f)
 		return -1;
 	f->slot = slot;
@@ -128,22 +126,67 @@ static __always_inline int cache_evict(const struct flow_hot *hot, const struct 
 	return 0;
 }
 
+static __always_inline int cache_evict_tail(const struct flow_hot *hot,
+					    const struct flow_cold *cold, __u32 slot)
+{
+	struct flow_final *f =
+		bpf_ringbuf_reserve(&evicted, offsetof(struct flow_final, dropped), 0);
+
+	if (!f)
+		return -1;
+	f->slot = slot;
+	f->pad = 0;
+	f->hot = *hot;
+	f->cold = *cold;
+	bpf_ringbuf_submit(f, BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+static __always_inline int cache_evict_dropped(const struct flow_hot *hot,
+					       const struct flow_cold *cold, __u32 slot)
+{
+	const struct flow_dropped *d = dropped_get(slot);
+	struct flow_final *f = d ? bpf_ringbuf_reserve(&evicted, sizeof(*f), 0) : 0;
+
+	if (!f)
+		return -1;
+	f->slot = slot;
+	f->pad = 0;
+	f->hot = *hot;
+	f->cold = *cold;
+	f->dropped = *d;
+	bpf_ringbuf_submit(f, BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+static __always_inline int cache_evict(const struct flow_hot *hot, const struct flow_cold *cold,
+				       __u32 slot)
+{
+	if (cfg_enforce && hot->extra & EXTRA_DROPPED)
+		return cache_evict_dropped(hot, cold, slot);
+	if (hot->extra & EXTRA_TAIL)
+		return cache_evict_tail(hot, cold, slot);
+	return cache_evict_head(hot, cold, slot);
+}
+
 /* Begin a new life in a slot: everything zero but the tag, which is invalid until cache_open(). */
-static __always_inline __u64 cache_close(struct flow_hot *hot, struct flow_cold *cold)
+static __always_inline __u64 cache_close(struct flow_hot *hot, struct flow_cold *cold, __u32 slot)
 {
 	__u64 old = __sync_lock_test_and_set(&hot->tag, 0);
+	__u8 extra = hot->extra;
 
 	hot->bytes[0] = hot->bytes[1] = 0;
 	hot->packets[0] = hot->packets[1] = 0;
 	hot->last[0] = hot->last[1] = 0;
 	hot->next_seq[0] = hot->next_seq[1] = 0;
-	*(__u64 *)hot->tcp_flags = 0; /* flags, ttl, dscp, l7, verdict */
-	hot->policy_gen = 0;
+	*(__u64 *)hot->tcp_flags = 0; /* flags, ttl, dscp, l7, extra */
+	hot->policy = 0;
 	hot->cold_changes = 0;
 	__builtin_memset((void *)cold + sizeof(cold->key), 0, WEIR_COLD_HEAD - sizeof(cold->key));
-	if (hot->cold_tail)
+	if (extra & EXTRA_TAIL)
 		__builtin_memset((void *)cold + WEIR_COLD_HEAD, 0, WEIR_COLD_TAIL);
-	hot->cold_tail = 0;
+	if (cfg_enforce && extra & EXTRA_DROPPED)
+		dropped_clear(slot);
 	return old;
 }
 

@@ -18,6 +18,7 @@ const volatile __u32 cfg_sample = 1;	    /* account 1 packet in N */
 const volatile __u8 cfg_replay = 0;	    /* time comes from `control` */
 const volatile __u8 cfg_consume = 0;	    /* role mirror: decapsulated packets end here */
 const volatile __u8 cfg_names = 1;	    /* look at payload */
+const volatile __u8 cfg_enforce = 0;	    /* verdicts by policy */
 const volatile __u8 cfg_rt = 0;		    /* PREEMPT_RT: guard the region with a busy flag */
 const volatile __u16 cfg_vxlan_ports[8] = {4789, 8472}; /* host order, 0 = unused */
 const volatile __u16 cfg_geneve_port = 6081;

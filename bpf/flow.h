@@ -85,7 +85,7 @@ static __always_inline void flow_account(struct flow_hot *h, struct flow_cold *c
 	if (l->payload_len && !c->payload_ns[d])
 		c->payload_ns[d] = now_ns();
 	if (!flow_is_bare_syn(h, l, d))
-		h->cold_tail = 1;
+		h->extra |= EXTRA_TAIL;
 	h->bytes[d] += s->bytes;
 	h->packets[d] += s->segs;
 	h->last[d] = s->now;
@@ -119,7 +119,7 @@ static __always_inline void flow_renew(struct flow_hot *h, struct flow_cold *c,
 		return;
 	}
 	count(CNT_RENEWED, 1);
-	flow_begin(h, c, s, d, cache_close(h, c));
+	flow_begin(h, c, s, d, cache_close(h, c, s->slot));
 }
 
 /* Insert the flow of the packet in scratch->pkt. Returns 1 if an entry was written. */
@@ -145,7 +145,7 @@ static __always_inline int flow_insert(struct scratch *s)
 		return 0;
 	cache_move_in(set, way, own);
 	h = &set->way[way];
-	old = cache_close(h, c);
+	old = cache_close(h, c, index * WEIR_WAYS + way);
 	c->key = s->pkt.key;
 	d = key_order(&c->key) & 1;
 	s->slot = index * WEIR_WAYS + way;

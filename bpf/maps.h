@@ -49,6 +49,19 @@ struct {
 	__type(value, struct flow_cold_set);
 } flows_cold SEC(".maps");
 
+/* What policy dropped of the flows, same index, 32 bytes a way. Touched by drops. Size: loader. */
+struct dropped_set {
+	struct flow_dropped way[WEIR_WAYS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct dropped_set);
+} flows_dropped SEC(".maps");
+
 /* Final records of flows that lost their place (struct flow_final). Writer: all CPUs. Reader: the
  * loader, polling. Full: the victim keeps its place and the arriving packet is counted as lost.
  */
@@ -95,7 +108,10 @@ struct scratch {
 	__u32 parsed;	 /* pkt holds this packet */
 	__u32 sampled;	 /* packets since the last one that was accounted, cfg_sample */
 	__u32 busy;	 /* cfg_rt: a program on this CPU is at work */
-	__u64 bytes;	 /* IP bytes on the wire: every segment with its headers */
+	__u64 active;	 /* policy_control.active, read once a packet */
+	__u32 verdict;	 /* enum verdict */
+	__u32 pad;
+	__u64 bytes; /* IP bytes on the wire: every segment with its headers */
 	__u64 hash;
 	__u8 hdr[128]; /* headers copied out of non-linear packets */
 };
@@ -184,6 +200,25 @@ static __always_inline struct flow_cold *cold_get(__u32 slot)
 		return 0;
 	asm volatile("" : "+r"(slot)); /* no address before the check */
 	return &s->way[slot % WEIR_WAYS];
+}
+
+static __always_inline struct flow_dropped *dropped_get(__u32 slot)
+{
+	__u32 set = slot / WEIR_WAYS;
+	struct dropped_set *s = bpf_map_lookup_elem(&flows_dropped, &set);
+
+	if (!s)
+		return 0;
+	asm volatile("" : "+r"(slot)); /* no address before the check */
+	return &s->way[slot % WEIR_WAYS];
+}
+
+static __always_inline void dropped_clear(__u32 slot)
+{
+	struct flow_dropped *d = dropped_get(slot);
+
+	if (d)
+		__builtin_memset(d, 0, sizeof(*d));
 }
 
 static __always_inline __u16 *used_get(__u32 set)

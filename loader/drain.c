@@ -14,7 +14,6 @@
 #define RELEASE_BATCHES 8u   /* of final records */
 #define GEN_MASK	((1u << WEIR_TAG_GEN_BITS) - 1)
 #define ORPHANS_MIN	1024u
-#define FINAL_MIN	(sizeof(struct flow_final) - WEIR_COLD_TAIL)
 
 /* Totals of a slot when it was last read. */
 struct shadow {
@@ -205,8 +204,8 @@ static void settle(struct shadow *s, uint32_t gen)
 	s->settled = (uint16_t)gen;
 }
 
-/* @len: of the record, that may end where its last line would begin. */
-static void take_final(struct drain *d, const struct flow_final *f, size_t len)
+/* The record may end where its last line would begin. */
+static void take_final(struct drain *d, const struct flow_final *f)
 {
 	struct flow_cold *cold = &d->cold[d->n];
 	struct merge_delta *m = &d->delta[d->n++];
@@ -218,7 +217,7 @@ static void take_final(struct drain *d, const struct flow_final *f, size_t len)
 		s = orphan_find(d, f->slot, gen) ?: &none;
 	*m = (struct merge_delta){};
 	memcpy(cold, &f->cold, WEIR_COLD_HEAD);
-	if (len == sizeof(*f))
+	if (f->hot.extra & EXTRA_TAIL)
 		memcpy((char *)cold + WEIR_COLD_HEAD, (char *)&f->cold + WEIR_COLD_HEAD,
 		       WEIR_COLD_TAIL);
 	else
@@ -231,16 +230,11 @@ static void take_final(struct drain *d, const struct flow_final *f, size_t len)
 	d->stats.finals++;
 }
 
-/* A record whose totals have been asked for. */
-struct final {
-	const struct flow_final *f;
-	size_t len;
-};
-
-static void take_finals(struct drain *d, const struct final *v, unsigned int n)
+/* Records whose totals have been asked for. */
+static void take_finals(struct drain *d, const struct flow_final *const *v, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++)
-		take_final(d, v[i].f, v[i].len);
+		take_final(d, v[i]);
 	flush(d, true);
 	consistent(d);
 }
@@ -248,18 +242,16 @@ static void take_finals(struct drain *d, const struct final *v, unsigned int n)
 static unsigned int drain_evicted(struct drain *d, unsigned long end)
 {
 	struct ring *r = &d->dp->evicted;
-	struct final batch[BATCH];
-	const struct flow_final *f;
+	const struct flow_final *batch[BATCH], *f;
 	unsigned int n = 0, queued = 0, batches = 0;
 	size_t len;
 
 	flush(d, false);
 	while ((f = ring_next(r, end, &len))) {
 		n++;
-		if (len == FINAL_MIN + (f->hot.cold_tail ? WEIR_COLD_TAIL : 0) &&
-		    f->slot < d->dp->slots) {
+		if (len == flow_final_size(&f->hot) && f->slot < d->dp->slots) {
 			__builtin_prefetch(&d->shadow[f->slot], 1);
-			batch[queued++] = (struct final){f, len};
+			batch[queued++] = f;
 		} else {
 			d->stats.bad_records++;
 		}

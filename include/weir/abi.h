@@ -61,23 +61,26 @@ struct flow_hot {
 	__u64 tag;	/* fingerprint << 16 | generation; 0 = nothing here */
 	__u64 bytes[2]; /* IP bytes */
 	__u32 packets[2];
-	__u32 last[2];	   /* ticks of the last packet; valid where packets != 0 */
-	__u32 next_seq[2]; /* TCP: highest sequence number seen + its length */
-	__u8 tcp_flags[2]; /* OR of all, in RFC 9293 order (FIN = 1 ... CWR = 128) */
-	__u8 ttl[2];	   /* of the last packet; a change goes to flow_cold */
-	__u8 dscp[2];	   /* of the last packet */
-	__u8 l7;	   /* enum l7_phase bits: payload still wanted */
-	__u8 verdict;
-	__u16 policy_gen;   /* low bits of the generation that verdict is of */
+	__u32 last[2];	    /* ticks of the last packet; valid where packets != 0 */
+	__u32 next_seq[2];  /* TCP: highest sequence number seen + its length */
+	__u8 tcp_flags[2];  /* OR of all, in RFC 9293 order (FIN = 1 ... CWR = 128) */
+	__u8 ttl[2];	    /* of the last packet; a change goes to flow_cold */
+	__u8 dscp[2];	    /* of the last packet */
+	__u8 l7;	    /* enum l7_phase bits: payload still wanted */
+	__u8 extra;	    /* enum flow_extra: what else is not all zero */
+	__u32 policy;	    /* verdict of each direction, see policy_map.h */
 	__u16 cold_changes; /* grows when flow_cold does */
 	__u16 guests;	    /* of the place, not of the flow: ways with flows whose own it is */
-	__u8 cold_tail;	    /* the last line of flow_cold is not all zero */
-	__u8 pad;
+};
+
+enum flow_extra {
+	EXTRA_TAIL = 1,	   /* the last line of flow_cold */
+	EXTRA_DROPPED = 2, /* flow_dropped */
 };
 
 /* What is written on insert and on rare events; parallel to the hot entry, same index. The last line
- * stays zero, untouched and out of the final record while flow_hot.cold_tail is 0: a flow that is one
- * lone SYN has nothing to say there.
+ * stays zero, untouched and out of the final record until EXTRA_TAIL is set: a flow that is one lone
+ * SYN has nothing to say there.
  */
 struct flow_cold {
 	struct flow_key key;
@@ -137,16 +140,40 @@ struct flow_cold_set {
 
 #define WEIR_COLD_HEAD 128u /* bytes of flow_cold before its last line */
 
-/* One element of the `evicted` ring: a flow that lost its place, final totals. Without its last
- * WEIR_COLD_TAIL bytes when they are zero (hot.cold_tail).
- */
 #define WEIR_COLD_TAIL 64u
+
+/* Packets of the flow that policy dropped: they are in flow_hot's counters too. Parallel to it; made
+ * by drops alone, all zero without EXTRA_DROPPED.
+ */
+struct flow_dropped {
+	__u64 bytes;
+	__u32 packets;
+	__u32 decision[2]; /* that each direction is dropped by; 0: by the rule alone */
+	__u16 rule[2];	   /* its element of policy_rules; 0: none yet */
+	__u32 generation;  /* both are of */
+	__u32 pad;
+};
+
+/* One element of the `evicted` ring: a flow that lost its place, final totals. Cut short by what
+ * hot.extra says is zero: behind cold without EXTRA_DROPPED, and without EXTRA_TAIL too before cold's
+ * last WEIR_COLD_TAIL bytes.
+ */
 struct flow_final {
 	__u32 slot; /* set index * WEIR_WAYS + way */
 	__u32 pad;
 	struct flow_hot hot;
 	struct flow_cold cold;
+	struct flow_dropped dropped;
 };
+
+/* Length of one. */
+static inline __u32 flow_final_size(const struct flow_hot *hot)
+{
+	if (hot->extra & EXTRA_DROPPED)
+		return sizeof(struct flow_final);
+	return __builtin_offsetof(struct flow_final, dropped) -
+	       (hot->extra & EXTRA_TAIL ? 0 : WEIR_COLD_TAIL);
+}
 
 /* One element of `control`: written by the loader, read by the programs. */
 struct control {
@@ -263,7 +290,8 @@ _Static_assert(sizeof(struct flow_key) == 72, "abi");
 _Static_assert(sizeof(struct flow_hot) == 64, "abi");
 _Static_assert(sizeof(struct flow_cold) == WEIR_COLD_HEAD + WEIR_COLD_TAIL, "abi");
 _Static_assert(__builtin_offsetof(struct flow_cold, synack_ns) == WEIR_COLD_HEAD, "abi");
-_Static_assert(sizeof(struct flow_final) == 264, "abi");
+_Static_assert(sizeof(struct flow_dropped) == 32, "abi");
+_Static_assert(sizeof(struct flow_final) == 296, "abi");
 _Static_assert(sizeof(struct control) == 64, "abi");
 _Static_assert(sizeof(struct event_hdr) == 88, "abi");
 _Static_assert(sizeof(struct ev_tls) == 88 + 16 + 256 + 128, "abi");

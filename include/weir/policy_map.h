@@ -171,16 +171,6 @@ struct policy_control {
 
 /* ---- what became of dropped packets ---- */
 
-/* Parallel to flow_hot, touched by drops alone. */
-struct flow_dropped {
-	__u64 bytes;
-	__u32 packets;
-	__u32 decision[2]; /* of each direction; 0: the rule alone */
-	__u16 rule[2];
-	__u32 generation; /* both are of */
-	__u32 pad;
-};
-
 /* Drops before the cache: per CPU a direct-mapped table; what is overwritten is counted. */
 #define DROP_ROWS 512u
 
@@ -206,7 +196,6 @@ _Static_assert(sizeof(struct policy_version) == 192, "abi");
 _Static_assert(sizeof(struct policy_slot) == 512, "abi");
 _Static_assert(sizeof(struct policy_count) == 64, "abi");
 _Static_assert(sizeof(struct policy_control) == 256, "abi");
-_Static_assert(sizeof(struct flow_dropped) == 32, "abi");
 _Static_assert(sizeof(struct drop_row) == 64, "abi");
 
 #endif

@@ -77,7 +77,7 @@ static void keep(void *arg, const struct flow_record *r)
 static void evict(uint32_t slot)
 {
 	struct flow_final f = {.slot = slot, .hot = *hot_of(slot), .cold = *cold_of(slot)};
-	uint32_t size = sizeof(f) - (f.hot.cold_tail ? 0 : WEIR_COLD_TAIL), hdr[2] = {size, 0};
+	uint32_t size = flow_final_size(&f.hot), hdr[2] = {size, 0};
 	size_t len = (size + BPF_RINGBUF_HDR_SZ + 7) / 8 * 8, at = w->producer % RING_BYTES;
 	uint8_t rec[512] = {0};
 
@@ -123,12 +123,12 @@ static void packet(uint32_t slot)
 	if (rnd(8) == 0) {
 		c->retransmits[0]++;
 		t->retransmits++;
-		h->cold_tail = 1;
+		h->extra |= EXTRA_TAIL;
 		h->cold_changes++;
 	} else if (rnd(8) == 0) {
 		c->zero_windows[0]++;
 		t->zero_windows++;
-		h->cold_tail = 1;
+		h->extra |= EXTRA_TAIL;
 		h->cold_changes++;
 	}
 	h->tcp_flags[0] |= 0x18;

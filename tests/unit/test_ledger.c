@@ -79,14 +79,14 @@ static struct flow_cold *cold_of(uint32_t slot)
 static bool evict(uint32_t slot)
 {
 	struct flow_final f = {.slot = slot, .hot = *hot_of(slot), .cold = *cold_of(slot)};
-	uint32_t hdr[2] = {sizeof(f), 0};
-	size_t len = (sizeof(f) + BPF_RINGBUF_HDR_SZ + 7) / 8 * 8, at = w->producer % RING_BYTES;
+	uint32_t size = flow_final_size(&f.hot), hdr[2] = {size, 0};
+	size_t len = (size + BPF_RINGBUF_HDR_SZ + 7) / 8 * 8, at = w->producer % RING_BYTES;
 	uint8_t rec[512] = {0};
 
 	if (w->producer + len - __atomic_load_n(&w->consumer, __ATOMIC_ACQUIRE) > RING_BYTES)
 		return false;
 	memcpy(rec, hdr, sizeof(hdr));
-	memcpy(rec + sizeof(hdr), &f, sizeof(f));
+	memcpy(rec + sizeof(hdr), &f, size);
 	for (size_t i = 0; i < len; i++) {
 		w->ring[(at + i) % RING_BYTES] = rec[i];
 		w->ring[(at + i) % RING_BYTES + RING_BYTES] = rec[i];
@@ -115,7 +115,7 @@ static void insert(uint32_t slot, uint32_t flow)
 	c->first[0] = (uint32_t)w->tick;
 	c->ttl_min[0] = c->ttl_max[0] = 64;
 	h->cold_changes = 1;
-	h->cold_tail = 1;
+	h->extra |= EXTRA_TAIL;
 	h->packets[0] = 1;
 	h->bytes[0] = 100;
 	h->last[0] = (uint32_t)w->tick;
