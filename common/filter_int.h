@@ -58,6 +58,7 @@ struct filter_node {
 	uint8_t type;	/* enum filter_node_type */
 	uint8_t op;	/* enum filter_op, of FN_CMP */
 	uint8_t field;	/* enum flow_field, of FN_CMP and FN_EXISTS */
+	uint32_t at;	/* offset of its first word in the text, of FN_CMP and FN_EXISTS */
 	uint32_t first; /* child of OR, AND, NOT; value of CMP */
 	uint32_t next;	/* the next child of the same parent */
 	uint32_t last;	/* the last child */
@@ -117,6 +118,7 @@ struct filter_parser {
 	uint32_t len;
 	uint32_t pos; /* behind the token */
 	uint32_t depth;
+	uint32_t primary_at; /* where the primary at hand begins */
 	struct filter_token tok;
 	struct filter_ast *ast;
 	const struct filter_env *env;

@@ -151,7 +151,11 @@ static int parse_op(struct filter_parser *p, enum flow_field f)
 
 static int add_cmp(struct filter_parser *p, enum flow_field f, enum filter_op op, int value)
 {
-	struct filter_node n = {.type = FN_CMP, .op = op, .field = f, .first = (uint32_t)value};
+	struct filter_node n = {.type = FN_CMP,
+				.op = op,
+				.field = f,
+				.at = p->primary_at,
+				.first = (uint32_t)value};
 
 	return value < 0 ? value : filter_add_node(p, &n);
 }
@@ -290,7 +294,7 @@ static int parse_proto(struct filter_parser *p)
 
 static int parse_exists(struct filter_parser *p)
 {
-	struct filter_node n = {.type = FN_EXISTS};
+	struct filter_node n = {.type = FN_EXISTS, .at = p->primary_at};
 	int f;
 
 	filter_next(p);
@@ -326,6 +330,7 @@ static int parse_primary(struct filter_parser *p)
 	const struct sugar *s;
 	int f;
 
+	p->primary_at = p->tok.at;
 	if (p->tok.type == TOK_OPEN)
 		return parse_paren(p);
 	if (p->tok.type != TOK_WORD)
