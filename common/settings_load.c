@@ -315,8 +315,8 @@ static int set_from_flag(struct loader *l, unsigned int id, const char *text,
 	const struct setting *d = &l->schema->table[id];
 	struct setting_value *v = &l->s->v[id];
 
-	if (d->flags & SF_NEGATED)
-		text = "no";
+	if (!d->arg) /* a flag without a value */
+		text = d->flags & SF_NEGATED ? "no" : "yes";
 	if (d->type == ST_ITEMS)
 		return setting_append_item(l->schema, id, text, v, err);
 	if (d->flags & SF_KEYS || (d->type == ST_LIST && v->origin == FROM_FLAG))

@@ -20,6 +20,7 @@
 
 #include "common/log.h"
 #include "loader/broker.h"
+#include "loader/handover.h"
 #include "loader/ipc.h"
 #include "common/notify.h"
 #include "loader/pin.h"
@@ -58,11 +59,14 @@ struct core {
 	int ipc;
 	struct run_cfg *news; /* what the worker reads at a reload; shared */
 	int broker;	      /* files for the worker */
+	int heirs;	      /* those that would take our place (--pin); -1 = nobody can */
+	int heir;	      /* who does; -1 = nobody */
 	int signals;
 	int notify;
 	uint64_t watchdog_ns;	    /* 0 = nobody watches */
 	uint64_t fed_at;	    /* iface_table.progress at the last WATCHDOG=1 */
 	bool measured;		    /* the kernel tells how long programs run */
+	bool superseded;	    /* another weir has taken our place, with other tables */
 	uint64_t stop_at_ns;	    /* CLOCK_MONOTONIC, 0 = never */
 	struct control_fds control; /* listening; the worker serves them */
 	struct ipc_msg msg;
@@ -82,11 +86,10 @@ static int open_pin(struct core *c)
 
 	if (!c->cfg.pin)
 		return 0;
-	r = pin_open(&c->pin, c->cfg.pin);
+	r = pin_open(&c->pin, c->cfg.pin, c->cfg.replace);
 	if (r)
 		return r;
 	c->dp.pin = &c->pin;
-	c->dp.pin_flows = worker_flows(&c->cfg);
 	return 0;
 }
 
@@ -257,12 +260,38 @@ static bool heard_stop(struct core *c)
 	return sig == SIGINT || sig == SIGTERM;
 }
 
-enum { P_SIGNAL, P_WORKER, P_LINKS, P_BROKER, _P_MAX };
+/* Another weir takes our place. True: it is time to end. */
+static bool heard_heir(struct core *c)
+{
+	int pid;
+
+	c->heir = handover_accept(c->heirs, &pid);
+	if (c->heir < 0)
+		return false;
+	log_info(NULL, "process %d takes over", pid);
+	close(c->heirs);
+	c->heirs = -1;
+	return true;
+}
+
+/* The worker has said something. True: it has ended, or is about to. */
+static bool heard_worker(struct core *c)
+{
+	if (ipc_recv(c->ipc, &c->msg, 1) != 1 || c->msg.type != IPC_ENDED)
+		return true;
+	pin_older_drop(&c->pin, c->msg.tables);
+	log_info(NULL, "what was counted in the tables of an earlier weir has been read");
+	return false;
+}
+
+enum { P_SIGNAL, P_WORKER, P_LINKS, P_BROKER, P_HEIRS, _P_MAX };
 
 /* Something came from outside. False: it is time to end. */
 static bool act_on(struct core *c, const struct pollfd *p)
 {
 	if (p[P_SIGNAL].revents && heard_stop(c))
+		return false;
+	if (p[P_HEIRS].revents && heard_heir(c))
 		return false;
 	if (p[P_LINKS].revents)
 		ifaces_update(&c->ifaces);
@@ -277,7 +306,8 @@ static int wait_for_stop(struct core *c)
 	struct pollfd p[_P_MAX] = {[P_SIGNAL] = {.fd = c->signals, .events = POLLIN},
 				   [P_WORKER] = {.fd = c->ipc, .events = POLLIN},
 				   [P_LINKS] = {.fd = c->ifaces.links_fd, .events = POLLIN},
-				   [P_BROKER] = {.fd = c->broker, .events = POLLIN}};
+				   [P_BROKER] = {.fd = c->broker, .events = POLLIN},
+				   [P_HEIRS] = {.fd = c->heirs, .events = POLLIN}};
 
 	for (;;) {
 		unsigned int n = c->ifaces.n;
@@ -285,7 +315,7 @@ static int wait_for_stop(struct core *c)
 
 		if (r < 0 && errno != EINTR)
 			return 0;
-		if (r > 0 && p[P_WORKER].revents)
+		if (r > 0 && p[P_WORKER].revents && heard_worker(c))
 			return 1;
 		if (r > 0 && !act_on(c, p))
 			return 0;
@@ -301,6 +331,7 @@ static int wait_for_stop(struct core *c)
 
 static void print_summary(struct core *c, const char *names)
 {
+	c->dp.counted = c->msg.summary.counted;
 	if (c->cfg.summary_json) {
 		summary_json(&c->msg.summary, &c->dp, stderr);
 		return;
@@ -319,6 +350,32 @@ static void list_names(const struct ifaces *s, char *ret, size_t room)
 		n += (size_t)snprintf(ret + n, room - n, " %s", s->at[i]->ifname);
 }
 
+/* Whoever takes our place puts its programs in place of ours while we go on reading; then our tables
+ * are read for the last time.
+ */
+static void make_room(struct core *c)
+{
+	const char *tables = strrchr(c->pin.tables, '/');
+
+	if (c->heir < 0)
+		return;
+	handover_left(c->heir);
+	c->superseded = handover_wait(c->heir, tables ? tables + 1 : "");
+	close(c->heir);
+	c->heir = -1;
+}
+
+/* The worker's account at the end; false: there is none. */
+static bool hear_summary(struct core *c, bool heard)
+{
+	while (!heard || c->msg.type == IPC_ENDED) {
+		if (hear(c) != 1)
+			return false;
+		heard = true;
+	}
+	return c->msg.type == IPC_SUMMARY;
+}
+
 static int stop(struct core *c, int worker_gone)
 {
 	struct ipc_msg m = {.type = IPC_STOP, .size = sizeof(m)};
@@ -328,9 +385,11 @@ static int stop(struct core *c, int worker_gone)
 	notify_send(c->notify, "STOPPING=1\n");
 	list_names(&c->ifaces, names, sizeof(names));
 	ifaces_stop(&c->ifaces);
+	make_room(c);
+	m.tables = c->superseded;
 	if (!worker_gone)
 		ipc_send(c->ipc, &m);
-	if (hear(c) == 1 && c->msg.type == IPC_SUMMARY)
+	if (hear_summary(c, worker_gone && c->msg.type == IPC_SUMMARY))
 		print_summary(c, names);
 	else
 		log_error(NULL,
@@ -339,6 +398,8 @@ static int stop(struct core *c, int worker_gone)
 	waitpid(c->worker, &status, 0);
 	if (WIFSIGNALED(status))
 		log_error("worker", "ended by signal %d", WTERMSIG(status));
+	else if (c->superseded && !WEXITSTATUS(status))
+		pin_remove_tables(c->pin.tables); /* read to the end, and nobody counts there */
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
 }
 
@@ -377,13 +438,42 @@ static int give_up(struct core *c, int r, const char *what)
 	return what ? fail(r, what) : exit_code_of(r);
 }
 
-static int run(struct core *c)
+/* All our programs are where they are to be. Links of others under the directory go. */
+static void in_place(struct core *c)
 {
-	int r;
+	if (!c->dp.pin)
+		return;
+	pin_link_sweep(&c->pin, is_watched, &c->ifaces);
+	/* programs that were replaced, on their way through a packet, end before this returns */
+	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+}
 
-	if (check_names(c))
-		return EXIT_FAILED;
-	r = open_pin(c);
+/* --replace: the weir that is at work leaves, in the steps that handover.h tells of. */
+static int take_place(struct core *c)
+{
+	const char *tables = strrchr(c->pin.tables, '/');
+	int fd = handover_ask(c->pin.lock), r;
+
+	if (fd < 0) {
+		log_error(NULL, "%s: the weir that is at work there does not leave; stop it",
+			  c->pin.dir);
+		return -EBUSY;
+	}
+	r = ifaces_start(&c->ifaces);
+	if (!r)
+		in_place(c);
+	handover_done(fd, r || !tables ? "" : tables + 1);
+	r = r ?: pin_wait(&c->pin);
+	if (r && c->pin.error[0])
+		log_error(NULL, "%s", c->pin.error);
+	return r;
+}
+
+/* What is needed before the worker starts, in the end with the lock of --pin held. 0 or exit code. */
+static int prepare(struct core *c)
+{
+	int r = open_pin(c);
+
 	r = r ?: load(c);
 	if (r && c->pin.error[0]) {
 		log_error(NULL, "%s", c->pin.error);
@@ -391,20 +481,42 @@ static int run(struct core *c)
 	}
 	if (r)
 		return fail(r, "load programs");
-	if (control_listen(&c->cfg.control, &c->control))
+	if (c->dp.pin && !c->pin.locked && take_place(c))
 		return EXIT_FAILED;
+	r = c->dp.pin ? pin_ledger(&c->pin, worker_flows(&c->cfg)) : 0;
+	if (r) {
+		log_error(NULL, "%s", c->pin.error);
+		return exit_code_of(r);
+	}
+	return control_listen(&c->cfg.control, &c->control) ? EXIT_FAILED : 0;
+}
+
+static int run(struct core *c)
+{
+	struct ipc_msg alone = {.type = IPC_ALONE, .size = sizeof(alone)};
+	int r;
+
+	if (check_names(c))
+		return EXIT_FAILED;
+	r = prepare(c);
+	if (r)
+		return r;
 	r = start_worker(c);
 	if (r)
 		return fail(r, "start worker");
-	r = ifaces_start(&c->ifaces);
+	if (c->ifaces.links_fd < 0) /* not yet, by take_place() */
+		r = ifaces_start(&c->ifaces);
 	if (r)
 		return give_up(c, r, NULL);
+	in_place(c);
 	c->measured = prog_runs_measured(&c->dp);
+	if (c->dp.pin)
+		c->heirs = handover_listen(c->pin.lock);
 	r = sandbox_core();
 	if (r)
 		return give_up(c, r, "give up privileges");
 	if (c->dp.pin)
-		pin_link_sweep(&c->pin, is_watched, &c->ifaces);
+		ipc_send(c->ipc, &alone);
 	if (c->cfg.duration_ns)
 		c->stop_at_ns = mono_ns() + c->cfg.duration_ns;
 	tell_status(c, "READY=1\n");
@@ -417,7 +529,7 @@ int core_run(const struct run_cfg *cfg)
 	int rc;
 
 	c.cfg = *cfg;
-	c.pin.lock = -1;
+	c.pin.lock = c.heirs = c.heir = -1;
 	c.ifaces = (struct ifaces){
 		.want = c.cfg.iface,
 		.wants = c.cfg.ifaces,

@@ -35,6 +35,7 @@ struct run_cfg {
 	int (*reload)(struct run_cfg *ret);
 	/* Directory (PIN_DIR or another) where all stays when we end; NULL: all goes. */
 	const char *pin;
+	bool replace; /* with pin: the weir that is at work there is asked to leave */
 };
 
 /**

@@ -249,7 +249,7 @@ static int use_maps(struct dataplane *dp, struct weir_bpf *skel)
 	int r = map_all(dp, skel);
 
 	if (!r && dp->pin)
-		r = pin_keep(dp->pin, skel->obj, dp, dp->pin_flows);
+		r = pin_keep(dp->pin, skel->obj, dp);
 	if (!r && !dp->cfg.replay)
 		r = read_clock(dp, skel);
 	return r;
@@ -322,7 +322,7 @@ void dataplane_now(struct dataplane *dp, uint64_t *ret_tick, uint64_t *ret_wall_
 
 uint64_t dataplane_counter(const struct dataplane *dp, unsigned int c)
 {
-	uint64_t sum = 0;
+	uint64_t sum = dp->counted ? dp->counted[c] : 0;
 
 	for (int i = 0; i < dp->cpus; i++)
 		sum += __atomic_load_n(&dp->counters[i].v[c], __ATOMIC_RELAXED);

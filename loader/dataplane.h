@@ -51,7 +51,7 @@ struct dataplane {
 	struct ring events;
 	size_t map_bytes[4]; /* flows, cold, counters, control */
 	struct pin *pin; /* set by the caller before the first load: maps are kept there; or NULL */
-	uint32_t pin_flows; /* flows of the merge, for the ledger there */
+	const uint64_t *counted; /* per counter, of tables that came before these; or NULL */
 };
 
 /**
@@ -83,7 +83,7 @@ int dataplane_memory(const struct dataplane_cfg *cfg, uint64_t *ret_bytes, uint6
  */
 void dataplane_now(struct dataplane *dp, uint64_t *ret_tick, uint64_t *ret_wall_ns);
 
-/* Sum of a counter over CPUs. @c: enum counter */
+/* Sum of a counter over CPUs, and dp->counted. @c: enum counter */
 uint64_t dataplane_counter(const struct dataplane *dp, unsigned int c);
 
 static inline const struct flow_hot *dataplane_hot(const struct dataplane *dp, size_t slot)

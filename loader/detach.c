@@ -343,7 +343,7 @@ static void forget_pins(struct detach *d)
 		d->done++;
 		return;
 	}
-	r = pin_open(&pin, dir);
+	r = pin_open(&pin, dir, false);
 	if (r == -EBUSY && !d->pin) {
 		printf("%s\n", pin.error);
 		d->left++;

@@ -43,7 +43,8 @@ struct drain {
 	struct merge *merge;
 	struct names *names;
 	struct shadow *shadow;
-	struct ledger *ledger; /* holds shadow, or NULL */
+	struct ledger *ledger;	  /* or NULL */
+	struct ledger_part *part; /* of the ledger, holds shadow */
 	size_t shadow_bytes;
 	struct orphan *orphan; /* sorted by slot, as the scan finds them */
 	size_t orphans, orphans_cap;
@@ -53,6 +54,7 @@ struct drain {
 	unsigned int taken;
 	struct flow_cold cold[BATCH]; /* of entries that are read in full: `n` of them */
 	unsigned int n;
+	bool since_ever;       /* a scan passes over nothing */
 	uint32_t scan_tick[3]; /* start of the last complete scans, the oldest first */
 	struct name_result name;
 	struct drain_stats stats;
@@ -93,20 +95,21 @@ void drain_free(struct drain *d)
 	free(d);
 }
 
-void drain_use_ledger(struct drain *d, struct ledger *l)
+void drain_use_ledger(struct drain *d, struct ledger *l, struct ledger_part *p)
 {
 	munmap(d->shadow, d->shadow_bytes);
-	d->shadow = (struct shadow *)(void *)l->slots;
+	d->shadow = (struct shadow *)(void *)p->slot;
 	d->ledger = l;
-	if (!l->fresh)
-		d->dp->evicted.pos = ledger_ring_pos(l);
+	d->part = p;
+	if (!p->fresh)
+		d->dp->evicted.pos = p->ring_pos;
 }
 
 /* Totals of a slot are about to change. */
 static inline void save(struct drain *d, const struct shadow *s)
 {
 	if (d->ledger)
-		ledger_save_slot(d->ledger, s);
+		ledger_save_slot(d->ledger, d->part, s);
 }
 
 /* All that has been taken from ring and slots is merged: flows and totals fit together. */
@@ -114,7 +117,7 @@ static void consistent(struct drain *d)
 {
 	if (!d->ledger)
 		return;
-	d->ledger->now.ring_pos = d->dp->evicted.pos;
+	d->part->ring_pos = d->dp->evicted.pos;
 	ledger_here(d->ledger);
 }
 
@@ -122,7 +125,7 @@ static void consistent(struct drain *d)
 static void release(struct drain *d)
 {
 	if (d->ledger) {
-		d->ledger->now.ring_pos = d->dp->evicted.pos;
+		d->part->ring_pos = d->dp->evicted.pos;
 		ledger_commit(d->ledger);
 	}
 	ring_release(&d->dp->evicted);
@@ -493,7 +496,7 @@ void drain_scan(struct drain *d, const struct clock *c)
 		return; /* the totals kept for them are needed yet; the next scan does it all */
 	d->orphans = 0;
 	/* since the scan before the last: a packet may have been on its way for a while */
-	scan_slots(d, d->scan_tick[1 - delay], d->stats.scans < 2 + delay);
+	scan_slots(d, d->scan_tick[1 - delay], d->since_ever || d->stats.scans < 2 + delay);
 	d->stats.scans++;
 	drain_rings(d);
 	release(d); /* what a slot may be taken over for must not be read once more */
@@ -504,4 +507,16 @@ void drain_scan(struct drain *d, const struct clock *c)
 	d->scan_tick[0] = d->scan_tick[1];
 	d->scan_tick[1] = d->scan_tick[2];
 	d->scan_tick[2] = start;
+}
+
+bool drain_to_the_end(struct drain *d, const struct clock *c)
+{
+	uint64_t scans = d->stats.scans + 3;
+
+	/* a slot that changed hands is read by the scan after the one that finds out */
+	d->since_ever = true;
+	for (int i = 0; i < 6 && d->stats.scans < scans; i++)
+		drain_scan(d, c);
+	d->since_ever = false;
+	return d->stats.scans >= scans;
 }

@@ -10,6 +10,7 @@
 #ifndef WEIR_LOADER_DRAIN_H
 #define WEIR_LOADER_DRAIN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "common/clock.h"
 #include "loader/dataplane.h"
@@ -18,6 +19,7 @@
 
 struct drain;
 struct ledger;
+struct ledger_part;
 
 /* Cumulative, never reset. */
 struct drain_stats {
@@ -42,9 +44,10 @@ void drain_free(struct drain *d);
 
 /**
  * drain_use_ledger - keep the totals of slots in a ledger, and go on where it says
- * @l: made for dp->slots; the merge has it too. Before the first read
+ * @l: the merge has it too
+ * @p: one of l->part[], made for dp->slots. Before the first read
  */
-void drain_use_ledger(struct drain *d, struct ledger *l);
+void drain_use_ledger(struct drain *d, struct ledger *l, struct ledger_part *p);
 
 /**
  * drain_rings - read both rings up to where they are now
@@ -60,6 +63,14 @@ unsigned int drain_rings(struct drain *d);
  * @c: set to now by the caller
  */
 void drain_scan(struct drain *d, const struct clock *c);
+
+/**
+ * drain_to_the_end - read everything once more, entry by entry, now that no packet comes any more
+ * @c: set to now by the caller
+ *
+ * Return: true; false: a record is still being written, which does not happen when no program runs.
+ */
+bool drain_to_the_end(struct drain *d, const struct clock *c);
 
 /* Forget all slots (replay, when the cache itself has been cleared). */
 void drain_forget(struct drain *d);

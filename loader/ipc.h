@@ -12,13 +12,17 @@
 enum ipc_type {
 	IPC_STOP = 1,	 /* core -> worker: the programs are detached; read the rest and end */
 	IPC_RELOAD = 4,	 /* core -> worker: timeouts are new; open files again */
+	IPC_ALONE = 5,	 /* core -> worker: no packet is counted in older tables any more */
 	IPC_READY = 2,	 /* worker -> core: sandboxed, draining */
+	IPC_ENDED = 6,	 /* worker -> core: tables .tables have been read to the end */
 	IPC_SUMMARY = 3, /* worker -> core: all records are written; the worker ends */
 };
 
 struct ipc_msg {
-	uint32_t type; /* enum ipc_type */
-	uint32_t size; /* sizeof(struct ipc_msg): both are the same program */
+	uint32_t type;	 /* enum ipc_type */
+	uint32_t size;	 /* sizeof(struct ipc_msg): both are the same program */
+	uint32_t tables; /* IPC_ENDED: id; IPC_STOP: 1 = ours get no packets any more */
+	uint32_t pad;
 	struct summary summary;
 };
 

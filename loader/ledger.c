@@ -6,7 +6,8 @@
 #include "loader/outbox.h"
 
 #define MAGIC	0x7765697231676572ull
-#define VERSION 2u
+#define TABLES	0x7765697231746162ull
+#define VERSION 3u
 #define PAGE	4096u
 
 #define OUT_SKIP UINT32_MAX /* the rest of the ring is left empty */
@@ -22,12 +23,48 @@ static size_t pages(uint64_t bytes)
 	return (bytes + PAGE - 1) / PAGE * PAGE;
 }
 
-size_t ledger_bytes(uint64_t slots, uint32_t max_flows)
+size_t ledger_bytes(uint32_t max_flows)
 {
 	return pages(sizeof(struct ledger_head)) +
 	       pages(LEDGER_UNDO_SLOTS * sizeof(struct ledger_undo_slot)) +
 	       pages(LEDGER_UNDO_FLOWS * sizeof(struct ledger_undo_flow)) + LEDGER_OUT_BYTES +
-	       pages(slots * LEDGER_SLOT_BYTES) + pages((uint64_t)max_flows * LEDGER_FLOW_BYTES);
+	       pages((uint64_t)max_flows * LEDGER_FLOW_BYTES);
+}
+
+size_t ledger_tables_bytes(uint64_t slots)
+{
+	return pages(sizeof(struct ledger_tables)) + pages(slots * LEDGER_SLOT_BYTES);
+}
+
+/* Where everything is in the memory. */
+static void lay_out(struct ledger *l, void *mem)
+{
+	uint8_t *p = mem;
+
+	*l = (struct ledger){.head = mem};
+	p += pages(sizeof(*l->head));
+	l->undo_slot = (void *)p;
+	p += pages(LEDGER_UNDO_SLOTS * sizeof(struct ledger_undo_slot));
+	l->undo_flow = (void *)p;
+	p += pages(LEDGER_UNDO_FLOWS * sizeof(struct ledger_undo_flow));
+	l->out = p;
+	l->flows = p + LEDGER_OUT_BYTES;
+}
+
+static struct ledger_part *part_of(struct ledger *l, uint32_t id)
+{
+	for (unsigned int i = 0; i < l->parts; i++)
+		if (l->part[i].id == id)
+			return &l->part[i];
+	return NULL;
+}
+
+static void put_slot_back(struct ledger *l, const struct ledger_undo_slot *u)
+{
+	const struct ledger_part *p = part_of(l, u->tables);
+
+	if (p && u->index < p->slots)
+		memcpy(p->slot + (uint64_t)u->index * LEDGER_SLOT_BYTES, u->was, LEDGER_SLOT_BYTES);
 }
 
 /* Put back what was changed since the last commit. Backwards: the oldest copy is the true one. */
@@ -39,9 +76,7 @@ static void roll_back(struct ledger *l)
 	while (n < LEDGER_UNDO_SLOTS && l->undo_slot[n].epoch == epoch)
 		n++;
 	while (n-- > 0)
-		if (l->undo_slot[n].index < l->head->slots)
-			memcpy(l->slots + l->undo_slot[n].index * LEDGER_SLOT_BYTES,
-			       l->undo_slot[n].was, LEDGER_SLOT_BYTES);
+		put_slot_back(l, &l->undo_slot[n]);
 	n = 0;
 	while (n < LEDGER_UNDO_FLOWS && l->undo_flow[n].epoch == epoch)
 		n++;
@@ -51,31 +86,55 @@ static void roll_back(struct ledger *l)
 			       l->undo_flow[n].was, LEDGER_FLOW_BYTES);
 }
 
-int ledger_open(struct ledger *l, void *mem, uint64_t slots, uint32_t max_flows)
+static int open_part(struct ledger *l, struct ledger_part *p)
 {
-	uint8_t *p = mem;
-	struct ledger_head *h = mem;
+	struct ledger_tables *t = p->mem;
 
-	*l = (struct ledger){.head = h};
-	p += pages(sizeof(*h));
-	l->undo_slot = (void *)p;
-	p += pages(LEDGER_UNDO_SLOTS * sizeof(struct ledger_undo_slot));
-	l->undo_flow = (void *)p;
-	p += pages(LEDGER_UNDO_FLOWS * sizeof(struct ledger_undo_flow));
-	l->out = p;
-	p += LEDGER_OUT_BYTES;
-	l->slots = p;
-	l->flows = p + pages(slots * LEDGER_SLOT_BYTES);
+	p->slot = (uint8_t *)t + pages(sizeof(*t));
+	p->fresh = !t->magic;
+	if (p->fresh) {
+		t->slots = p->slots;
+		__atomic_store_n(&t->magic, TABLES, __ATOMIC_RELEASE);
+	}
+	p->ring_pos = t->ring_pos[l->head->seq & 1];
+	return t->magic != TABLES || t->slots != p->slots ? -ESTALE : 0;
+}
+
+int ledger_room(const void *mem, uint32_t *ret_flows)
+{
+	const struct ledger_head *h = mem;
+
+	*ret_flows = h->magic ? h->max_flows : 0;
+	return h->magic && (h->magic != MAGIC || h->version != VERSION) ? -ESTALE : 0;
+}
+
+static void begin(struct ledger_head *h, uint32_t max_flows)
+{
+	h->version = VERSION;
+	h->max_flows = max_flows;
+}
+
+int ledger_open(struct ledger *l, void *mem, uint32_t max_flows, const struct ledger_part *part,
+		unsigned int parts)
+{
+	struct ledger_head *h = mem;
+	uint32_t room;
+	int r = 0;
+
+	lay_out(l, mem);
 	l->fresh = !h->magic;
 	if (l->fresh) {
-		h->version = VERSION;
-		h->slots = slots;
-		h->max_flows = max_flows;
+		begin(h, max_flows);
 		__atomic_store_n(&h->magic, MAGIC, __ATOMIC_RELEASE);
 	}
-	if (h->magic != MAGIC || h->version != VERSION || h->slots != slots ||
-	    h->max_flows != max_flows)
+	if (ledger_room(mem, &room) || room != max_flows || parts > LEDGER_TABLES_MAX)
 		return -ESTALE;
+	memcpy(l->part, part, parts * sizeof(*part));
+	l->parts = parts;
+	for (unsigned int i = 0; !r && i < parts; i++)
+		r = open_part(l, &l->part[i]);
+	if (r)
+		return r;
 	roll_back(l);
 	/* what was saved is back: from here on nothing of it may be put back once more */
 	__atomic_store_n(&h->seq, h->seq + 2, __ATOMIC_RELEASE);
@@ -83,6 +142,44 @@ int ledger_open(struct ledger *l, void *mem, uint64_t slots, uint32_t max_flows)
 	l->delivered = l->now.out_end;
 	l->delivered_no = l->now.out_no;
 	return 0;
+}
+
+void ledger_move(struct ledger *to, void *mem, uint32_t max_flows, const struct ledger *from)
+{
+	struct ledger_head *h = mem;
+
+	lay_out(to, mem);
+	*h = *from->head; /* seq too: ring_pos[] of the tables goes by it */
+	h->magic = 0;
+	begin(h, max_flows);
+	memcpy(to->out, from->out, LEDGER_OUT_BYTES);
+}
+
+void ledger_moved(struct ledger *to)
+{
+	__atomic_store_n(&to->head->magic, MAGIC, __ATOMIC_RELEASE);
+}
+
+bool ledger_has_ended(const struct ledger *l, uint32_t tables)
+{
+	for (unsigned int i = 0; i < LEDGER_TABLES_MAX; i++)
+		if (l->now.ended[i] == tables)
+			return true;
+	return false;
+}
+
+void ledger_end(struct ledger *l, struct ledger_part *p, const uint64_t counters[WEIR_CNT_SLOTS])
+{
+	unsigned int i = 0, k = 0;
+
+	/* those that are not there any more need no mention */
+	while (i + 1 < LEDGER_TABLES_MAX && l->now.ended[i] && part_of(l, l->now.ended[i]))
+		i++;
+	l->now.ended[i] = p->id;
+	for (; k < WEIR_CNT_SLOTS; k++)
+		l->now.counters[k] += counters[k];
+	ledger_commit(l);
+	p->mem = NULL;
 }
 
 const struct ledger_done *ledger_done(const struct ledger *l)
@@ -191,6 +288,9 @@ void ledger_commit(struct ledger *l)
 	struct ledger_head *h = l->head;
 
 	h->at[(h->seq + 1) & 1] = l->now;
+	for (unsigned int i = 0; i < l->parts; i++)
+		if (l->part[i].mem)
+			l->part[i].mem->ring_pos[(h->seq + 1) & 1] = l->part[i].ring_pos;
 	__atomic_store_n(&h->seq, h->seq + 1, __ATOMIC_RELEASE);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	l->n_slot = 0;

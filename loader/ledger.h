@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ledger.h - what the drain and the merge know, in memory that outlives the process: totals read of
- * each slot, flows and what of them is not written yet, records that are on their way out. So a
- * loader that is killed at any instruction is followed by one that loses and doubles no count.
+ * ledger.h - what the drain and the merge know, in memory that outlives the process: flows and what of
+ * them is not written yet, records that are on their way out, and, beside the tables that each drain
+ * reads, the totals read of each slot. So a loader that is killed at any instruction is followed by one
+ * that loses and doubles no count, whatever tables it has itself.
  *
  * Between two commits every slot and flow is saved before it is changed (undo log), what was read of
  * the ring is not given back, and no record leaves. A commit is one store. Whoever takes over puts
@@ -17,20 +18,41 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include "weir/abi.h"
 
 #define LEDGER_SLOT_BYTES 64u  /* struct shadow of drain.c */
 #define LEDGER_FLOW_BYTES 256u /* struct flow_state of merge_int.h */
+#define LEDGER_TABLES_MAX 4u   /* ours, and those of earlier loaders that are not read to the end */
 
 struct flow_record;
 
 /* The state as of a commit, beside slots and flows. */
 struct ledger_point {
-	uint64_t ring_pos;	    /* of `evicted`: read and merged up to here */
 	uint64_t out_end;	    /* outbox: records before it may leave */
 	uint64_t out_no;	    /* records before out_end, ever */
 	uint64_t tick;		    /* when */
 	uint64_t elsewhere_packets; /* of struct merge_stats */
 	uint64_t elsewhere_bytes;
+	uint64_t counters[WEIR_CNT_SLOTS]; /* of tables that have been read to the end */
+	uint32_t ended[LEDGER_TABLES_MAX]; /* those that may still be found; 0 = free */
+};
+
+/* Ahead of the totals read of tables, in memory that is pinned beside them. */
+struct ledger_tables {
+	uint64_t magic;
+	uint64_t slots;
+	uint64_t ring_pos[2]; /* of `evicted`: read and merged up to here, as of the commit */
+};
+
+/* Tables, and where what has been read of them is kept. */
+struct ledger_part {
+	struct ledger_tables *mem; /* ledger_tables_bytes(), page aligned, shared, zeroed when new */
+	uint64_t slots;
+	uint32_t id; /* of the tables, not 0 */
+	/* filled by ledger_open() */
+	uint8_t *slot;
+	uint64_t ring_pos; /* becomes mem->ring_pos[] */
+	bool fresh;	   /* nobody has read these tables before */
 };
 
 #define LEDGER_NOTE_BYTES 1024u
@@ -46,7 +68,6 @@ struct ledger_head {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t max_flows;
-	uint64_t slots;
 	uint64_t seq;	   /* commits; its lowest bit names the point that holds */
 	uint64_t done_seq; /* the same of done[] */
 	struct ledger_point at[2];
@@ -57,7 +78,8 @@ struct ledger_head {
 
 struct ledger_undo_slot {
 	uint64_t epoch; /* seq + 1 of the commit that makes it void */
-	uint64_t index;
+	uint32_t index;
+	uint32_t tables; /* id */
 	uint8_t was[LEDGER_SLOT_BYTES];
 };
 
@@ -75,9 +97,10 @@ struct ledger {
 	struct ledger_head *head;
 	struct ledger_undo_slot *undo_slot;
 	struct ledger_undo_flow *undo_flow;
-	uint8_t *slots;
 	uint8_t *flows;
-	uint8_t *out;		 /* ring of packed records */
+	uint8_t *out; /* ring of packed records */
+	struct ledger_part part[LEDGER_TABLES_MAX];
+	unsigned int parts;
 	uint32_t n_slot, n_flow; /* saved since the last commit */
 	bool fresh;		 /* nobody was here before */
 	struct ledger_point now; /* becomes head->at[] */
@@ -88,31 +111,49 @@ struct ledger {
 	void *arg;
 };
 
-/* Bytes of memory for so many slots and flows. */
-size_t ledger_bytes(uint64_t slots, uint32_t max_flows);
+/* Bytes of memory for so many flows, and beside tables of so many slots. */
+size_t ledger_bytes(uint32_t max_flows);
+size_t ledger_tables_bytes(uint64_t slots);
+
+/* Flows that there is room for in the ledger at @mem; 0: none is there. -ESTALE: of another version. */
+int ledger_room(const void *mem, uint32_t *ret_flows);
 
 /**
  * ledger_open - begin in empty (zeroed) memory, or take over what an earlier process left there
- * @mem: ledger_bytes() of it, page aligned, shared
+ * @mem:   ledger_bytes() of it, page aligned, shared
+ * @part:  mem, slots and id of all tables that there are, @parts of them; copied to l->part[]
  *
  * Return: 0, or -ESTALE: made for other sizes or by another version of weir.
  */
-int ledger_open(struct ledger *l, void *mem, uint64_t slots, uint32_t max_flows);
+int ledger_open(struct ledger *l, void *mem, uint32_t max_flows, const struct ledger_part *part,
+		unsigned int parts);
+
+/**
+ * ledger_move - begin in empty memory where another ledger, that has been opened, stands
+ * @mem: as ledger_open()
+ *
+ * All but the flows: those are merge_move_flows(). The memory is no ledger yet until ledger_moved().
+ */
+void ledger_move(struct ledger *to, void *mem, uint32_t max_flows, const struct ledger *from);
+void ledger_moved(struct ledger *to);
+
+/* Have tables been read to the end? Then nothing of them may be read again. */
+bool ledger_has_ended(const struct ledger *l, uint32_t tables);
+
+/**
+ * ledger_end - tables have been read to the end; true from the commit that this makes on
+ * @counters: theirs, which go on in l->now.counters
+ */
+void ledger_end(struct ledger *l, struct ledger_part *p, const uint64_t counters[WEIR_CNT_SLOTS]);
 
 /* Records that an earlier process had not seen confirmed: to deliver(), oldest first; the first one's
  * number is ledger_done()->out_no.
  */
 void ledger_redeliver(struct ledger *l);
 
-/* Where an earlier process stood in the ring. */
-static inline uint64_t ledger_ring_pos(const struct ledger *l)
-{
-	return l->now.ring_pos;
-}
-
 /* ---- before a change ---- */
 
-static inline void ledger_save_slot(struct ledger *l, const void *slot)
+static inline void ledger_save_slot(struct ledger *l, const struct ledger_part *p, const void *slot)
 {
 	struct ledger_undo_slot *u = &l->undo_slot[l->n_slot];
 
@@ -121,7 +162,8 @@ static inline void ledger_save_slot(struct ledger *l, const void *slot)
 		return;
 	}
 	memcpy(u->was, slot, sizeof(u->was));
-	u->index = (uint64_t)((const uint8_t *)slot - l->slots) / LEDGER_SLOT_BYTES;
+	u->index = (uint32_t)((uint64_t)((const uint8_t *)slot - p->slot) / LEDGER_SLOT_BYTES);
+	u->tables = p->id;
 	__atomic_store_n(&u->epoch, l->head->seq + 1, __ATOMIC_RELEASE);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST); /* the change comes after */
 	l->n_slot++;

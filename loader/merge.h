@@ -97,6 +97,12 @@ int merge_new(const struct merge_cfg *cfg, struct merge **ret);
 /* Bytes that merge takes with room for @max_flows when @live are there, names beside (names_bytes). */
 uint64_t merge_memory(uint32_t max_flows, uint32_t live);
 
+/* How many flows a ledger holds that has been opened; nobody works on it. */
+uint32_t merge_flows_in(const struct ledger *l);
+
+/* Between ledger_move() and ledger_moved(): the flows, to the front. @to has room for all. */
+void merge_move_flows(struct ledger *to, const struct ledger *from);
+
 /* Frees everything; emits nothing (see merge_flush()). NULL is fine. */
 void merge_free(struct merge *m);
 

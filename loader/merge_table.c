@@ -107,6 +107,33 @@ void merge_table_adopt(struct merge *m)
 	m->stats.elsewhere_bytes = m->cfg.ledger->now.elsewhere_bytes;
 }
 
+static const struct flow_state *kept(const struct ledger *l, uint32_t i)
+{
+	return (const struct flow_state *)(const void *)l->flows + i;
+}
+
+uint32_t merge_flows_in(const struct ledger *l)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < l->head->max_flows; i++)
+		n += kept(l, i)->flags & FS_LIVE;
+	return n;
+}
+
+void merge_move_flows(struct ledger *to, const struct ledger *from)
+{
+	struct flow_state *st = (struct flow_state *)(void *)to->flows;
+
+	for (uint32_t i = 0; i < from->head->max_flows; i++) {
+		if (!(kept(from, i)->flags & FS_LIVE))
+			continue;
+		*st = *kept(from, i);
+		st->older = 0; /* places are others now */
+		st++;
+	}
+}
+
 bool ref_push(struct ref_list *l, uint32_t ref)
 {
 	if (l->n == l->cap) {

@@ -20,22 +20,16 @@
 #include <unistd.h>
 
 #include "common/scan.h"
+#include "loader/handover.h"
 #include "loader/ledger.h"
 
-#define PAGE	4096u
-#define WAIT_MS 15000 /* for the worker of a core that has died: it drains and writes */
+#define PAGE	 4096u
+#define LEAVE_MS 40000 /* for one that was asked to leave: its exports may take a while */
+#define WAIT_MS	 15000 /* for the worker of a core that has died: it drains and writes */
 
 /* DIR/owner: never changes its form. */
 struct pin_owner {
 	uint32_t pid;
-	uint32_t abi;
-};
-
-/* DIR/tables-.../meta */
-struct pin_meta {
-	uint64_t seed[12];
-	uint64_t ledger_bytes;
-	uint32_t max_flows;
 	uint32_t abi;
 };
 
@@ -113,8 +107,20 @@ static bool owner_lives(const struct pin_owner *o)
 	return o->pid && (!kill((pid_t)o->pid, 0) || errno == EPERM);
 }
 
-/* Two at once would both read, and both export, one cache. */
-static int take_lock(struct pin *p)
+static int tell_owner(struct pin *p)
+{
+	struct pin_owner owner = {.pid = (uint32_t)getpid(), .abi = WEIR_ABI_VERSION};
+	char path[256];
+
+	p->locked = true;
+	snprintf(path, sizeof(path), "%s/owner", p->dir);
+	if (put_value(path, "weir_owner", &owner, sizeof(owner)))
+		return say(p, -errno, "%s: %s", path, strerror(errno));
+	return 0;
+}
+
+/* Two at once would both read, and both export, one cache. @ms: how long to wait for a dead one. */
+static int take_lock(struct pin *p, bool replace, int wait_ms, bool for_living)
 {
 	struct pin_owner owner = {};
 	char path[256];
@@ -124,26 +130,32 @@ static int take_lock(struct pin *p)
 		struct timespec t = {.tv_nsec = 20000000};
 
 		if (!flock(p->lock, LOCK_EX | LOCK_NB))
-			break;
+			return tell_owner(p);
 		if (errno != EWOULDBLOCK)
 			return say(p, -errno, "%s: lock: %s", p->dir, strerror(errno));
+		if (replace && handover_is_there(p->lock))
+			return 0;
 		/* not readable yet: its owner has just begun */
-		if ((!get_value(path, &owner, sizeof(owner)) && owner_lives(&owner)) ||
-		    ms > WAIT_MS)
-			return say(
-				p, -EBUSY,
-				"%s is in use by another weir (pid %u); stop that one first, or give "
-				"this one a directory of its own",
-				p->dir, owner.pid);
+		if ((!get_value(path, &owner, sizeof(owner)) && owner_lives(&owner) &&
+		     !for_living) ||
+		    ms > wait_ms)
+			break;
 		nanosleep(&t, NULL);
 	}
-	owner = (struct pin_owner){.pid = (uint32_t)getpid(), .abi = WEIR_ABI_VERSION};
-	if (put_value(path, "weir_owner", &owner, sizeof(owner)))
-		return say(p, -errno, "%s: %s", path, strerror(errno));
-	return 0;
+	return say(
+		p, -EBUSY,
+		"%s is in use by another weir (pid %u); %s, or give this one a directory of its own",
+		p->dir, owner.pid,
+		for_living || replace ? "it does not leave: stop it"
+				      : "stop that one first, or take its place with --replace");
 }
 
-int pin_open(struct pin *p, const char *dir)
+int pin_wait(struct pin *p)
+{
+	return take_lock(p, false, LEAVE_MS, true);
+}
+
+int pin_open(struct pin *p, const char *dir, bool replace)
 {
 	char links[256];
 	int r;
@@ -159,18 +171,20 @@ int pin_open(struct pin *p, const char *dir)
 	p->lock = open(p->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (p->lock < 0)
 		return say(p, -errno, "%s: %s", p->dir, strerror(errno));
-	r = take_lock(p);
+	r = take_lock(p, replace, WAIT_MS, false);
 	snprintf(links, sizeof(links), "%s/links", p->dir);
 	return r ?: make_dir(p, links);
 }
 
-/* Unlink what is in a directory, and it. */
-static void remove_dir(const char *path)
+void pin_remove_tables(const char *path)
 {
 	char name[512];
 	struct dirent *e;
-	DIR *d = opendir(path);
+	DIR *d;
 
+	snprintf(name, sizeof(name), "%s/meta", path);
+	(void)unlink(name); /* first: from now on they are not complete */
+	d = opendir(path);
 	while (d && (e = readdir(d))) {
 		if (e->d_name[0] == '.')
 			continue;
@@ -184,13 +198,53 @@ static void remove_dir(const char *path)
 
 /* ---- maps ---- */
 
-/* Are there tables, and not what is left of making or removing some? */
-static bool is_complete(const char *tables)
+int pin_meta_read(const char *tables, struct pin_meta *ret)
+{
+	char path[352];
+
+	snprintf(path, sizeof(path), "%s/meta", tables);
+	return get_value(path, ret, sizeof(*ret));
+}
+
+bool pin_is_complete(const char *tables)
 {
 	char path[352];
 
 	snprintf(path, sizeof(path), "%s/meta", tables);
 	return !access(path, F_OK);
+}
+
+static const char *name_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+bool pin_is_foreign(const char *tables)
+{
+	char ours[32];
+
+	snprintf(ours, sizeof(ours), "tables-v%u-", WEIR_ABI_VERSION);
+	return pin_is_complete(tables) && strncmp(name_of(tables), ours, strlen(ours));
+}
+
+bool pin_find_tables(const struct pin *p, bool (*is)(const char *path), const char * not, char *ret,
+		     size_t room)
+{
+	struct dirent *e;
+	bool found = false;
+	DIR *d = opendir(p->dir);
+
+	while (d && !found && (e = readdir(d))) {
+		if (strncmp(e->d_name, "tables-", 7) || !strcmp(name_of(not ), e->d_name))
+			continue;
+		snprintf(ret, room, "%s/%s", p->dir, e->d_name);
+		found = is(ret);
+	}
+	if (d)
+		closedir(d);
+	return found;
 }
 
 static uint64_t hash_bytes(uint64_t h, const void *p, size_t n)
@@ -244,19 +298,21 @@ int pin_reuse(struct pin *p, struct bpf_object *obj)
 	snprintf(p->tables, sizeof(p->tables), "%s/tables-v%u-%016" PRIx64, p->dir,
 		 WEIR_ABI_VERSION, layout_of(obj));
 	snprintf(path, sizeof(path), "%s/meta", p->tables);
-	r = get_value(path, &meta, sizeof(meta));
-	if (r == -ENOENT && pin_other_tables(p, path, sizeof(path)) && is_complete(path))
+	/* who is at work reads its own to the end when it leaves */
+	if (p->locked && pin_find_tables(p, pin_is_foreign, p->tables, path, sizeof(path)))
 		return say(
 			p, -ESTALE,
-			"%s was made for other tables (another --flows, kernel or version of weir); run weir "
-			"as it was once more, stop it, and 'weir detach --all' forgets them",
+			"%s is of another version of weir, which alone can read it: start that version "
+			"as it was, then this one with --replace; or 'weir detach --all' forgets "
+			"the flows in it",
 			path);
+	r = pin_meta_read(p->tables, &meta);
 	if (r == -ENOENT) { /* none, or one whose making was cut short */
-		remove_dir(p->tables);
+		pin_remove_tables(p->tables);
 		return make_dir(p, p->tables);
 	}
 	if (r)
-		return say(p, r, "%s: %s", path, strerror(-r));
+		return say(p, r, "%s: %s", p->tables, strerror(-r));
 	bpf_object__for_each_map(map, obj)
 	{
 		r = reuse_map(p, map);
@@ -264,32 +320,36 @@ int pin_reuse(struct pin *p, struct bpf_object *obj)
 			return r;
 	}
 	memcpy(p->seed, meta.seed, sizeof(p->seed));
-	p->ledger_bytes = meta.ledger_bytes;
-	p->max_flows = meta.max_flows;
+	p->id = meta.id;
 	p->took_over = true;
 	return 1;
 }
 
-static int map_ledger(struct pin *p, size_t bytes)
+int pin_map_memory(struct pin *p, const char *path, size_t bytes, void **ret, size_t *ret_bytes)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
-	char path[320];
-	int fd, r;
+	struct bpf_map_info info = {};
+	uint32_t len = sizeof(info);
+	int fd = bpf_obj_get(path), r = 0;
+	bool made = fd < 0;
 
-	snprintf(path, sizeof(path), "%s/ledger", p->tables);
-	fd = p->took_over ? bpf_obj_get(path)
-			  : bpf_map_create(BPF_MAP_TYPE_ARRAY, "weir_ledger", 4, PAGE,
-					   (uint32_t)(bytes / PAGE), &opts);
+	if (made)
+		fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "weir_memory", 4, PAGE,
+				    (uint32_t)(bytes / PAGE), &opts);
 	if (fd < 0)
 		return say(p, -errno, "%s (%zu MiB): %s", path, bytes >> 20, strerror(errno));
-	p->ledger = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	r = p->ledger == MAP_FAILED ? -errno : 0;
-	if (!r && !p->took_over && bpf_obj_pin(fd, path))
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) ||
+	    (bytes && (size_t)info.max_entries * PAGE != bytes))
+		r = -ESTALE;
+	*ret_bytes = (size_t)info.max_entries * PAGE;
+	*ret = r ? MAP_FAILED : mmap(NULL, *ret_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (*ret == MAP_FAILED) {
+		*ret = NULL;
+		r = r ?: -errno;
+	} else if (made && bpf_obj_pin(fd, path)) {
 		r = -errno;
+	}
 	close(fd);
-	p->ledger_bytes = bytes;
-	if (p->ledger == MAP_FAILED)
-		p->ledger = NULL;
 	return r ? say(p, r, "%s: %s", path, strerror(-r)) : 0;
 }
 
@@ -309,45 +369,28 @@ static int pin_maps(struct pin *p, struct bpf_object *obj)
 	return 0;
 }
 
-int pin_keep(struct pin *p, struct bpf_object *obj, const struct dataplane *dp, uint32_t max_flows)
+int pin_keep(struct pin *p, struct bpf_object *obj, const struct dataplane *dp)
 {
-	size_t bytes = ledger_bytes(dp->slots, max_flows);
-	struct pin_meta meta = {
-		.ledger_bytes = bytes, .max_flows = max_flows, .abi = WEIR_ABI_VERSION};
+	struct pin_meta meta = {.abi = WEIR_ABI_VERSION};
+	size_t bytes = ledger_tables_bytes(dp->slots);
 	char path[320];
+	void *mem;
 	int r;
 
-	if (p->took_over && (p->ledger_bytes != bytes || p->max_flows != max_flows))
-		return say(p, -ESTALE, "%s: its ledger is of another size", p->tables);
-	p->slots = dp->slots;
-	p->max_flows = max_flows;
-	r = map_ledger(p, bytes);
+	if (!p->took_over)
+		p->id = (uint32_t)p->seed[0] | 1; /* random as those */
+	snprintf(path, sizeof(path), "%s/read", p->tables);
+	r = pin_map_memory(p, path, bytes, &mem, &bytes);
+	p->part[0] = (struct ledger_part){.mem = mem, .slots = dp->slots, .id = p->id};
 	if (r || p->took_over)
 		return r;
 	r = pin_maps(p, obj);
+	meta.id = p->id;
 	memcpy(meta.seed, p->seed, sizeof(meta.seed));
 	snprintf(path, sizeof(path), "%s/meta", p->tables);
 	if (!r && put_value(path, "weir_meta", &meta, sizeof(meta)))
 		r = say(p, -errno, "%s: %s", path, strerror(errno));
 	return r;
-}
-
-bool pin_other_tables(const struct pin *p, char *ret, size_t room)
-{
-	const char *ours = strrchr(p->tables, '/');
-	struct dirent *e;
-	bool found = false;
-	DIR *d = opendir(p->dir);
-
-	while (d && !found && (e = readdir(d))) {
-		if (strncmp(e->d_name, "tables-", 7) || (ours && !strcmp(ours + 1, e->d_name)))
-			continue;
-		snprintf(ret, room, "%s/%s", p->dir, e->d_name);
-		found = true;
-	}
-	if (d)
-		closedir(d);
-	return found;
 }
 
 /* ---- links ---- */
@@ -431,20 +474,26 @@ static bool keep_none(void *arg, unsigned int ifindex)
 	return false;
 }
 
+static bool any(const char *path)
+{
+	return path[0];
+}
+
 int pin_remove(struct pin *p)
 {
 	char path[256];
 	int links = 0;
 
 	pin_link_sweep(p, keep_none, &links);
-	p->tables[0] = '\0';
-	while (pin_other_tables(p, path, sizeof(path))) {
-		remove_dir(path);
+	while (pin_find_tables(p, any, "", path, sizeof(path))) {
+		pin_remove_tables(path);
 		if (!access(path, F_OK))
 			break; /* not ours to remove */
 	}
 	snprintf(path, sizeof(path), "%s/links", p->dir);
 	(void)rmdir(path);
+	snprintf(path, sizeof(path), "%s/ledger", p->dir);
+	(void)unlink(path);
 	snprintf(path, sizeof(path), "%s/owner", p->dir);
 	(void)unlink(path);
 	(void)rmdir(p->dir);
@@ -456,6 +505,12 @@ void pin_close(struct pin *p)
 	if (p->ledger)
 		munmap(p->ledger, p->ledger_bytes);
 	p->ledger = NULL;
+	if (p->part[0].mem)
+		munmap(p->part[0].mem, ledger_tables_bytes(p->part[0].slots));
+	p->part[0].mem = NULL;
+	for (unsigned int i = 0; i < p->olders; i++)
+		if (p->older[i].path[0])
+			pin_older_unmap(p, i);
 	if (p->lock >= 0 && p->dir[0])
 		close(p->lock);
 	p->lock = -1;

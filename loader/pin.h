@@ -6,10 +6,11 @@
  *	DIR			locked (flock) by the weir at work, and by its worker
  *	DIR/owner		who that is
  *	DIR/links/INDEX-HOOK	one link: interface index, hook
- *	DIR/tables-vN-LAYOUT/	maps by name, `ledger`, and `meta`, which is made last
+ *	DIR/ledger		flows and records, see ledger.h
+ *	DIR/tables-vN-LAYOUT/	maps by name, `read` (struct ledger_tables), and `meta`, made last
  *
- * LAYOUT is a hash of every map's kind and size: another one means other tables. Core only; the
- * worker inherits lock and mappings.
+ * LAYOUT is a hash of every map's kind and size: another one means other tables. Those of an earlier
+ * weir are read to the end beside ours, and removed. Core only; the worker inherits lock and mappings.
  */
 #ifndef WEIR_LOADER_PIN_H
 #define WEIR_LOADER_PIN_H
@@ -18,32 +19,47 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "loader/dataplane.h"
+#include "loader/ledger.h"
 
 #define PIN_DIR "/sys/fs/bpf/weir"
 
 struct bpf_object;
 
+/* Tables of another layout that hold counts: of an earlier weir of this version. */
+struct pin_older {
+	char path[256];	     /* "" = none */
+	struct dataplane dp; /* mapped, without programs */
+};
+
 struct pin {
 	char dir[192];
 	char tables[256]; /* DIR/tables-... of ours */
-	int lock;	  /* the directory, locked; -1 = none */
+	int lock;	  /* the directory; -1 = none */
+	bool locked;	  /* by us; else another weir is at work that can be asked to leave */
 	uint64_t seed[12];
-	bool took_over; /* the maps were there */
-	uint32_t max_flows;
-	size_t slots;
-	void *ledger; /* mapped */
+	uint32_t id;	    /* of our tables */
+	bool took_over;	    /* the maps were there */
+	uint32_t max_flows; /* that the ledger has room for */
+	void *ledger;	    /* mapped */
 	size_t ledger_bytes;
-	char error[320];
+	struct ledger_part part[LEDGER_TABLES_MAX]; /* the first is ours; older[i] has part[i + 1] */
+	struct pin_older older[LEDGER_TABLES_MAX - 1];
+	unsigned int olders;
+	char error[384];
 };
 
 /**
  * pin_open - make or find the directory, and lock it
  * @dir: below a BPF file system
+ * @replace: where another weir is at work that listens (handover.h), go on without the lock
  *
  * Waits for a worker that still drains for a core that has died. Return: 0 or -errno with p->error
  * set: -EBUSY (somebody is at work: who), -EMEDIUMTYPE (not a BPF file system), ...
  */
-int pin_open(struct pin *p, const char *dir);
+int pin_open(struct pin *p, const char *dir, bool replace);
+
+/* The weir that was at work has been asked to leave: wait until it has. 0 or -errno with p->error. */
+int pin_wait(struct pin *p);
 
 /**
  * pin_reuse - between open and load of the first object: its maps become those that are pinned
@@ -53,14 +69,49 @@ int pin_open(struct pin *p, const char *dir);
 int pin_reuse(struct pin *p, struct bpf_object *obj);
 
 /**
- * pin_keep - after its load: pin what is not, make or find the ledger
+ * pin_keep - after its load: pin what is not
  * @dp: loaded
- * @max_flows: of the merge
  */
-int pin_keep(struct pin *p, struct bpf_object *obj, const struct dataplane *dp, uint32_t max_flows);
+int pin_keep(struct pin *p, struct bpf_object *obj, const struct dataplane *dp);
 
-/* Tables of another layout are left there; their name, or false. */
-bool pin_other_tables(const struct pin *p, char *ret, size_t room);
+/**
+ * pin_ledger - locked, and after pin_keep(): make or find the ledger, and older tables
+ * @max_flows: of the merge; where more flows are known that have not been written, p->max_flows is more
+ *
+ * Return: 0 or -errno with p->error: -ESTALE: what is there is of another version of weir.
+ */
+int pin_ledger(struct pin *p, uint32_t max_flows);
+
+/* In the process that calls it, older[i] and its part are not mapped any more. */
+void pin_older_unmap(struct pin *p, unsigned int i);
+
+/* Tables of p->older[] have been read to the end (ledger_end()): they go. */
+void pin_older_drop(struct pin *p, uint32_t id);
+
+/* Does any directory of tables there, but @not, pass @is? The path of one. */
+bool pin_find_tables(const struct pin *p, bool (*is)(const char *path), const char * not, char *ret,
+		     size_t room);
+/* Unlink what is in a directory of tables, and it. */
+void pin_remove_tables(const char *path);
+bool pin_is_complete(const char *path); /* and not what is left of making or removing some */
+bool pin_is_foreign(const char *path);	/* of another version of weir */
+
+/* "meta" of tables. */
+struct pin_meta {
+	uint64_t seed[12];
+	uint32_t id;
+	uint32_t abi;
+};
+
+int pin_meta_read(const char *tables, struct pin_meta *ret);
+
+/**
+ * pin_map_memory - memory of @bytes that stays: map @path, made if it is not there
+ * @bytes: 0: as many as it has
+ *
+ * Return: 0 or -errno with p->error.
+ */
+int pin_map_memory(struct pin *p, const char *path, size_t bytes, void **ret, size_t *ret_bytes);
 
 /**
  * pin_link_take - an earlier weir's link of that interface and hook runs @prog_fd from now on

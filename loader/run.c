@@ -137,6 +137,12 @@ static int make_cfg(const struct settings *s, struct run_cfg *cfg)
 		cfg->pin = strcmp(settings_text(s, SET_PIN), "yes") ? NULL : PIN_DIR;
 	else
 		cfg->pin = settings_text(s, SET_PIN);
+	cfg->replace = settings_num(s, SET_REPLACE);
+	if (cfg->replace && !cfg->pin) {
+		fputs("weir: --replace takes the place of a weir that runs with --pin; give --pin too\n",
+		      stderr);
+		return -EINVAL;
+	}
 	return make_labels(s, cfg) ?: make_control(s, &cfg->control) ?: add_ifaces(s, cfg);
 }
 

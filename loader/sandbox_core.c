@@ -65,6 +65,7 @@ static const int allowed[] = {
 	SCMP_SYS(recvmsg),
 	SCMP_SYS(bind),
 	SCMP_SYS(listen),
+	SCMP_SYS(accept4),
 	SCMP_SYS(connect),
 	SCMP_SYS(setsockopt),
 	SCMP_SYS(getsockopt),

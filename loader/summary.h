@@ -23,6 +23,7 @@ struct summary_export {
 
 /* What went out, summed over records. */
 struct summary {
+	uint64_t counted[WEIR_CNT_SLOTS]; /* dataplane.counted, by enum counter */
 	uint64_t records;
 	uint64_t packets;
 	uint64_t bytes;

@@ -48,6 +48,11 @@ struct worker {
 	struct exports *exports;
 	struct control_server *control; /* NULL: neither socket nor metrics */
 	struct ledger *ledger;		/* with --pin, else NULL */
+	struct drain
+		*older[LEDGER_TABLES_MAX - 1]; /* of dp->pin->older[]; NULL: none, or at its end */
+	uint64_t counted[WEIR_CNT_SLOTS];      /* dp->counted */
+	bool superseded;		       /* another weir counts, in other tables */
+	uint32_t max_flows;		       /* of the merge */
 	struct export_mark marks[EXPORTS_MAX];
 	struct ipc_msg msg;
 	struct summary summary;
@@ -164,7 +169,7 @@ static int control_init(struct worker *w, const struct control_fds *fds, const c
 		.ifaces = w->ifaces,
 		.exports = w->exports,
 		.node = node,
-		.flows_max = worker_flows(w->cfg),
+		.flows_max = w->max_flows,
 	};
 
 	if (fds->socket < 0 && fds->http < 0)
@@ -180,7 +185,8 @@ static int ledger_init(struct worker *w, struct merge_cfg *cfg)
 
 	if (!p)
 		return 0;
-	r = ledger_open(&ledger, p->ledger, w->dp->slots, cfg->max_flows);
+	cfg->max_flows = p->max_flows;
+	r = ledger_open(&ledger, p->ledger, p->max_flows, p->part, p->olders + 1);
 	if (r)
 		return r;
 	ledger.deliver = deliver;
@@ -204,6 +210,80 @@ static void confirm(struct worker *w)
 			no = marks[i].no;
 	}
 	ledger_confirm(w->ledger, no, marks, sizeof(marks));
+}
+
+/* ---- tables of earlier weirs ---- */
+
+static int older_init(struct worker *w)
+{
+	struct pin *p = w->dp->pin;
+	int r = 0;
+
+	for (unsigned int i = 0; !r && p && i < p->olders; i++) {
+		r = drain_new(&p->older[i].dp, w->merge, w->names, &w->older[i]);
+		if (!r)
+			drain_use_ledger(w->older[i], w->ledger, &w->ledger->part[i + 1]);
+	}
+	return r;
+}
+
+/* Counters go on over tables. */
+static void count_older(struct worker *w)
+{
+	if (!w->ledger)
+		return;
+	memcpy(w->counted, w->ledger->now.counters, sizeof(w->counted));
+	for (unsigned int i = 0; i < w->dp->pin->olders; i++)
+		for (unsigned int c = 0; w->older[i] && c < WEIR_CNT_SLOTS; c++)
+			w->counted[c] += dataplane_counter(&w->dp->pin->older[i].dp, c);
+	w->dp->counted = w->counted;
+}
+
+/* Tables that have been read to the end: counters and all that was read of them are in the ledger. */
+static void forget_tables(struct worker *w, struct ledger_part *part, const struct dataplane *dp)
+{
+	uint64_t counters[WEIR_CNT_SLOTS] = {};
+
+	for (unsigned int c = 0; c < WEIR_CNT_SLOTS; c++)
+		for (int i = 0; i < dp->cpus; i++)
+			counters[c] += dp->counters[i].v[c];
+	ledger_end(w->ledger, part, counters);
+}
+
+/* Nothing comes there any more: what is left is read, and they are forgotten. */
+static void end_older(struct worker *w, unsigned int i, int ipc)
+{
+	struct pin *p = w->dp->pin;
+
+	if (!drain_to_the_end(w->older[i], &w->clock))
+		return;
+	w->msg = (struct ipc_msg){
+		.type = IPC_ENDED, .size = sizeof(w->msg), .tables = p->part[i + 1].id};
+	forget_tables(w, &w->ledger->part[i + 1], &p->older[i].dp);
+	drain_free(w->older[i]);
+	w->older[i] = NULL;
+	pin_older_unmap(p, i);
+	count_older(w);
+	ipc_send(ipc, &w->msg);
+}
+
+static void drain_older(struct worker *w)
+{
+	struct pin *p = w->dp->pin;
+
+	for (unsigned int i = 0; p && i < p->olders; i++)
+		if (w->older[i])
+			drain_scan(w->older[i], &w->clock);
+}
+
+static unsigned int read_rings(struct worker *w)
+{
+	struct pin *p = w->dp->pin;
+	unsigned int n = drain_rings(w->drain);
+
+	for (unsigned int i = 0; p && i < p->olders; i++)
+		n += w->older[i] ? drain_rings(w->older[i]) : 0;
+	return n;
 }
 
 static void set_clock(struct worker *w)
@@ -237,6 +317,7 @@ static int worker_init(struct worker *w, const struct control_fds *fds)
 	w->clock.tick_ns = w->dp->tick_ns;
 	set_clock(w);
 	r = ledger_init(w, &cfg);
+	w->max_flows = cfg.max_flows;
 	r = r ?: merge_new(&cfg, &w->merge);
 	r = r ?: names_new(NULL, &w->names);
 	r = r ?: drain_new(w->dp, w->merge, w->names, &w->drain);
@@ -246,8 +327,10 @@ static int worker_init(struct worker *w, const struct control_fds *fds)
 		return r;
 	merge_on_end(w->merge, flow_ended, w);
 	if (w->ledger)
-		drain_use_ledger(w->drain, w->ledger);
-	return 0;
+		drain_use_ledger(w->drain, w->ledger, &w->ledger->part[0]);
+	r = older_init(w);
+	count_older(w);
+	return r;
 }
 
 /* Roles may have changed; with a second interface flows may be seen twice from now on. */
@@ -280,6 +363,8 @@ static int drain_all(struct worker *w)
 	look_at_ifaces(w);
 	set_clock(w);
 	drain_scan(w->drain, &w->clock);
+	drain_older(w);
+	count_older(w);
 	names_tick(w->names, mono_ns());
 	merge_tick(w->merge);
 	if (w->ledger) {
@@ -305,6 +390,7 @@ static void report(struct worker *w, int ipc)
 		exports_stats(w->exports, i, &e->stats);
 		w->summary.n_exports++;
 	}
+	memcpy(w->summary.counted, w->counted, sizeof(w->counted));
 	w->msg = (struct ipc_msg){
 		.type = IPC_SUMMARY, .size = sizeof(w->msg), .summary = w->summary};
 	ipc_send(ipc, &w->msg);
@@ -317,6 +403,13 @@ static bool go_on(struct worker *w, int ipc)
 
 	if (r == -EAGAIN)
 		return true;
+	if (r == 1 && w->msg.type == IPC_ALONE) {
+		for (unsigned int i = 0; w->ledger && i < w->dp->pin->olders; i++)
+			if (w->older[i])
+				end_older(w, i, ipc);
+		return true;
+	}
+	w->superseded = r == 1 && w->msg.type == IPC_STOP && w->msg.tables;
 	if (r != 1 || w->msg.type != IPC_RELOAD)
 		return false;
 	w->interval_ns = w->news->interval_ns;
@@ -337,7 +430,7 @@ static void worker_loop(struct worker *w, int ipc)
 		int ready;
 
 		set_clock(w);
-		ready = poll(p, 1 + n, drain_rings(w->drain) || busy ? 0 : POLL_MS);
+		ready = poll(p, 1 + n, read_rings(w) || busy ? 0 : POLL_MS);
 		if (ready > 0 && p[0].revents && !go_on(w, ipc))
 			return;
 		busy = control_work(w->control, p + 1, ready >= 0 ? n : 0);
@@ -380,11 +473,15 @@ int worker_main(const struct worker_start *start)
 	worker_loop(&w, ipc);
 	exports_finish(w.exports, STOP_NS);
 	drain_all(&w);
+	if (w.superseded)
+		w.superseded = drain_to_the_end(w.drain, &w.clock);
 	merge_flush(w.merge, FLOW_SHUTDOWN);
 	if (w.ledger)
 		ledger_commit(w.ledger);
 	r = exports_stop(w.exports);
 	confirm(&w);
+	if (w.superseded)
+		forget_tables(&w, &w.ledger->part[0], w.dp);
 	if (r && r != -EPIPE) /* a reader that goes (head, less) is no error */
 		log_error("standard output", "%s; the records since then are lost", strerror(-r));
 	report(&w, ipc);

@@ -12,7 +12,7 @@
 
 #include <linux/types.h>
 
-#define WEIR_ABI_VERSION 1
+#define WEIR_ABI_VERSION 2
 
 #define WEIR_WAYS	  16u	 /* flow entries in one set */
 #define WEIR_TAG_GEN_BITS 16u	 /* low bits of flow_hot.tag */

@@ -131,7 +131,7 @@ static void flows_need(const struct settings *s, uint64_t slots, struct need *n)
 	n->beside += merge_memory(max, pinned ? 0 : flows) + drain_memory(pinned ? 0 : slots);
 	n->most += merge_memory(max, pinned ? 0 : max) + drain_memory(pinned ? 0 : slots);
 	if (pinned)
-		n->kernel += ledger_bytes(slots, max);
+		n->kernel += ledger_bytes(max) + ledger_tables_bytes(slots);
 	if (several_interfaces(s)) {
 		n->beside += sightings_memory(max, flows);
 		n->most += sightings_memory(max, max);

@@ -72,6 +72,8 @@ expect_all() # CASE NAME SENT-FRAMES
 case_killed_again_and_again() # CASE FLOWS FRAMES ARG...
 {
 	local name=$1 flows=$2 frames=$3 i traffic
+	# shellcheck disable=SC2206
+	local sizes=(${flow_sizes:-})
 
 	shift 3
 	rm -f "$tmp/enough"
@@ -83,7 +85,7 @@ case_killed_again_and_again() # CASE FLOWS FRAMES ARG...
 		sleep "0.$((RANDOM % 40 + 10))"
 		killed
 		sleep "0.0$((RANDOM % 10))"
-		run_pinned "$name" -i va "$@" ||
+		run_pinned "$name" -i va "$@" ${sizes[@]:+--flows "${sizes[i % ${#sizes[@]}]}"} ||
 			die "$name: start $i: $(tail -n 2 "$tmp/$name.err")"
 	done
 	expect_match "$name: it says that it took over" "$(cat "$tmp/$name.err")" 'taken over'
@@ -145,13 +147,91 @@ case_core_killed()
 	expect "core killed: nothing lost, nothing twice" "$(sum_of core '.proto == "icmp"')" "92 $((92 * 84))"
 }
 
-# Counts in tables that nobody reads would be lost without a word.
+# As long as older tables have not been read to the end they are there.
+tables_are() # COUNT
+{
+	[ "$(find "$pin" -maxdepth 1 -name 'tables-*' | wc -l)" -eq "$1" ]
+}
+
+# Nobody was at work, and the next weir has tables of another size: what the old ones hold is read.
 case_other_tables()
 {
-	ip netns exec "$ns_a" "$weir" run --pin "$pin" -i va --flows 4096 >"$tmp/other.out" 2>"$tmp/other.err"
-	expect "tables of another size: exit status" $? 1
-	expect_match "tables of another size: it says what to do" "$(cat "$tmp/other.err")" 'weir detach --all'
-	expect_attached "tables of another size: the programs go on" 'native xdp_flows,egress tc_egress'
+	local flows
+
+	: >"$tmp/other.json"
+	run_pinned other -i va || die "weir does not start"
+	for flows in 4096 1024 65536; do
+		in_a ping -c 23 -i 0.002 -q "$ip_b" >/dev/null
+		killed
+		in_a ping -c 23 -i 0.002 -q "$ip_b" >/dev/null
+		run_pinned other -i va --flows "$flows" || die "--flows $flows: $(cat "$tmp/other.err")"
+		expect_true "tables of another size: --flows $flows: the older ones go" wait_for 10 tables_are 1
+	done
+	in_a ping -c 23 -i 0.002 -q "$ip_b" >/dev/null
+	settle
+	weir_stop
+	expect "tables of another size: packets of all" \
+		"$(sum_of other '.proto == "icmp"')" "$((2 * 161)) $((2 * 161 * 84))"
+	expect_all "tables of another size" other 161
+}
+
+# One version of weir can't read what another one counts in.
+case_other_version()
+{
+	local tables
+
+	tables=$(find "$pin" -maxdepth 1 -name 'tables-*')
+	mv "$tables" "$pin/tables-v0-0123456789abcdef"
+	ip netns exec "$ns_a" "$weir" run --pin "$pin" -i va >"$tmp/version.out" 2>"$tmp/version.err"
+	expect "tables of another version: exit status" $? 1
+	expect_match "tables of another version: it says what to do" "$(cat "$tmp/version.err")" 'weir detach --all'
+	expect_attached "tables of another version: the programs go on" 'native xdp_flows,egress tc_egress'
+	mv "$pin/tables-v0-0123456789abcdef" "$tables"
+}
+
+# The next one takes the place of one that is at work, under traffic: both write records, and together
+# they have all.
+case_replaced() # CASE ARG...: of the second
+{
+	local name=$1 first traffic
+
+	shift
+	net_new
+	forget_all
+	rm -f "$tmp/enough"
+	: >"$tmp/$name.json"
+	: >"$tmp/$name-1.json"
+	run_pinned "$name-1" -i va || die "$name: weir does not start: $(cat "$tmp/$name-1.err")"
+	first=$weir_pid
+	bursts 97 5000 &
+	traffic=$!
+	sleep 0.5
+	run_pinned "$name" -i va --replace "$@" || die "$name: $(cat "$tmp/$name.err" "$tmp/$name-1.err")"
+	expect_true "$name: the first has left" wait_for 10 pid_gone "$first"
+	wait "$first"
+	expect "$name: its exit status" $? 0
+	expect_match "$name: it says why" "$(cat "$tmp/$name-1.err")" "process $weir_pid takes over"
+	sleep 0.5
+	touch "$tmp/enough"
+	wait "$traffic"
+	settle
+	expect_true "$name: tables of one layout are left" wait_for 10 tables_are 1
+	weir_stop
+	expect "$name: exit status" "$weir_rc" 0
+	cat "$tmp/$name-1.json" >>"$tmp/$name.json"
+	expect_all "$name" "$name" "$(cut -d' ' -f1 "$tmp/sent")"
+	echo "     $(wc -l <"$tmp/$name-1.json") of $(wc -l <"$tmp/$name.json") records by the first," \
+		"$(cut -d' ' -f1 "$tmp/sent") frames, $(counter "$name" lost_packets) lost"
+}
+
+# Nobody is there, or one that does not answer.
+case_replace_nobody()
+{
+	run_pinned nobody -i va --replace || die "weir does not start: $(cat "$tmp/nobody.err")"
+	weir_stop
+	expect "replace where nobody is: exit status" "$weir_rc" 0
+	ip netns exec "$ns_a" "$weir" run --replace -i va >"$tmp/nopin.out" 2>"$tmp/nopin.err"
+	expect "replace without --pin: exit status" $? 2
 }
 
 case_no_bpffs()
@@ -166,8 +246,17 @@ net_new
 case_clean_restart
 case_two_at_once
 case_core_killed
-case_other_tables
 case_no_bpffs
+net_new
+forget_all
+case_other_tables
+case_other_version
+forget_all
+net_new
+case_replace_nobody
+case_replaced replaced
+case_replaced wider --flows 1Mi
+case_replaced narrower --flows 1024
 net_new
 forget_all
 often='--drain-interval 20ms --active-timeout 200ms --idle-timeout 100ms'
@@ -177,3 +266,7 @@ net_new
 forget_all
 # shellcheck disable=SC2086
 case_killed_again_and_again crowded 3000 1500 $often --flows 1024
+net_new
+forget_all
+# shellcheck disable=SC2086
+flow_sizes='65536 1024 8192 2048' case_killed_again_and_again sizes 1500 1500 $often

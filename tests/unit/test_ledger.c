@@ -2,7 +2,8 @@
 /*
  * test_ledger.c - the ledger under the hardest test there is: a process drains a cache that another
  * one fills, is killed at a random instruction, and a new one takes over, many times. The sum of the
- * records is the sum of what was counted. Also: records packed and unfolded again.
+ * records is the sum of what was counted. So it is when some of those processes come with other tables
+ * and another number of flows. Also: records packed and unfolded again.
  */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -34,14 +35,22 @@ struct totals {
 	uint64_t packets, bytes;
 };
 
-/* Shared by all processes. */
-struct world {
+/* What one layout has. */
+struct tables {
 	struct flow_set set[SETS];
 	struct flow_cold_set cold[SETS];
 	struct control control;
 	unsigned long consumer, producer, event_consumer, event_producer;
 	uint8_t ring[2 * RING_BYTES];
 	uint32_t flow[SLOTS];
+	struct counter_row counters;
+};
+
+/* Shared by all processes. */
+struct world {
+	struct tables t[2];
+	unsigned int counting; /* in which packets are counted */
+	unsigned int parts; /* tables that are there: both until the older ones are at their end */
 	uint64_t tick;
 	struct totals sent[FLOWS];
 	uint64_t reused, evicted, scans;
@@ -54,6 +63,8 @@ struct world {
 
 static struct world *w;
 static void *ledger_mem;
+static uint32_t flows_max = FLOWS_MAX;
+static struct ledger_part parts[2];
 static uint64_t rng = 88172645463325252;
 
 static uint32_t rnd(uint32_t below)
@@ -66,32 +77,39 @@ static uint32_t rnd(uint32_t below)
 
 /* ---- the side of the kernel ---- */
 
+static struct tables *counting(void)
+{
+	return &w->t[w->counting];
+}
+
 static struct flow_hot *hot_of(uint32_t slot)
 {
-	return &w->set[slot / WEIR_WAYS].way[slot % WEIR_WAYS];
+	return &counting()->set[slot / WEIR_WAYS].way[slot % WEIR_WAYS];
 }
 
 static struct flow_cold *cold_of(uint32_t slot)
 {
-	return &w->cold[slot / WEIR_WAYS].way[slot % WEIR_WAYS];
+	return &counting()->cold[slot / WEIR_WAYS].way[slot % WEIR_WAYS];
 }
 
 static bool evict(uint32_t slot)
 {
 	struct flow_final f = {.slot = slot, .hot = *hot_of(slot), .cold = *cold_of(slot)};
 	uint32_t size = flow_final_size(&f.hot), hdr[2] = {size, 0};
-	size_t len = (size + BPF_RINGBUF_HDR_SZ + 7) / 8 * 8, at = w->producer % RING_BYTES;
+	size_t len = (size + BPF_RINGBUF_HDR_SZ + 7) / 8 * 8;
+	size_t at = counting()->producer % RING_BYTES;
 	uint8_t rec[512] = {0};
 
-	if (w->producer + len - __atomic_load_n(&w->consumer, __ATOMIC_ACQUIRE) > RING_BYTES)
+	if (counting()->producer + len - __atomic_load_n(&counting()->consumer, __ATOMIC_ACQUIRE) >
+	    RING_BYTES)
 		return false;
 	memcpy(rec, hdr, sizeof(hdr));
 	memcpy(rec + sizeof(hdr), &f, size);
 	for (size_t i = 0; i < len; i++) {
-		w->ring[(at + i) % RING_BYTES] = rec[i];
-		w->ring[(at + i) % RING_BYTES + RING_BYTES] = rec[i];
+		counting()->ring[(at + i) % RING_BYTES] = rec[i];
+		counting()->ring[(at + i) % RING_BYTES + RING_BYTES] = rec[i];
 	}
-	__atomic_store_n(&w->producer, w->producer + len, __ATOMIC_RELEASE);
+	__atomic_store_n(&counting()->producer, counting()->producer + len, __ATOMIC_RELEASE);
 	w->evicted++;
 	return true;
 }
@@ -121,7 +139,7 @@ static void insert(uint32_t slot, uint32_t flow)
 	h->last[0] = (uint32_t)w->tick;
 	w->sent[flow].packets++;
 	w->sent[flow].bytes += 100;
-	w->flow[slot] = flow;
+	counting()->flow[slot] = flow;
 	__atomic_exchange_n(&h->tag, (flow + 1ull) << 32 | (gen ? gen : 1), __ATOMIC_SEQ_CST);
 }
 
@@ -133,14 +151,14 @@ static void packet(uint32_t slot)
 	__atomic_store_n(&h->bytes[0], h->bytes[0] + len, __ATOMIC_RELEASE);
 	__atomic_store_n(&h->packets[0], h->packets[0] + 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&h->last[0], (uint32_t)w->tick, __ATOMIC_RELAXED);
-	w->sent[w->flow[slot]].packets++;
-	w->sent[w->flow[slot]].bytes += len;
+	w->sent[counting()->flow[slot]].packets++;
+	w->sent[counting()->flow[slot]].bytes += len;
 }
 
 static bool is_read(const struct flow_hot *h)
 {
-	return __atomic_load_n(&w->control.reap_valid, __ATOMIC_ACQUIRE) &&
-	       (int32_t)(h->last[0] - w->control.reap_before) < 0;
+	return __atomic_load_n(&counting()->control.reap_valid, __ATOMIC_ACQUIRE) &&
+	       (int32_t)(h->last[0] - counting()->control.reap_before) < 0;
 }
 
 static void step(void)
@@ -189,52 +207,98 @@ static void set_time(struct clock *c)
 	clock_set(c, tick, WALL_NS + tick * 1000000);
 }
 
+static struct dataplane dataplane_of(struct tables *t)
+{
+	struct dataplane dp = {
+		.slots = SLOTS, .flows = t->set, .cold = t->cold, .control = &t->control};
+
+	dp.evicted = (struct ring){.consumer = &t->consumer,
+				   .producer = &t->producer,
+				   .data = t->ring,
+				   .size = RING_BYTES,
+				   .pos = t->consumer};
+	dp.events = (struct ring){.consumer = &t->event_consumer,
+				  .producer = &t->event_producer,
+				  .data = t->ring,
+				  .size = RING_BYTES};
+	return dp;
+}
+
+/* The drains of this process: of the tables that count, and of older ones. */
+struct drains {
+	struct dataplane dp[2];
+	struct drain *d[2];
+};
+
+static int open_drains(struct drains *s, struct merge *m)
+{
+	const unsigned int n = w->parts;
+
+	*s = (struct drains){};
+	for (unsigned int i = 0; i < n; i++) {
+		if (i && ledger_has_ended(&ledger, parts[i].id)) {
+			w->parts = 1;
+			continue;
+		}
+		s->dp[i] = dataplane_of(&w->t[i ? !w->counting : w->counting]);
+		if (drain_new(&s->dp[i], m, NULL, &s->d[i]))
+			return 1;
+		drain_use_ledger(s->d[i], &ledger, &ledger.part[i]);
+	}
+	return 0;
+}
+
+static void drain(struct drains *s, struct merge *m, struct clock *clock, bool end)
+{
+	const uint64_t counters[WEIR_CNT_SLOTS] = {1};
+
+	for (int k = 0; k < 10; k++) {
+		set_time(clock);
+		if (s->d[k % 2])
+			drain_rings(s->d[k % 2]);
+	}
+	for (int i = 0; i < 2; i++)
+		if (s->d[i])
+			drain_scan(s->d[i], clock);
+	merge_tick(m);
+	ledger_commit(&ledger);
+	ledger_confirm(&ledger, ledger.delivered_no, &w->log_n, sizeof(w->log_n));
+	w->scans++;
+	if (!s->d[1] || (!end && rnd(8)))
+		return;
+	if (drain_to_the_end(s->d[1], clock)) {
+		ledger_end(&ledger, &ledger.part[1], counters);
+		s->d[1] = NULL;
+		w->parts = 1;
+	}
+}
+
 /* @end: once through everything, and all flows out. */
 static void work(bool end)
 {
 	struct clock clock = {.tick_ns = 1000000};
 	struct merge_cfg cfg = merge_cfg_default;
-	struct dataplane dp = {
-		.slots = SLOTS, .flows = w->set, .cold = w->cold, .control = &w->control};
+	struct drains s;
 	struct merge *m;
-	struct drain *d;
 
-	dp.evicted = (struct ring){.consumer = &w->consumer,
-				   .producer = &w->producer,
-				   .data = w->ring,
-				   .size = RING_BYTES,
-				   .pos = w->consumer};
-	dp.events = (struct ring){.consumer = &w->event_consumer,
-				  .producer = &w->event_producer,
-				  .data = w->ring,
-				  .size = RING_BYTES};
-	if (ledger_open(&ledger, ledger_mem, SLOTS, FLOWS_MAX))
+	rng ^= (uint64_t)getpid() << 20;
+	if (ledger_open(&ledger, ledger_mem, flows_max, parts, w->parts))
 		_exit(2);
 	ledger.deliver = to_log;
 	cfg.clock = &clock;
 	cfg.emit = keep;
-	cfg.max_flows = FLOWS_MAX;
+	cfg.max_flows = flows_max;
 	cfg.active_ns = UINT64_C(300000000);
 	cfg.idle_ns = UINT64_C(100000000);
 	cfg.ledger = &ledger;
 	set_time(&clock);
-	if (merge_new(&cfg, &m) || drain_new(&dp, m, NULL, &d))
+	if (merge_new(&cfg, &m) || open_drains(&s, m))
 		_exit(3);
-	drain_use_ledger(d, &ledger);
 	memcpy(&w->log_n, ledger_done(&ledger)->note,
 	       sizeof(w->log_n)); /* what was not confirmed is cut off, and comes again */
 	ledger_redeliver(&ledger);
-	for (int i = 0; !end || i < 4; i++) {
-		for (int k = 0; k < 5; k++) {
-			set_time(&clock);
-			drain_rings(d);
-		}
-		drain_scan(d, &clock);
-		merge_tick(m);
-		ledger_commit(&ledger);
-		ledger_confirm(&ledger, ledger.delivered_no, &w->log_n, sizeof(w->log_n));
-		w->scans++;
-	}
+	for (int i = 0; !end || i < 4; i++)
+		drain(&s, m, &clock, end);
 	merge_flush(m, FLOW_SHUTDOWN);
 	ledger_commit(&ledger);
 	ledger_confirm(&ledger, ledger.delivered_no, &w->log_n, sizeof(w->log_n));
@@ -272,14 +336,53 @@ static void traffic(uint64_t ns)
 	} while (now_ns() < end);
 }
 
+static void *shared(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	cr_assert(p != MAP_FAILED);
+	return p;
+}
+
+static struct ledger_part part_new(void)
+{
+	static uint32_t id;
+
+	return (struct ledger_part){
+		.mem = shared(ledger_tables_bytes(SLOTS)), .slots = SLOTS, .id = ++id};
+}
+
 static void setup(void)
 {
-	w = mmap(NULL, sizeof(*w), PROT_READ | PROT_WRITE,
-		 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	ledger_mem = mmap(NULL, ledger_bytes(SLOTS, FLOWS_MAX), PROT_READ | PROT_WRITE,
-			  MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	cr_assert(w != MAP_FAILED && ledger_mem != MAP_FAILED);
+	w = shared(sizeof(*w));
+	ledger_mem = shared(ledger_bytes(FLOWS_MAX));
+	parts[0] = part_new();
+	w->parts = 1;
 	w->tick = UINT64_C(0xfffffe00);
+}
+
+/* The next process has other tables, empty ones, and room for another number of flows. */
+static void other_tables(void)
+{
+	uint32_t live, most = FLOWS_MAX - 100 + rnd(200);
+	struct ledger to;
+	void *mem;
+
+	parts[1] = parts[0];
+	parts[0] = part_new();
+	w->parts = 2;
+	memset(&w->t[!w->counting], 0, sizeof(w->t[0]));
+	w->counting = !w->counting;
+	cr_assert(eq(int, ledger_open(&ledger, ledger_mem, flows_max, parts, 2), 0));
+	live = merge_flows_in(&ledger);
+	flows_max = live > most ? live : most;
+	mem = shared(ledger_bytes(flows_max));
+	ledger_move(&to, mem, flows_max, &ledger);
+	merge_move_flows(&to, &ledger);
+	ledger_moved(&to);
+	munmap(ledger_mem, ledger_bytes(FLOWS_MAX - 100)); /* at least */
+	ledger_mem = mem;
 }
 
 static void compare(void)
@@ -304,12 +407,18 @@ static void compare(void)
 
 TestSuite(ledger, .init = setup, .timeout = 60);
 
-Test(ledger, a_killed_process_loses_and_doubles_nothing)
+/* Return: how often there were other tables. */
+static unsigned int kill_again_and_again(bool change)
 {
+	unsigned int changes = 0;
 	int status;
 	pid_t p;
 
 	for (int i = 0; i < KILLS; i++) {
+		if (change && w->parts == 1 && i % 3 == 2) {
+			other_tables();
+			changes++;
+		}
 		p = start_worker(false);
 		traffic(3000000 + rnd(30000000));
 		kill(p, SIGKILL);
@@ -324,15 +433,42 @@ Test(ledger, a_killed_process_loses_and_doubles_nothing)
 	cr_expect(gt(u64, w->evicted, 1000));
 	cr_expect(gt(u64, w->scans, 100));
 	compare();
+	return changes;
+}
+
+Test(ledger, a_killed_process_loses_and_doubles_nothing)
+{
+	kill_again_and_again(false);
+}
+
+Test(ledger, nor_does_one_that_is_followed_by_one_with_other_tables)
+{
+	unsigned int changes = kill_again_and_again(true);
+
+	cr_expect(gt(uint, changes, 10));
+	cr_assert(eq(int, ledger_open(&ledger, ledger_mem, flows_max, parts, 1), 0));
+	cr_expect(eq(u64, ledger.now.counters[0], changes), "counters go on, each of them once");
+	cr_expect(eq(u32, merge_flows_in(&ledger), 0));
 }
 
 Test(ledger, memory_made_for_other_sizes_is_refused)
 {
-	cr_assert(eq(int, ledger_open(&ledger, ledger_mem, SLOTS, FLOWS_MAX), 0));
+	struct ledger_part other = parts[0];
+	uint32_t room;
+
+	cr_assert(eq(int, ledger_room(ledger_mem, &room), 0));
+	cr_assert(eq(u32, room, 0));
+	cr_assert(eq(int, ledger_open(&ledger, ledger_mem, FLOWS_MAX, parts, 1), 0));
 	cr_assert(ledger.fresh);
-	cr_assert(eq(int, ledger_open(&ledger, ledger_mem, SLOTS, FLOWS_MAX), 0));
+	cr_assert(ledger.part[0].fresh);
+	cr_assert(eq(int, ledger_open(&ledger, ledger_mem, FLOWS_MAX, parts, 1), 0));
 	cr_assert(not(ledger.fresh));
-	cr_assert(eq(int, ledger_open(&ledger, ledger_mem, SLOTS, FLOWS_MAX - 1), -ESTALE));
+	cr_assert(not(ledger.part[0].fresh));
+	cr_assert(eq(int, ledger_room(ledger_mem, &room), 0));
+	cr_assert(eq(u32, room, FLOWS_MAX));
+	cr_assert(eq(int, ledger_open(&ledger, ledger_mem, FLOWS_MAX - 1, parts, 1), -ESTALE));
+	other.slots--;
+	cr_assert(eq(int, ledger_open(&ledger, ledger_mem, FLOWS_MAX, &other, 1), -ESTALE));
 }
 
 /* ---- records ---- */
