@@ -49,8 +49,14 @@ static int open_map(const struct pin_older *o, const char *name, size_t value,
 	return r;
 }
 
+struct mapped {
+	void *mem;
+	size_t bytes;
+	uint32_t n; /* elements */
+};
+
 static int map_array(const struct pin_older *o, const char *name, size_t value, int prot,
-		     void **ret, size_t *ret_bytes, uint32_t *ret_n)
+		     struct mapped *ret)
 {
 	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	struct bpf_map_info info;
@@ -58,11 +64,11 @@ static int map_array(const struct pin_older *o, const char *name, size_t value, 
 
 	if (fd < 0)
 		return fd;
-	*ret_n = info.max_entries;
-	*ret_bytes = ((size_t)info.max_entries * ((value + 7) / 8 * 8) + page - 1) / page * page;
-	*ret = mmap(NULL, *ret_bytes, prot, MAP_SHARED, fd, 0);
-	if (*ret == MAP_FAILED) {
-		*ret = NULL;
+	ret->n = info.max_entries;
+	ret->bytes = ((size_t)info.max_entries * ((value + 7) / 8 * 8) + page - 1) / page * page;
+	ret->mem = mmap(NULL, ret->bytes, prot, MAP_SHARED, fd, 0);
+	if (ret->mem == MAP_FAILED) {
+		ret->mem = NULL;
 		r = -errno;
 	}
 	close(fd);
@@ -83,32 +89,26 @@ static int map_ring(const struct pin_older *o, const char *name, struct ring *re
 
 static int map_tables(struct pin_older *o)
 {
+	struct mapped flows = {}, cold = {}, counters = {}, control = {};
 	struct dataplane *dp = &o->dp;
-	void *flows = NULL, *cold = NULL, *counters = NULL, *control = NULL;
-	uint32_t sets = 0, cold_sets = 0, cpus = 0, one;
 	int r;
 
-	*dp = (struct dataplane){};
-	r = map_array(o, "flows", sizeof(struct flow_set), PROT_READ, &flows, &dp->map_bytes[0],
-		      &sets);
-	r = r
-		    ?: map_array(o, "flows_cold", sizeof(struct flow_cold_set), PROT_READ, &cold,
-				 &dp->map_bytes[1], &cold_sets);
-	r = r
-		    ?: map_array(o, "counters", sizeof(struct counter_row), PROT_READ, &counters,
-				 &dp->map_bytes[2], &cpus);
-	r = r
-		    ?: map_array(o, "control", sizeof(struct control), PROT_READ | PROT_WRITE,
-				 &control, &dp->map_bytes[3], &one);
-	dp->flows = flows;
-	dp->cold = cold;
-	dp->counters = counters;
-	dp->control = control;
-	dp->cpus = (int)cpus;
-	dp->slots = (size_t)sets * WEIR_WAYS;
+	r = map_array(o, "flows", sizeof(struct flow_set), PROT_READ, &flows);
+	r = r ?: map_array(o, "flows_cold", sizeof(struct flow_cold_set), PROT_READ, &cold);
+	r = r ?: map_array(o, "counters", sizeof(struct counter_row), PROT_READ, &counters);
+	r = r ?: map_array(o, "control", sizeof(struct control), PROT_READ | PROT_WRITE, &control);
+	*dp = (struct dataplane){
+		.flows = flows.mem,
+		.cold = cold.mem,
+		.counters = counters.mem,
+		.control = control.mem,
+		.cpus = (int)counters.n,
+		.slots = (size_t)flows.n * WEIR_WAYS,
+		.map_bytes = {flows.bytes, cold.bytes, counters.bytes, control.bytes},
+	};
 	r = r ?: map_ring(o, "evicted", &dp->evicted);
 	r = r ?: map_ring(o, "events", &dp->events);
-	return r ?: sets == cold_sets ? r : -ESTALE;
+	return r ?: flows.n == cold.n ? r : -ESTALE;
 }
 
 void pin_older_unmap(struct pin *p, unsigned int i)
