@@ -12,6 +12,7 @@ const volatile __u32 cfg_set_mask = 0;	    /* sets per CPU - 1 (power of two) */
 const volatile __u32 cfg_set_bits = 0;	    /* log2 of sets per CPU */
 const volatile __u32 cfg_cpus = 1;	    /* CPUs that have a region */
 const volatile __u64 cfg_seed[12] = {};	    /* hash keys, random per boot */
+const volatile __u32 cfg_netns = 0;	    /* of flow_key; cfg_seed[2] is another for each */
 const volatile __u32 cfg_idle_ticks = 3750; /* an entry silent for longer starts anew */
 const volatile __u32 cfg_decap_depth = 0;   /* tunnels followed; 0 = count the outer flow */
 const volatile __u32 cfg_sample = 1;	    /* account 1 packet in N */

@@ -147,6 +147,7 @@ static __always_inline int flow_insert(struct scratch *s)
 	h = &set->way[way];
 	old = cache_close(h, c, index * WEIR_WAYS + way);
 	c->key = s->pkt.key;
+	c->key.netns = cfg_netns;
 	d = key_order(&c->key) & 1;
 	s->slot = index * WEIR_WAYS + way;
 	s->dir = d;

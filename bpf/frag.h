@@ -22,6 +22,7 @@ struct frag_key {
 	__u32 id;
 	__u32 vni;
 	__u32 ifindex;
+	__u32 netns;
 	__u16 vlan[2];
 	__u8 proto;
 	__u8 tun_type;
@@ -52,6 +53,7 @@ static __always_inline void frag_key_from(struct frag_key *f, const struct pkt *
 	f->id = k->frag_id;
 	f->vni = k->key.vni;
 	f->ifindex = k->key.ifindex;
+	f->netns = cfg_netns;
 	f->vlan[0] = k->key.vlan[0];
 	f->vlan[1] = k->key.vlan[1];
 	f->proto = k->key.ethertype == ETH_P_IP ? k->key.proto : 0;

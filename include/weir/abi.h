@@ -53,7 +53,7 @@ struct flow_key {
 	__u16 ethertype; /* host order: 0x0800, 0x86dd, or the non-IP frame's */
 	__u8 proto;	 /* IP protocol; 0 for non-IP */
 	__u8 tun_type;	 /* enum weir_tunnel */
-	__u32 pad;
+	__u32 netns;	 /* network namespace of the interface; 0 = the one weir was started in */
 };
 
 /* What every packet touches: one cache line, written by the owning CPU alone. */
