@@ -132,7 +132,7 @@ static void json_value(struct json *j, const struct settings *s, unsigned int id
 	const struct setting_value *v = &s->v[id];
 
 	json_key(j, "value", 5);
-	if (s->schema->table[id].type != ST_LIST) {
+	if (s->schema->table[id].type != SV_LIST) {
 		json_str(j, v->text, strlen(v->text));
 		return;
 	}

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/filter_int.h"
+#include "common/filter_tree.h"
 #include "common/flow_text.h"
 #include "common/suggest.h"
 
@@ -434,8 +434,8 @@ int filter_parse_ast(struct filter_parser *p)
 	return 0;
 }
 
-int filter_parse(const char *text, size_t len, const struct filter_env *env, struct filter **ret,
-		 struct filter_error *reterr)
+int filter_parse_tree(const char *text, size_t len, const struct filter_env *env,
+		      struct filter_tree *ret, struct filter_error *reterr)
 {
 	struct filter_ast ast = {};
 	struct filter_parser p = {.text = text, .ast = &ast, .env = env, .err = reterr};
@@ -447,11 +447,33 @@ int filter_parse(const char *text, size_t len, const struct filter_env *env, str
 	r = filter_parse_ast(&p);
 	if (r)
 		return r;
-	r = filter_compile(&ast, ret);
+	r = filter_compile(&ast, &ret->filter);
 	if (r == -ENOMEM)
 		filter_fail_memory(&p);
 	else if (r)
 		filter_fail(&p, 0, "community_id can't be computed: libcrypto has no SHA-1");
-	filter_ast_done(&ast);
+	if (r)
+		filter_ast_done(&ast);
+	else
+		ret->ast = ast;
 	return r;
+}
+
+void filter_tree_done(struct filter_tree *t)
+{
+	filter_ast_done(&t->ast);
+	t->filter = filter_free(t->filter);
+}
+
+int filter_parse(const char *text, size_t len, const struct filter_env *env, struct filter **ret,
+		 struct filter_error *reterr)
+{
+	struct filter_tree tree = {};
+	int r = filter_parse_tree(text, len, env, &tree, reterr);
+
+	if (r)
+		return r;
+	filter_ast_done(&tree.ast);
+	*ret = tree.filter;
+	return 0;
 }

@@ -5,6 +5,8 @@
 #include "common/json.h"
 
 #include <errno.h>
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/num_text.h"
@@ -77,6 +79,17 @@ void json_u64(struct json *j, uint64_t v)
 
 	comma(j);
 	put(j, text, u64_text(v, text));
+}
+
+void json_f64(struct json *j, double v)
+{
+	char text[40];
+
+	comma(j);
+	if (isfinite(v))
+		put(j, text, (size_t)snprintf(text, sizeof(text), "%.17g", v));
+	else
+		put(j, "null", 4);
 }
 
 void json_bool(struct json *j, bool v)

@@ -31,6 +31,9 @@ void json_close(struct json *j, char bracket);
 void json_key(struct json *j, const char *key, size_t len);
 
 void json_u64(struct json *j, uint64_t v);
+/* A number with a fraction; what is none (infinite) becomes null. */
+void json_f64(struct json *j, double v);
+
 void json_bool(struct json *j, bool v);
 
 /**

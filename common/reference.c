@@ -113,17 +113,17 @@ static void man_commands(const struct program *p)
 static const char *type_name(const struct setting *d)
 {
 	static const char *const names[] = {
-		[ST_BOOL] = "yes or no",
-		[ST_U32] = "number",
-		[ST_BYTES] = "bytes",
-		[ST_DURATION] = "time",
-		[ST_ENUM] = "word",
-		[ST_STRING] = "text",
-		[ST_LIST] = "list, with commas between the items",
-		[ST_ITEMS] = "list",
-		[ST_PATH] = "path",
-		[ST_MODE] = "octal permissions",
-		[ST_ADDRESS] = "IP address and port",
+		[SV_BOOL] = "yes or no",
+		[SV_U32] = "number",
+		[SV_BYTES] = "bytes",
+		[SV_DURATION] = "time",
+		[SV_ENUM] = "word",
+		[SV_STRING] = "text",
+		[SV_LIST] = "list, with commas between the items",
+		[SV_ITEMS] = "list",
+		[SV_PATH] = "path",
+		[SV_MODE] = "octal permissions",
+		[SV_ADDRESS] = "IP address and port",
 	};
 
 	return names[d->type];
@@ -135,11 +135,11 @@ static void man_setting(const struct program *p, const struct setting *d)
 	reference_put_sentence(d->doc);
 	printf("++\nType: %s", type_name(d));
 	if (d->words && d->words[0] != '@') {
-		fputs(d->type == ST_ENUM ? ": *" : ", or *", stdout);
+		fputs(d->type == SV_ENUM ? ": *" : ", or *", stdout);
 		put_words(d->words);
 		putchar('*');
 	}
-	if (d->type == ST_U32)
+	if (d->type == SV_U32)
 		printf(", %llu to %llu", (unsigned long long)d->min, (unsigned long long)d->max);
 	fputs(". Default: ", stdout);
 	reference_put(*d->def ? d->def : "empty");

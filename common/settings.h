@@ -23,17 +23,17 @@
 #define SETTING_S(n)  ((n)*1000000000ull)
 
 enum setting_type {
-	ST_BOOL,
-	ST_U32,
-	ST_BYTES,
-	ST_DURATION,
-	ST_ENUM,
-	ST_STRING,
-	ST_LIST,
-	ST_ITEMS,
-	ST_PATH,
-	ST_MODE,
-	ST_ADDRESS,
+	SV_BOOL,
+	SV_U32,
+	SV_BYTES,
+	SV_DURATION,
+	SV_ENUM,
+	SV_STRING,
+	SV_LIST,
+	SV_ITEMS,
+	SV_PATH,
+	SV_MODE,
+	SV_ADDRESS,
 };
 
 /*

@@ -317,9 +317,9 @@ static int set_from_flag(struct loader *l, unsigned int id, const char *text,
 
 	if (!d->arg) /* a flag without a value */
 		text = d->flags & SF_NEGATED ? "no" : "yes";
-	if (d->type == ST_ITEMS)
+	if (d->type == SV_ITEMS)
 		return setting_append_item(l->schema, id, text, v, err);
-	if (d->flags & SF_KEYS || (d->type == ST_LIST && v->origin == FROM_FLAG))
+	if (d->flags & SF_KEYS || (d->type == SV_LIST && v->origin == FROM_FLAG))
 		return setting_append(l->schema, id, text, v, err);
 	return setting_parse(l->schema, id, text, v, err);
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/settings_int.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/address.h"
 #include "common/scan.h"
 #include "common/suggest.h"
 
@@ -75,34 +75,34 @@ static int want(const struct setting *d, struct value_error *err)
 {
 	char words[96] = "", min[24], max[24];
 
-	if (d->type == ST_ENUM)
+	if (d->type == SV_ENUM)
 		put_words(words, sizeof(words), d->words);
 	else if (d->words && d->words[0] == '?')
 		snprintf(words + put_words(words, sizeof(words) - 6, d->words + 1), 6, " or ");
 	put_duration(d->min, min, sizeof(min));
 	put_duration(d->max, max, sizeof(max));
 	switch (d->type) {
-	case ST_BOOL:
+	case SV_BOOL:
 		return bad(err, "want yes or no");
-	case ST_U32:
-	case ST_BYTES:
+	case SV_U32:
+	case SV_BYTES:
 		return bad(err, "want %sa number from %llu to %llu%s", words,
 			   (unsigned long long)d->min, (unsigned long long)d->max,
 			   d->max > 1024 ? ", such as 1000 or 64Ki" : "");
-	case ST_DURATION:
+	case SV_DURATION:
 		return bad(err, "want %sa time from %s to %s, such as 500ms, 15s or 1m30s", words,
 			   min, max);
-	case ST_ENUM:
+	case SV_ENUM:
 		return bad(err, "want %s", words);
-	case ST_PATH:
+	case SV_PATH:
 		return bad(err, "want %sa path that begins with /", words);
-	case ST_MODE:
+	case SV_MODE:
 		return bad(err, "want permissions as octal digits, such as 0660");
-	case ST_ADDRESS:
+	case SV_ADDRESS:
 		return bad(err, "want %sADDRESS:PORT, such as 127.0.0.1:9464 or [::1]:9464", words);
-	case ST_STRING:
-	case ST_LIST:
-	case ST_ITEMS:
+	case SV_STRING:
+	case SV_LIST:
+	case SV_ITEMS:
 		break;
 	}
 	return bad(err, "want text");
@@ -133,52 +133,33 @@ static int parse_mode(const char *text, uint64_t max, uint64_t *ret)
 	return v > max ? -ERANGE : 0;
 }
 
-/* 192.0.2.1:80 or [2001:db8::1]:80, no names: nothing is looked up at start. */
-static int parse_address(const char *text)
-{
-	const char *colon = strrchr(text, ':');
-	unsigned char addr[16];
-	uint64_t port;
-	char host[64];
-	size_t len;
-	bool v6;
-
-	if (!colon || scan_u64(colon + 1, 1, 65535, &port))
-		return -EINVAL;
-	len = (size_t)(colon - text);
-	v6 = len > 2 && text[0] == '[' && text[len - 1] == ']';
-	if (len >= sizeof(host))
-		return -EINVAL;
-	snprintf(host, sizeof(host), "%.*s", (int)(len - 2 * v6), text + v6);
-	return inet_pton(v6 ? AF_INET6 : AF_INET, host, addr) == 1 ? 0 : -EINVAL;
-}
-
 static int convert(const struct setting *d, const char *text, uint64_t *ret)
 {
+	struct address a;
 	int i;
 
 	*ret = 0;
 	switch (d->type) {
-	case ST_BOOL:
+	case SV_BOOL:
 		return parse_bool(text, ret);
-	case ST_U32:
-	case ST_BYTES:
+	case SV_U32:
+	case SV_BYTES:
 		return scan_u64(text, d->min, d->max, ret);
-	case ST_DURATION:
+	case SV_DURATION:
 		return scan_duration_ns(text, d->min, d->max, ret);
-	case ST_ENUM:
+	case SV_ENUM:
 		i = cli_word(d->words, text);
 		*ret = (uint64_t)i;
 		return i < 0 ? -EINVAL : 0;
-	case ST_MODE:
+	case SV_MODE:
 		return parse_mode(text, d->max, ret);
-	case ST_PATH:
+	case SV_PATH:
 		return text[0] == '/' ? 0 : -EINVAL;
-	case ST_ADDRESS:
-		return parse_address(text);
-	case ST_STRING:
-	case ST_LIST:
-	case ST_ITEMS:
+	case SV_ADDRESS:
+		return address_parse(text, &a);
+	case SV_STRING:
+	case SV_LIST:
+	case SV_ITEMS:
 		break;
 	}
 	return 0;
@@ -211,7 +192,7 @@ int setting_parse(const struct settings_schema *schema, unsigned int id, const c
 	const struct setting *d = &schema->table[id];
 	struct setting_value v = {};
 
-	if (d->type == ST_LIST || d->type == ST_ITEMS) {
+	if (d->type == SV_LIST || d->type == SV_ITEMS) {
 		int r = setting_append(schema, id, text, &v, err);
 
 		setting_value_done(r ? &v : ret);
@@ -223,7 +204,7 @@ int setting_parse(const struct settings_schema *schema, unsigned int id, const c
 		v.num = SETTINGS_WORD;
 	} else if (convert(d, text, &v.num)) {
 		want(d, err);
-		if (d->type == ST_ENUM)
+		if (d->type == SV_ENUM)
 			suggest_word(d, text, err);
 		return -EINVAL;
 	}
@@ -345,7 +326,7 @@ static size_t next_item(const char **text, const char *separators, const char **
 
 static char separator_of(const struct settings_schema *schema, unsigned int id)
 {
-	return schema->table[id].type == ST_ITEMS ? ' ' : ',';
+	return schema->table[id].type == SV_ITEMS ? ' ' : ',';
 }
 
 int setting_append_item(const struct settings_schema *schema, unsigned int id, const char *text,
@@ -362,7 +343,7 @@ int setting_append_item(const struct settings_schema *schema, unsigned int id, c
 int setting_append(const struct settings_schema *schema, unsigned int id, const char *text,
 		   struct setting_value *v, struct value_error *err)
 {
-	const bool items = schema->table[id].type == ST_ITEMS;
+	const bool items = schema->table[id].type == SV_ITEMS;
 	char item[SETTINGS_ITEM_MAX + 2];
 	int r = 0;
 

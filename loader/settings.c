@@ -8,7 +8,7 @@
 
 const struct setting settings_table[_SET_MAX] = {
 #define SETTING(id, section, key, flag, letter, env, type, arg, words, def, min, max, flags, doc) \
-	[SET_##id] = {section, key, flag, letter, env,	 ST_##type, arg,                          \
+	[SET_##id] = {section, key, flag, letter, env,	 SV_##type, arg,                          \
 		      words,   def, min,  max,	  flags, doc},
 #include "loader/settings.def"
 #undef SETTING

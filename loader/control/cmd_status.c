@@ -13,7 +13,7 @@
 #include "loader/control/client.h"
 #include "loader/control/control.h"
 #include "loader/control/counters.h"
-#include "loader/control/units.h"
+#include "common/units.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 

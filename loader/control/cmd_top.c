@@ -15,7 +15,7 @@
 #include "loader/command.h"
 #include "loader/control/control.h"
 #include "loader/control/top.h"
-#include "loader/control/units.h"
+#include "common/units.h"
 
 enum { OPT_ONCE = 1, OPT_OUTPUT, OPT_BY, OPT_SORT, OPT_LIMIT };
 

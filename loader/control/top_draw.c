@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "loader/control/top_int.h"
-#include "loader/control/units.h"
+#include "common/units.h"
 
 #define NAME_WIDTH 8 /* left for the name at least */
 

@@ -9,7 +9,7 @@
 #include "common/json.h"
 #include "loader/control/control.h"
 #include "loader/control/top.h"
-#include "loader/control/units.h"
+#include "common/units.h"
 
 json_t *top_request(const struct top_wish *w)
 {

@@ -14,7 +14,7 @@
 #include "loader/control/request.h"
 #include "loader/control/top.h"
 #include "loader/control/top_view.h"
-#include "loader/control/units.h"
+#include "common/units.h"
 
 /* ---- requests ---- */
 

@@ -2,8 +2,8 @@
 /*
  * units.h - numbers for people: grouped, with SI prefixes, durations. Any thread.
  */
-#ifndef WEIR_LOADER_CONTROL_UNITS_H
-#define WEIR_LOADER_CONTROL_UNITS_H
+#ifndef WEIR_COMMON_UNITS_H
+#define WEIR_COMMON_UNITS_H
 
 #include <stdint.h>
 

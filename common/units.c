@@ -2,7 +2,7 @@
 /*
  * units.c - see units.h.
  */
-#include "loader/control/units.h"
+#include "common/units.h"
 
 #include <inttypes.h>
 #include <stdio.h>

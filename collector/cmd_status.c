@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * cmd_status.c - `weir-collector status`: exporters, what is lost and why, the store, queries. Rates
+ * are of two answers, a second apart.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "collector/command.h"
+#include "collector/endpoint/client.h"
+#include "common/scan.h"
+#include "common/units.h"
+
+enum { OPT_OUTPUT = 1 };
+
+static const struct cli_option options[] = {
+	{OPT_OUTPUT, 'o', "output", "FORMAT", "table|json", "table", "format on standard output"},
+	{},
+};
+
+static int cmd_status(int argc, char **argv);
+
+const struct cli_command collector_command_status = {
+	.name = "status",
+	.help = "exporters with their rates and losses, the store, queries",
+	.doc = "Asks the running collector twice, a second apart, for the rates.",
+	.options = options,
+	.more = client_where_options,
+	.examples = "weir-collector status\n"
+		    "weir-collector status -o json\n",
+	.run = cmd_status,
+};
+
+static uint64_t number(const json_t *o, const char *key)
+{
+	return (uint64_t)json_integer_value(json_object_get(o, key));
+}
+
+static const char *text(const json_t *o, const char *key)
+{
+	return json_string_value(json_object_get(o, key)) ?: "";
+}
+
+static int ask(struct client *c, json_t **ret)
+{
+	int rc = client_send(c, json_pack("{s:i,s:s}", "v", 1, "command", "status")), fd, r;
+
+	if (rc)
+		return rc;
+	do
+		r = client_line(c, ret, &fd);
+	while (r == -EINTR);
+	if (!r && !strcmp(text(*ret, "type"), "status"))
+		return 0;
+	fprintf(stderr, "weir-collector: %s\n",
+		r ? "the collector has gone" : text(*ret, "message"));
+	if (!r)
+		json_decref(*ret);
+	return EXIT_PEER;
+}
+
+/* ---- table ---- */
+
+static uint64_t sum(const json_t *counts)
+{
+	const char *key;
+	uint64_t n = 0;
+	json_t *v;
+
+	json_object_foreach((json_t *)(uintptr_t)counts, key, v)
+		n += (uint64_t)json_integer_value(v);
+	return n;
+}
+
+/* " no_template 12, sequence 3": what is not 0. */
+static void put_reasons(const char *what, const json_t *counts)
+{
+	const char *key, *sep = "";
+	char n[UNITS_TEXT];
+	json_t *v;
+
+	if (!json_object_size(counts))
+		return;
+	printf("    %s: ", what);
+	json_object_foreach((json_t *)(uintptr_t)counts, key, v)
+	{
+		printf("%s%s %s", sep, key, units_grouped((uint64_t)json_integer_value(v), n));
+		sep = ", ";
+	}
+	putchar('\n');
+}
+
+static const json_t *before(const json_t *status, const json_t *e)
+{
+	const json_t *list = json_object_get(status, "exporters");
+	json_t *x;
+	size_t i;
+
+	json_array_foreach(list, i, x)
+	{
+		if (!strcmp(text(x, "address"), text(e, "address")) &&
+		    number(x, "domain") == number(e, "domain"))
+			return x;
+	}
+	return NULL;
+}
+
+static uint64_t us_of(const json_t *o, const char *key)
+{
+	uint64_t us = 0;
+
+	return scan_time_us(text(o, key), &us) ? 0 : us;
+}
+
+static void put_exporter(const json_t *was, const json_t *now, const json_t *e)
+{
+	const json_t *old = before(was, e), *counts = json_object_get(e, "counts");
+	const uint64_t us = us_of(now, "time") - us_of(was, "time");
+	const uint64_t records = number(counts, "records");
+	const uint64_t more =
+		records - (old ? number(json_object_get(old, "counts"), "records") : 0);
+	char total[UNITS_TEXT], rate[UNITS_TEXT], lost[UNITS_TEXT], seen[UNITS_TEXT], domain[16];
+	const uint64_t age = us_of(now, "time") - us_of(e, "seen");
+
+	snprintf(domain, sizeof(domain), "%" PRIu64, number(e, "domain"));
+	printf("%-24.24s %-10s %14s %10s %10s %8" PRId64 " ms %7s\n",
+	       *text(e, "name") ? text(e, "name") : text(e, "address"), domain,
+	       units_grouped(records, total), units_si(us ? more * 1000000 / us : 0, rate),
+	       units_grouped(sum(json_object_get(e, "lost")), lost),
+	       (int64_t)json_integer_value(json_object_get(e, "skew_us")) / 1000,
+	       units_duration(age < INT64_MAX / 1000 ? age * 1000 : 0, seen));
+	put_reasons("lost", json_object_get(e, "lost"));
+	put_reasons("malformed", json_object_get(e, "malformed"));
+}
+
+static void put_store(const json_t *s)
+{
+	char rows[UNITS_TEXT], bytes[UNITS_TEXT], pending[UNITS_TEXT];
+	const json_t *days = json_object_get(s, "days_left");
+
+	printf("store: %s flows, %sB in %" PRIu64 " partitions, %s not durable yet",
+	       units_grouped(number(s, "rows"), rows), units_si(number(s, "bytes"), bytes),
+	       number(s, "partitions"), units_grouped(number(s, "pending"), pending));
+	if (days)
+		printf(", %.1f days left", json_number_value(days));
+	if (*text(s, "first"))
+		printf(", since %.16s", text(s, "first"));
+	putchar('\n');
+	if (number(s, "damaged"))
+		printf("    ! %" PRIu64 " damaged partitions left out\n", number(s, "damaged"));
+}
+
+static void put_table(const json_t *was, const json_t *now)
+{
+	const json_t *list = json_object_get(now, "exporters"),
+		     *q = json_object_get(now, "queries");
+	char uptime[UNITS_TEXT];
+	json_t *e;
+	size_t i;
+
+	printf("%-24s %-10s %14s %10s %10s %11s %7s\n", "EXPORTER", "DOMAIN", "RECORDS",
+	       "RECORDS/S", "LOST", "CLOCK", "SEEN");
+	json_array_foreach(list, i, e) put_exporter(was, now, e);
+	if (!i)
+		puts("(no exporter yet)");
+	put_store(json_object_get(now, "store"));
+	printf("queries: %" PRIu64 " done, %" PRIu64 " running, %" PRIu64 " failed, %" PRIu64
+	       " cancelled; up %s\n",
+	       number(q, "done"), number(q, "running"), number(q, "failed"), number(q, "cancelled"),
+	       units_duration((us_of(now, "time") - us_of(now, "started")) * 1000, uptime));
+}
+
+static int show(struct client *c, bool json)
+{
+	const struct timespec second = {.tv_sec = 1};
+	json_t *was, *now;
+	int rc = ask(c, &was);
+
+	if (rc)
+		return rc;
+	if (json) {
+		json_dumpf(was, stdout, JSON_COMPACT);
+		putchar('\n');
+		json_decref(was);
+		return 0;
+	}
+	nanosleep(&second, NULL);
+	rc = ask(c, &now);
+	if (!rc) {
+		put_table(was, now);
+		json_decref(now);
+	}
+	json_decref(was);
+	return rc;
+}
+
+static int cmd_status(int argc, char **argv)
+{
+	struct cli c = {.cmd = &collector_command_status, .argc = argc, .argv = argv};
+	struct client_at at = {};
+	struct client *client;
+	bool json = false;
+	int id, rc;
+
+	while ((id = cli_next(&c)) != CLI_END) {
+		if (id == CLI_STOP)
+			return c.status;
+		if (id == OPT_OUTPUT)
+			json = !strcmp(c.arg, "json");
+		else
+			client_where_option(&at, id, c.arg);
+	}
+	rc = client_connect(&at, &client);
+	if (rc)
+		return rc;
+	if (!client) {
+		fputs("weir-collector: no collector is running here — 'weir-collector serve' starts one; "
+		      "--socket names another\n",
+		      stderr);
+		return EXIT_PEER;
+	}
+	rc = show(client, json);
+	client_free(client);
+	return rc;
+}

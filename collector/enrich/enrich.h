@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * enrich.h - what is added to flows before they are stored: autonomous system and country of their
+ * addresses, zone and name of the site list, names learnt from earlier flows. What the exporter said
+ * stays. Several receiving threads at once; a reload does not stop them.
+ */
+#ifndef WEIR_COLLECTOR_ENRICH_ENRICH_H
+#define WEIR_COLLECTOR_ENRICH_ENRICH_H
+
+#include "collector/settings.h"
+#include "collector/store/store.h"
+
+struct enrich;
+
+/* A file that can't be read is an error at the start. Return: 0, -EINVAL (said in the log), -ENOMEM. */
+int enrich_new(const struct settings *s, struct store *store, struct enrich **ret);
+void enrich_free(struct enrich *e); /* NULL is fine */
+
+/* Read the files again; one that can't be read stays as it was, which is said in the log. */
+void enrich_reload(struct enrich *e, const struct settings *s);
+
+/* Fill columns of all rows of a block. Any thread. */
+void enrich_block(struct enrich *e, struct block *b);
+
+#endif

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/query/column.h"
+
+const struct column query_columns[_FF_MAX] = {
+	[FF_START] = {CK_TIME, BC_START},
+	[FF_END] = {CK_TIME, BC_END},
+	[FF_SRC_IP] = {CK_IP, BC_SRC_HI},
+	[FF_SRC_PORT] = {CK_NUMBER, BC_SRC_PORT},
+	[FF_DST_IP] = {CK_IP, BC_DST_HI},
+	[FF_DST_PORT] = {CK_NUMBER, BC_DST_PORT},
+	[FF_PROTO] = {CK_NUMBER, BC_PROTO},
+	[FF_ETHERTYPE] = {CK_NUMBER, BC_ETHERTYPE},
+	[FF_PACKETS] = {CK_NUMBER, FS_PACKETS},
+	[FF_BYTES] = {CK_NUMBER, FS_BYTES},
+	[FF_OUT_PACKETS] = {CK_NUMBER, BC_OUT_PACKETS},
+	[FF_OUT_BYTES] = {CK_NUMBER, BC_OUT_BYTES},
+	[FF_OUT_RETRANSMITS] = {CK_NUMBER, BC_OUT_RETRANSMITS},
+	[FF_OUT_OUT_OF_ORDER] = {CK_NUMBER, BC_OUT_OUT_OF_ORDER},
+	[FF_OUT_ZERO_WINDOWS] = {CK_NUMBER, BC_OUT_ZERO_WINDOWS},
+	[FF_OUT_TTL_MIN] = {CK_NUMBER, BC_OUT_TTL_MIN},
+	[FF_OUT_TTL_MAX] = {CK_NUMBER, BC_OUT_TTL_MAX},
+	[FF_OUT_DSCP] = {CK_NUMBER, BC_OUT_DSCP},
+	[FF_IN_PACKETS] = {CK_NUMBER, BC_IN_PACKETS},
+	[FF_IN_BYTES] = {CK_NUMBER, BC_IN_BYTES},
+	[FF_IN_RETRANSMITS] = {CK_NUMBER, BC_IN_RETRANSMITS},
+	[FF_IN_OUT_OF_ORDER] = {CK_NUMBER, BC_IN_OUT_OF_ORDER},
+	[FF_IN_ZERO_WINDOWS] = {CK_NUMBER, BC_IN_ZERO_WINDOWS},
+	[FF_IN_TTL_MIN] = {CK_NUMBER, BC_IN_TTL_MIN},
+	[FF_IN_TTL_MAX] = {CK_NUMBER, BC_IN_TTL_MAX},
+	[FF_IN_DSCP] = {CK_NUMBER, BC_IN_DSCP},
+	[FF_TCP_FLAGS] = {CK_NUMBER, BC_TCP_FLAGS},
+	[FF_STATE] = {CK_NUMBER, BC_STATE},
+	[FF_ICMP_TYPE] = {CK_NUMBER, BC_ICMP_TYPE},
+	[FF_ICMP_CODE] = {CK_NUMBER, BC_ICMP_CODE},
+	[FF_TLS_SNI] = {CK_TEXT, BC_TLS_SNI},
+	[FF_TLS_VERSION] = {CK_NUMBER, BC_TLS_VERSION},
+	[FF_TLS_OFFERED] = {CK_NUMBER, BC_TLS_OFFERED},
+	[FF_TLS_ALPN] = {CK_LIST, BC_TLS_ALPN},
+	[FF_TLS_ECH] = {CK_NUMBER, BC_TLS_ECH},
+	[FF_HTTP_HOST] = {CK_TEXT, BC_HTTP_HOST},
+	[FF_HTTP_HOSTS] = {CK_LIST, BC_HTTP_HOSTS},
+	[FF_HTTP_METHOD] = {CK_TEXT, BC_HTTP_METHOD},
+	[FF_HTTP_PATH] = {CK_TEXT, BC_HTTP_PATH},
+	[FF_DNS_QNAME] = {CK_TEXT, BC_DNS_QNAME},
+	[FF_DNS_QTYPE] = {CK_NUMBER, BC_DNS_QTYPE},
+	[FF_DNS_RCODE] = {CK_NUMBER, BC_DNS_RCODE},
+	[FF_DNS_LATENCY_US] = {CK_NUMBER, BC_DNS_LATENCY_US},
+	[FF_DNS_QUERIES] = {CK_QUERIES, BC_DNS_QUERIES},
+	[FF_QUIC_VERSION] = {CK_NUMBER, BC_QUIC_VERSION},
+	[FF_NO_NAME] = {CK_NUMBER, BC_NO_NAME},
+	[FF_RTT_CLIENT_US] = {CK_NUMBER, BC_RTT_CLIENT_US},
+	[FF_RTT_SERVER_US] = {CK_NUMBER, BC_RTT_SERVER_US},
+	[FF_RESPONSE_US] = {CK_NUMBER, BC_RESPONSE_US},
+	[FF_VNI] = {CK_NUMBER, BC_VNI},
+	[FF_TUNNEL_TYPE] = {CK_NUMBER, BC_TUNNEL_TYPE},
+	[FF_TUNNEL_SRC] = {CK_IP, BC_TUNNEL_SRC_HI},
+	[FF_VLAN] = {CK_VLAN, BC_VLAN},
+	[FF_IFACE] = {CK_TEXT, FS_IFACE},
+	[FF_SEEN_ON] = {CK_LIST, BC_SEEN_ON},
+	[FF_NODE] = {CK_TEXT, FS_NODE},
+	[FF_LABELS] = {CK_LIST, FS_LABELS},
+	[FF_SAMPLING] = {CK_NUMBER, BC_SAMPLING},
+	[FF_COMMUNITY_ID] = {CK_COMPUTED, 0},
+	[FF_REASON] = {CK_NUMBER, BC_REASON},
+};
+
+void column_use(struct flow_source_cfg *source, enum flow_field f)
+{
+	const struct column *c = &query_columns[f];
+
+	if (c->kind == CK_COMPUTED)
+		return;
+	flow_source_add(source, c->column);
+	if (c->kind == CK_IP || c->kind == CK_VLAN)
+		flow_source_add(source, c->column + 1u);
+}
+
+const char *column_name(enum flow_field f)
+{
+	return flow_source_name(query_columns[f].column);
+}
+
+const char *column_lower(enum flow_field f)
+{
+	return flow_source_name(query_columns[f].column + 1u);
+}

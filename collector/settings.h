@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * settings.h - the settings of weir-collector: settings.def's rows for common/settings.h.
+ */
+#ifndef WEIR_COLLECTOR_SETTINGS_H
+#define WEIR_COLLECTOR_SETTINGS_H
+
+#include "common/settings.h"
+
+#define COLLECTOR_FILE "/etc/weir/collector.conf"
+
+enum collector_setting {
+#define SETTING(id, ...) CSET_##id,
+#include "collector/settings.def"
+#undef SETTING
+	_CSET_MAX
+};
+
+extern const struct settings_schema collector_settings;
+
+/* For a struct cli_command; the id is SETTINGS_OPTION + enum collector_setting. */
+extern const struct cli_option collector_options[];
+
+/* What [exporter ADDRESS] says; texts are the file's. */
+struct collector_exporter {
+	uint8_t address[16];
+	const char *name; /* NULL: as it says itself */
+	uint32_t sampling;
+};
+
+struct collector_exporters {
+	uint32_t n;
+	struct collector_exporter v[];
+};
+
+static inline const struct collector_exporters *collector_exporters(const struct settings *s)
+{
+	return s->own;
+}
+
+/* "none" and an empty text are NULL. */
+const char *collector_path(const struct settings *s, enum collector_setting id);
+
+/* Number of a setting that has a word for "no bound": 0 then. */
+static inline uint64_t collector_bound(const struct settings *s, enum collector_setting id)
+{
+	return settings_is_word(s, id) ? 0 : settings_num(s, id);
+}
+
+#endif
