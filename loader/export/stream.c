@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loader/export/ack.h"
+#include "common/ack.h"
 #include "loader/export/ipfix_sink.h"
 #include "loader/export/spool.h"
 

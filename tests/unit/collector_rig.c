@@ -13,7 +13,7 @@
 
 #include "common/ipfix.h"
 #include "common/ipfix_get.h"
-#include "loader/export/ack.h"
+#include "common/ack.h"
 
 struct session {
 	struct collector *c;

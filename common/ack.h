@@ -7,8 +7,8 @@
  * before which every data record is stored, 16-23 systemInitTimeMilliseconds of the numbering meant
  * (0: nothing of this exporter and domain is stored), 24-31 zero. Network order.
  */
-#ifndef WEIR_LOADER_EXPORT_ACK_H
-#define WEIR_LOADER_EXPORT_ACK_H
+#ifndef WEIR_COMMON_ACK_H
+#define WEIR_COMMON_ACK_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "loader/export/ack.h"
+#include "common/ack.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * columns.c - records of a set, numbers, addresses and times; see columns.h.
+ */
+#include "collector/ingest/columns_int.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/ipfix_int.h"
+
+#define IP4_MAPPED UINT64_C(0xffff00000000)
+
+/* ---- where the records are ---- */
+
+static int walk_fixed(struct records *r, const struct template *t, const uint8_t **p,
+		      const uint8_t *end, uint32_t max)
+{
+	const uint8_t *at = *p;
+
+	while (r->n < max && (size_t)(end - at) >= t->min) {
+		r->at[r->n++] = at;
+		at += t->min;
+	}
+	*p = at;
+	return 0;
+}
+
+/* One record with fields of variable length. Return: its end, NULL: beyond that of the set. */
+static const uint8_t *walk_one(struct records *r, const struct template *t, const uint8_t *p,
+			       const uint8_t *end)
+{
+	for (unsigned int k = 0; k < t->anchors; k++) {
+		const size_t ref = (size_t)k * r->stride + r->n;
+		uint32_t len;
+
+		if ((size_t)(end - p) < t->fixed[k] + 1u)
+			return NULL;
+		p += t->fixed[k];
+		len = *p++;
+		if (len == 255) {
+			if (end - p < 2)
+				return NULL;
+			len = get16(p);
+			p += 2;
+		}
+		if ((size_t)(end - p) < len)
+			return NULL;
+		p += len;
+		r->end[ref] = p;
+		r->len[ref] = (uint16_t)len;
+	}
+	return (size_t)(end - p) < t->fixed[t->anchors] ? NULL : p + t->fixed[t->anchors];
+}
+
+int records_walk(struct records *r, const struct template *t, const uint8_t **p, const uint8_t *end,
+		 uint32_t max)
+{
+	const uint8_t *at = *p;
+
+	r->n = 0;
+	if (!t->anchors)
+		return walk_fixed(r, t, p, end, max < RECORDS_AT_ONCE ? max : RECORDS_AT_ONCE);
+	r->stride = RECORD_REFS / t->anchors;
+	if (r->stride > RECORDS_AT_ONCE)
+		r->stride = RECORDS_AT_ONCE;
+	if (max > r->stride)
+		max = r->stride;
+	while (r->n < max && (size_t)(end - at) >= t->min) {
+		const uint8_t *next = walk_one(r, t, at, end);
+
+		if (!next)
+			return -EBADMSG;
+		r->at[r->n++] = at;
+		*p = at = next;
+	}
+	return 0;
+}
+
+/* ---- numbers ---- */
+
+static inline uint64_t load(const uint8_t *p, uint32_t len)
+{
+	uint64_t v64;
+	uint32_t v32;
+	uint16_t v16;
+
+	switch (len) {
+	case 1:
+		return *p;
+	case 2:
+		memcpy(&v16, p, sizeof(v16));
+		return __builtin_bswap16(v16);
+	case 4:
+		memcpy(&v32, p, sizeof(v32));
+		return __builtin_bswap32(v32);
+	case 8:
+		memcpy(&v64, p, sizeof(v64));
+		return __builtin_bswap64(v64);
+	default:
+		return get_number(p, len);
+	}
+}
+
+static inline uint64_t at_most(uint64_t v, uint64_t max)
+{
+	return v < max ? v : max;
+}
+
+/* One loop for each length that is usual; a number too large for its column is its largest. */
+#define DEFINE_NUMBERS(type, max)                                                               \
+	static void numbers_##type(const struct fill *f, const struct template_op *op)          \
+	{                                                                                       \
+		type *to = BLOCK_COLUMN(f->b, type, op->to) + f->row;                           \
+		const uint8_t *const *base = fill_base(f, op);                                  \
+		const uint32_t n = f->r->n, off = op->off;                                      \
+                                                                                                \
+		if (op->len == sizeof(type)) {                                                  \
+			for (uint32_t i = 0; i < n; i++)                                        \
+				to[i] = (type)load(base[i] + off, sizeof(type));                \
+		} else if (op->len == 4) {                                                      \
+			for (uint32_t i = 0; i < n; i++)                                        \
+				to[i] = (type)at_most(load(base[i] + off, 4), max);             \
+		} else {                                                                        \
+			for (uint32_t i = 0; i < n; i++)                                        \
+				to[i] = (type)at_most(get_number(base[i] + off, op->len), max); \
+		}                                                                               \
+	}
+DEFINE_NUMBERS(uint8_t, UINT8_MAX)
+DEFINE_NUMBERS(uint16_t, UINT16_MAX)
+DEFINE_NUMBERS(uint32_t, UINT32_MAX)
+DEFINE_NUMBERS(uint64_t, UINT64_MAX)
+
+static void numbers(const struct fill *f, const struct template_op *op)
+{
+	switch (block_columns[op->to].size) {
+	case 1:
+		numbers_uint8_t(f, op);
+		break;
+	case 2:
+		numbers_uint16_t(f, op);
+		break;
+	case 4:
+		numbers_uint32_t(f, op);
+		break;
+	default:
+		numbers_uint64_t(f, op);
+	}
+}
+
+/* Rows whose value is not @none have one. */
+#define VALID_BUT(f, type, c, none)                                        \
+	do {                                                               \
+		const type *v_ = BLOCK_COLUMN((f)->b, type, c) + (f)->row; \
+                                                                           \
+		for (uint32_t i_ = 0; i_ < (f)->r->n; i_++)                \
+			fill_valid(f, c, i_, v_[i_] != (none));            \
+		fill_used(f, c);                                           \
+	} while (0)
+
+static void valid_but_zero(const struct fill *f, unsigned int c)
+{
+	switch (block_columns[c].size) {
+	case 1:
+		VALID_BUT(f, uint8_t, c, 0);
+		break;
+	case 2:
+		VALID_BUT(f, uint16_t, c, 0);
+		break;
+	case 4:
+		VALID_BUT(f, uint32_t, c, 0);
+		break;
+	default:
+		VALID_BUT(f, uint64_t, c, 0);
+	}
+}
+
+static void fill_number(const struct fill *f, const struct template_op *op)
+{
+	numbers(f, op);
+	if (op->kind == EK_NUMBER)
+		block_set_valid_range(f->b, op->to, f->row, f->r->n);
+	else
+		valid_but_zero(f, op->to);
+}
+
+/* Numbers that a small change makes the column's. */
+static void fill_changed(const struct fill *f, const struct template_op *op)
+{
+	const uint8_t *const *base = fill_base(f, op);
+
+	numbers(f, op);
+	for (uint32_t i = 0; i < f->r->n; i++) {
+		const uint64_t v = load(base[i] + op->off, op->len);
+		const uint32_t row = f->row + i;
+
+		if (op->kind == EK_TOS) {
+			BLOCK_COLUMN(f->b, uint8_t, op->to)[row] = (uint8_t)(v & 0xff) >> 2;
+		} else if (op->kind == EK_LABEL) {
+			BLOCK_COLUMN(f->b, uint32_t, op->to)[row] = (uint32_t)(v >> 4 & 0xfffff);
+		} else if (op->kind == EK_SEGMENT) {
+			/* IANA: layer2SegmentId's first octet is its type, 1 = VXLAN */
+			BLOCK_COLUMN(f->b, uint32_t, op->to)
+			[row] = v >> 56 ? (uint32_t)(v & 0xffffff) : 0;
+		}
+	}
+	valid_but_zero(f, op->to);
+}
+
+static void fill_ttl(const struct fill *f, const struct template_op *op)
+{
+	struct template_op max = *op;
+
+	fill_number(f, op);
+	max.to++;
+	fill_number(f, &max);
+}
+
+/* All ones, or 255, stand for what is absent. */
+static void fill_or_none(const struct fill *f, const struct template_op *op)
+{
+	const uint64_t none = op->kind == EK_RCODE ? 255 : UINT32_MAX;
+
+	numbers(f, op);
+	if (block_columns[op->to].size == 8)
+		VALID_BUT(f, uint64_t, op->to, none);
+	else if (block_columns[op->to].size == 4)
+		VALID_BUT(f, uint32_t, op->to, none);
+	else
+		VALID_BUT(f, uint16_t, op->to, none);
+}
+
+static void fill_flags(const struct fill *f, const struct template_op *op)
+{
+	const uint8_t *const *base = fill_base(f, op);
+	uint8_t *to = BLOCK_COLUMN(f->b, uint8_t, BC_TCP_FLAGS) + f->row;
+	const bool add = op->kind == EK_IN_FLAGS && template_has(f->t, BC_TCP_FLAGS);
+
+	/* the lower octet: the header's eight flags */
+	for (uint32_t i = 0; i < f->r->n; i++) {
+		const uint8_t v = base[i][op->off + op->len - 1];
+
+		to[i] = add ? to[i] | v : v;
+	}
+	VALID_BUT(f, uint8_t, BC_TCP_FLAGS, 0);
+}
+
+static void fill_reason(const struct fill *f, const struct template_op *op)
+{
+	/* IANA: flowEndReason */
+	static const uint8_t ours[] = {
+		[1] = FLOW_IDLE,     [2] = FLOW_ACTIVE,	 [3] = FLOW_END,
+		[4] = FLOW_SHUTDOWN, [5] = FLOW_EVICTED,
+	};
+	uint8_t *to = BLOCK_COLUMN(f->b, uint8_t, op->to) + f->row;
+
+	numbers(f, op);
+	for (uint32_t i = 0; i < f->r->n; i++)
+		to[i] = to[i] < sizeof(ours) ? ours[to[i]] : 0;
+	VALID_BUT(f, uint8_t, op->to, 0);
+}
+
+static void fill_typecode(const struct fill *f, const struct template_op *op)
+{
+	const uint8_t *const *base = fill_base(f, op);
+
+	for (uint32_t i = 0; i < f->r->n; i++) {
+		const uint64_t v = load(base[i] + op->off, op->len);
+
+		BLOCK_COLUMN(f->b, uint8_t, BC_ICMP_TYPE)[f->row + i] = (uint8_t)(v >> 8);
+		BLOCK_COLUMN(f->b, uint8_t, BC_ICMP_CODE)[f->row + i] = (uint8_t)v;
+	}
+	block_set_valid_range(f->b, BC_ICMP_TYPE, f->row, f->r->n);
+	block_set_valid_range(f->b, BC_ICMP_CODE, f->row, f->r->n);
+}
+
+/* ---- addresses ---- */
+
+static void fill_ip(const struct fill *f, const struct template_op *op)
+{
+	const uint8_t *const *base = fill_base(f, op);
+	uint64_t *hi = BLOCK_COLUMN(f->b, uint64_t, op->to) + f->row;
+	uint64_t *lo = BLOCK_COLUMN(f->b, uint64_t, op->to + 1) + f->row;
+	const uint32_t n = f->r->n, off = op->off;
+
+	if (op->len == 4) {
+		for (uint32_t i = 0; i < n; i++) {
+			hi[i] = 0;
+			lo[i] = IP4_MAPPED | load(base[i] + off, 4);
+		}
+	} else {
+		for (uint32_t i = 0; i < n; i++) {
+			hi[i] = load(base[i] + off, 8);
+			lo[i] = load(base[i] + off + 8, 8);
+		}
+	}
+	block_set_valid_range(f->b, op->to, f->row, n);
+	block_set_valid_range(f->b, op->to + 1u, f->row, n);
+}
+
+/* Only where it is not zero: others may have filled those rows. */
+static void fill_hop(const struct fill *f, const struct template_op *op)
+{
+	static const uint8_t none[16];
+
+	for (uint32_t i = 0; i < f->r->n; i++) {
+		const uint8_t *p = fill_base(f, op)[i] + op->off;
+
+		if (!memcmp(p, none, op->len))
+			continue;
+		if (op->len == 4)
+			block_put_ip4(f->b, op->to, f->row + i, (uint32_t)load(p, 4));
+		else
+			block_put_ip(f->b, op->to, f->row + i, p);
+	}
+}
+
+/* ---- times ---- */
+
+static int64_t ntp_us(const uint8_t *p)
+{
+	uint64_t s = load(p, 4), fraction = load(p + 4, 4);
+
+	/* NTP's era ends in 2036 */
+	s += s < NTP_UNIX ? (UINT64_C(1) << 32) - NTP_UNIX : -NTP_UNIX;
+	return (int64_t)(s * 1000000 + ((fraction * 1000000) >> 32));
+}
+
+/* Return: 0: not known. */
+static int64_t time_us(const struct columns_cfg *cfg, uint8_t kind, uint64_t v)
+{
+	const uint64_t far = (uint64_t)INT64_MAX / 1000000;
+
+	if (kind == EK_BEFORE_US)
+		return cfg->export_us - (int64_t)(uint32_t)v;
+	if (v > far)
+		return 0;
+	if (kind == EK_MILLI)
+		return (int64_t)v * 1000;
+	if (kind == EK_SECONDS)
+		return (int64_t)v * 1000000;
+	if (cfg->uptime32)
+		return cfg->export_us - (int64_t)(int32_t)(cfg->uptime - (uint32_t)v) * 1000;
+	return cfg->boot_known ? cfg->boot_us + (int64_t)v * 1000 : 0;
+}
+
+static void fill_time(const struct fill *f, const struct template_op *op)
+{
+	const uint8_t *const *base = fill_base(f, op);
+	int64_t *to = BLOCK_COLUMN(f->b, int64_t, op->to) + f->row;
+
+	if (op->kind == EK_NTP)
+		for (uint32_t i = 0; i < f->r->n; i++)
+			to[i] = ntp_us(base[i] + op->off);
+	else
+		for (uint32_t i = 0; i < f->r->n; i++)
+			to[i] = time_us(f->cfg, op->kind, load(base[i] + op->off, op->len));
+	VALID_BUT(f, int64_t, op->to, 0);
+}
+
+/* END from START and how long it took. */
+static void fill_lasts(const struct fill *f, const struct template_op *op)
+{
+	const uint8_t *const *base = fill_base(f, op);
+	const int64_t unit = op->kind == EK_LASTS_MS ? 1000 : 1;
+
+	for (uint32_t i = 0; i < f->r->n; i++) {
+		const uint32_t row = f->row + i;
+		const uint64_t v = load(base[i] + op->off, op->len);
+		const bool is = template_has(f->t, BC_START) &&
+				block_is_valid(f->b, BC_START, row) && v <= UINT32_MAX;
+
+		BLOCK_COLUMN(f->b, int64_t, BC_END)
+		[row] = is ? BLOCK_COLUMN(f->b, int64_t, BC_START)[row] + (int64_t)v * unit : 0;
+		fill_valid(f, BC_END, i, is);
+	}
+	fill_used(f, BC_END);
+}
+
+/* The exporter's start in each record: all of a set have the same. */
+static void take_init(const struct fill *f, struct columns_cfg *cfg)
+{
+	for (unsigned int k = 0; k < f->t->ops_n; k++) {
+		const struct template_op *op = &f->t->ops[k];
+		uint64_t ms;
+
+		if (op->kind != EK_INIT_MS)
+			continue;
+		ms = load(fill_base(f, op)[0] + op->off, op->len);
+		cfg->boot_known = ms && ms < (uint64_t)INT64_MAX / 1000;
+		cfg->boot_us = cfg->boot_known ? (int64_t)ms * 1000 : 0;
+	}
+}
+
+/* ---- sampling ---- */
+
+static void fill_sampler(const struct fill *f, const struct template_op *op)
+{
+	const struct sampling *s = f->cfg->sampling;
+
+	for (uint32_t i = 0; i < f->r->n; i++) {
+		const uint64_t id = load(fill_base(f, op)[i] + op->off, op->len);
+		uint32_t rate = 0, k = 0;
+
+		while (s && k < s->n && s->sampler[k].id != id)
+			k++;
+		if (s && k < s->n)
+			rate = s->sampler[k].rate;
+		BLOCK_COLUMN(f->b, uint32_t, BC_SAMPLING)[f->row + i] = rate;
+		/* sampler 0 is none; one whose rate was not told yet is "unknown" */
+		fill_valid(f, BC_SAMPLING, i, id || rate);
+	}
+	fill_used(f, BC_SAMPLING);
+}
+
+static void (*const fills[_EK_MAX])(const struct fill *f, const struct template_op *op) = {
+	[EK_NUMBER] = fill_number,
+	[EK_INDEX] = fill_number,
+	[EK_RATE] = fill_number,
+	[EK_IP] = fill_ip,
+	[EK_HOP] = fill_hop,
+	[EK_NTP] = fill_time,
+	[EK_MILLI] = fill_time,
+	[EK_SECONDS] = fill_time,
+	[EK_UPTIME] = fill_time,
+	[EK_BEFORE_US] = fill_time,
+	[EK_LASTS_MS] = fill_lasts,
+	[EK_LASTS_US] = fill_lasts,
+	[EK_OUT_FLAGS] = fill_flags,
+	[EK_IN_FLAGS] = fill_flags,
+	[EK_REASON] = fill_reason,
+	[EK_TOS] = fill_changed,
+	[EK_LABEL] = fill_changed,
+	[EK_SEGMENT] = fill_changed,
+	[EK_TTL] = fill_ttl,
+	[EK_TYPECODE] = fill_typecode,
+	[EK_US32] = fill_or_none,
+	[EK_VNI] = fill_or_none,
+	[EK_RCODE] = fill_or_none,
+	[EK_SAMPLER] = fill_sampler,
+	[EK_STRING] = fill_strings,
+	[EK_BASICLIST] = fill_basic_lists,
+	[EK_SUBTEMPLATELIST] = fill_queries,
+};
+
+void columns_fill(struct block *b, const struct columns_cfg *cfg, const struct template *t,
+		  const struct records *r)
+{
+	struct columns_cfg own = *cfg;
+	struct fill f = {.b = b, .cfg = &own, .t = t, .r = r, .row = b->rows};
+	bool unknown = false;
+
+	if (!r->n)
+		return;
+	take_init(&f, &own);
+	for (unsigned int k = 0; k < t->ops_n; k++) {
+		const struct template_op *op = &t->ops[k];
+
+		unknown |= op->kind == EK_UNKNOWN;
+		if (fills[op->kind])
+			fills[op->kind](&f, op);
+	}
+	if (unknown)
+		fill_unknown(&f);
+	fill_finish(&f);
+	b->rows += r->n;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * decoder_int.h - what the files of decoder.h share.
+ */
+#ifndef WEIR_COLLECTOR_INGEST_DECODER_INT_H
+#define WEIR_COLLECTOR_INGEST_DECODER_INT_H
+
+#include "collector/block.h"
+#include "collector/ingest/columns.h"
+#include "collector/ingest/decoder.h"
+#include "collector/ingest/sequence.h"
+#include "collector/ingest/template.h"
+
+#define SESSION_BUCKETS 4096u
+#define SESSION_FIELDS	16384u /* of all templates of a session */
+
+/* A data set whose template has yet to come. */
+struct held {
+	struct held *next;
+	int64_t since_us;
+	int64_t export_us;
+	uint32_t uptime;
+	uint16_t id;
+	uint32_t len;
+	uint8_t p[];
+};
+
+/* One exporting process: address, port, domain and format. */
+struct session {
+	struct session *next; /* of the bucket */
+	struct session *newer, *older;
+	struct source from;
+	uint32_t domain;
+	uint8_t format; /* enum ingest_format */
+	struct exporter *e;
+	struct template_store templates;
+	struct template_counts told; /* of templates.counts, those that are in e->count */
+	struct sequence sequence;
+	struct sequence sequence_told;
+	struct sampling sampling;
+	int64_t boot_us; /* the exporter's start, where options tell */
+	struct held *held;
+	struct held **held_last;
+	uint32_t held_bytes;
+};
+
+struct decoder {
+	struct decoder_cfg cfg;
+	struct block *b;
+	int64_t b_since_us;
+	uint64_t count[_IC_MAX];
+	uint64_t generation;
+	uint32_t sessions;
+	uint32_t held_bytes;
+	struct session *bucket[SESSION_BUCKETS];
+	struct session *newest, *oldest;
+	struct template *v5;
+	struct records records;
+};
+
+/* A message being decoded. */
+struct message {
+	struct decoder *d;
+	struct session *s;
+	int64_t now_us;
+	int64_t export_us;
+	uint32_t uptime; /* v5, v9 */
+	uint32_t number; /* sequence */
+	uint32_t n;	 /* records so far, options too */
+	bool unknown;	 /* some could not be counted */
+	uint32_t rate;	 /* of the message; 0: none */
+	/* the weir it is from waits for acknowledgements */
+	bool numbered;
+	uint64_t at;   /* number of the next record */
+	uint64_t skip; /* records before this number had been taken */
+};
+
+struct session *session_get(struct decoder *d, const struct source *from, uint32_t domain,
+			    enum ingest_format format);
+void session_remove(struct decoder *d, struct session *s);
+
+/* The same process with another port, as far as it is clear: for templates. NULL: none. */
+const struct session *session_alike(const struct decoder *d, const struct session *s);
+
+/**
+ * block_room - a block with room for @rows and the text of @octets
+ *
+ * Return: NULL: there is none to be had.
+ */
+struct block *block_room(struct decoder *d, uint32_t rows, size_t octets, int64_t now_us);
+
+/* Records of one set that a template describes. Return: 0 or -EBADMSG. */
+int decode_records(struct message *m, const struct template *t, const uint8_t *p, size_t len);
+
+/* Data of a template that is not there (yet). */
+void held_keep(struct message *m, uint16_t id, const uint8_t *p, size_t len);
+void held_try(struct message *m);
+void held_drop(struct decoder *d, struct session *s, enum ingest_count why);
+
+/* One options record. */
+void options_record(struct message *m, const struct template *t, uint32_t i);
+
+int decode_ipfix(struct decoder *d, const struct source *from, const uint8_t *p, size_t len,
+		 int64_t now_us);
+int decode_netflow9(struct decoder *d, const struct source *from, const uint8_t *p, size_t len,
+		    int64_t now_us);
+int decode_netflow5(struct decoder *d, const struct source *from, const uint8_t *p, size_t len,
+		    int64_t now_us);
+int decode_sflow5(struct decoder *d, const struct source *from, const uint8_t *p, size_t len,
+		  int64_t now_us);
+
+/* The exporter is known: count the message, its numbers and its clock. */
+void message_begin(struct message *m, size_t len);
+void message_end(struct message *m);
+
+/* A message that is refused for @why. Return: -EBADMSG. */
+int message_bad(struct message *m, enum ingest_count why);
+
+#endif

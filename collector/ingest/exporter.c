@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/ingest/exporter.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/block_int.h"
+#include "collector/ingest/ops.h"
+#include "collector/store/store.h"
+
+#define BUCKETS 1024u
+
+const struct ingest_count_info ingest_counts[_IC_MAX] = {
+#define COUNT(id, name_, class_, doc_) \
+	[IC_##id] = {.name = name_, .doc = doc_, .class = ICC_##class_},
+#include "collector/ingest/counts.def"
+#undef COUNT
+};
+
+struct override {
+	uint8_t address[16];
+	uint32_t rate;
+	char name[EXPORTER_NAME];
+	struct override *next;
+};
+
+struct exporters {
+	pthread_mutex_t lock;
+	const struct ingest_ops *ops;
+	void *arg;
+	uint32_t n;
+	uint32_t max;
+	struct override *overrides;
+	struct exporter *first; /* in order of coming */
+	struct exporter **last;
+	struct bucket {
+		uint32_t n, room;
+		struct exporter **v;
+	} bucket[BUCKETS];
+};
+
+struct exporters *exporters_new(const struct ingest_ops *ops, void *arg, uint32_t max)
+{
+	struct exporters *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	pthread_mutex_init(&t->lock, NULL);
+	t->ops = ops;
+	t->arg = arg;
+	t->max = max;
+	t->last = &t->first;
+	return t;
+}
+
+struct exporters *exporters_free(struct exporters *t)
+{
+	if (!t)
+		return NULL;
+	for (unsigned int i = 0; i < BUCKETS; i++)
+		free(t->bucket[i].v);
+	while (t->first) {
+		struct exporter *e = t->first;
+
+		t->first = e->next;
+		free(e);
+	}
+	while (t->overrides) {
+		struct override *o = t->overrides;
+
+		t->overrides = o->next;
+		free(o);
+	}
+	pthread_mutex_destroy(&t->lock);
+	free(t);
+	return NULL;
+}
+
+static struct bucket *bucket_of(struct exporters *t, const uint8_t address[static 16],
+				uint32_t domain)
+{
+	uint64_t half[2], h;
+
+	memcpy(half, address, sizeof(half));
+	h = (half[0] ^ half[1] ^ domain) * UINT64_C(0x9e3779b97f4a7c15);
+	return &t->bucket[h >> 54 & (BUCKETS - 1)];
+}
+
+static const struct override *override_of(const struct exporters *t,
+					  const uint8_t address[static 16])
+{
+	const struct override *o = t->overrides;
+
+	while (o && memcmp(o->address, address, 16) != 0)
+		o = o->next;
+	return o;
+}
+
+/* Tell the store, which may give another number. */
+static int announce(struct exporters *t, struct exporter *e)
+{
+	struct store_exporter s = {.domain = e->domain};
+	uint32_t id = t->n + 1, stream = t->n + 1;
+
+	memcpy(s.address, e->address, 16);
+	s.node = (struct flow_str){e->node, (uint32_t)strlen(e->node)};
+	s.labels = (struct flow_str){e->labels, e->labels_len};
+	if (!t->ops || !t->ops->exporter) {
+		if (e->id)
+			return 0;
+	} else {
+		int r = t->ops->exporter(t->arg, &s, &id, &stream);
+
+		if (r)
+			return r;
+	}
+	__atomic_store_n(&e->id, id, __ATOMIC_RELAXED);
+	__atomic_store_n(&e->stream, stream, __ATOMIC_RELAXED);
+	return 0;
+}
+
+static struct exporter *make(struct exporters *t, struct bucket *b,
+			     const uint8_t address[static 16], uint32_t domain)
+{
+	const struct override *o = override_of(t, address);
+	struct exporter *e = t->n < t->max ? calloc(1, sizeof(*e)) : NULL;
+
+	if (!e)
+		return NULL;
+	if (b->n == b->room) {
+		struct exporter **v = realloc(b->v, (b->room + 8) * sizeof(struct exporter *));
+
+		if (!v)
+			goto fail;
+		b->v = v;
+		b->room += 8;
+	}
+	memcpy(e->address, address, 16);
+	e->domain = domain;
+	e->skew_least_us = INT64_MAX;
+	if (o) {
+		memcpy(e->node, o->name, sizeof(e->node));
+		e->rate = o->rate;
+		e->rate_configured = o->rate;
+	}
+	if (announce(t, e))
+		goto fail;
+	b->v[b->n++] = e;
+	t->n++;
+	*t->last = e;
+	t->last = &e->next;
+	return e;
+fail:
+	free(e);
+	return NULL;
+}
+
+struct exporter *exporters_get(struct exporters *t, const uint8_t address[static 16],
+			       uint32_t domain)
+{
+	struct bucket *b = bucket_of(t, address, domain);
+	struct exporter *e = NULL;
+
+	pthread_mutex_lock(&t->lock);
+	for (uint32_t i = 0; i < b->n && !e; i++)
+		if (b->v[i]->domain == domain && !memcmp(b->v[i]->address, address, 16))
+			e = b->v[i];
+	if (!e)
+		e = make(t, b, address, domain);
+	pthread_mutex_unlock(&t->lock);
+	return e;
+}
+
+int exporters_override(struct exporters *t, const uint8_t address[static 16], const char *name,
+		       uint32_t rate)
+{
+	struct override *o = calloc(1, sizeof(*o));
+
+	if (!o)
+		return -ENOMEM;
+	memcpy(o->address, address, 16);
+	o->rate = rate;
+	if (name)
+		memcpy(o->name, name, strnlen(name, sizeof(o->name) - 1));
+	o->next = t->overrides;
+	t->overrides = o;
+	return 0;
+}
+
+uint32_t exporters_rate(struct exporters *t, const uint8_t address[static 16])
+{
+	const struct override *o = override_of(t, address);
+
+	return o ? o->rate : 0;
+}
+
+/* They come joined by commas. */
+static bool same_labels(const struct exporter *e, const char *s, uint32_t len)
+{
+	uint32_t i = 0;
+
+	while (i < len && i < e->labels_len &&
+	       e->labels[i] == (s[i] == ',' ? LIST_SEPARATOR : s[i]))
+		i++;
+	return i == len && len == e->labels_len;
+}
+
+void exporters_name(struct exporters *t, struct exporter *e, const struct flow_str *node,
+		    const struct flow_str *labels)
+{
+	uint32_t node_len = node->len < EXPORTER_NAME ? node->len : EXPORTER_NAME - 1;
+	const uint32_t len = labels->len <= EXPORTER_LABELS ? labels->len : 0;
+
+	pthread_mutex_lock(&t->lock);
+	/* a configured name is the administrator's own word */
+	if (override_of(t, e->address) && *override_of(t, e->address)->name)
+		node_len = 0;
+	if ((node_len && (strlen(e->node) != node_len || memcmp(e->node, node->s, node_len))) ||
+	    !same_labels(e, labels->s, len)) {
+		if (node_len) {
+			memcpy(e->node, node->s, node_len);
+			e->node[node_len] = 0;
+		}
+		for (uint32_t i = 0; i < len; i++)
+			e->labels[i] = labels->s[i] == ',' ? LIST_SEPARATOR : labels->s[i];
+		e->labels_len = len;
+		announce(t, e); /* refused: the old name stays in the store */
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
+void exporters_interface(struct exporters *t, const uint8_t address[static 16], uint32_t domain,
+			 uint32_t index, const struct flow_str *name)
+{
+	if (!t->ops || !t->ops->interface)
+		return;
+	pthread_mutex_lock(&t->lock);
+	for (struct exporter *e = t->first; e; e = e->next)
+		if (!memcmp(e->address, address, 16) && (!domain || e->domain == domain))
+			t->ops->interface(t->arg, e->id, index, *name);
+	pthread_mutex_unlock(&t->lock);
+}
+
+struct exporter *exporters_by_stream(struct exporters *t, uint32_t stream)
+{
+	struct exporter *e;
+
+	pthread_mutex_lock(&t->lock);
+	for (e = t->first; e && e->stream != stream; e = e->next)
+		;
+	pthread_mutex_unlock(&t->lock);
+	return e;
+}
+
+struct exporter *exporters_next(struct exporters *t, const struct exporter *e)
+{
+	struct exporter *next;
+
+	pthread_mutex_lock(&t->lock);
+	next = e ? e->next : t->first;
+	pthread_mutex_unlock(&t->lock);
+	return next;
+}
+
+void exporters_names(struct exporters *t, const struct exporter *e,
+		     char ret_node[static EXPORTER_NAME])
+{
+	pthread_mutex_lock(&t->lock);
+	memcpy(ret_node, e->node, EXPORTER_NAME);
+	pthread_mutex_unlock(&t->lock);
+}
