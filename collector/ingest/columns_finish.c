@@ -107,7 +107,6 @@ static void finish_dns(const struct fill *f)
 void fill_finish(const struct fill *f)
 {
 	all_rows(f, BC_EXPORTER, f->cfg->exporter);
-	all_rows(f, BC_RECEIVED, f->cfg->received_us);
 	finish_end(f);
 	finish_sampling(f);
 	if (template_has(f->t, BC_SRC_PORT) || template_has(f->t, BC_DST_PORT))

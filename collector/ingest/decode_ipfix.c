@@ -90,19 +90,18 @@ static int no_session(struct decoder *d)
 	return 0;
 }
 
-/* A weir that waits for acknowledgements numbers its records for good. */
+/* Where the message is among the records of a weir that waits for acknowledgements. */
 static void number(struct message *m)
 {
-	struct exporter *e = m->s->e;
+	const struct numbering *n = m->s->numbering;
 
-	m->numbered = m->s->from.stream && e->epoch;
-	if (!m->numbered)
+	if (!n)
 		return;
-	m->at = e->taken + (uint64_t)(int64_t)(int32_t)(m->number - (uint32_t)e->taken);
-	/* numbers before the first one that was ever taken */
-	if (m->at > e->taken + INT32_MAX)
+	m->at = n->taken + (uint64_t)(int64_t)(int32_t)(m->number - (uint32_t)n->taken);
+	/* before the first one that was ever taken */
+	if (m->at > n->taken + INT32_MAX)
 		m->at = m->number;
-	m->skip = e->taken;
+	m->skip = n->taken;
 }
 
 int decode_ipfix(struct decoder *d, const struct source *from, const uint8_t *p, size_t len,
@@ -124,8 +123,8 @@ int decode_ipfix(struct decoder *d, const struct source *from, const uint8_t *p,
 	message_begin(&m, len);
 	number(&m);
 	r = read_sets(&m, &ipfix_sets, p + IPFIX_HEADER, h.len - IPFIX_HEADER);
-	if (m.numbered && m.at > m.s->e->taken)
-		m.s->e->taken = m.at;
+	if (m.s->numbering && m.at > m.s->numbering->taken)
+		m.s->numbering->taken = m.at;
 	message_end(&m);
 	/* octets behind the message: a datagram holds one */
 	return r || h.len == len ? r : message_bad(&m, IC_LENGTH);

@@ -296,8 +296,6 @@ static void add_row(struct sample *s)
 		exporter_count(e, IC_NO_BLOCK, 1);
 		return;
 	}
-	BLOCK_COLUMN(b, int64_t, BC_RECEIVED)[row] = m->now_us;
-	block_set_valid(b, BC_RECEIVED, row);
 	set_u32(b, BC_OUT_IF, row, s->out_if);
 	set_u32(b, BC_SRC_AS, row, s->src_as);
 	set_u32(b, BC_DST_AS, row, s->dst_as);

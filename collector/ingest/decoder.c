@@ -278,18 +278,18 @@ static int mark(struct message *m, struct block *b, uint32_t rows, uint32_t n)
 {
 	struct block_mark k = {.stream = m->s->e->stream,
 			       .rows = rows,
-			       .epoch = m->s->e->epoch,
+			       .epoch = m->s->numbering ? m->s->numbering->epoch : 0,
 			       .from = m->at - n,
 			       .to = m->at};
 
-	return m->numbered ? block_mark(b, &k) : 0;
+	return m->s->numbering ? block_mark(b, &k) : 0;
 }
 
 /* Those records of m->d->records that were taken before are left out. */
 static void leave_out(struct message *m, const struct template *t)
 {
 	struct records *r = &m->d->records;
-	const uint64_t old = m->numbered && m->skip > m->at ? m->skip - m->at : 0;
+	const uint64_t old = m->s->numbering && m->skip > m->at ? m->skip - m->at : 0;
 	const uint32_t n = old < r->n ? (uint32_t)old : r->n;
 
 	if (!n)
@@ -316,7 +316,7 @@ static void take_options(struct message *m, const struct template *t)
 		options_record(m, t, i);
 	exporter_count(m->s->e, IC_OPTIONS, r->n);
 	m->at += r->n;
-	b = m->numbered ? block_room(m->d, 0, 0, m->now_us) : NULL;
+	b = m->s->numbering ? block_room(m->d, 0, 0, m->now_us) : NULL;
 	if (b)
 		mark(m, b, 0, r->n);
 }

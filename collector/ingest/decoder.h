@@ -27,7 +27,7 @@ struct decoder_cfg {
 	uint32_t held_bytes;   /* of data sets that wait for templates, all together; 0: 16 MiB */
 	uint32_t held_s;       /* how long; 0: 1800 */
 	/* Streams: a weir told its numbering, and wants to know what is stored of it. */
-	void (*numbering)(void *arg, struct exporter *e);
+	void (*numbering)(void *arg, struct numbering *n);
 	void *numbering_arg;
 };
 

@@ -38,7 +38,8 @@ struct session {
 	struct sequence sequence;
 	struct sequence sequence_told;
 	struct sampling sampling;
-	int64_t boot_us; /* the exporter's start, where options tell */
+	struct numbering *numbering; /* a weir waits for acknowledgements; else NULL */
+	int64_t boot_us;	     /* the exporter's start, where options tell */
 	struct held *held;
 	struct held **held_last;
 	uint32_t held_bytes;
@@ -69,8 +70,7 @@ struct message {
 	uint32_t n;	 /* records so far, options too */
 	bool unknown;	 /* some could not be counted */
 	uint32_t rate;	 /* of the message; 0: none */
-	/* the weir it is from waits for acknowledgements */
-	bool numbered;
+	/* of s->numbering */
 	uint64_t at;   /* number of the next record */
 	uint64_t skip; /* records before this number had been taken */
 };

@@ -65,6 +65,12 @@ struct exporters *exporters_free(struct exporters *t)
 		struct exporter *e = t->first;
 
 		t->first = e->next;
+		while (e->numberings) {
+			struct numbering *n = e->numberings;
+
+			e->numberings = n->next;
+			free(n);
+		}
 		free(e);
 	}
 	while (t->overrides) {
@@ -243,15 +249,58 @@ void exporters_interface(struct exporters *t, const uint8_t address[static 16], 
 	pthread_mutex_unlock(&t->lock);
 }
 
-struct exporter *exporters_by_stream(struct exporters *t, uint32_t stream)
+static struct numbering *find_numbering(const struct exporter *e, uint64_t epoch)
 {
-	struct exporter *e;
+	struct numbering *n = e->numberings;
+
+	while (n && n->epoch != epoch)
+		n = n->next;
+	return n;
+}
+
+static struct numbering *make_numbering(struct exporters *t, struct exporter *e, uint64_t epoch)
+{
+	struct numbering *n;
+	uint64_t to = 0;
+	uint32_t many = 0;
+
+	for (n = e->numberings; n; n = n->next)
+		many++;
+	n = many < NUMBERINGS_MAX ? calloc(1, sizeof(*n)) : NULL;
+	if (!n)
+		return NULL;
+	if (t->ops && t->ops->committed && t->ops->committed(t->arg, e->stream, epoch, &to))
+		to = 0;
+	*n = (struct numbering){
+		.next = e->numberings, .e = e, .epoch = epoch, .taken = to, .committed = to};
+	e->numberings = n;
+	return n;
+}
+
+struct numbering *exporters_numbering(struct exporters *t, struct exporter *e, uint64_t epoch)
+{
+	struct numbering *n;
 
 	pthread_mutex_lock(&t->lock);
-	for (e = t->first; e && e->stream != stream; e = e->next)
-		;
+	n = find_numbering(e, epoch);
+	if (!n)
+		n = make_numbering(t, e, epoch);
 	pthread_mutex_unlock(&t->lock);
-	return e;
+	return n;
+}
+
+bool exporters_committed(struct exporters *t, uint32_t stream, uint64_t epoch, uint64_t to)
+{
+	struct numbering *n = NULL;
+
+	pthread_mutex_lock(&t->lock);
+	for (const struct exporter *e = t->first; e && !n; e = e->next)
+		if (e->stream == stream)
+			n = find_numbering(e, epoch);
+	if (n)
+		__atomic_store_n(&n->committed, to, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&t->lock);
+	return n;
 }
 
 struct exporter *exporters_next(struct exporters *t, const struct exporter *e)

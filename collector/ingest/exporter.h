@@ -43,6 +43,17 @@ enum ingest_format {
 	_INGEST_FORMATS
 };
 
+#define NUMBERINGS_MAX 256u /* of one exporter */
+
+/* Numbers of the records of a weir that waits for acknowledgements (docs/export.md). */
+struct numbering {
+	struct numbering *next;
+	struct exporter *e;
+	uint64_t epoch;	    /* systemInitTimeMilliseconds */
+	uint64_t taken;	    /* number behind the last record that was taken; stream thread */
+	uint64_t committed; /* behind the last one that is durable, 0: none is; atomic */
+};
+
 struct exporter {
 	uint8_t address[16];
 	uint32_t domain;
@@ -60,14 +71,11 @@ struct exporter {
 	/* numbers the store gave; atomic, may change when the names do */
 	uint32_t id;
 	uint32_t stream;
-	uint64_t committed; /* of numbering @epoch: what is durable */
+	struct numbering *numberings; /* under the table's lock; each lives as long as the table */
 	/* names: under the table's lock */
 	char node[EXPORTER_NAME];
 	char labels[EXPORTER_LABELS];
 	uint32_t labels_len;
-	/* numbering of a weir that waits for acknowledgements: the exporter's stream thread only */
-	uint64_t epoch; /* 0: none */
-	uint64_t taken; /* number behind the last record that was taken */
 };
 
 static inline void exporter_count(struct exporter *e, enum ingest_count c, uint64_t n)
@@ -112,8 +120,11 @@ void exporters_name(struct exporters *t, struct exporter *e, const struct flow_s
 void exporters_interface(struct exporters *t, const uint8_t address[static 16], uint32_t domain,
 			 uint32_t index, const struct flow_str *name);
 
-/* By number of the store's. NULL: none. Thread: any. */
-struct exporter *exporters_by_stream(struct exporters *t, uint32_t stream);
+/* The numbering of @e that began at @epoch, with what the store has of it. NULL: too many. */
+struct numbering *exporters_numbering(struct exporters *t, struct exporter *e, uint64_t epoch);
+
+/* Everything of (stream, epoch) before @to is durable. Return: false: nobody waits for that. */
+bool exporters_committed(struct exporters *t, uint32_t stream, uint64_t epoch, uint64_t to);
 
 /* One after another: @e NULL: the first. Return: NULL: no more. Thread: any. */
 struct exporter *exporters_next(struct exporters *t, const struct exporter *e);

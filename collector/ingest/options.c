@@ -157,19 +157,17 @@ static void take_sampling(struct message *m, const struct options *o)
 static void take_numbering(struct message *m, const struct options *o, struct exporter *e)
 {
 	const struct decoder_cfg *cfg = &m->d->cfg;
-	uint64_t to = 0;
+	struct session *s;
+	struct numbering *n;
 
 	if (!m->s->from.stream || !cfg->numbering || !has(o, SAID_LABELS) || !o->v[SAID_INIT_MS])
 		return;
-	if (e->epoch != o->v[SAID_INIT_MS]) {
-		if (cfg->ops && cfg->ops->committed &&
-		    cfg->ops->committed(cfg->arg, e->stream, o->v[SAID_INIT_MS], &to))
-			to = 0;
-		e->taken = to;
-		__atomic_store_n(&e->committed, to, __ATOMIC_RELAXED);
-		__atomic_store_n(&e->epoch, o->v[SAID_INIT_MS], __ATOMIC_RELEASE);
-	}
-	cfg->numbering(cfg->numbering_arg, e);
+	s = session_get(m->d, &m->s->from, e->domain, INGEST_IPFIX);
+	n = s ? exporters_numbering(cfg->exporters, e, o->v[SAID_INIT_MS]) : NULL;
+	if (!n)
+		return;
+	s->numbering = n;
+	cfg->numbering(cfg->numbering_arg, n);
 }
 
 static void take_exporter(struct message *m, const struct options *o)

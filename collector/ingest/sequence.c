@@ -16,7 +16,7 @@ void sequence_init(struct sequence *s, enum sequence_unit unit)
 
 static void forget_runs(struct sequence *s)
 {
-	s->like_other = 0;
+	memset(s->like, 0, sizeof(s->like));
 	s->false_lost = 0;
 	s->back_run = 0;
 }
@@ -52,22 +52,36 @@ static bool fill_gap(struct sequence *s, uint32_t number, uint32_t n)
 	return false;
 }
 
-/* Does this fit an exporter that counts messages as records, or the other way round? */
-static bool like_other(const struct sequence *s, uint32_t number)
+/* Does this fit an exporter that counts in another way than it should? Return: false: none. */
+static bool like_other(struct sequence *s, uint32_t number, uint32_t records)
 {
-	return s->last_n > 1 && number == s->last + (s->unit == SEQUENCE_RECORDS ? 1 : s->last_n);
+	const uint32_t step = number - s->last;
+	const bool fits[_SEQUENCE_UNITS] = {
+		[SEQUENCE_RECORDS] = s->last_n > 1 && step == s->last_n,
+		[SEQUENCE_MESSAGES] = s->last_n > 1 && step == 1,
+		[SEQUENCE_AFTER] = records > 1 && step == records,
+	};
+	bool any = false;
+
+	for (unsigned int u = 0; u < _SEQUENCE_UNITS; u++) {
+		s->like[u] = fits[u] && u != s->unit ? s->like[u] + 1 : 0;
+		any |= s->like[u] > 0;
+	}
+	return any;
 }
 
 static void maybe_other(struct sequence *s, uint32_t lost)
 {
 	s->lost += lost;
 	s->false_lost += lost;
-	if (++s->like_other < OTHER_RUNS)
-		return;
-	s->unit = s->unit == SEQUENCE_RECORDS ? SEQUENCE_MESSAGES : SEQUENCE_RECORDS;
-	s->lost -= s->false_lost < s->lost ? s->false_lost : s->lost;
-	memset(s->gap, 0, sizeof(s->gap));
-	forget_runs(s);
+	for (unsigned int u = 0; u < _SEQUENCE_UNITS; u++) {
+		if (s->like[u] < OTHER_RUNS)
+			continue;
+		s->unit = (uint8_t)u;
+		s->lost -= s->false_lost < s->lost ? s->false_lost : s->lost;
+		memset(s->gap, 0, sizeof(s->gap));
+		forget_runs(s);
+	}
 }
 
 /* An old number that is in no gap. Return: true: the exporter has begun again. */
@@ -88,23 +102,35 @@ static void restart(struct sequence *s)
 	forget_runs(s);
 }
 
-/* Return: false: the message is from before; what comes next stays as it was. */
-static bool place(struct sequence *s, uint32_t number, uint32_t n)
+/* Units of a message, and the number before it. */
+static uint32_t units(const struct sequence *s, uint32_t records)
 {
-	const uint32_t ahead = number - s->next, behind = s->next - number;
+	return s->unit == SEQUENCE_MESSAGES ? 1 : records;
+}
+
+static uint32_t start(const struct sequence *s, uint32_t number, uint32_t records)
+{
+	return s->unit == SEQUENCE_AFTER ? number - records : number;
+}
+
+/* Return: false: the message is from before; what comes next stays as it was. */
+static bool place(struct sequence *s, uint32_t number, uint32_t records)
+{
+	const uint32_t at = start(s, number, records), n = units(s, records);
+	const uint32_t ahead = at - s->next, behind = s->next - at;
 
 	if (!s->any || s->lost_count || !ahead) {
 		forget_runs(s);
-	} else if (like_other(s, number)) {
+	} else if (like_other(s, number, records)) {
 		maybe_other(s, ahead < FAR ? ahead : 0);
 	} else if (ahead < FAR) {
 		forget_runs(s);
 		keep_gap(s, s->next, ahead);
 	} else if (behind > BACK) {
 		restart(s);
-	} else if (fill_gap(s, number, n)) {
+	} else if (fill_gap(s, at, n)) {
 		return false;
-	} else if (begun_again(s, number, n)) {
+	} else if (begun_again(s, at, n)) {
 		restart(s);
 	} else {
 		s->repeated++;
@@ -115,11 +141,11 @@ static bool place(struct sequence *s, uint32_t number, uint32_t n)
 
 void sequence_message(struct sequence *s, uint32_t number, uint32_t records, bool known)
 {
-	if (!place(s, number, s->unit == SEQUENCE_RECORDS ? records : 1))
+	if (!place(s, number, records))
 		return;
-	s->next = number + (s->unit == SEQUENCE_RECORDS ? records : 1);
+	s->next = start(s, number, records) + units(s, records);
 	s->last = number;
 	s->last_n = records;
-	s->lost_count = !known && s->unit == SEQUENCE_RECORDS;
+	s->lost_count = !known && s->unit != SEQUENCE_MESSAGES;
 	s->any = true;
 }

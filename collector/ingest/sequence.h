@@ -13,8 +13,10 @@
 #define SEQUENCE_GAPS 8u /* remembered, for what comes late */
 
 enum sequence_unit {
-	SEQUENCE_RECORDS,
-	SEQUENCE_MESSAGES,
+	SEQUENCE_RECORDS,  /* before the message */
+	SEQUENCE_MESSAGES, /* before it */
+	SEQUENCE_AFTER,	   /* records, the message's own too: softflowd's IPFIX */
+	_SEQUENCE_UNITS
 };
 
 struct sequence_gap {
@@ -24,9 +26,9 @@ struct sequence_gap {
 
 struct sequence {
 	bool any;
-	bool lost_count;    /* the last message's records are not known: no gap is told from it */
-	uint8_t unit;	    /* enum sequence_unit */
-	uint8_t like_other; /* messages in a row that fit the other unit and not this one */
+	bool lost_count; /* the last message's records are not known: no gap is told from it */
+	uint8_t unit;	 /* enum sequence_unit */
+	uint8_t like[_SEQUENCE_UNITS]; /* messages in a row that fit that unit */
 	uint32_t next;
 	uint32_t last;	     /* number of the message before */
 	uint32_t last_n;     /* its records */

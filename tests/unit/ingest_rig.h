@@ -36,7 +36,7 @@ int ingest_rig_feed(struct ingest_rig *g, const void *p, size_t len);
 uint32_t ingest_rig_take(struct ingest_rig *g);
 void ingest_rig_forget(struct ingest_rig *g); /* the rows so far */
 
-/* All valid columns of a row but `exporter` and `received_us`, as "name=value " in order. */
+/* All valid columns of a row but `exporter`, as "name=value " in order. */
 void ingest_row_text(const struct block *b, uint32_t row, char to[static RIG_ROW]);
 
 /* A count of the exporter at g->from with @domain. */

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reader.h - files of flows into blocks: IPFIX (RFC 5655) and flow logs of clouds, gzip or plain, told
+ * apart by their first octets. One thread per decoder.
+ */
+#ifndef WEIR_COLLECTOR_INGEST_READER_H
+#define WEIR_COLLECTOR_INGEST_READER_H
+
+#include <stdint.h>
+
+struct decoder;
+struct ingest_file;
+
+/**
+ * reader_file - all of a file
+ * @progress: called about every megabyte, octets of the file done and all; other than 0 stops; or NULL
+ * @counts:   added to
+ *
+ * Return: 0; what @progress returned; -EBADMSG: no format that is known, or damaged; -errno.
+ */
+int reader_file(struct decoder *d, const char *path,
+		int (*progress)(void *arg, uint64_t done, uint64_t of), void *arg,
+		struct ingest_file *counts);
+
+#endif
