@@ -108,7 +108,7 @@ static const struct override *override_of(const struct exporters *t,
 static int announce(struct exporters *t, struct exporter *e)
 {
 	struct store_exporter s = {.domain = e->domain};
-	uint32_t id = t->n + 1, stream = t->n + 1;
+	uint32_t id = t->n + 1, stream = id;
 
 	memcpy(s.address, e->address, 16);
 	s.node = (struct flow_str){e->node, (uint32_t)strlen(e->node)};

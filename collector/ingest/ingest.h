@@ -123,17 +123,21 @@ struct ingest_file {
 	uint64_t lost; /* sets without a template */
 };
 
+/* Now and then, octets of the file done and all. Other than 0 stops. */
+struct ingest_progress {
+	int (*fn)(void *arg, uint64_t done, uint64_t of);
+	void *arg;
+};
+
 /**
  * ingest_import - a file's flows into blocks
  * @path:     IPFIX (RFC 5655), or a flow log of AWS, Azure or GCP; gzip too
- * @progress: now and then, may be NULL; other than 0 stops
+ * @progress: may be NULL
  *
  * Return: 0; what @progress returned; -EBADMSG: no format that is known, or damaged: what came before
- *         is taken; -errno of the file. Thread: any but those of a running ingest with that pool's
- *         writer.
+ *         is taken; -errno of the file. Thread: any.
  */
 int ingest_import(const struct ingest_cfg *cfg, const char *path,
-		  int (*progress)(void *arg, uint64_t done, uint64_t of), void *arg,
-		  struct ingest_file *ret);
+		  const struct ingest_progress *progress, struct ingest_file *ret);
 
 #endif

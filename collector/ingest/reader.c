@@ -67,7 +67,7 @@ int reader_more(struct reader *r)
 		const z_off_t done = gzoffset(r->gz);
 
 		r->told = r->counts->octets;
-		return r->progress(r->arg, done > 0 ? (uint64_t)done : 0, r->of);
+		return r->progress->fn(r->progress->arg, done > 0 ? (uint64_t)done : 0, r->of);
 	}
 	return 0;
 }
@@ -134,12 +134,10 @@ static int read_any(struct reader *r)
 	return -EBADMSG;
 }
 
-int reader_file(struct decoder *d, const char *path,
-		int (*progress)(void *arg, uint64_t done, uint64_t of), void *arg,
+int reader_file(struct decoder *d, const char *path, const struct ingest_progress *progress,
 		struct ingest_file *counts)
 {
-	struct reader r = {
-		.d = d, .progress = progress, .arg = arg, .counts = counts, .path = path};
+	struct reader r = {.d = d, .progress = progress, .counts = counts, .path = path};
 	int e = open_file(&r, path);
 
 	if (!e)
@@ -151,8 +149,7 @@ int reader_file(struct decoder *d, const char *path,
 }
 
 int ingest_import(const struct ingest_cfg *cfg, const char *path,
-		  int (*progress)(void *arg, uint64_t done, uint64_t of), void *arg,
-		  struct ingest_file *ret)
+		  const struct ingest_progress *progress, struct ingest_file *ret)
 {
 	struct decoder_cfg dc = {
 		.pool = cfg->pool,
@@ -167,7 +164,7 @@ int ingest_import(const struct ingest_cfg *cfg, const char *path,
 
 	*ret = (struct ingest_file){};
 	if (d)
-		r = reader_file(d, path, progress, arg, ret);
+		r = reader_file(d, path, progress, ret);
 	decoder_free(d);
 	exporters_free(dc.exporters);
 	return r;

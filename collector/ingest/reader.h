@@ -10,16 +10,16 @@
 
 struct decoder;
 struct ingest_file;
+struct ingest_progress;
 
 /**
  * reader_file - all of a file
- * @progress: called about every megabyte, octets of the file done and all; other than 0 stops; or NULL
+ * @progress: called about every megabyte; or NULL
  * @counts:   added to
  *
  * Return: 0; what @progress returned; -EBADMSG: no format that is known, or damaged; -errno.
  */
-int reader_file(struct decoder *d, const char *path,
-		int (*progress)(void *arg, uint64_t done, uint64_t of), void *arg,
+int reader_file(struct decoder *d, const char *path, const struct ingest_progress *progress,
 		struct ingest_file *counts);
 
 #endif

@@ -16,8 +16,7 @@ struct reader {
 	struct decoder *d;
 	const char *path;
 	gzFile gz;
-	int (*progress)(void *arg, uint64_t done, uint64_t of);
-	void *arg;
+	const struct ingest_progress *progress;
 	struct ingest_file *counts;
 	uint64_t of;   /* octets of the file on disk */
 	uint64_t told; /* octets at the last word on progress */

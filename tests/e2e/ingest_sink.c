@@ -119,14 +119,14 @@ static void print_counts(const uint64_t *count)
 			printf(",\"%s\":%llu", ingest_counts[i].name, (unsigned long long)count[i]);
 }
 
-static void report(const struct ingest_cfg *cfg)
+static void report(const struct ingest_cfg *of)
 {
 	struct ingest_listener_stats l = {};
 	uint64_t strays[_IC_MAX], drops = 0;
 	struct block_pool_stats s;
 	struct rusage u;
 
-	for (uint32_t i = 0; i < cfg->listeners_n; i++) {
+	for (uint32_t i = 0; i < of->listeners_n; i++) {
 		ingest_listener_stats(ingest, i, &l);
 		drops += l.kernel_drops;
 	}
@@ -186,72 +186,97 @@ static uint64_t number(const char *s)
 	return v;
 }
 
-int main(int argc, char **argv)
+static struct ingest_listener listeners[8];
+static struct ingest_cfg cfg = {.listeners = listeners, .flush_ms = 200};
+static uint32_t blocks = BLOCKS;
+
+static bool take_option(int o, const char *value)
 {
-	struct ingest_listener l[8] = {};
-	struct ingest_cfg cfg = {.listeners = l, .flush_ms = 200};
-	uint32_t tls = 0, blocks = BLOCKS;
+	static struct ingest_listener *tls;
+
+	switch (o) {
+	case 'u':
+	case 't':
+	case 's':
+		tls = &listeners[cfg.listeners_n];
+		add(listeners, &cfg.listeners_n,
+		    o == 'u'   ? INGEST_UDP
+		    : o == 't' ? INGEST_TCP
+			       : INGEST_TLS,
+		    value);
+		return true;
+	case 'd':
+		listeners[cfg.listeners_n].transport = INGEST_DIR;
+		listeners[cfg.listeners_n++].dir = value;
+		return true;
+	case 'c':
+		tls->cert = value;
+		return true;
+	case 'k':
+		tls->key = value;
+		return true;
+	case 'a':
+		tls->ca = value;
+		return true;
+	case 'f':
+		cfg.state = value;
+		return true;
+	case 'n':
+		cfg.threads = (uint32_t)number(value);
+		return true;
+	case 'b':
+		blocks = (uint32_t)number(value);
+		return true;
+	case 'r':
+		rows_wanted = number(value);
+		return true;
+	case 'x':
+		wait_us = number(value);
+		return true;
+	}
+	return false;
+}
+
+static int run(const sigset_t *end)
+{
 	char error[INGEST_ERROR];
 	pthread_t thread;
-	sigset_t set;
-	int o, r, sig;
+	int sig;
 
-	while ((o = getopt(argc, argv, "u:t:s:c:k:a:f:n:b:r:d:x:")) != -1) {
-		if (o == 'u' || o == 't' || o == 's') {
-			tls = cfg.listeners_n;
-			add(l, &cfg.listeners_n,
-			    o == 'u'   ? INGEST_UDP
-			    : o == 't' ? INGEST_TCP
-				       : INGEST_TLS,
-			    optarg);
-		} else if (o == 'c') {
-			l[tls].cert = optarg;
-		} else if (o == 'k') {
-			l[tls].key = optarg;
-		} else if (o == 'a') {
-			l[tls].ca = optarg;
-		} else if (o == 'd') {
-			l[cfg.listeners_n].transport = INGEST_DIR;
-			l[cfg.listeners_n++].dir = optarg;
-		} else if (o == 'f') {
-			cfg.state = optarg;
-		} else if (o == 'n') {
-			cfg.threads = (uint32_t)number(optarg);
-		} else if (o == 'b') {
-			blocks = (uint32_t)number(optarg);
-		} else if (o == 'r') {
-			rows_wanted = number(optarg);
-		} else if (o == 'x') {
-			wait_us = number(optarg);
-		} else {
-			return 2;
-		}
-	}
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	cfg.pool = pool = block_pool_new(blocks);
-	r = ingest_new(&cfg, error, &ingest);
-	if (r) {
+	if (ingest_new(&cfg, error, &ingest)) {
 		fprintf(stderr, "ingest_sink: %s\n", error);
 		return 1;
 	}
-	r = pthread_create(&thread, NULL, writer, NULL);
-	r = r ?: ingest_start(ingest);
-	if (r)
+	if (pthread_create(&thread, NULL, writer, NULL) || ingest_start(ingest))
 		return 1;
 	printf("ready");
 	for (uint32_t i = 0; i < cfg.listeners_n; i++)
 		printf(" %u", ingest_port(ingest, i));
 	printf("\n");
 	fflush(stdout);
-	sigwait(&set, &sig);
+	sigwait(end, &sig);
 	ingest_stop(ingest);
 	block_close(pool);
 	pthread_join(thread, NULL);
 	report(&cfg);
 	ingest_free(ingest);
-	block_pool_free(pool);
 	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	sigset_t set;
+	int o, r;
+
+	while ((o = getopt(argc, argv, "u:t:s:c:k:a:f:n:b:r:d:x:")) != -1)
+		if (!take_option(o, optarg))
+			return 2;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	cfg.pool = pool = block_pool_new(blocks);
+	r = run(&set);
+	block_pool_free(pool);
+	return r;
 }

@@ -79,8 +79,7 @@ void ingest_row_text(const struct block *b, uint32_t row, char to[static RIG_ROW
 
 	*to = 0;
 	for (unsigned int c = 0; c < _BC_MAX && n + 64 < RIG_ROW; c++) {
-		if (c == BC_EXPORTER || !block_is_used(b, c) ||
-		    !block_is_valid(b, c, row))
+		if (c == BC_EXPORTER || !block_is_used(b, c) || !block_is_valid(b, c, row))
 			continue;
 		n += (size_t)snprintf(to + n, RIG_ROW - n, "%s=", block_columns[c].name);
 		if (block_columns[c].type == BT_STR)
