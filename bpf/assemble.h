@@ -107,12 +107,15 @@ struct l7_work {
 	__u32 base;    /* stream offset of the segment, once it has an entry */
 	__u32 pos;     /* range of stream offsets to take over */
 	__u32 end;
-	__u32 cur;   /* progress in it */
-	__u32 copy;  /* its bytes go to the ring */
-	__u32 start; /* offset where userspace's stream starts */
-	__u32 flags; /* L7F_ bits of the entry */
-	__u32 mine;  /* this CPU took the entry to read it */
-	__u32 given; /* this segment completes what userspace gets */
+	__u32 cur;     /* progress in it */
+	__u32 copy;    /* its bytes go to the ring */
+	__u32 start;   /* offset where userspace's stream starts */
+	__u32 flags;   /* L7F_ bits of the entry */
+	__u32 mine;    /* this CPU took the entry to read it */
+	__u32 given;   /* this segment completes what userspace gets */
+	__u32 named;   /* enum policy_name_kind of the name just read, 0: none */
+	__u32 name_at; /* where it is in ev, and its length */
+	__u32 name_len;
 	__u32 flush; /* what the ring holds goes to userspace: from, to */
 	__u32 piece; /* range, and progress in it */
 	__u32 piece_pos;

@@ -10,6 +10,7 @@
 #include "fast.h"
 #include "flow.h"
 #include "gso.h"
+#include "verdict.h"
 
 /* Facts of a packet on its way; lives in registers and on the stack of the entry program. */
 struct way {
@@ -18,7 +19,10 @@ struct way {
 	__u32 cpu;
 	__u32 now;
 	__u32 segs;
+	__u32 pass;    /* nibble of flow_hot.policy that lets the hook's packets pass */
+	__u32 verdict; /* enum verdict */
 	__u64 bytes;
+	__u64 active; /* policy_active() */
 };
 
 /* The full parser's result in place of parse_fast's. */
@@ -27,6 +31,13 @@ static __always_inline void way_from_full(struct way *w, const struct scratch *s
 	w->f.l4 = s->pkt.l4;
 	w->f.dir = key_dir(&s->pkt.key);
 	w->f.hash = key_hash(&s->pkt.key, w->f.dir, cfg_seed);
+}
+
+/* Has the flow no verdict of this generation, or one that isn't to pass? */
+static __always_inline int hot_is_judged(const struct flow_hot *h, const struct way *w, __u32 d)
+{
+	return !cfg_enforce || !w->active ||
+	       !((h->policy ^ ((__u32)w->active | w->pass << 4 * d)) & CACHED_MASK(d));
 }
 
 /* Is this packet something else than the next one of its direction? */
@@ -89,7 +100,7 @@ static __always_inline int way_hit(struct way *w, __u32 *ret_slot)
 	if (!h)
 		return 0;
 found:
-	if (unlikely(hot_is_unusual(h, w, d))) {
+	if (unlikely(hot_is_unusual(h, w, d) || !hot_is_judged(h, w, d))) {
 		*ret_slot = index * WEIR_WAYS + n;
 		return 0;
 	}
@@ -112,6 +123,10 @@ static __always_inline void way_to_scratch(const struct way *w, struct scratch *
 	s->segs = w->segs;
 	s->bytes = w->bytes;
 	s->hash = w->f.hash;
+	if (cfg_enforce) {
+		s->active = w->active;
+		s->verdict = VERDICT_PASS;
+	}
 }
 
 /* 1:N sampling: systematic, per CPU. Return 1 if this packet, of @segs on the wire, is passed over. */

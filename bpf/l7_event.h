@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include "assemble.h"
 #include "cache.h"
+#include "weir/policy.h"
 
 /* All that the functions of one packet need; on the stack, pointers only. */
 struct l7_here {
@@ -135,6 +136,16 @@ static __always_inline void l7_take(__u8 *to, const __u8 *buf, __u32 pos, __u32 
 	}
 }
 
+/* A name for the verdict: where in w->ev it is. */
+static __always_inline void l7_name_is(struct l7_work *w, __u32 kind, __u32 at, __u32 len)
+{
+	if (!cfg_enforce)
+		return;
+	w->named = len ? kind : 0;
+	w->name_at = at;
+	w->name_len = len;
+}
+
 /* A ClientHello or ServerHello in w->m. */
 __noinline int l7_emit_tls(void)
 {
@@ -175,6 +186,7 @@ __noinline int l7_emit_tls(void)
 	if (e->flags & TLSF_CONFLICT)
 		count(CNT_NAME_CONFLICT, 1);
 	l7_output(&h, EV_TLS_CLIENT, L7P_TLS, sizeof(*e));
+	l7_name_is(h.w, NAME_SNI, offsetof(struct ev_tls, sni), e->sni_len);
 	return 0;
 }
 
@@ -212,6 +224,7 @@ __noinline int l7_emit_http(void)
 	if (e->flags & HTTPF_CONFLICT)
 		count(CNT_NAME_CONFLICT, 1);
 	l7_output(&h, EV_HTTP, L7P_HTTP, sizeof(*e));
+	l7_name_is(h.w, NAME_HOST, offsetof(struct ev_http, host), e->host_len);
 	return 0;
 }
 
@@ -239,6 +252,7 @@ __noinline int l7_emit_dns(void)
 	l7_take(e->qname, buf, m->start + m->name_off, m->name_len, WEIR_NAME_MAX);
 	count(CNT_NAME_DNS, 1);
 	l7_output(&h, EV_DNS, L7P_DNS, sizeof(*e));
+	l7_name_is(h.w, NAME_DNS, offsetof(struct ev_dns, qname), e->qname_len);
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "l7_hand.h"
 #include "l7_look.h"
 #include "l7_store.h"
+#include "verdict_name.h"
 
 #define L7_WINDOWS   4 /* of a segment longer than L7_BUF_SIZE */
 #define L7_AGAIN_MAX 8 /* messages read from what one segment completes */
@@ -61,6 +62,15 @@ __noinline int l7_prepare(void)
 	return L7K_NONE;
 }
 
+/* A message was read: has policy something to say about its name? */
+static __always_inline void l7_judge(struct l7_work *w)
+{
+	if (!cfg_enforce || !w->named)
+		return;
+	verdict_name();
+	w->named = 0;
+}
+
 /* Bytes into the ring, a piece a call: around what is there, and around the ring's end. */
 static __always_inline void l7_copy(void *ctx, const enum weir_hook hook)
 {
@@ -92,8 +102,10 @@ static __always_inline int l7_tcp_store(void *ctx, struct l7_work *w, const enum
 		if (w->copy)
 			l7_copy(ctx, hook);
 		act = l7_store();
-		for (__u32 i = 0; act == L7A_AGAIN && i < L7_AGAIN_MAX; i++)
+		for (__u32 i = 0; act == L7A_AGAIN && i < L7_AGAIN_MAX; i++) {
 			act = l7_look();
+			l7_judge(w);
+		}
 		if (act != L7A_NONE || !l7_advance())
 			break;
 	}
@@ -120,6 +132,7 @@ static __always_inline int l7_tcp(void *ctx, struct l7_work *w, const enum weir_
 		    l7_load(ctx, hook, w->off, own, l7_min(w->len, L7_BUF_SIZE), L7_BUF_SIZE))
 			return 0;
 		act = l7_own();
+		l7_judge(w);
 	}
 	return act == L7A_STORE ? l7_tcp_store(ctx, w, hook) : 0;
 }
@@ -185,7 +198,9 @@ static __always_inline int l7_udp_name(void *ctx, struct l7_work *w, const enum 
 	w->m.len = n;
 	if (!own || l7_load(ctx, hook, w->off, own, n, L7_DNS_BYTES))
 		return 0;
-	return l7_udp_dns();
+	l7_udp_dns();
+	l7_judge(w);
+	return 0;
 }
 
 /* Called from the slow path: payload there, and wanted. @gso: bytes of each datagram, 0: one. */
@@ -196,6 +211,8 @@ static __always_inline int l7_payload(void *ctx, const enum weir_hook hook, __u3
 
 	if (!ctx || !w)
 		return 0;
+	if (cfg_enforce)
+		w->named = 0;
 	if (kind == L7K_TCP)
 		return l7_tcp(ctx, w, hook);
 	if (kind == L7K_DATAGRAM)

@@ -10,6 +10,33 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+/* A new flow, and what was found of it by policy. */
+static __always_inline int slow_insert(struct scratch *s)
+{
+	struct flow_hot *h;
+
+	if (!flow_insert(s))
+		return 0;
+	if (!cfg_enforce || !s->active)
+		return 1;
+	h = hot_get(s->slot);
+	if (h)
+		verdict_keep(h, s, s->cached);
+	return 1;
+}
+
+/* The whole key of a packet that isn't in a known flow; it is in the scratch then. 0, or it has none. */
+static __always_inline int xdp_key_of(struct xdp_md *ctx, struct scratch *s)
+{
+	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+
+	if (!s->parsed && fast_key(data, data_end, &s->l4, 0, ctx->ingress_ifindex, &s->pkt.key) &&
+	    xdp_parse_full(ctx))
+		return -1;
+	s->parsed = 1;
+	return 0;
+}
+
 /*
  * Everything that is not the next ordinary packet of a known flow. Return: 1 if L7 wants the
  * payload. The entry calls that, not this function: the frames of a call chain may take 512 bytes
@@ -18,23 +45,24 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 __noinline int xdp_slow(struct xdp_md *ctx)
 {
 	struct scratch *s = scratch_get();
-	void *data, *data_end;
 
 	if (!ctx || !s)
 		return 0;
-	data = (void *)(long)ctx->data;
-	data_end = (void *)(long)ctx->data_end;
-	if (s->slot != CACHE_MISS) {
+	if (s->slot != CACHE_MISS)
 		flow_update(s);
-	} else {
-		if (!s->parsed &&
-		    fast_key(data, data_end, &s->l4, 0, ctx->ingress_ifindex, &s->pkt.key) &&
-		    xdp_parse_full(ctx))
-			return 0;
-		if (!flow_insert(s))
-			return 0;
-	}
+	else if (xdp_key_of(ctx, s) || !slow_insert(s))
+		return 0;
 	return flow_wants_payload(s);
+}
+
+/* The same for a verdict before there is a flow. */
+__noinline int xdp_key(struct xdp_md *ctx)
+{
+	struct scratch *s = scratch_get();
+
+	if (!ctx || !s)
+		return 0;
+	return xdp_key_of(ctx, s);
 }
 
 /* The VLAN id that the NIC took out of the frame, or 0. */
@@ -43,26 +71,38 @@ static __always_inline __u16 tc_tag(const struct __sk_buff *skb)
 	return skb->vlan_present ? skb->vlan_tci & VLAN_VID_MASK : 0;
 }
 
+static __always_inline int tc_key_of(struct __sk_buff *skb, struct scratch *s)
+{
+	void *data = (void *)(long)skb->data, *data_end = (void *)(long)skb->data_end;
+
+	if (!s->parsed &&
+	    fast_key(data, data_end, &s->l4, tc_tag(skb), skb->ifindex, &s->pkt.key) &&
+	    tc_parse_full(skb))
+		return -1;
+	s->parsed = 1;
+	return 0;
+}
+
 __noinline int tc_slow(struct __sk_buff *skb)
 {
 	struct scratch *s = scratch_get();
-	void *data, *data_end;
 
 	if (!skb || !s)
 		return 0;
-	data = (void *)(long)skb->data;
-	data_end = (void *)(long)skb->data_end;
-	if (s->slot != CACHE_MISS) {
+	if (s->slot != CACHE_MISS)
 		flow_update(s);
-	} else {
-		if (!s->parsed &&
-		    fast_key(data, data_end, &s->l4, tc_tag(skb), skb->ifindex, &s->pkt.key) &&
-		    tc_parse_full(skb))
-			return 0;
-		if (!flow_insert(s))
-			return 0;
-	}
+	else if (tc_key_of(skb, s) || !slow_insert(s))
+		return 0;
 	return flow_wants_payload(s);
+}
+
+__noinline int tc_key(struct __sk_buff *skb)
+{
+	struct scratch *s = scratch_get();
+
+	if (!skb || !s)
+		return 0;
+	return tc_key_of(skb, s);
 }
 
 /*
@@ -87,6 +127,7 @@ static __always_inline int xdp_way(struct xdp_md *ctx, struct way *w)
 	__u64 *seen = &w->row->v[CNT_XDP_BYTES];
 	__u32 slot, linear = data_end - data, layers = 0;
 	struct scratch *s = scratch_get();
+	int wanted = 0;
 
 	if (!s)
 		return 0;
@@ -108,8 +149,16 @@ static __always_inline int xdp_way(struct xdp_md *ctx, struct way *w)
 	s->hook = HOOK_XDP;
 	s->frame_len = bpf_xdp_get_buff_len(ctx);
 	way_to_scratch(w, s, slot);
-	if (xdp_slow(ctx) && cfg_names)
+	if (cfg_enforce && w->active && slot == CACHE_MISS && !xdp_key(ctx))
+		verdict_judge(0);
+	if (!cfg_enforce || !s->verdict)
+		wanted = xdp_slow(ctx);
+	if (cfg_enforce && w->active && slot != CACHE_MISS)
+		verdict_judge(1);
+	if (cfg_names && wanted && (!cfg_enforce || !s->verdict))
 		xdp_l7(ctx);
+	if (cfg_enforce)
+		w->verdict = s->verdict;
 	return layers;
 }
 
@@ -128,6 +177,8 @@ static __always_inline int xdp_entry(struct xdp_md *ctx)
 		return XDP_PASS;
 	}
 	w.now = now_tick();
+	w.active = policy_active();
+	w.pass = CACHED_PASS;
 	if (way_enter()) {
 		decapsulated = xdp_way(ctx, &w);
 		way_leave();
@@ -135,6 +186,8 @@ static __always_inline int xdp_entry(struct xdp_md *ctx)
 		w.row->v[CNT_BUSY_PACKETS]++;
 		w.row->v[CNT_XDP_BYTES] += xdp_len(ctx, 0, 1);
 	}
+	if (cfg_enforce && w.verdict)
+		return XDP_DROP;
 	return cfg_consume && decapsulated ? XDP_DROP : XDP_PASS;
 }
 
@@ -177,6 +230,7 @@ static __always_inline int tc_way(struct __sk_buff *skb, struct way *w, enum wei
 		&w->row->v[hook == HOOK_TC_INGRESS ? CNT_TC_INGRESS_FRAMES : CNT_TC_EGRESS_FRAMES];
 	struct scratch *s = scratch_get();
 	__u32 slot, layers = 0;
+	int wanted = 0;
 
 	if (!s)
 		return 0;
@@ -201,8 +255,16 @@ static __always_inline int tc_way(struct __sk_buff *skb, struct way *w, enum wei
 	s->hook = hook;
 	s->frame_len = skb->len;
 	way_to_scratch(w, s, slot);
-	if (tc_slow(skb) && cfg_names)
+	if (cfg_enforce && w->active && slot == CACHE_MISS && !tc_key(skb))
+		verdict_judge(0);
+	if (!cfg_enforce || !s->verdict)
+		wanted = tc_slow(skb);
+	if (cfg_enforce && w->active && slot != CACHE_MISS)
+		verdict_judge(1);
+	if (cfg_names && wanted && (!cfg_enforce || !s->verdict))
 		tc_l7(skb);
+	if (cfg_enforce)
+		w->verdict = s->verdict;
 	return layers;
 }
 
@@ -224,12 +286,16 @@ static __always_inline int tc_entry(struct __sk_buff *skb, enum weir_hook hook)
 		return TC_ACT_UNSPEC;
 	}
 	w.now = now_tick();
+	w.active = policy_active();
+	w.pass = CACHED_PASS | cached_side(hook);
 	if (way_enter()) {
 		decapsulated = tc_way(skb, &w, hook);
 		way_leave();
 	} else {
 		w.row->v[CNT_BUSY_PACKETS]++;
 	}
+	if (cfg_enforce && w.verdict)
+		return TC_ACT_SHOT;
 	return cfg_consume && decapsulated ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 

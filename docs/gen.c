@@ -41,6 +41,7 @@ static const struct {
 	{"LOST", "packets (or their bytes) that were parsed, but are in no flow record"},
 	{"SKIPPED", "packets that are in no flow record because they could not be parsed"},
 	{"NOTED", "packets that are in a flow record, but of which something could not be read"},
+	{"DROPPED", "packets (or their bytes) that policy dropped"},
 	{"EVENT", "things that happened; no packet is missing because of them"},
 	{"NAME", "names read, and names that could not be read or handed over"},
 };

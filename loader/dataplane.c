@@ -11,17 +11,21 @@
 #include <unistd.h>
 
 #include "loader/pin.h"
+#include "loader/policy/table.h"
 #include "weir.skel.h"
 #include "weir/counters.h"
 
 /* Assembly of first payload bytes, see bpf/assemble.h: messages of four directions a bucket. */
-#define L7_BUCKETS	256u
-#define L7_BUCKET_BYTES 21000ull
-#define L7_HOLD_NS	1000000000u /* an unfinished one left alone that long makes room */
-#define FLOWS_MIN	1024u
-#define FLOWS_MAX	(64u << 20)
-#define SEED_WORDS	12
-#define CLOCK_STEP_NS	1000000 /* offsets closer than that are one: reading them takes time */
+#define L7_BUCKETS	   256u
+#define L7_BUCKET_BYTES	   21000ull
+#define L7_HOLD_NS	   1000000000u /* an unfinished one left alone that long makes room */
+#define FLOWS_MIN	   1024u
+#define FLOWS_MAX	   (64u << 20)
+#define SEED_WORDS	   12
+#define NAMED_LINES	   4096u /* flows dropped by name that all CPUs know of: four a line */
+#define METER_LINES	   4096u /* sources with a limit of their own: four a line */
+#define POLICY_ENTRIES_MAX (1u << 24)
+#define CLOCK_STEP_NS	   1000000 /* offsets closer than that are one: reading them takes time */
 
 const struct dataplane_cfg dataplane_cfg_default = {
 	.flows = 262144,
@@ -69,6 +73,9 @@ static int configure(struct dataplane *dp, struct weir_bpf *skel, enum role role
 	skel->rodata->cfg_names = cfg->names;
 	skel->rodata->cfg_l7_mask = L7_BUCKETS - 1;
 	skel->rodata->cfg_l7_hold = L7_HOLD_NS / dp->tick_ns;
+	skel->rodata->cfg_enforce = cfg->policy_entries != 0;
+	skel->rodata->cfg_named_mask = cfg->policy_entries ? NAMED_LINES - 1 : 0;
+	skel->rodata->cfg_meter_mask = cfg->policy_entries ? METER_LINES - 1 : 0;
 	skel->rodata->cfg_replay = cfg->replay;
 	if (cfg->replay) { /* XDP alone; loading is most of a short replay's time */
 		bpf_program__set_autoload(skel->progs.tc_ingress, false);
@@ -77,6 +84,30 @@ static int configure(struct dataplane *dp, struct weir_bpf *skel, enum role role
 	}
 	skel->rodata->cfg_rt = access("/sys/kernel/realtime", F_OK) == 0;
 	return 0;
+}
+
+/* Tables of the verdicts; one element each where there are none. */
+static int set_policy_sizes(struct dataplane *dp, struct weir_bpf *skel)
+{
+	uint32_t n = dp->cfg.policy_entries, buckets = 1, on = n != 0;
+	int r;
+
+	while (on && buckets < n / 4)
+		buckets *= 2;
+	r = bpf_map__set_max_entries(skel->maps.flows_dropped,
+				     on ? (uint32_t)dp->cpus << dp->set_bits : 1);
+	r = r ?: bpf_map__set_max_entries(skel->maps.policy_rules, on ? POLICY_RULES : 1);
+	r = r
+		    ?: bpf_map__set_max_entries(skel->maps.policy_counts,
+						on ? (uint32_t)dp->cpus * POLICY_RULES : 1);
+	r = r ?: bpf_map__set_max_entries(skel->maps.policy_index, buckets);
+	r = r ?: bpf_map__set_max_entries(skel->maps.policy_decisions, n + 1);
+	r = r ?: bpf_map__set_max_entries(skel->maps.policy_presence, on ? 2 * PRESENCE_WORDS : 1);
+	r = r ?: bpf_map__set_max_entries(skel->maps.policy_named, on ? NAMED_LINES : 1);
+	r = r ?: bpf_map__set_max_entries(skel->maps.policy_meters, on ? METER_LINES : 1);
+	return r
+		       ?: bpf_map__set_max_entries(skel->maps.policy_drops,
+						   on ? (uint32_t)dp->cpus * DROP_ROWS : 1);
 }
 
 static int set_sizes(struct dataplane *dp, struct weir_bpf *skel)
@@ -93,6 +124,7 @@ static int set_sizes(struct dataplane *dp, struct weir_bpf *skel)
 	r = r ?: bpf_map__set_max_entries(skel->maps.l7_bytes, L7_BUCKETS + dp->cpus);
 	r = r ?: bpf_map__set_max_entries(skel->maps.evicted, dp->cfg.evicted_bytes);
 	r = r ?: bpf_map__set_max_entries(skel->maps.events, dp->cfg.events_bytes);
+	r = r ?: set_policy_sizes(dp, skel);
 	if (r)
 		return r;
 	for (size_t i = 0; i < SEED_WORDS; i++)
@@ -154,7 +186,10 @@ static int map_all(struct dataplane *dp, struct weir_bpf *skel)
 	dp->cold = map_array(skel->maps.flows_cold, PROT_READ, &dp->map_bytes[1]);
 	dp->counters = map_array(skel->maps.counters, PROT_READ, &dp->map_bytes[2]);
 	dp->control = map_array(skel->maps.control, PROT_READ | PROT_WRITE, &dp->map_bytes[3]);
-	if (!dp->flows || !dp->cold || !dp->counters || !dp->control)
+	if (dp->cfg.policy_entries)
+		dp->dropped = map_array(skel->maps.flows_dropped, PROT_READ, &dp->map_bytes[4]);
+	if (!dp->flows || !dp->cold || !dp->counters || !dp->control ||
+	    (dp->cfg.policy_entries && !dp->dropped))
 		return -ENOMEM;
 	r = ring_open(&dp->evicted, bpf_map__fd(skel->maps.evicted), dp->cfg.evicted_bytes);
 	return r ?: ring_open(&dp->events, bpf_map__fd(skel->maps.events), dp->cfg.events_bytes);
@@ -185,6 +220,8 @@ static int set_layout(struct dataplane *dp, const struct dataplane_cfg *cfg)
 {
 	if (cfg->flows < FLOWS_MIN || cfg->flows > FLOWS_MAX || !cfg->sample)
 		return -EINVAL;
+	if (cfg->policy_entries > POLICY_ENTRIES_MAX || (cfg->policy_entries && cfg->sample > 1))
+		return -EINVAL; /* what sampling passes over has no verdict */
 	dp->cfg = *cfg;
 	dp->cpus = cfg->cpus ?: libbpf_num_possible_cpus();
 	dp->set_bits = set_bits(cfg->flows, dp->cpus);
@@ -278,7 +315,8 @@ int dataplane_load(struct dataplane *dp, const struct dataplane_cfg *cfg, enum r
 
 void dataplane_done(struct dataplane *dp)
 {
-	void *maps[] = {(void *)dp->flows, (void *)dp->cold, (void *)dp->counters, dp->control};
+	void *maps[] = {(void *)dp->flows, (void *)dp->cold, (void *)dp->counters, dp->control,
+			(void *)dp->dropped};
 
 	ring_close(&dp->evicted);
 	ring_close(&dp->events);
@@ -318,6 +356,23 @@ void dataplane_now(struct dataplane *dp, uint64_t *ret_tick, uint64_t *ret_wall_
 		dp->wall_offset_ns = offset;
 	*ret_tick = dp->tick_base + since / dp->tick_ns;
 	*ret_wall_ns = mono + (uint64_t)dp->wall_offset_ns - since % dp->tick_ns;
+}
+
+void dataplane_policy(const struct dataplane *dp, struct policy_fds *ret)
+{
+	for (int i = 0; i < _ROLE_MAX; i++) {
+		const struct weir_bpf *skel = dp->skel[i];
+
+		if (!skel)
+			continue;
+		ret->policy_control = bpf_map__fd(skel->maps.policy_control);
+		ret->policy_rules = bpf_map__fd(skel->maps.policy_rules);
+		ret->policy_counts = bpf_map__fd(skel->maps.policy_counts);
+		ret->policy_index = bpf_map__fd(skel->maps.policy_index);
+		ret->policy_decisions = bpf_map__fd(skel->maps.policy_decisions);
+		ret->policy_presence = bpf_map__fd(skel->maps.policy_presence);
+		return;
+	}
 }
 
 uint64_t dataplane_counter(const struct dataplane *dp, unsigned int c)

@@ -14,6 +14,7 @@
 #include "weir/abi.h"
 
 struct weir_bpf;
+struct policy_fds;
 struct pin;
 
 enum role { ROLE_UPLINK = 0, ROLE_VETH = 1, ROLE_MIRROR = 2, _ROLE_MAX };
@@ -24,8 +25,9 @@ struct dataplane_cfg {
 	uint32_t events_bytes;
 	uint32_t sample; /* 1 in N, 1 = all */
 	uint64_t idle_ns;
-	int decap_depth; /* -1: by role (mirror: 4, else 0) */
-	int cpus;	 /* CPUs with a region of their own; 0 = all possible */
+	int decap_depth;	 /* -1: by role (mirror: 4, else 0) */
+	int cpus;		 /* CPUs with a region of their own; 0 = all possible */
+	uint32_t policy_entries; /* decisions to have room for; 0: no verdicts at all */
 	bool names;
 	bool replay;
 	uint64_t tick_ns; /* length of a tick; 0 = the kernel's */
@@ -45,11 +47,12 @@ struct dataplane {
 	int64_t wall_offset_ns;	      /* CLOCK_REALTIME - CLOCK_MONOTONIC */
 	const struct flow_set *flows; /* mapped, read-only */
 	const struct flow_cold_set *cold;
+	const struct flow_dropped *dropped; /* by slot; NULL without policy_entries */
 	const struct counter_row *counters;
 	struct control *control; /* mapped, written by the drain */
 	struct ring evicted;
 	struct ring events;
-	size_t map_bytes[4]; /* flows, cold, counters, control */
+	size_t map_bytes[5]; /* flows, cold, counters, control, dropped */
 	struct pin *pin; /* set by the caller before the first load: maps are kept there; or NULL */
 	const uint64_t *counted; /* per counter, of tables that came before these; or NULL */
 };
@@ -84,6 +87,11 @@ int dataplane_memory(const struct dataplane_cfg *cfg, uint64_t *ret_bytes, uint6
 void dataplane_now(struct dataplane *dp, uint64_t *ret_tick, uint64_t *ret_wall_ns);
 
 /* Sum of a counter over CPUs, and dp->counted. @c: enum counter */
+
+/* Descriptors of the policy's tables, for policy_table_open(). They stay the data plane's. */
+void dataplane_policy(const struct dataplane *dp, struct policy_fds *ret);
+
+/* Sum of a counter over CPUs. @c: enum counter */
 uint64_t dataplane_counter(const struct dataplane *dp, unsigned int c);
 
 static inline const struct flow_hot *dataplane_hot(const struct dataplane *dp, size_t slot)

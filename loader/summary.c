@@ -6,7 +6,15 @@
 
 #include "weir/counters.h"
 
-enum counter_class { CLASS_SEEN, CLASS_LOST, CLASS_SKIPPED, CLASS_NOTED, CLASS_EVENT, CLASS_NAME };
+enum counter_class {
+	CLASS_SEEN,
+	CLASS_LOST,
+	CLASS_SKIPPED,
+	CLASS_NOTED,
+	CLASS_DROPPED,
+	CLASS_EVENT,
+	CLASS_NAME
+};
 
 static const struct {
 	const char *name;
@@ -129,6 +137,8 @@ void summary_text(const struct summary *s, const struct dataplane *dp, FILE *out
 	uint64_t lost = dataplane_counter(dp, CNT_LOST_PACKETS) +
 			dataplane_counter(dp, CNT_BUSY_PACKETS) +
 			dataplane_counter(dp, CNT_CPU_OUT_OF_RANGE);
+	uint64_t dropped = dataplane_counter(dp, CNT_DROPPED_PACKETS) +
+			   dataplane_counter(dp, CNT_DROPPED_IN_FLOWS);
 	uint64_t sampled = dataplane_counter(dp, CNT_SAMPLED_OUT);
 
 	fputs("weir: ", out);
@@ -143,6 +153,11 @@ void summary_text(const struct summary *s, const struct dataplane *dp, FILE *out
 	put_grouped(out, class_sum(dp, CLASS_SKIPPED));
 	fputs(" not parsed", out);
 	put_reasons(out, dp, CLASS_SKIPPED);
+	if (dropped) {
+		fputs(", ", out);
+		put_grouped(out, dropped);
+		fputs(" dropped by policy", out);
+	}
 	if (sampled) {
 		fputs(", ", out);
 		put_grouped(out, sampled);

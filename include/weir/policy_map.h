@@ -56,7 +56,7 @@ struct policy_decision {
 	__u8 role;  /* enum policy_role; KIND_NAME: enum policy_name_kind */
 	__u8 how;   /* KIND_NAME: enum policy_name_how */
 	__u16 rule; /* element of policy_rules */
-	__u16 pad;
+	__u16 length; /* KIND_NAME: bytes */
 	__u32 expires; /* policy clock; POLICY_FOREVER */
 	__u32 from;    /* first generation it holds for */
 	__u32 until;   /* first one it doesn't */
@@ -103,7 +103,8 @@ struct policy_version {
 	__u8 tcp_flags;
 	__u8 icmp_type;
 	__u8 icmp_code;
-	__u8 pad[3];
+	__u8 only6; /* bit 0: src is a prefix of IPv6 alone; bit 1: dst */
+	__u8 pad[2];
 	__u16 src_port[2]; /* host order, lowest and highest */
 	__u16 dst_port[2];
 	__u16 length[2];
@@ -113,7 +114,10 @@ struct policy_version {
 	__u32 ifindex;
 	__u64 cost;  /* ns a packet or byte, << 16 */
 	__u64 burst; /* ns */
-	__u64 pad2[6];
+	__u8 id[16]; /* from here on: for the loader that takes over */
+	__u32 issuer;
+	__u32 number;
+	__u64 pad2[3];
 };
 
 /* Two versions, so that a rule changes and what names it does not. */
@@ -157,7 +161,7 @@ struct policy_control {
 	__u32 linear_end;  /* rules without key are below */
 	__u32 index_mask;  /* buckets - 1 */
 	__u32 other_order; /* lowest order of a rule that isn't reached by address */
-	__u32 pad;
+	__u32 generation;  /* last one published */
 	__u64 lengths4;	       /* bit n: a prefix of n bits (of 32) is listed */
 	__u64 lengths6[3];     /* the same, of 128 */
 	__u64 name_lengths[4]; /* bit n - 1: a NAME_SUFFIX of n bytes is */

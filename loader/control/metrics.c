@@ -255,6 +255,8 @@ int metrics_text(struct control_server *c, char *buf, size_t cap)
 	put_class(c, &t, "SKIPPED", "packets_skipped_total", "Packets that could not be parsed.");
 	put_class(c, &t, "NOTED", "packets_noted_total",
 		  "Packets in flow records of which something could not be read.");
+	put_class(c, &t, "DROPPED", "dropped_total",
+		  "Packets, and their bytes, dropped by policy.");
 	put_class(c, &t, "NAME", "names_total", "Names read, and names that could not be.");
 	put_exports(c, &t);
 	return t.full ? -ENOSPC : (int)t.len;

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * table_index.c - decisions of the kernel's table: where they are, the index that leads to them, and
+ * the presence map in front of it.
+ */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bpf/policy_key.h"
+#include "loader/policy/table_int.h"
+
+#define MAPPED_BITS 96u /* ::ffff:0:0/96 */
+
+static bool is_mapped(const uint64_t *addr)
+{
+	static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+	return !memcmp(addr, prefix, sizeof(prefix));
+}
+
+/* ---- records to keys ---- */
+
+void listing_addr(const struct policy_addr *a, struct listing *l)
+{
+	__u64 mask[2];
+
+	memcpy(l->key, a->addr, 16);
+	policy_mask(a->bits, mask);
+	l->key[0] &= mask[0];
+	l->key[1] &= mask[1];
+	l->kind = KIND_ADDR;
+	l->bits = a->bits;
+	l->role = a->role;
+	l->how = 0;
+	l->length = 0;
+}
+
+void listing_addr_port(const struct policy_table *t, const struct policy_addr_port *a,
+		       struct listing *l)
+{
+	__u64 addr[2], key[2];
+
+	memcpy(addr, a->addr, 16);
+	policy_port_key(addr, htons(a->port), a->proto, t->control->seed, key);
+	memcpy(l->key, key, sizeof(key));
+	l->kind = KIND_ADDR_PORT;
+	l->bits = 0;
+	l->role = a->role;
+	l->how = 0;
+	l->length = 0;
+}
+
+void listing_flow(const struct policy_table *t, const struct policy_flow *f, struct listing *l)
+{
+	struct flow_key k = {.port = {htons(f->port[0]), htons(f->port[1])}};
+	__u64 addr[2][2], key[2];
+
+	memcpy(k.addr, f->addr, sizeof(k.addr));
+	key_order(&k);
+	memcpy(addr, k.addr, sizeof(addr));
+	policy_flow_key(addr[0], addr[1], k.port[0] | (uint32_t)k.port[1] << 16, f->proto,
+			t->control->seed, key);
+	memcpy(l->key, key, sizeof(key));
+	l->kind = KIND_FLOW;
+	l->bits = 0;
+	l->role = ROLE_EITHER;
+	l->how = 0;
+	l->length = 0;
+}
+
+void listing_name(const struct policy_table *t, const struct policy_name *n, struct listing *l)
+{
+	__u64 h[2];
+
+	policy_name_begin(t->control->seed, h);
+	for (uint32_t i = n->length; i > 0; i--)
+		policy_name_byte(h, (uint8_t)tolower(n->name[i - 1]));
+	memcpy(l->key, h, sizeof(h));
+	l->kind = KIND_NAME;
+	l->bits = 0;
+	l->length = n->length;
+	l->role = n->kinds;
+	l->how = n->how;
+}
+
+bool listing_of(const struct policy_table *t, const struct policy_set *set, struct listing *l)
+{
+	if (set->addrs_n)
+		listing_addr(set->addrs, l);
+	else if (set->addr_ports_n)
+		listing_addr_port(t, set->addr_ports, l);
+	else if (set->flows_n)
+		listing_flow(t, set->flows, l);
+	else if (set->names_n)
+		listing_name(t, set->names, l);
+	else
+		return false;
+	return true;
+}
+
+static struct policy_place place_of(const struct policy_table *t, const uint64_t *key,
+				    uint32_t kind, uint32_t bits)
+{
+	__u64 k[2] = {key[0], key[1]};
+
+	return policy_place(k, kind | bits << 8, t->control->seed);
+}
+
+/* ---- the index ---- */
+
+static uint64_t *bucket_way(const struct policy_table *t, struct policy_place p, uint32_t n)
+{
+	uint32_t bucket = n < INDEX_WAYS ? p.bucket : policy_second(p);
+
+	return (uint64_t *)&t->index[bucket & (t->buckets - 1)].way[n % INDEX_WAYS];
+}
+
+uint32_t decision_find(const struct policy_table *t, const struct listing *l)
+{
+	struct policy_place p = place_of(t, l->key, l->kind, l->bits);
+
+	for (uint32_t i = 0; i < 2 * INDEX_WAYS; i++) {
+		uint64_t w = *bucket_way(t, p, i);
+		uint32_t n = w & INDEX_NUMBER;
+		const struct policy_decision *d = &t->decisions[n];
+
+		if (!n || w >> 32 != p.tag || t->meta[n].state != DECISION_LIVE)
+			continue;
+		if (d->key[0] == l->key[0] && d->key[1] == l->key[1] && d->kind == l->kind &&
+		    d->bits == l->bits && d->role == l->role && d->how == l->how &&
+		    d->rule == l->rule)
+			return n;
+	}
+	return 0;
+}
+
+static bool index_put(struct policy_table *t, struct policy_place p, uint32_t n)
+{
+	for (uint32_t i = 0; i < 2 * INDEX_WAYS; i++) {
+		uint64_t *w = bucket_way(t, p, i), *first = bucket_way(t, p, 0);
+
+		if (*w & INDEX_NUMBER)
+			continue;
+		__atomic_store_n(w, (uint64_t)p.tag << 32 | n | (*w & INDEX_OVERFLOW),
+				 __ATOMIC_RELEASE);
+		if (i >= INDEX_WAYS)
+			__atomic_fetch_or(first, INDEX_OVERFLOW, __ATOMIC_RELEASE);
+		return true;
+	}
+	return false;
+}
+
+static void index_remove(struct policy_table *t, uint32_t n)
+{
+	const struct policy_decision *d = &t->decisions[n];
+	uint64_t key[2] = {d->key[0], d->key[1]};
+	struct policy_place p = place_of(t, key, d->kind, d->bits);
+
+	for (uint32_t i = 0; i < 2 * INDEX_WAYS; i++) {
+		uint64_t *w = bucket_way(t, p, i);
+
+		if ((*w & INDEX_NUMBER) == n) {
+			__atomic_store_n(w, *w & INDEX_OVERFLOW, __ATOMIC_RELEASE);
+			return;
+		}
+	}
+}
+
+/* ---- presence ---- */
+
+static void presence_range(uint64_t *map, uint32_t from, uint32_t n)
+{
+	for (uint32_t bit = from; n;) {
+		uint32_t low = bit & 63, len = 64 - low < n ? 64 - low : n;
+		uint64_t mask = (len < 64 ? (UINT64_C(1) << len) - 1 : ~UINT64_C(0)) << low;
+
+		if ((map[bit / 64] & mask) != mask)
+			__atomic_fetch_or(&map[bit / 64], mask, __ATOMIC_RELEASE);
+		bit += len;
+		n -= len;
+	}
+}
+
+static void presence_set(const struct policy_table *t, uint64_t *map,
+			 const struct policy_decision *d)
+{
+	uint32_t len, addr;
+	uint64_t net[2] = {d->key[0], d->key[1]};
+
+	if (d->kind == KIND_ADDR_PORT || d->kind == KIND_FLOW) {
+		presence_range(map, policy_presence_key(d->key), 1);
+	} else if (d->kind == KIND_ADDR && d->bits >= MAPPED_BITS && is_mapped(net)) {
+		len = d->bits - MAPPED_BITS;
+		memcpy(&addr, (const uint8_t *)d->key + 12, sizeof(addr));
+		presence_range(map, policy_presence4(addr), len < 24 ? 1u << (24 - len) : 1);
+	} else if (d->kind == KIND_ADDR && d->bits >= PRESENCE_BITS6) {
+		presence_range(map, policy_presence6(d->key, t->control->seed), 1);
+	}
+}
+
+/* Bits of what has gone go too; no bit of what is there is ever missing. */
+static void presence_rebuild(struct policy_table *t)
+{
+	uint64_t *map = calloc(2 * PRESENCE_WORDS, sizeof(*map));
+
+	if (!map)
+		return;
+	for (uint32_t n = 1; n <= t->max; n++)
+		if (t->meta[n].state == DECISION_LIVE || t->meta[n].state == DECISION_ENDED)
+			presence_set(t, map, &t->decisions[n]);
+	for (uint32_t i = 0; i < 2 * PRESENCE_WORDS; i++)
+		if (t->presence[i] != map[i])
+			__atomic_store_n(&t->presence[i], map[i], __ATOMIC_RELAXED);
+	free(map);
+	t->stale = 0;
+}
+
+/* ---- decisions ---- */
+
+static void count_kind(struct policy_table *t, const struct policy_decision *d, uint32_t add)
+{
+	uint64_t net[2] = {d->key[0], d->key[1]};
+
+	t->of_kind[d->kind] += add;
+	if (d->kind == KIND_NAME && d->how == NAME_SUFFIX)
+		t->of_suffix[(d->length - 1) & 255] += add;
+	if (d->kind != KIND_ADDR)
+		return;
+	if (d->bits >= MAPPED_BITS && is_mapped(net))
+		t->of_length4[d->bits - MAPPED_BITS] += add;
+	else
+		t->of_length6[d->bits] += add;
+}
+
+void control_update(struct policy_table *t)
+{
+	struct policy_control *c = t->control;
+	uint64_t lengths4 = 0, lengths6[3] = {}, names[4] = {};
+	uint32_t has = 0, other, linear_end;
+
+	for (uint32_t i = 0; i <= 32; i++)
+		lengths4 |= (uint64_t)(t->of_length4[i] != 0) << i;
+	for (uint32_t i = 0; i <= 128; i++)
+		lengths6[i / 64] |= (uint64_t)(t->of_length6[i] != 0) << i % 64;
+	for (uint32_t i = 0; i < 256; i++)
+		names[i / 64] |= (uint64_t)(t->of_suffix[i] != 0) << i % 64;
+	rules_bounds(t, &other, &linear_end);
+	has |= t->of_kind[KIND_ADDR_PORT] ? HAS_ADDR_PORT : 0;
+	has |= t->of_kind[KIND_FLOW] ? HAS_FLOW : 0;
+	has |= t->of_kind[KIND_NAME] ? HAS_NAME : 0;
+	has |= linear_end ? HAS_LINEAR : 0;
+	c->lengths4 = lengths4;
+	memcpy(c->lengths6, lengths6, sizeof(lengths6));
+	memcpy(c->name_lengths, names, sizeof(names));
+	c->other_order = other;
+	c->linear_end = linear_end;
+	__atomic_store_n(&c->has, has, __ATOMIC_RELEASE);
+}
+
+uint32_t decision_add(struct policy_table *t, const struct listing *l, uint32_t issuer)
+{
+	struct policy_place p = place_of(t, l->key, l->kind, l->bits);
+	struct policy_decision *d;
+	uint32_t n;
+
+	if (!t->free_n)
+		return 0;
+	n = t->free[t->free_n - 1];
+	d = &t->decisions[n];
+	*d = (struct policy_decision){
+		.key = {l->key[0], l->key[1]},
+		.kind = l->kind,
+		.bits = l->bits,
+		.role = l->role,
+		.how = l->how,
+		.length = l->length,
+		.rule = l->rule,
+		.expires = l->expires,
+		.from = t->next,
+		.until = FOREVER_GEN,
+	};
+	t->meta[n] = (struct decision_meta){
+		.expires = l->expires, .mark = t->epoch, .issuer = issuer, .state = DECISION_LIVE};
+	if (!index_put(t, p, n)) {
+		*d = (struct policy_decision){};
+		t->meta[n].state = DECISION_FREE;
+		return 0;
+	}
+	t->free_n--;
+	t->live++;
+	presence_set(t, t->presence, d);
+	count_kind(t, d, 1);
+	if (l->expires < t->next_expiry)
+		t->next_expiry = l->expires;
+	return n;
+}
+
+void decision_adopt(struct policy_table *t, uint32_t n)
+{
+	struct policy_decision *d = &t->decisions[n];
+	struct decision_meta *m = &t->meta[n];
+
+	if (!d->kind)
+		return;
+	*m = (struct decision_meta){.expires = d->expires, .issuer = ISSUER_NONE};
+	m->state = d->until == FOREVER_GEN ? DECISION_LIVE : DECISION_ENDED;
+	if (t->rule[d->rule].used)
+		m->issuer = t->rule[d->rule].issuer;
+	count_kind(t, d, 1);
+	if (m->state == DECISION_LIVE)
+		t->live++;
+	else
+		t->dead++;
+	if (d->expires < t->next_expiry)
+		t->next_expiry = d->expires;
+}
+
+void decision_end(struct policy_table *t, uint32_t n)
+{
+	__atomic_store_n(&t->decisions[n].until, t->next, __ATOMIC_RELEASE);
+	t->meta[n].state = DECISION_ENDED;
+	t->live--;
+	t->dead++;
+}
+
+void decision_undo(struct policy_table *t, uint32_t n)
+{
+	decision_end(t, n); /* from == until: it holds for nobody */
+}
+
+uint32_t decisions_reclaim(struct policy_table *t)
+{
+	uint32_t freed = 0;
+
+	for (uint32_t n = 1; n <= t->max && t->dead; n++) {
+		struct decision_meta *m = &t->meta[n];
+
+		if (m->state == DECISION_REMOVED) {
+			t->decisions[n] = (struct policy_decision){};
+			m->state = DECISION_FREE;
+			t->free[t->free_n++] = n;
+			t->dead--;
+			freed++;
+		} else if (m->state == DECISION_ENDED && t->decisions[n].until <= t->generation) {
+			index_remove(t, n);
+			count_kind(t, &t->decisions[n], UINT32_MAX);
+			m->state = DECISION_REMOVED;
+			t->stale++;
+		}
+	}
+	if (t->stale > 1024 && t->stale > t->live / 8)
+		presence_rebuild(t);
+	return freed;
+}

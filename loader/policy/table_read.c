@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * table_read.c - what the tables hold and have counted.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "bpf/policy_key.h"
+#include "loader/policy/table_int.h"
+
+void policy_table_usage(const struct policy_table *t, struct policy_usage *ret)
+{
+	*ret = (struct policy_usage){
+		.generation = t->generation,
+		.rules = t->rules,
+		.rules_max = POLICY_RULES - POLICY_LINEAR + POLICY_LINEAR_MAX,
+		.linear = t->linear,
+		.decisions = t->live,
+		.decisions_max = t->max,
+		.dead = t->dead,
+		.active = t->generation && !t->stopped,
+	};
+}
+
+static uint32_t set_decisions(const struct policy_set *set)
+{
+	return set->addrs_n + set->addr_ports_n + set->flows_n + set->names_n;
+}
+
+int policy_table_fits(const struct policy_table *t, uint32_t issuer, const struct policy_set *set,
+		      struct policy_usage *ret)
+{
+	uint32_t linear = t->linear, rules = t->rules, wanted = 0;
+	struct policy_usage u;
+
+	policy_table_usage(t, &u);
+	for (uint32_t i = 0; i < set->rules_n; i++) {
+		if (rule_find(t, issuer, set->rules[i].id))
+			continue;
+		if (set->rules[i].key == RULE_BY_NONE)
+			linear++;
+		else
+			wanted++;
+		rules++;
+	}
+	u.rules = rules;
+	u.linear = linear;
+	u.decisions = t->live + set_decisions(set);
+	if (ret)
+		*ret = u;
+	if (linear > POLICY_LINEAR_MAX ||
+	    wanted + t->rules - t->linear > POLICY_RULES - POLICY_LINEAR)
+		return -ENOSPC;
+	return set_decisions(set) > t->free_n + t->dead ? -ENOSPC : 0;
+}
+
+uint32_t policy_table_rule(const struct policy_table *t, uint32_t issuer, const uint8_t id[16])
+{
+	return rule_find(t, issuer, id);
+}
+
+const struct policy_rule *policy_table_rule_at(const struct policy_table *t, uint32_t rule,
+					       uint32_t *ret_issuer)
+{
+	if (rule >= POLICY_RULES || !t->rule[rule].used)
+		return NULL;
+	*ret_issuer = t->rule[rule].issuer;
+	return &t->rule[rule].rec;
+}
+
+void policy_table_counters(const struct policy_table *t, uint32_t rule, struct policy_counters *ret)
+{
+	*ret = (struct policy_counters){};
+	for (uint32_t cpu = 0; cpu < t->cpus && rule < POLICY_RULES; cpu++) {
+		const struct policy_count *c = &t->counts[cpu * POLICY_RULES + rule];
+
+		ret->packets += __atomic_load_n(&c->packets, __ATOMIC_RELAXED);
+		ret->bytes += __atomic_load_n(&c->bytes, __ATOMIC_RELAXED);
+		ret->flows += __atomic_load_n(&c->flows, __ATOMIC_RELAXED);
+		ret->would_packets += __atomic_load_n(&c->would_packets, __ATOMIC_RELAXED);
+		ret->would_bytes += __atomic_load_n(&c->would_bytes, __ATOMIC_RELAXED);
+		ret->would_flows += __atomic_load_n(&c->would_flows, __ATOMIC_RELAXED);
+		ret->passed += __atomic_load_n(&c->passed, __ATOMIC_RELAXED);
+		if (c->last > ret->last)
+			ret->last = c->last;
+	}
+}
+
+static bool speaks_of(const struct policy_decision *d, const uint64_t *addr)
+{
+	__u64 mask[2];
+
+	if (d->kind != KIND_ADDR)
+		return false;
+	policy_mask(d->bits, mask);
+	return !(((addr[0] & mask[0]) ^ d->key[0]) | ((addr[1] & mask[1]) ^ d->key[1]));
+}
+
+void policy_table_decisions(const struct policy_table *t, const uint8_t *addr,
+			    int (*fn)(void *arg, uint32_t number, const struct policy_decision *d),
+			    void *arg)
+{
+	uint64_t a[2] = {};
+
+	if (addr)
+		memcpy(a, addr, sizeof(a));
+	for (uint32_t n = 1; n <= t->max; n++) {
+		if (t->meta[n].state != DECISION_LIVE)
+			continue;
+		if ((!addr || speaks_of(&t->decisions[n], a)) && fn(arg, n, &t->decisions[n]))
+			return;
+	}
+}
+
+const struct policy_decision *policy_table_find(const struct policy_table *t, uint32_t issuer,
+						const struct policy_set *set)
+{
+	struct listing l = {};
+
+	if (!listing_of(t, set, &l))
+		return NULL;
+	for (uint32_t i = 1; i < POLICY_RULES; i++) {
+		uint32_t n;
+
+		if (!t->rule[i].used || t->rule[i].issuer != issuer)
+			continue;
+		l.rule = (uint16_t)i;
+		n = decision_find(t, &l);
+		if (n)
+			return &t->decisions[n];
+	}
+	return NULL;
+}
