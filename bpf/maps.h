@@ -111,7 +111,7 @@ struct scratch {
 	__u64 active;	 /* policy_control.active, read once a packet */
 	__u32 verdict;	 /* enum verdict */
 	__u32 cached;	 /* enum policy_cached: what a new flow keeps of it */
-	__u64 bytes; /* IP bytes on the wire: every segment with its headers */
+	__u64 bytes;	 /* IP bytes on the wire: every segment with its headers */
 	__u64 hash;
 	__u8 hdr[128]; /* headers copied out of non-linear packets */
 };

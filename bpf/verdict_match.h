@@ -149,6 +149,26 @@ static __always_inline int is_failsafe(const struct verdict_work *w, const struc
 	return found;
 }
 
+/* Is the rule in force for this hook, and can it still be the one that acts? */
+static __always_inline int version_counts(const struct policy_version *v,
+					  const struct verdict_work *w)
+{
+	if (w->now >= v->expires || !(v->direction & w->side))
+		return 0;
+	return v->action == POLICY_NEVER || v->order < w->rule.order;
+}
+
+static __always_inline int version_matches(const struct policy_version *v, struct verdict_work *w,
+					   const struct scratch *s)
+{
+	if (!match_flow(v, w, &s->pkt.key))
+		return 0;
+	if (!(v->have & COND_PER_PACKET))
+		return 1;
+	w->check = 1;
+	return match_packet(v, w, &s->l4);
+}
+
 /*
  * Try a rule that may act on the packet. @decision: what led to it, 0: nothing. What it means is kept
  * in the work: never-block, or the lowest rule, enforced or shadow.
@@ -164,19 +184,10 @@ __noinline int verdict_try(__u32 rule, __u32 decision)
 	if (!slot || !w || !s)
 		return 0;
 	v = policy_version(slot, w->generation);
-	if (!v || w->now >= v->expires || !(v->direction & w->side))
+	if (!v || !version_counts(v, w))
 		return 0;
-	if (v->action != POLICY_NEVER && v->order >= w->rule.order)
+	if (v->have && !w->kept && !version_matches(v, w, s))
 		return 0;
-	if (v->have && !w->kept) {
-		if (!match_flow(v, w, &s->pkt.key))
-			return 0;
-		if (v->have & COND_PER_PACKET) {
-			w->check = 1;
-			if (!match_packet(v, w, &s->l4))
-				return 0;
-		}
-	}
 	if (v->action == POLICY_NEVER) {
 		if (!(v->flags & RULE_FAILSAFE) || is_failsafe(w, &s->pkt.key))
 			w->never = 1;

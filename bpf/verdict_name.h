@@ -124,6 +124,20 @@ static __always_inline void verdict_name_keep(const struct scratch *s, const str
 		named_keep(s->hash, n, d->from);
 }
 
+/* The others have had their say on this packet. Return: 1 if the name has one. */
+static __always_inline int verdict_name_settle(const struct scratch *s, struct verdict_work *w)
+{
+	if (!w->shadow.by_name)
+		w->shadow.rule = 0;
+	if (!w->rule.by_name)
+		w->rule.action = POLICY_PASS;
+	if (w->rule.by_name && w->rule.action != POLICY_PASS)
+		verdict_name_keep(s, &w->rule);
+	else if (w->shadow.rule && w->shadow.order < w->rule.order)
+		verdict_name_keep(s, &w->shadow);
+	return w->rule.by_name || w->shadow.rule;
+}
+
 /* L7 has read a name off the packet in the scratch, which is in a flow and so far passes. */
 __noinline int verdict_name(void)
 {
@@ -150,17 +164,8 @@ __noinline int verdict_name(void)
 	if (w->never)
 		return 0;
 	verdict_name_find(w, l, c);
-	/* the others have had their say on this packet */
-	if (!w->shadow.by_name)
-		w->shadow.rule = 0;
-	if (!w->rule.by_name && !w->shadow.rule)
+	if (!verdict_name_settle(s, w))
 		return 0;
-	if (!w->rule.by_name)
-		w->rule.action = POLICY_PASS;
-	if (w->rule.by_name && w->rule.action != POLICY_PASS)
-		verdict_name_keep(s, &w->rule);
-	else if (w->shadow.rule && w->shadow.order < w->rule.order)
-		verdict_name_keep(s, &w->shadow);
 	cached = verdict_act();
 	h->policy = 0; /* of the other direction, too */
 	return verdict_settle(cached);

@@ -121,13 +121,28 @@ static __always_inline __u32 xdp_len(struct xdp_md *ctx, __u32 linear, __u32 nee
 	return unlikely(need > linear) ? bpf_xdp_get_buff_len(ctx) : linear;
 }
 
+/* The slow way while a policy is on: no packet goes further than its verdict. */
+static __always_inline void xdp_judged(struct xdp_md *ctx, struct way *w, struct scratch *s)
+{
+	int wanted = 0, known = s->slot != CACHE_MISS;
+
+	if (!known && !xdp_key(ctx))
+		verdict_judge(0);
+	if (!s->verdict)
+		wanted = xdp_slow(ctx);
+	if (known)
+		verdict_judge(1);
+	if (cfg_names && wanted && !s->verdict)
+		xdp_l7(ctx);
+	w->verdict = s->verdict;
+}
+
 static __always_inline int xdp_way(struct xdp_md *ctx, struct way *w)
 {
 	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
 	__u64 *seen = &w->row->v[CNT_XDP_BYTES];
 	__u32 slot, linear = data_end - data, layers = 0;
 	struct scratch *s = scratch_get();
-	int wanted = 0;
 
 	if (!s)
 		return 0;
@@ -149,16 +164,10 @@ static __always_inline int xdp_way(struct xdp_md *ctx, struct way *w)
 	s->hook = HOOK_XDP;
 	s->frame_len = bpf_xdp_get_buff_len(ctx);
 	way_to_scratch(w, s, slot);
-	if (cfg_enforce && w->active && slot == CACHE_MISS && !xdp_key(ctx))
-		verdict_judge(0);
-	if (!cfg_enforce || !s->verdict)
-		wanted = xdp_slow(ctx);
-	if (cfg_enforce && w->active && slot != CACHE_MISS)
-		verdict_judge(1);
-	if (cfg_names && wanted && (!cfg_enforce || !s->verdict))
+	if (cfg_enforce && w->active)
+		xdp_judged(ctx, w, s);
+	else if (xdp_slow(ctx) && cfg_names)
 		xdp_l7(ctx);
-	if (cfg_enforce)
-		w->verdict = s->verdict;
 	return layers;
 }
 
@@ -223,6 +232,22 @@ static __always_inline __u64 tc_segments(struct __sk_buff *skb, struct way *w, s
 	return (__u64)extra * headers;
 }
 
+/* As xdp_judged(). */
+static __always_inline void tc_judged(struct __sk_buff *skb, struct way *w, struct scratch *s)
+{
+	int wanted = 0, known = s->slot != CACHE_MISS;
+
+	if (!known && !tc_key(skb))
+		verdict_judge(0);
+	if (!s->verdict)
+		wanted = tc_slow(skb);
+	if (known)
+		verdict_judge(1);
+	if (cfg_names && wanted && !s->verdict)
+		tc_l7(skb);
+	w->verdict = s->verdict;
+}
+
 static __always_inline int tc_way(struct __sk_buff *skb, struct way *w, enum weir_hook hook)
 {
 	void *data = (void *)(long)skb->data, *data_end = (void *)(long)skb->data_end;
@@ -230,7 +255,6 @@ static __always_inline int tc_way(struct __sk_buff *skb, struct way *w, enum wei
 		&w->row->v[hook == HOOK_TC_INGRESS ? CNT_TC_INGRESS_FRAMES : CNT_TC_EGRESS_FRAMES];
 	struct scratch *s = scratch_get();
 	__u32 slot, layers = 0;
-	int wanted = 0;
 
 	if (!s)
 		return 0;
@@ -255,16 +279,10 @@ static __always_inline int tc_way(struct __sk_buff *skb, struct way *w, enum wei
 	s->hook = hook;
 	s->frame_len = skb->len;
 	way_to_scratch(w, s, slot);
-	if (cfg_enforce && w->active && slot == CACHE_MISS && !tc_key(skb))
-		verdict_judge(0);
-	if (!cfg_enforce || !s->verdict)
-		wanted = tc_slow(skb);
-	if (cfg_enforce && w->active && slot != CACHE_MISS)
-		verdict_judge(1);
-	if (cfg_names && wanted && (!cfg_enforce || !s->verdict))
+	if (cfg_enforce && w->active)
+		tc_judged(skb, w, s);
+	else if (tc_slow(skb) && cfg_names)
 		tc_l7(skb);
-	if (cfg_enforce)
-		w->verdict = s->verdict;
 	return layers;
 }
 

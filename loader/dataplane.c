@@ -89,25 +89,30 @@ static int configure(struct dataplane *dp, struct weir_bpf *skel, enum role role
 /* Tables of the verdicts; one element each where there are none. */
 static int set_policy_sizes(struct dataplane *dp, struct weir_bpf *skel)
 {
-	uint32_t n = dp->cfg.policy_entries, buckets = 1, on = n != 0;
-	int r;
+	const uint32_t n = dp->cfg.policy_entries, cpus = (uint32_t)dp->cpus;
+	uint32_t buckets = 1;
+	int r = 0;
 
-	while (on && buckets < n / 4)
+	while (buckets < n / 4)
 		buckets *= 2;
-	r = bpf_map__set_max_entries(skel->maps.flows_dropped,
-				     on ? (uint32_t)dp->cpus << dp->set_bits : 1);
-	r = r ?: bpf_map__set_max_entries(skel->maps.policy_rules, on ? POLICY_RULES : 1);
-	r = r
-		    ?: bpf_map__set_max_entries(skel->maps.policy_counts,
-						on ? (uint32_t)dp->cpus * POLICY_RULES : 1);
-	r = r ?: bpf_map__set_max_entries(skel->maps.policy_index, buckets);
-	r = r ?: bpf_map__set_max_entries(skel->maps.policy_decisions, n + 1);
-	r = r ?: bpf_map__set_max_entries(skel->maps.policy_presence, on ? 2 * PRESENCE_WORDS : 1);
-	r = r ?: bpf_map__set_max_entries(skel->maps.policy_named, on ? NAMED_LINES : 1);
-	r = r ?: bpf_map__set_max_entries(skel->maps.policy_meters, on ? METER_LINES : 1);
-	return r
-		       ?: bpf_map__set_max_entries(skel->maps.policy_drops,
-						   on ? (uint32_t)dp->cpus * DROP_ROWS : 1);
+	const struct {
+		struct bpf_map *map;
+		uint32_t entries;
+	} sizes[] = {
+		{skel->maps.flows_dropped, cpus << dp->set_bits},
+		{skel->maps.policy_rules, POLICY_RULES},
+		{skel->maps.policy_counts, cpus * POLICY_RULES},
+		{skel->maps.policy_index, buckets},
+		{skel->maps.policy_decisions, n + 1},
+		{skel->maps.policy_presence, 2 * PRESENCE_WORDS},
+		{skel->maps.policy_named, NAMED_LINES},
+		{skel->maps.policy_meters, METER_LINES},
+		{skel->maps.policy_drops, cpus * DROP_ROWS},
+	};
+
+	for (size_t i = 0; !r && i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		r = bpf_map__set_max_entries(sizes[i].map, n ? sizes[i].entries : 1);
+	return r;
 }
 
 static int set_sizes(struct dataplane *dp, struct weir_bpf *skel)

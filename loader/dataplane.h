@@ -86,12 +86,10 @@ int dataplane_memory(const struct dataplane_cfg *cfg, uint64_t *ret_bytes, uint6
  */
 void dataplane_now(struct dataplane *dp, uint64_t *ret_tick, uint64_t *ret_wall_ns);
 
-/* Sum of a counter over CPUs, and dp->counted. @c: enum counter */
-
 /* Descriptors of the policy's tables, for policy_table_open(). They stay the data plane's. */
 void dataplane_policy(const struct dataplane *dp, struct policy_fds *ret);
 
-/* Sum of a counter over CPUs. @c: enum counter */
+/* Sum of a counter over CPUs, and dp->counted. @c: enum counter */
 uint64_t dataplane_counter(const struct dataplane *dp, unsigned int c);
 
 static inline const struct flow_hot *dataplane_hot(const struct dataplane *dp, size_t slot)

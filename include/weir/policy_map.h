@@ -51,12 +51,12 @@ enum policy_kind {
 /* Written by the loader before anything leads to it; the counters are the kernel's. */
 struct policy_decision {
 	__u64 key[2];
-	__u8 kind;  /* enum policy_kind */
-	__u8 bits;  /* KIND_ADDR: prefix length */
-	__u8 role;  /* enum policy_role; KIND_NAME: enum policy_name_kind */
-	__u8 how;   /* KIND_NAME: enum policy_name_how */
-	__u16 rule; /* element of policy_rules */
-	__u16 length; /* KIND_NAME: bytes */
+	__u8 kind;     /* enum policy_kind */
+	__u8 bits;     /* KIND_ADDR: prefix length */
+	__u8 role;     /* enum policy_role; KIND_NAME: enum policy_name_kind */
+	__u8 how;      /* KIND_NAME: enum policy_name_how */
+	__u16 rule;    /* element of policy_rules */
+	__u16 length;  /* KIND_NAME: bytes */
 	__u32 expires; /* policy clock; POLICY_FOREVER */
 	__u32 from;    /* first generation it holds for */
 	__u32 until;   /* first one it doesn't */
@@ -162,8 +162,8 @@ struct policy_control {
 	__u32 index_mask;  /* buckets - 1 */
 	__u32 other_order; /* lowest order of a rule that isn't reached by address */
 	__u32 generation;  /* last one published */
-	__u64 lengths4;	       /* bit n: a prefix of n bits (of 32) is listed */
-	__u64 lengths6[3];     /* the same, of 128 */
+	__u64 lengths4;	   /* bit n: a prefix of n bits (of 32) is listed */
+	__u64 lengths6[3]; /* the same, of 128 */
 	__u64 name_lengths[4]; /* bit n - 1: a NAME_SUFFIX of n bytes is */
 	__u32 failsafe[POLICY_FAILSAFE_MAX];
 	__u64 seed[12]; /* random, made with the map */

@@ -153,8 +153,8 @@ void policy_table_counters(const struct policy_table *t, uint32_t rule,
  * @addr: 16 bytes, or NULL: all
  * @fn:   with the decision's number; return nonzero to stop
  */
-void policy_table_decisions(const struct policy_table *t, const uint8_t *addr,
-			    int (*fn)(void *arg, uint32_t number, const struct policy_decision *d),
+typedef int policy_visit(void *arg, uint32_t number, const struct policy_decision *d);
+void policy_table_decisions(const struct policy_table *t, const uint8_t *addr, policy_visit *fn,
 			    void *arg);
 
 /* The decision a record became, or NULL. One of @set's arrays has one record. */

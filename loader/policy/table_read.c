@@ -96,8 +96,7 @@ static bool speaks_of(const struct policy_decision *d, const uint64_t *addr)
 	return !(((addr[0] & mask[0]) ^ d->key[0]) | ((addr[1] & mask[1]) ^ d->key[1]));
 }
 
-void policy_table_decisions(const struct policy_table *t, const uint8_t *addr,
-			    int (*fn)(void *arg, uint32_t number, const struct policy_decision *d),
+void policy_table_decisions(const struct policy_table *t, const uint8_t *addr, policy_visit *fn,
 			    void *arg)
 {
 	uint64_t a[2] = {};

@@ -71,7 +71,7 @@ where() # INCLUDING_FILE NAME -> path in the project, or nothing
 # host too.
 pure_headers()
 {
-	local todo="bpf/pkt.h bpf/key.h bpf/parse.h bpf/tunnel.h bpf/l7.h" seen=" " file name
+	local todo="bpf/pkt.h bpf/key.h bpf/parse.h bpf/tunnel.h bpf/l7.h bpf/policy_key.h" seen=" " file name
 
 	while [ -n "$todo" ]; do
 		file=${todo%% *}
