@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "common/program.h"
 #include "common/suggest.h"
 
@@ -23,7 +24,7 @@ int cli_error(const struct cli *c, const char *fmt, ...)
 {
 	va_list ap;
 
-	fprintf(stderr, "%s: ", program_name());
+	fprintf(stderr, "%s%s: ", log_mark(LEVEL_ERROR), program_name());
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);

@@ -54,6 +54,13 @@ void log_init(enum log_format format, enum log_level level)
 	state.level = level;
 }
 
+const char *log_mark(enum log_level level)
+{
+	static const char *const marks[] = {"<3>", "<4>", "<6>", "<7>"};
+
+	return is_journal() ? marks[level] : "";
+}
+
 void log_set_level(enum log_level level)
 {
 	__atomic_store_n(&state.level, (int)level, __ATOMIC_RELAXED);

@@ -46,6 +46,14 @@ struct log_site {
 /* At start, before system calls are given up: looks at standard error and the environment. */
 void log_init(enum log_format format, enum log_level level);
 
+/**
+ * log_mark - what a line that is no message of log_write() begins with
+ *
+ * Return: "<3>" for LEVEL_ERROR and so on where standard error is the journal, which would take it for
+ * information otherwise; else "". May be called before log_init().
+ */
+const char *log_mark(enum log_level level);
+
 /* May be called while others log. */
 void log_set_level(enum log_level level);
 

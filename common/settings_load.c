@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/program.h"
 #include "common/settings_int.h"
 #include "common/suggest.h"
@@ -473,16 +474,17 @@ void settings_print_errors(const struct settings_schema *schema, const struct se
 			   const struct config_errors *errs, FILE *out)
 {
 	const char *path = config_path(schema, args->config) ?: schema->file;
+	const char *mark = out == stderr ? log_mark(LEVEL_ERROR) : "";
 
 	for (uint32_t i = 0; i < errs->count && i < CONFIG_ERRORS_MAX; i++) {
 		const struct config_error *e = &errs->list[i];
 
 		if (e->line)
-			fprintf(out, "%s:%u:%u: %s\n", path, e->line, e->col, e->text);
+			fprintf(out, "%s%s:%u:%u: %s\n", mark, path, e->line, e->col, e->text);
 		else
-			fprintf(out, "%s: %s\n", program_name(), e->text);
+			fprintf(out, "%s%s: %s\n", mark, program_name(), e->text);
 	}
 	if (errs->count > CONFIG_ERRORS_MAX)
-		fprintf(out, "%s: and %u more errors\n", program_name(),
+		fprintf(out, "%s%s: and %u more errors\n", mark, program_name(),
 			errs->count - CONFIG_ERRORS_MAX);
 }

@@ -241,8 +241,7 @@ static void reload(struct core *c)
 		c->ifaces.pick_arg = c->cfg.pick_arg = c->news->pick_arg;
 		if (c->news->n_exports != c->cfg.n_exports ||
 		    memcmp(c->news->exports, c->cfg.exports, sizeof(c->cfg.exports)))
-			fputs("weir: reload: exports have changed, which takes a restart\n",
-			      stderr);
+			log_warn("reload", "exports have changed, which takes a restart");
 		ifaces_change(&c->ifaces);
 		ipc_send(c->ipc, &m);
 		log_info(NULL, "reloaded, %u interfaces", c->ifaces.n);

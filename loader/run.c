@@ -50,10 +50,11 @@ static int add_ifaces(const struct settings *s, struct run_cfg *cfg)
 			continue;
 		if (cfg->ifaces == RUN_IFACES_MAX ||
 		    strlen(name) >= (pattern ? sizeof(w->name) : IF_NAMESIZE)) {
-			fprintf(stderr, "weir: -i '%s': %s\n", name,
+			log_error(
+				name, "%s",
 				cfg->ifaces == RUN_IFACES_MAX
-					? "64 are the limit; a pattern takes many at once"
-					: "too long");
+					? "64 interfaces are the limit; a pattern takes many at once"
+					: "too long for the name of an interface");
 			return -E2BIG;
 		}
 		snprintf(w->name, sizeof(w->name), "%s", name);
@@ -86,8 +87,8 @@ static int make_control(const struct settings *s, struct control_cfg *cfg)
 
 	if (!settings_is_word(s, SET_CONTROL_SOCKET)) {
 		if (strlen(path) >= sizeof(cfg->path)) {
-			fprintf(stderr, "weir: %s: too long for a socket, %zu letters at most\n",
-				path, sizeof(cfg->path) - 1);
+			log_error(path, "too long for a socket, %zu letters at most",
+				  sizeof(cfg->path) - 1);
 			return -ENAMETOOLONG;
 		}
 		snprintf(cfg->path, sizeof(cfg->path), "%s", path);

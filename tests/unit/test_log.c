@@ -71,6 +71,19 @@ Test(log, for_people_it_is_short)
 			 "weir: eth0: map full (map the flows, entries 65536)\nweir: done\n");
 }
 
+Test(log, other_lines_are_marked_for_the_journal_alone)
+{
+	char id[64];
+	struct stat st;
+
+	cr_assert_str_eq(log_mark(LEVEL_ERROR), "");
+	fstat(STDERR_FILENO, &st);
+	snprintf(id, sizeof(id), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	setenv("JOURNAL_STREAM", id, 1);
+	cr_assert_str_eq(log_mark(LEVEL_ERROR), "<3>");
+	cr_assert_str_eq(log_mark(LEVEL_WARN), "<4>");
+}
+
 Test(log, logfmt_quotes_what_needs_it)
 {
 	const char *want =
