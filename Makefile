@@ -185,6 +185,11 @@ test-kernels: all $(BPFT_BINS) ## the BPF tests on Debian's 6.1 and 6.12 kernels
 	@packaging/deps.sh build test kernels
 	@$(forget); tests/kernels/run $(BPFT_BINS); tests/run --total
 
+test-systemd: ## the package and its service on a Debian with systemd, in QEMU (root)
+	@packaging/deps.sh build package kernels
+	@packaging/package.sh $(BUILD)/package $(VERSION)
+	@$(forget); tests/kernels/run_systemd $(BUILD)/package/weir_$(VERSION)_*.deb; tests/run --total
+
 demo: ## real traffic between two namespaces, flows live, exact summary (root)
 	@packaging/deps.sh build test
 	@$(MAKE) --no-print-directory all $(E2E_BINS)
@@ -268,7 +273,7 @@ install: all man $(SHELLS) $(BUILD)/weir.conf ## install to PREFIX (/usr/local),
 	install -D -m 644 $(BUILD)/shell/weir.zsh $(SHARE)/zsh/vendor-completions/_weir
 	install -D -m 644 $(BUILD)/shell/weir.fish $(SHARE)/fish/vendor_completions.d/weir.fish
 	install -d $(DESTDIR)$(UNITDIR)
-	sed 's|@SBINDIR@|$(PREFIX)/sbin|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' packaging/systemd/weir.service \
+	sed 's|@SBINDIR@|$(PREFIX)/sbin|g; s|@SYSCONFDIR@|$(SYSCONFDIR)|g' packaging/systemd/weir.service \
 		> $(DESTDIR)$(UNITDIR)/weir.service
 	install -D -m 644 packaging/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/weir.conf
 	install -D -m 644 packaging/systemd/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/weir.conf
@@ -291,7 +296,7 @@ clean: ## remove what was built
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: all test test-all test-unit test-san test-bpf test-corpus test-e2e test-kernels build-san build-unit \
+.PHONY: all test test-all test-unit test-san test-bpf test-corpus test-e2e test-kernels test-systemd build-san build-unit \
 	demo bench fuzz fuzz-coverage deps fmt lint tidy docs docs-check man package install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -482,6 +482,7 @@ static bool any(const char *path)
 int pin_remove(struct pin *p)
 {
 	char path[256];
+	struct stat st;
 	int links = 0;
 
 	pin_link_sweep(p, keep_none, &links);
@@ -496,7 +497,9 @@ int pin_remove(struct pin *p)
 	(void)unlink(path);
 	snprintf(path, sizeof(path), "%s/owner", p->dir);
 	(void)unlink(path);
-	(void)rmdir(p->dir);
+	/* one that was made for weir's user is his, for the next start */
+	if (!stat(p->dir, &st) && st.st_uid == geteuid())
+		(void)rmdir(p->dir);
 	return links;
 }
 
