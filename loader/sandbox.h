@@ -11,6 +11,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* CAP_NET_ADMIN, CAP_PERFMON and CAP_BPF; older headers lack the last two. */
+#define SANDBOX_CORE_CAPS (1ull << 12 | 1ull << 38 | 1ull << 39)
+
 /**
  * sandbox_enter - the worker: give up all privileges for good
  *

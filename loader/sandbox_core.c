@@ -16,13 +16,6 @@
 
 #include "loader/sandbox.h"
 
-/* Numbers of linux/capability.h; older headers lack the last two. */
-#define NET_ADMIN 12
-#define PERFMON	  38
-#define BPF	  39
-
-#define KEPT (1ull << NET_ADMIN | 1ull << PERFMON | 1ull << BPF)
-
 static const int allowed[] = {
 	/* maps, programs, links, pins */
 	SCMP_SYS(bpf),
@@ -143,12 +136,12 @@ static int keep_capabilities(void)
 	 * there is nothing to regain
 	 */
 	for (int cap = 0; cap < 64; cap++)
-		if (!(KEPT >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0))
+		if (!(SANDBOX_CORE_CAPS >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0))
 			break;
 	if (syscall(SYS_capget, &hdr, have))
 		return -errno;
 	for (int i = 0; i < 2; i++) {
-		have[i].permitted &= (uint32_t)(KEPT >> 32 * i);
+		have[i].permitted &= (uint32_t)(SANDBOX_CORE_CAPS >> 32 * i);
 		have[i].effective = have[i].permitted;
 		have[i].inheritable = 0;
 	}

@@ -9,11 +9,12 @@
 #include <string.h>
 
 #include "common/scan.h"
+#include "common/units.h"
 #include "loader/command.h"
 #include "loader/control/client.h"
 #include "loader/control/control.h"
 #include "loader/control/counters.h"
-#include "common/units.h"
+#include "loader/control/privileges.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 
@@ -190,6 +191,47 @@ static void print_exports(const json_t *status)
 	}
 }
 
+/* ---- what its processes may do: the kernel is asked, not weir ---- */
+
+static json_t *capability_names(uint64_t set)
+{
+	json_t *list = json_array();
+	const char *name;
+
+	for (unsigned int i = 0; (name = privileges_capability(set, i)); i++)
+		json_array_append_new(list, json_string(name));
+	return list;
+}
+
+static void add_processes(json_t *status, const struct privileges *p)
+{
+	json_t *list = json_array();
+
+	for (int i = 0; i < _PRIVILEGES_MAX; i++)
+		json_array_append_new(
+			list,
+			json_pack("{s:s,s:i,s:i,s:o,s:o,s:b,s:b}", "process", privileges_process[i],
+				  "pid", (int)p[i].pid, "uid", (int)p[i].is.uid, "capabilities",
+				  capability_names(p[i].is.effective), "bounding",
+				  capability_names(p[i].is.bounding), "seccomp", p[i].is.filtered,
+				  "no_new_privileges", p[i].is.no_new_privileges));
+	json_object_set_new(status, "processes", list);
+}
+
+static void print_processes(const struct privileges *p)
+{
+	const char *excess = privileges_excess(p);
+	char text[PRIVILEGES_TEXT];
+
+	fputs("privileges ", stdout);
+	for (int i = 0; i < _PRIVILEGES_MAX; i++)
+		printf("%s%s %d: %s", i ? "; " : "", privileges_process[i], (int)p[i].pid,
+		       privileges_text(&p[i], text));
+	if (excess)
+		printf(" ! %s", excess);
+	putchar('\n');
+}
+
 static int print_json(json_t *status)
 {
 	json_object_del(status, "type");
@@ -199,9 +241,27 @@ static int print_json(json_t *status)
 	return EXIT_OK;
 }
 
+/* @p: NULL: /proc does not say. */
+static int print_status(json_t *status, const char *format, const struct privileges *p)
+{
+	if (!strcmp(format, "json")) {
+		if (p)
+			add_processes(status, p);
+		return print_json(status);
+	}
+	counter_rows_init();
+	print_ifaces(status);
+	print_flows(status);
+	print_exports(status);
+	if (p)
+		print_processes(p);
+	return EXIT_OK;
+}
+
 static int cmd_status(int argc, char **argv)
 {
 	struct cli c = {.cmd = &command_status, .argc = argc, .argv = argv};
+	struct privileges p[_PRIVILEGES_MAX];
 	struct client_where where = {};
 	const char *format = "table";
 	struct control_client client = {};
@@ -225,13 +285,8 @@ static int cmd_status(int argc, char **argv)
 		rc = client_lost(r);
 	} else if (!rc && !strcmp(client_type(status), "error")) {
 		rc = client_refused(status);
-	} else if (!rc && !strcmp(format, "json")) {
-		rc = print_json(status);
 	} else if (!rc) {
-		counter_rows_init();
-		print_ifaces(status);
-		print_flows(status);
-		print_exports(status);
+		rc = print_status(status, format, privileges_read(client.fd, p) ? NULL : p);
 	}
 	json_decref(status);
 	client_close(&client);

@@ -10,11 +10,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "loader/command.h"
+#include "loader/control/privileges.h"
 #include "loader/dataplane.h"
 #include "loader/doctor/doctor.h"
 
@@ -238,8 +241,52 @@ static void check_switches(struct doctor *d)
 				       : "measured; that itself costs time per packet");
 }
 
+/* ---- the weir that runs, if one does ---- */
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fd;
+
+	if (strlen(path) >= sizeof(a.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(a.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && connect(fd, (const struct sockaddr *)&a, sizeof(a))) {
+		close(fd);
+		return -ECONNREFUSED;
+	}
+	return fd;
+}
+
+static void check_running(struct doctor *d)
+{
+	int fd = settings_is_word(d->settings, SET_CONTROL_SOCKET)
+			 ? -1
+			 : connect_to(settings_text(d->settings, SET_CONTROL_SOCKET));
+	struct privileges p[_PRIVILEGES_MAX];
+	char core[PRIVILEGES_TEXT], worker[PRIVILEGES_TEXT];
+	const char *excess;
+	int r;
+
+	if (fd < 0)
+		return;
+	r = privileges_read(fd, p);
+	close(fd);
+	if (r)
+		return;
+	excess = privileges_excess(p);
+	doctor_say(d, excess ? VERDICT_WARN : VERDICT_OK, "running weir",
+		   "%s%score %d: %.60s; worker %d: %.60s", excess ?: "", excess ? ": " : "",
+		   (int)p[PRIVILEGES_CORE].pid, privileges_text(&p[PRIVILEGES_CORE], core),
+		   (int)p[PRIVILEGES_WORKER].pid, privileges_text(&p[PRIVILEGES_WORKER], worker));
+	if (excess)
+		doctor_todo(d, "restart it; if that says the same, report it");
+}
+
 void doctor_host(struct doctor *d)
 {
+	check_running(d);
 	check_capabilities(d);
 	check_kernel(d);
 	check_programs(d);

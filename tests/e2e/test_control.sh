@@ -94,8 +94,13 @@ status_commands()
 		"va uplink true"
 	expect "status: lost" "$(jq '.counters.lost_packets' <<<"$s")" 0
 	expect "status: export" "$(jq -r '.exports[0].target' <<<"$s")" stdout:
+	expect "status: processes and what they may do" \
+		"$(jq -c '.processes[] | [.process, .pid, .capabilities, .seccomp, .no_new_privileges]' <<<"$s" | paste -sd' ')" \
+		"[\"core\",$weir_pid,[\"net_admin\",\"perfmon\",\"bpf\"],true,true] [\"worker\",$(pgrep -P "$weir_pid"),[],true,true]"
 	rc_of "$weir" status
 	expect "status: table" "$rc" 0
+	expect_match "status: privileges" "$(cat "$tmp/out")" \
+		"^privileges core $weir_pid: net_admin perfmon bpf, seccomp; worker [0-9]+: no capability, seccomp$"
 	expect_match "status: a line for the interface" "$(cat "$tmp/out")" \
 		'^va +native XDP \+ TCX +uplink +48 +[0-9.]+.* [0-9]+s$'
 	expect_match "status: losses" "$(cat "$tmp/out")" '^packets lost 0, not parsed 0$'

@@ -173,6 +173,28 @@ case_pin()
 	expect_match "pin: no directory" "$(finding '^pin$' text)" 'No such file'
 }
 
+case_running()
+{
+	"${exec_a[@]}" "$weir" doctor -o json >"$tmp/doctor.json"
+	expect "no weir runs: nothing about one" "$(finding '^running weir$' status)" ''
+	weir_start running -i va || return
+	"${exec_a[@]}" "$weir" doctor -o json >"$tmp/doctor.json"
+	expect "a weir runs: its privileges are as stated" "$(finding '^running weir$' status)" ok
+	expect_match "a weir runs: which" "$(finding '^running weir$' text)" \
+		"^core $weir_pid: net_admin perfmon bpf, seccomp; worker $(pgrep -P "$weir_pid"): no capability, seccomp$"
+	weir_stop
+	# one that listens there with a child, both of which may do everything
+	spawn loud "$ns_a" python3 -c 'import os, socket, sys, time
+s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(9)
+if os.fork() == 0: time.sleep(20)
+else: print("listens", flush=True); os.wait()' "$WEIR_CONTROL_SOCKET"
+	wait_for 10 has_line "$tmp/loud.out" listens
+	"${exec_a[@]}" "$weir" doctor -o json >"$tmp/doctor.json"
+	expect_match "one with more than that: a warning" \
+		"$(finding '^running weir$' status) $(finding '^running weir$' text)" '^warn the worker has capabilities: core'
+	stop_spawned loud
+}
+
 case_config()
 {
 	printf '[run]\nflows = 5\n' >"$tmp/bad.conf"
@@ -182,6 +204,12 @@ case_config()
 }
 
 net_new
+if [ $# -gt 0 ]; then
+	for c; do
+		"case_$c"
+	done
+	exit
+fi
 case_good
 case_text
 case_no_privileges
@@ -194,4 +222,5 @@ ip -n "$ns_a" link set second up
 case_memory_is_so "two interfaces" va,second
 ip -n "$ns_a" link del second
 case_pin
+case_running
 case_config
