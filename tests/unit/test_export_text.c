@@ -203,7 +203,8 @@ Test(export_text, a_reader_that_does_not_read_costs_only_itself)
 			break;
 	}
 	rig_stop(&rig);
-	while ((got = read(fd, text + n, sizeof(text) - n - 1)) > 0) /* written after the last look */
+	while ((got = read(fd, text + n, sizeof(text) - n - 1)) >
+	       0) /* written after the last look */
 		n += (uint64_t)got;
 	text[n] = 0;
 	cr_assert(eq(u64, count(text, &packets), rig.st.sent));
