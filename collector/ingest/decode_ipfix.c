@@ -109,6 +109,7 @@ int decode_ipfix(struct decoder *d, const struct source *from, const uint8_t *p,
 {
 	struct message m = {.d = d, .now_us = now_us};
 	struct ipfix_header h;
+	uint64_t first;
 	int r;
 
 	if (len < IPFIX_HEADER)
@@ -122,8 +123,10 @@ int decode_ipfix(struct decoder *d, const struct source *from, const uint8_t *p,
 	m.number = h.sequence;
 	message_begin(&m, len);
 	number(&m);
+	first = m.at;
 	r = read_sets(&m, &ipfix_sets, p + IPFIX_HEADER, h.len - IPFIX_HEADER);
-	if (m.s->numbering && m.at > m.s->numbering->taken)
+	/* one without records may be ahead of those that are still to come */
+	if (m.s->numbering && m.at > first && m.at > m.s->numbering->taken)
 		m.s->numbering->taken = m.at;
 	message_end(&m);
 	/* octets behind the message: a datagram holds one */

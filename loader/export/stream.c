@@ -241,7 +241,9 @@ static bool next_options(struct sink *s)
 	return true;
 }
 
-static bool next_templates(struct sink *s, struct announce *say, const struct ipfix_used *used)
+/* @sequence: of the message that they go before. */
+static bool next_templates(struct sink *s, struct announce *say, const struct ipfix_used *used,
+			   uint32_t sequence)
 {
 	struct stream *t = s->out;
 	struct ipfix_msg m;
@@ -249,7 +251,8 @@ static bool next_templates(struct sink *s, struct announce *say, const struct ip
 	ipfix_begin(&m, t->o.buf, t->o.cap, NULL);
 	if (!announce_templates(say, &m, used))
 		return false;
-	ipfix_number(&t->o, m.buf, m.len, 0);
+	ipfix_finish(&t->o.say.cfg, m.buf, m.len, (uint32_t)(export_wall_ns() / EXPORT_NS_PER_S),
+		     sequence);
 	write_own(t, &m);
 	return true;
 }
@@ -283,11 +286,13 @@ static bool next_spooled(struct sink *s)
 	else if (form != say->cfg.form)
 		announce_reset(say);
 	say->cfg.form = form;
-	if (next_templates(s, say, &used))
+	if (ipfix_read_header(t->read_buf, t->read.len, &h))
+		h = (struct ipfix_header){.sequence = t->o.sequence};
+	if (next_templates(s, say, &used, is_acked(s) ? h.sequence : t->o.sequence))
 		return true;
 	f.item = t->read;
 	f.sequence_end = sequence_end(t->read_buf, &t->read);
-	if (!is_acked(s) && !ipfix_read_header(t->read_buf, t->read.len, &h)) {
+	if (!is_acked(s) && h.len) {
 		/* numbered as what it is in this session; the time stays that of its export */
 		ipfix_finish(&t->o.say.cfg, t->read_buf, t->read.len, h.export_s, t->o.sequence);
 		t->o.sequence += t->read.records;
@@ -306,7 +311,7 @@ static bool next_chunk(struct sink *s)
 	if (queue_waiting(&s->q) <= s->held)
 		return false;
 	c = queue_at(&s->q, s->held);
-	if (next_templates(s, &t->o.say, (struct ipfix_used *)c->used))
+	if (next_templates(s, &t->o.say, (struct ipfix_used *)c->used, t->o.sequence))
 		return true;
 	ipfix_number(&t->o, c->data, c->len, c->records);
 	f.item = (struct spool_item){.len = c->len, .flows = c->flows, .records = c->records};
