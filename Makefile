@@ -20,6 +20,7 @@ PREFIX    ?= /usr/local
 SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
 UNITDIR   ?= $(PREFIX)/lib/systemd/system
 FUZZ_SECONDS ?= 30
+DEPS      ?= build/deps
 VERSION   := 0.1.0
 export BUILD
 
@@ -38,7 +39,7 @@ WARNINGS  := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-protot
              -Wvla -Wundef -Wformat=2 -Wimplicit-fallthrough
 CPPFLAGS_ALL = -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' -Iinclude -I. -I$(BUILD)/gen $(PKG_CFLAGS)
 ALLCFLAGS  = $(CFLAGS) -std=gnu17 $(WARNINGS) -fstack-protector-strong -fPIE $(CPPFLAGS_ALL) -MMD -MP
-ALLLIBS    = $(PKG_LIBS) -lpthread $(LDFLAGS)
+ALLLIBS    = $(PKG_LIBS) -lpthread -ldl $(LDFLAGS)
 BPF_CFLAGS = -g -O2 -target bpf -mcpu=v3 -Wall -Wextra -Werror -Iinclude -Ibpf -I. -idirafter $(ARCHINC) \
              -MMD -MP
 ifneq ($(SAN),)
@@ -56,7 +57,17 @@ progs       = $(patsubst %.c,$(OUT)/%,$(wildcard $(1)))
 skels       = $(patsubst %.bpf.c,$(BUILD)/gen/%.skel.h,$(notdir $(wildcard $(1)/*.bpf.c)))
 COMMON_OBJS := $(call objs,$(wildcard common/*.c))
 LOADER_OBJS := $(call objs,$(wildcard loader/*.c loader/*/*.c))
-COLLECTOR_OBJS := $(call objs,$(wildcard collector/*.c collector/*/*.c))
+# The store needs duckdb.h to compile and loads libduckdb when it is opened (collector/store/duck.c): of the
+# system, else the one `make deps` fetched. Without either, store_open() says so.
+DUCKDB_SYSTEM := $(firstword $(wildcard /usr/include/duckdb.h /usr/local/include/duckdb.h))
+DUCKDB_H    := $(or $(DUCKDB_SYSTEM),$(wildcard $(DEPS)/duckdb/duckdb.h))
+STORE_C     := $(filter-out %/store_none.c,$(wildcard collector/store/*.c))
+ABSENT_C    := $(if $(DUCKDB_H),collector/store/store_none.c,$(STORE_C))
+COLLECTOR_OBJS := $(call objs,$(filter-out $(ABSENT_C),$(wildcard collector/*.c collector/*/*.c)))
+STORE_FLAGS := $(if $(DUCKDB_SYSTEM),,-isystem $(DEPS)/duckdb) -DWEIR_PRIVATE_LIB='"$(PREFIX)/lib/weir"' \
+               -DWEIR_BUILD_LIB='"$(abspath $(DEPS))/duckdb"'
+$(OUT)/collector/store/%.o: EXTRA_CFLAGS = $(STORE_FLAGS)
+$(BUILD)/fuzz/collector/store/%.o $(BUILD)/cover/collector/store/%.o: FUZZ_FLAGS += $(STORE_FLAGS)
 LIB_OBJS    := $(filter-out %/main.o,$(LOADER_OBJS) $(COLLECTOR_OBJS)) $(COMMON_OBJS)
 TESTLIB_OBJS := $(call objs,$(wildcard tests/lib/*.c))
 UNIT_BINS   := $(call progs,tests/unit/test_*.c)
@@ -232,8 +243,9 @@ fuzz-coverage: $(COVER_BINS) ## lines of the fuzzed files that the committed cor
 
 # ---- habits ----
 C_FILES := $(shell find include bpf common loader collector tests docs -name '*.[ch]' 2>/dev/null)
-deps: ## install the Debian packages that are missing (packaging/deps.txt)
+deps: ## install the Debian packages that are missing, fetch libduckdb (packaging/*.txt)
 	@packaging/deps.sh
+	@$(if $(DUCKDB_SYSTEM),,packaging/npm.sh $(DEPS)/duckdb)
 fmt: ## clang-format every C file in place
 	$(Q)clang-format -i $(C_FILES)
 lint: $(BUILD)/gen/weir.skel.h ## every check of tests/lint, and that generated docs are current
@@ -291,8 +303,8 @@ uninstall: ## remove what install put there, but not the configuration
 	rm -rf $(SHARE)/doc/weir
 package: ## a Debian package: build/package/weir_VERSION_ARCH.deb, checked by lintian
 	packaging/package.sh $(BUILD)/package $(VERSION)
-clean: ## remove what was built
-	rm -rf $(BUILD)
+clean: ## remove what was built; what `make deps` fetched stays
+	@[ ! -d $(BUILD) ] || find $(BUILD) -mindepth 1 -maxdepth 1 ! -path $(DEPS) -exec rm -rf {} +
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # deps.sh - install the Debian packages of deps.txt that are missing; touch nothing else.
-# usage: deps.sh [GROUP...]     (no group: all of them)
+# usage: deps.sh [GROUP...]     (no group: all of them but fetch)
 # As an ordinary user it prints the command instead and fails. Services that a package brings are
 # neither started nor enabled.
 set -eu
@@ -10,7 +10,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 wanted=$(awk -v groups="$*" '
 	BEGIN { n = split(groups, g, " "); for (i = 1; i <= n; i++) want[g[i]] = 1 }
-	/^[a-z]/ && (n == 0 || $1 in want) { print $2 }' "$here/deps.txt" | sort -u)
+	/^[a-z]/ && (n == 0 ? $1 != "fetch" : $1 in want) { print $2 }' "$here/deps.txt" | sort -u)
 
 if ! command -v dpkg-query >/dev/null; then
 	echo "deps: not a Debian system; install the equivalents of: ${wanted//$'\n'/ }" >&2

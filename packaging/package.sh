@@ -8,10 +8,12 @@ cd "$(dirname "$0")/.."
 out=$1
 version=$2
 packaging/deps.sh build package
+packaging/npm.sh build/deps/duckdb
 rm -rf "$out"
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 tree=$out/weir-$version
+deps=$PWD/build/deps
 commit=$(git rev-parse --short=12 HEAD)
 mkdir "$tree"
 git ls-files -z -co --exclude-standard -- . ':!tests' | tar --null -T - -cf - | tar -xf - -C "$tree"
@@ -26,7 +28,7 @@ head -n 1 "$tree/debian/changelog" | grep -qF "($version)" || {
 # The environment of a calling make is not the package's.
 cd "$tree"
 env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u BUILD -u CFLAGS -u LDFLAGS -u DESTDIR -u PREFIX \
-	COMMIT="$commit" DEB_BUILD_OPTIONS="parallel=$(nproc) nocheck" \
+	COMMIT="$commit" DEPS="$deps" DEB_BUILD_OPTIONS="parallel=$(nproc) nocheck" \
 	dpkg-buildpackage -us -uc -b >"$out/build.log" 2>&1 || {
 	tail -n 30 "$out/build.log" >&2
 	exit 1

@@ -32,7 +32,7 @@ void flow_row_columns(struct flow_source_cfg *source)
 {
 	for (int f = 0; f < _FF_MAX; f++)
 		column_use(source, (enum flow_field)f);
-	flow_source_add(source, FS_ROW);
+	flow_source_add(source, FS_ID);
 	flow_source_add(source, BC_END);
 }
 
@@ -43,7 +43,7 @@ static bool is_pair(enum flow_field f)
 
 void flow_row_select(struct sql *s)
 {
-	sql_add(s, "end_us, row");
+	sql_add(s, "end_us, flow_id");
 	for (int f = 0; f < _FF_MAX; f++) {
 		if (query_columns[f].kind == CK_COMPUTED)
 			continue;

@@ -56,7 +56,7 @@ static int put_select(const struct page *p, struct sql *s, char *error)
 	if (*q->cursor && end + 1 < source.range.to_us)
 		source.range.to_us = end + 1;
 	flow_source_add(&source, BC_END);
-	flow_source_add(&source, FS_ROW);
+	flow_source_add(&source, FS_ID);
 	if (!p->what)
 		flow_row_columns(&source);
 	r = plan_filter(&where, q, &source, error);
@@ -75,8 +75,8 @@ static int put_select(const struct page *p, struct sql *s, char *error)
 		sql_add(s, " AND ");
 	r = plan_filter(s, q, &source, error);
 	if (*q->cursor)
-		sql_add(s, " AND (end_us < %" PRId64 " OR row < %" PRIu64 ")", end, row);
-	sql_add(s, " ORDER BY end_us %s, row %s LIMIT %u", q->ascending ? "ASC" : "DESC",
+		sql_add(s, " AND (end_us < %" PRId64 " OR flow_id < %" PRIu64 ")", end, row);
+	sql_add(s, " ORDER BY end_us %s, flow_id %s LIMIT %u", q->ascending ? "ASC" : "DESC",
 		q->ascending ? "ASC" : "DESC", q->top);
 	return r ?: sql_end(s);
 }

@@ -19,13 +19,12 @@ struct store;
 
 /* Columns of raw flows: enum block_column with the names of columns.def, and what belongs to them. */
 enum flow_source {
-	FS_ROW = _BC_MAX, /* row: number of the flow, growing, unique in its partition: a cursor is
-			      (end_us, row) */
-	FS_NODE,	  /* node: VARCHAR, NULL: the exporter has no name */
-	FS_LABELS,	  /* labels: list */
-	FS_IFACE,	  /* iface: name of in_if; its number where it has none */
-	FS_OUT_IFACE,	  /* out_iface: the same of out_if */
-	FS_EXPORTER_HI,	  /* exporter_hi, exporter_lo: address */
+	FS_ID = _BC_MAX, /* flow_id: grows, unique in its partition: a cursor is (end_us, flow_id) */
+	FS_NODE,	 /* node: VARCHAR, NULL: the exporter has no name */
+	FS_LABELS,	 /* labels: list */
+	FS_IFACE,	 /* iface: name of in_if; its number where it has none */
+	FS_OUT_IFACE,	 /* out_iface: the same of out_if */
+	FS_EXPORTER_HI,	 /* exporter_hi, exporter_lo: address */
 	FS_EXPORTER_LO,
 	FS_DOMAIN,	  /* domain: observation domain, UINTEGER */
 	FS_SRC_ZONE_NAME, /* src_zone_name: VARCHAR, or NULL */
@@ -71,8 +70,8 @@ int store_source(struct store *s, const struct flow_source_cfg *cfg, char **ret)
 enum rollup_by {
 	RB_TOTAL,     /* key 0 */
 	RB_NODE,      /* label: name of the node */
-	RB_EXPORTER,  /* label: address; key: number of its stream */
-	RB_INTERFACE, /* label: NODE/IFACE or ADDRESS/IFACE */
+	RB_EXPORTER,  /* key: number of its stream; columns hi, lo: address; label: its node */
+	RB_INTERFACE, /* of entry; key: exporter << 32 | index; label: NODE/IFACE, or IFACE */
 	RB_PROTO,     /* key: IP protocol, 256 = not IP */
 	RB_SERVICE,   /* key: proto * 65536 + port of the service */
 	RB_ZONE,      /* key: source zone * 65536 + destination zone; label: SOURCE > DESTINATION */

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store_int.h - what the files of the store share.
+ *
+ * Files in the directory: state.db (numbers, names, roll-ups: the database itself) and one
+ * flows-YYYYMMDDTHHMMSSZ.db for each partition, attached when it is needed. A flush writes a batch:
+ * first the rows into the partitions they belong to, then, as one transaction of state.db, everything
+ * that makes the batch count. Rows of a batch that state.db does not know yet are taken back when the
+ * store is opened again.
+ *
+ * Locking: `lock` for partitions, names and numbers below; state.db's connection `c` and all that is
+ * written belong to the writer thread once it runs.
+ */
+#ifndef WEIR_COLLECTOR_STORE_STORE_INT_H
+#define WEIR_COLLECTOR_STORE_STORE_INT_H
+
+#include <pthread.h>
+#include "collector/store/duck.h"
+#include "collector/store/layout.h"
+#include "collector/store/schema.h"
+#include "collector/store/store.h"
+
+#define SCHEMA_VERSION 1u
+#define CATALOG_MAX    24u
+#define EXPORTERS_MAX  65535u
+#define PATH_BYTES     4096u
+#define BATCH_ROW(b)   ((uint64_t)(b) << 32)
+#define FEEDS_MAX      16u /* partitions that one flush writes */
+
+struct feed;
+struct rollup;
+
+struct partition {
+	int64_t start_s;
+	char catalog[CATALOG_MAX];
+	bool attached;
+	bool writing; /* state.db says that it may have rows of an unfinished batch */
+	bool cold;    /* Parquet beside, or instead of, its database */
+	bool has_db;
+	bool damaged; /* left out */
+	uint64_t rows;
+	int64_t min_us, max_us; /* of end */
+	uint64_t bytes;
+	uint64_t used_ms; /* last named in a query or written, CLOCK_MONOTONIC */
+	/* of the flush at hand */
+	struct feed *feed;
+	uint64_t new_rows;
+	int64_t new_min_us, new_max_us;
+	struct partition *next; /* by start */
+};
+
+struct exporter {
+	uint32_t id, stream, node;
+	uint32_t domain;
+	uint8_t address[16];
+	char *name, *labels;
+	uint32_t name_len, labels_len;
+};
+
+struct interface {
+	uint32_t stream, index;
+	char *name;
+	uint32_t len;
+};
+
+/* A growing array; rows before `saved` are in state.db. */
+struct names {
+	void *v;
+	uint32_t n, cap, saved;
+};
+
+struct committed {
+	uint32_t stream;
+	uint64_t epoch, to;
+	bool changed;
+};
+
+struct store {
+	struct store_cfg cfg;
+	char *dir;
+	duckdb_database db;
+	duckdb_connection c;
+	pthread_mutex_t lock;
+	pthread_cond_t flushed;
+	struct partition *partitions;
+	struct names exporters;	 /* struct exporter */
+	struct names interfaces; /* struct interface; changed ones are appended */
+	struct names zones;	 /* struct interface, stream 0 */
+	struct names committed;	 /* struct committed */
+	struct rollup *rollup;
+	uint32_t last_batch;
+	struct store_stats stats;
+	bool complained;
+	/* writer */
+	pthread_t thread;
+	bool running;
+	bool stop;
+	uint64_t flush_asked, flush_done; /* counters of store_flush() */
+	int flush_error;
+	struct block **held; /* blocks of the batch at hand */
+	uint32_t held_n, held_max;
+	uint64_t held_rows;
+	uint64_t first_ms; /* when its first block came */
+	bool broken;	   /* appending failed: all over again */
+	uint64_t upkeep_ms;
+};
+
+uint64_t store_now_ms(void);
+int64_t store_wall_s(void);
+
+/* Tell the administrator. */
+void store_complain(struct store *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- state.c ---- */
+
+/* Tables of state.db, migrations, and what is in them into memory. */
+int state_open(struct store *s, char *error);
+
+/* Everything that makes batch @batch count, in one transaction. Writer thread. */
+int state_commit(struct store *s, uint32_t batch, char *error);
+
+/* @p may have rows of an unfinished batch from now on, or no longer. */
+int state_partition(struct store *s, const struct partition *p, char *error);
+int state_forget_partition(struct store *s, const struct partition *p, char *error);
+
+/* Room for one more at the end; NULL: no memory. Zeroed. */
+void *names_add(struct names *n, size_t size);
+
+/* ---- partition.c: with the lock held, unless it says otherwise ---- */
+
+void partition_path(const struct store *s, const struct partition *p, const char *suffix,
+		    char path[static PATH_BYTES]);
+
+/* The partition that begins at @start_s; NULL: there is none. */
+struct partition *partition_find(struct store *s, int64_t start_s);
+
+/* The same, made known when there is none. NULL: no memory. */
+struct partition *partition_make(struct store *s, int64_t start_s);
+
+/* Attach its database, create it and its tables where they are not there. @c: any connection. */
+int partition_attach(struct store *s, struct partition *p, duckdb_connection c, char *error);
+int partition_detach(struct store *s, struct partition *p, duckdb_connection c, char *error);
+
+/* Remove rows of batches after @batch. */
+int partition_trim(struct store *s, struct partition *p, uint32_t batch, char *error);
+
+/* What can't be read is renamed and left out. */
+void partition_damaged(struct store *s, struct partition *p, const char *why);
+
+/* Drop it: files, and what state.db knows of it. Writer thread. */
+int partition_expire(struct store *s, struct partition *p, char *error);
+
+/* At the start: unfinished batches, files that are gone. */
+int partition_recover(struct store *s, char *error);
+
+/* Retention, closing of partitions at rest; now and then, writer thread, without the lock. */
+void partition_upkeep(struct store *s);
+uint64_t store_file_bytes(const char *path);
+
+/* ---- writer.c ---- */
+
+int writer_start(struct store *s);
+void writer_stop(struct store *s);
+
+/* ---- rollup.c ---- */
+
+struct rollup *rollup_new(struct store *s);
+struct rollup *rollup_free(struct rollup *r);
+
+#endif

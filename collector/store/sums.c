@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * sums.c - see sums.h.
+ */
+#include "collector/store/sums.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SIZE_MIN 64u
+
+_Static_assert(sizeof(struct rollup_counts) == 7 * sizeof(uint64_t), "an entry is words");
+
+void sums_init(struct sums *s, uint32_t words, uint32_t extra, uint32_t max)
+{
+	*s = (struct sums){.words = words, .extra = extra, .max = max};
+	s->stride = words + 7 + extra;
+}
+
+void sums_done(struct sums *s)
+{
+	free(s->entry);
+	s->entry = NULL;
+	s->size = s->n = 0;
+}
+
+static uint64_t mix(uint64_t h)
+{
+	h ^= h >> 32;
+	h *= UINT64_C(0xd6e8feb86659fd93);
+	h ^= h >> 32;
+	h *= UINT64_C(0xd6e8feb86659fd93);
+	return h ^ h >> 32;
+}
+
+uint64_t sums_hash(const uint64_t *key, uint32_t words)
+{
+	uint64_t h = 0;
+
+	for (uint32_t i = 0; i < words; i++)
+		h = mix(h + key[i] + UINT64_C(0x9e3779b97f4a7c15));
+	return h;
+}
+
+uint64_t sums_hash_text(const char *p, uint32_t len, uint64_t seed)
+{
+	uint64_t h = mix(seed + len), word;
+
+	for (; len >= 8; len -= 8, p += 8) {
+		memcpy(&word, p, 8);
+		h = mix(h ^ word) + seed;
+	}
+	word = 0;
+	memcpy(&word, p, len);
+	return mix(h ^ word ^ seed);
+}
+
+static struct rollup_counts *counts_of(const struct sums *s, uint64_t *e)
+{
+	return (struct rollup_counts *)(e + s->words);
+}
+
+static bool same_key(const struct sums *s, const uint64_t *e, const uint64_t *key)
+{
+	for (uint32_t i = 0; i < s->words; i++) {
+		if (e[i] != key[i])
+			return false;
+	}
+	return true;
+}
+
+/* The entry of the key, or the empty place for it. */
+static uint64_t *find(const struct sums *s, const uint64_t *key, uint64_t hash)
+{
+	for (uint64_t i = hash & (s->size - 1);; i = (i + 1) & (s->size - 1)) {
+		uint64_t *e = s->entry + i * s->stride;
+
+		if (!counts_of(s, e)->flows || same_key(s, e, key))
+			return e;
+	}
+}
+
+/* All entries with est_bytes of @least or more into a table of @size. */
+static bool rehash(struct sums *s, uint32_t size, uint64_t least)
+{
+	struct sums to = *s;
+
+	to.entry = calloc((size_t)size * s->stride, sizeof(*to.entry));
+	if (!to.entry)
+		return false;
+	to.size = size;
+	to.n = 0;
+	for (uint32_t i = 0; i < s->size; i++) {
+		uint64_t *e = sums_entry(s, i);
+
+		if (!e)
+			continue;
+		if (counts_of(s, e)->est_bytes < least) {
+			counts_add(&to.other, counts_of(s, e));
+			to.has_other = true;
+			continue;
+		}
+		memcpy(find(&to, e, sums_hash(e, s->words)), e, s->stride * sizeof(*e));
+		to.n++;
+	}
+	free(s->entry);
+	*s = to;
+	return true;
+}
+
+static int descending(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x < y) - (x > y);
+}
+
+void sums_prune(struct sums *s, uint32_t keep)
+{
+	uint64_t *all, least;
+	uint32_t n = 0, above = 0;
+
+	if (s->n <= keep)
+		return;
+	all = malloc(s->n * sizeof(*all));
+	if (!all)
+		return;
+	for (uint32_t i = 0; i < s->size; i++) {
+		uint64_t *e = sums_entry(s, i);
+
+		if (e)
+			all[n++] = counts_of(s, e)->est_bytes;
+	}
+	qsort(all, n, sizeof(*all), descending);
+	least = keep ? all[keep - 1] : UINT64_MAX;
+	while (above < n && all[above] > least)
+		above++;
+	/* of many equal ones none stays, unless it would leave next to nothing */
+	if (n > keep && all[keep] == least && above >= keep / 2)
+		least++;
+	free(all);
+	rehash(s, s->size, least);
+}
+
+static bool make_room(struct sums *s)
+{
+	if (!s->size)
+		return rehash(s, SIZE_MIN, 0);
+	if (s->n < s->size - s->size / 4)
+		return true;
+	if (s->size < s->max && rehash(s, s->size * 2, 0))
+		return true;
+	sums_prune(s, s->size / 4);
+	return s->n < s->size - s->size / 8;
+}
+
+struct rollup_counts *sums_at(struct sums *s, const uint64_t *key, uint64_t hash)
+{
+	uint64_t *e = s->size ? find(s, key, hash) : NULL;
+
+	if (e && counts_of(s, e)->flows)
+		return counts_of(s, e);
+	if (!make_room(s)) {
+		s->has_other = true;
+		return &s->other;
+	}
+	e = find(s, key, hash);
+	memset(e, 0, s->stride * sizeof(*e));
+	memcpy(e, key, s->words * sizeof(*e));
+	s->n++;
+	return counts_of(s, e);
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sums.h - hash tables of sums by key, for the roll-ups: a key is one to four numbers, open
+ * addressing, bounded: at the bound the smaller three quarters become part of `other`. No locks.
+ */
+#ifndef WEIR_COLLECTOR_STORE_SUMS_H
+#define WEIR_COLLECTOR_STORE_SUMS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "collector/store/rollup.h"
+
+#define SUMS_KEY_MAX 4u
+
+struct sums {
+	uint32_t words;	 /* of a key */
+	uint32_t extra;	 /* words after the counts, of the caller; kept when tables grow */
+	uint32_t stride; /* words of an entry */
+	uint32_t max;	 /* entries */
+	uint32_t n;
+	uint32_t size;	 /* power of two, or 0 */
+	uint64_t *entry; /* key, struct rollup_counts, extra; flows == 0: empty */
+	bool has_other;
+	struct rollup_counts other;
+};
+
+/* @max: a power of two. */
+void sums_init(struct sums *s, uint32_t words, uint32_t extra, uint32_t max);
+void sums_done(struct sums *s);
+
+uint64_t sums_hash(const uint64_t *key, uint32_t words);
+uint64_t sums_hash_text(const char *p, uint32_t len, uint64_t seed);
+
+/* Touch the place of a hash, so that it is there when it is wanted. */
+static inline void sums_prefetch(const struct sums *s, uint64_t hash)
+{
+	if (s->size)
+		__builtin_prefetch(s->entry + (hash & (s->size - 1)) * s->stride, 1);
+}
+
+/**
+ * sums_at - the entry of a key, made when it is not there
+ * @hash: sums_hash() of the key
+ *
+ * Return: its counts; the extra words follow them, 0 when the entry is new (flows is 0 until the
+ * caller adds). When there is no memory: the counts of `other`, which have no extra words.
+ */
+struct rollup_counts *sums_at(struct sums *s, const uint64_t *key, uint64_t hash);
+
+static inline bool sums_is_other(const struct sums *s, const struct rollup_counts *c)
+{
+	return c == &s->other;
+}
+
+static inline uint64_t *sums_extra(struct rollup_counts *c)
+{
+	return (uint64_t *)(c + 1);
+}
+
+static inline void counts_add(struct rollup_counts *to, const struct rollup_counts *c)
+{
+	to->flows += c->flows;
+	to->out_packets += c->out_packets;
+	to->out_bytes += c->out_bytes;
+	to->in_packets += c->in_packets;
+	to->in_bytes += c->in_bytes;
+	to->est_packets += c->est_packets;
+	to->est_bytes += c->est_bytes;
+}
+
+/* Leave the @keep entries with most est_bytes; the rest goes to `other`. */
+void sums_prune(struct sums *s, uint32_t keep);
+
+/* Entry number @i below s->size, or NULL: there is none. */
+static inline uint64_t *sums_entry(const struct sums *s, uint32_t i)
+{
+	uint64_t *e = s->entry + (uint64_t)i * s->stride;
+
+	return ((struct rollup_counts *)(e + s->words))->flows ? e : NULL;
+}
+
+#endif

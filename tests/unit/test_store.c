@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * test_store.c - the store with its real engine: what goes in comes out, once, with equal roll-ups,
+ * also after it was closed, killed or damaged. Skipped where there is no libduckdb.
+ */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "collector/store/schema.h"
+#include "collector/store/store.h"
+#include "store_rows.h"
+#include "store_rig.h"
+
+TestSuite(store, .timeout = 120);
+
+#define T0 INT64_C(1790000000000000) /* at 26:40 of an hour */
+
+Test(store, what_goes_in_comes_out)
+{
+	struct store_rig g;
+	struct rows rows;
+
+	if (!store_rig_open(&g, NULL))
+		return;
+	rows_init(&rows, 1, T0, 1000);
+	rows.exporters = 3;
+	store_rig_send(&g, &rows, 30000);
+	cr_assert(eq(int, store_flush(g.s), 0));
+	cr_expect(eq(u64, store_rig_number(&g, "SELECT count(*) FROM %s"), rows.n));
+	cr_expect(eq(u64, store_rig_number(&g, "SELECT sum(out_bytes) FROM %s"), rows.out_bytes));
+	cr_expect(eq(u64, store_rig_number(&g, "SELECT sum(bytes) FROM %s"),
+		     rows.out_bytes + rows.in_bytes));
+	cr_expect(eq(u64, store_rig_number(&g, "SELECT sum(packets) FROM %s"),
+		     rows.out_packets + rows.in_packets));
+	cr_expect(eq(u64, store_rig_number(&g, "SELECT count(DISTINCT node) FROM %s"), 3));
+	store_rig_done(&g);
+}
+
+Test(store, every_column_is_kept_as_it_was)
+{
+	struct store_rig g;
+	struct block *b;
+	char sql[256];
+
+	if (!store_rig_open(&g, NULL))
+		return;
+	b = block_get(g.pool);
+	for (unsigned int c = 0; c < _BC_MAX; c++) {
+		uint64_t v = c == BC_END || c == BC_START ? T0 : c == BC_EXPORTER ? 1 : c + 1;
+		bool text = block_columns[c].type == BT_STR;
+
+		if (text)
+			cr_assert(eq(int,
+				     block_put_text(b, c, 0, block_columns[c].name,
+						    (uint32_t)strlen(block_columns[c].name)),
+				     0));
+		else
+			memcpy(b->data[c], &v, block_columns[c].size);
+		block_set_valid(b, c, 0);
+	}
+	BLOCK_COLUMN(b, int64_t, BC_END)[1] = T0 + 1; /* a row that has nothing else */
+	block_set_valid(b, BC_END, 1);
+	BLOCK_COLUMN(b, uint32_t, BC_EXPORTER)[1] = 1;
+	block_set_valid(b, BC_EXPORTER, 1);
+	b->rows = 2;
+	block_send(g.pool, b);
+	cr_assert(eq(int, store_flush(g.s), 0));
+	for (unsigned int c = 0; c < _BC_MAX; c++) {
+		const char *name = block_columns[c].name;
+
+		if (c == BC_END || c == BC_START || c == BC_EXPORTER)
+			continue;
+		if (block_columns[c].type == BT_STR)
+			snprintf(sql, sizeof(sql), "SELECT count(*) FROM %%s WHERE %s = '%s'", name,
+				 name);
+		else
+			snprintf(sql, sizeof(sql), "SELECT count(*) FROM %%s WHERE %s = %u", name,
+				 c + 1);
+		cr_expect(eq(u64, store_rig_number(&g, sql), 1), "%s", sql);
+		snprintf(sql, sizeof(sql), "SELECT count(*) FROM %%s WHERE %s IS NULL", name);
+		cr_expect(eq(u64, store_rig_number(&g, sql), 1), "%s", sql);
+	}
+	store_rig_done(&g);
+}
+
+Test(store, text_that_is_no_utf8_is_replaced_octet_by_octet)
+{
+	struct store_rig g;
+	struct block *b;
+
+	if (!store_rig_open(&g, NULL))
+		return;
+	b = block_get(g.pool);
+	for (uint32_t i = 0; i < 2; i++) {
+		BLOCK_COLUMN(b, int64_t, BC_END)[i] = T0;
+		block_set_valid(b, BC_END, i);
+		BLOCK_COLUMN(b, uint32_t, BC_EXPORTER)[i] = 1;
+		block_set_valid(b, BC_EXPORTER, i);
+	}
+	cr_assert(eq(int,
+		     block_put_text(b, BC_TLS_SNI, 0, "a\xff\xfe-long-enough-not-to-be-short", 31),
+		     0));
+	cr_assert(eq(int, block_put_text(b, BC_TLS_SNI, 1, "gr\xc3\xbc\xc3\x9f", 6), 0));
+	b->rows = 2;
+	block_send(g.pool, b);
+	cr_assert(eq(int, store_flush(g.s), 0));
+	cr_expect(
+		eq(u64,
+		   store_rig_number(&g, "SELECT count(*) FROM %s WHERE tls_sni = "
+					"'a\xef\xbf\xbd\xef\xbf\xbd-long-enough-not-to-be-short'"),
+		   1));
+	cr_expect(eq(u64,
+		     store_rig_number(
+			     &g, "SELECT count(*) FROM %s WHERE tls_sni = 'gr\xc3\xbc\xc3\x9f'"),
+		     1));
+	store_rig_done(&g);
+}
+
+/* Sums of every roll-up beside those of the raw flows, for a range. */
+static void expect_equal_rollups(struct store_rig *g, int64_t from, int64_t to)
+{
+	static const uint32_t steps[] = {ROLLUP_1M, ROLLUP_5M, ROLLUP_1H};
+
+	g->from = from;
+	g->to = to;
+	for (unsigned int by = 0; by < _RB_MAX; by++) {
+		for (unsigned int i = 0; i < 3; i++) {
+			const char *where =
+				by == RB_ZONE ? "WHERE src_zone > 0"
+				: by == RB_NAME
+					? "WHERE coalesce(tls_sni, http_host, dns_qname) IS NOT NULL"
+					: "";
+			uint64_t scale = by == RB_HOST ? 2 : 1;
+			char sql[256];
+
+			if (by >= RB_HOST && steps[i] != ROLLUP_5M)
+				continue;
+			snprintf(sql, sizeof(sql), "SELECT coalesce(sum(bytes), 0) FROM %%s %s",
+				 where);
+			cr_expect(eq(u64,
+				     store_rig_rollup(g, by, steps[i],
+						      "sum(out_bytes) + sum(in_bytes)"),
+				     scale * store_rig_number(g, sql)),
+				  "by %u step %u", by, steps[i]);
+			snprintf(sql, sizeof(sql), "SELECT count(*) FROM %%s %s", where);
+			cr_expect(eq(u64, store_rig_rollup(g, by, steps[i], "sum(flows)"),
+				     scale * store_rig_number(g, sql)),
+				  "by %u step %u", by, steps[i]);
+		}
+	}
+	g->from = INT64_MIN;
+	g->to = INT64_MAX;
+}
+
+Test(store, rollups_are_equal_to_raw_flows_open_closed_and_reopened)
+{
+	struct store_cfg cfg = {.top_n = 50};
+	struct store_rig g;
+	struct rows rows;
+
+	if (!store_rig_open(&g, &cfg))
+		return;
+	rows_init(&rows, 2, T0, 100000); /* 40000 flows: 67 minutes, over two hours */
+	rows.exporters = 3;
+	store_rig_send(&g, &rows, 40000);
+	cr_assert(eq(int, store_flush(g.s), 0));
+	expect_equal_rollups(&g, T0 - 1000000, T0 + 5000000000);
+	expect_equal_rollups(&g, T0 + 61234567, T0 + 3912345678); /* uneven ends */
+	store_rig_reopen(&g);
+	cr_expect(eq(u64, store_rig_number(&g, "SELECT count(*) FROM %s"), rows.n));
+	expect_equal_rollups(&g, T0 - 1000000, T0 + 5000000000);
+	/* late flows, of windows that were written */
+	rows.end_us = T0 + 600000000;
+	store_rig_send(&g, &rows, 5000);
+	cr_assert(eq(int, store_flush(g.s), 0));
+	expect_equal_rollups(&g, T0 - 1000000, T0 + 5000000000);
+	expect_equal_rollups(&g, T0 + 61234567, T0 + 3912345678);
+	store_rig_reopen(&g);
+	expect_equal_rollups(&g, T0 - 1000000, T0 + 5000000000);
+	cr_expect(eq(u64, store_rig_rollup(&g, RB_TOTAL, ROLLUP_1H, "sum(est_bytes)"),
+		     rows.est_bytes));
+	store_rig_done(&g);
+}
