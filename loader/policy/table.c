@@ -191,6 +191,8 @@ static int put_listing(struct change *c, struct listing *l, uint32_t number, uin
 	n = decision_find(t, l);
 	if (!n)
 		return decision_add(t, l, c->issuer) ? 0 : -ENOSPC;
+	if (t->meta[n].mark == t->epoch && t->meta[n].expires > l->expires)
+		return 0; /* listed twice: the longer one holds */
 	t->meta[n].mark = t->epoch;
 	t->meta[n].issuer = (uint8_t)c->issuer;
 	t->meta[n].expires = l->expires;
