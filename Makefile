@@ -80,7 +80,7 @@ CORPUS_SH   := $(wildcard tests/corpus/test_*.sh)
 E2E_SH      := $(wildcard tests/e2e/test_*.sh)
 
 # ---- programs ----
-all: $(OUT)/weir ## build the programs (build/weir)
+all: $(OUT)/weir $(OUT)/weir-collector ## build the programs (build/weir, build/weir-collector)
 
 $(BUILD)/%.bpf.o: %.bpf.c
 	@mkdir -p $(@D)
@@ -108,8 +108,9 @@ $(OUT)/%.o: %.c | $(BUILD)/gen/weir.skel.h
 
 # The commit is in the metrics; where there is no repository, whoever builds may say it.
 COMMIT ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || cat $(BUILD)/gen/commit 2>/dev/null || echo unknown)
-$(OUT)/loader/control/metrics.o: EXTRA_CFLAGS = -DWEIR_COMMIT='"$(shell cat $(BUILD)/gen/commit)"'
-$(OUT)/loader/control/metrics.o: $(BUILD)/gen/commit
+METRICS_O := $(OUT)/loader/control/metrics.o $(OUT)/collector/metrics.o
+$(METRICS_O): EXTRA_CFLAGS = -DWEIR_COMMIT='"$(shell cat $(BUILD)/gen/commit)"'
+$(METRICS_O): $(BUILD)/gen/commit
 $(BUILD)/gen/commit: force
 	@mkdir -p $(@D)
 	@echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' >$@
@@ -118,6 +119,10 @@ $(BUILD)/gen/commit: force
 $(OUT)/weir: $(LOADER_OBJS) $(COMMON_OBJS)
 	$(call msg,LD,$@)
 	$(Q)$(CC) $(ALLCFLAGS) $^ -o $@ $(ALLLIBS)
+
+$(OUT)/weir-collector: $(COLLECTOR_OBJS) $(COMMON_OBJS)
+	$(call msg,LD,$@)
+	$(Q)$(CC) $(ALLCFLAGS) $^ -o $@ -Wl,--as-needed $(ALLLIBS) -lm
 
 # ---- test programs: their own object, their folder's helpers, tests/lib, and the project ----
 define archive
@@ -201,8 +206,9 @@ test-systemd: ## the package and its service on a Debian with systemd, in QEMU (
 	@packaging/package.sh $(BUILD)/package $(VERSION)
 	@$(forget); tests/kernels/run_systemd $(BUILD)/package/weir_$(VERSION)_*.deb; tests/run --total
 
-demo: ## real traffic between two namespaces, flows live, exact summary (root)
+demo: ## real traffic between two namespaces, flows live and from the store, exact sums (root)
 	@packaging/deps.sh build test
+	@$(if $(DUCKDB_SYSTEM),,packaging/npm.sh $(DEPS)/duckdb)
 	@$(MAKE) --no-print-directory all $(E2E_BINS)
 	@tests/e2e/demo.sh
 

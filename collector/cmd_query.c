@@ -128,7 +128,7 @@ static const char *key_of(int id)
 		[OPT_CURSOR] = "cursor",
 	};
 
-	return id < (int)(sizeof(keys) / sizeof(keys[0])) ? keys[id] : NULL;
+	return id > 0 && id < (int)(sizeof(keys) / sizeof(keys[0])) ? keys[id] : NULL;
 }
 
 static int join(struct ask *a, const char *word)

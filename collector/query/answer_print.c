@@ -168,7 +168,9 @@ static void number_text(const struct answer_print *p, double v, uint64_t u, uint
 {
 	char si[UNITS_TEXT];
 
-	if (unit == AU_SHARE) {
+	if (unit == AU_NONE) {
+		snprintf(buf, TEXT_MAX, "%" PRIu64, u);
+	} else if (unit == AU_SHARE) {
 		snprintf(buf, TEXT_MAX, "%.1f %%", v * 100);
 	} else if (unit == AU_US && !p->cfg.numeric) {
 		snprintf(buf, TEXT_MAX, v >= 1e6 ? "%.2f s" : "%.2f ms",

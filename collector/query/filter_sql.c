@@ -15,59 +15,59 @@
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
 
 /* Enough to be true for one flow of these conditions in a row. */
-static void or_next(struct sql *s, uint32_t i)
+static void or_next(struct bound *s, uint32_t i)
 {
 	if (i)
-		sql_add(s, " OR ");
+		bound_add(s, " OR ");
 }
 
 /* ---- numbers ---- */
 
 /* The value a test looks at: a column, or the rank of a version in it. */
-static void put_number(struct sql *s, const struct filter_test *t, const char *column)
+static void put_number(struct bound *s, const struct filter_test *t, const char *column)
 {
 	if (t->type == TEST_VERSION)
-		sql_add(s,
-			"CASE %s WHEN 65279 THEN 770 WHEN 65277 THEN 771 WHEN 65276 THEN 772 "
-			"ELSE %s END",
-			column, column);
+		bound_add(s,
+			  "CASE %s WHEN 65279 THEN 770 WHEN 65277 THEN 771 WHEN 65276 THEN 772 "
+			  "ELSE %s END",
+			  column, column);
 	else
-		sql_add(s, "%s", column);
+		bound_add(s, "%s", column);
 }
 
 /* Times are signed in the store; no time is so late that it does not fit. */
-static void put_value(struct sql *s, const struct filter_test *t, uint64_t v)
+static void put_value(struct bound *s, const struct filter_test *t, uint64_t v)
 {
 	if (t->divide)
-		sql_i64(s, v < INT64_MAX ? (int64_t)v : INT64_MAX);
+		bound_i64(s, v < INT64_MAX ? (int64_t)v : INT64_MAX);
 	else
-		sql_u64(s, v);
+		bound_u64(s, v);
 }
 
-static void number_range(struct sql *s, const struct filter_test *t, const char *column,
+static void number_range(struct bound *s, const struct filter_test *t, const char *column,
 			 const struct filter_numbers *range)
 {
 	if (range->lo > range->hi) { /* nothing is; but absent stays NULL */
-		sql_add(s, "%s IS NULL AND NULL", column);
+		bound_add(s, "%s IS NULL AND NULL", column);
 		return;
 	}
 	put_number(s, t, column);
 	if (range->lo == range->hi) {
-		sql_add(s, " = ");
+		bound_add(s, " = ");
 		put_value(s, t, range->lo);
 	} else if (range->hi == UINT64_MAX) {
-		sql_add(s, " >= ");
+		bound_add(s, " >= ");
 		put_value(s, t, range->lo);
 	} else {
-		sql_add(s, " BETWEEN ");
+		bound_add(s, " BETWEEN ");
 		put_value(s, t, range->lo);
-		sql_add(s, " AND ");
+		bound_add(s, " AND ");
 		put_value(s, t, range->hi);
 	}
 }
 
 /* Single numbers are one IN. */
-static void number_set(struct sql *s, const struct filter *f, const struct filter_test *t,
+static void number_set(struct bound *s, const struct filter *f, const struct filter_test *t,
 		       const char *column)
 {
 	const struct filter_numbers *set = f->numbers + t->first;
@@ -85,26 +85,26 @@ static void number_set(struct sql *s, const struct filter *f, const struct filte
 		if (!singles++) {
 			or_next(s, n++);
 			put_number(s, t, column);
-			sql_add(s, " IN (");
+			bound_add(s, " IN (");
 		} else {
-			sql_add(s, ", ");
+			bound_add(s, ", ");
 		}
 		put_value(s, t, set[i].lo);
 	}
 	if (singles)
-		sql_add(s, ")");
+		bound_add(s, ")");
 	if (!n) /* an empty list */
-		sql_add(s, "%s IS NULL AND NULL", column);
+		bound_add(s, "%s IS NULL AND NULL", column);
 }
 
-static void number_test(struct sql *s, const struct filter *f, const struct filter_test *t,
+static void number_test(struct bound *s, const struct filter *f, const struct filter_test *t,
 			const char *column)
 {
 	switch (t->type) {
 	case TEST_BITS:
-		sql_add(s, "%s & ", column);
-		sql_u64(s, t->range.lo);
-		sql_add(s, " != 0");
+		bound_add(s, "%s & ", column);
+		bound_u64(s, t->range.lo);
+		bound_add(s, " != 0");
 		break;
 	case TEST_NUMBERS:
 		number_set(s, f, t, column);
@@ -116,51 +116,51 @@ static void number_test(struct sql *s, const struct filter *f, const struct filt
 
 /* ---- addresses: two halves ---- */
 
-static void half(struct sql *s, const char *column, const char *op, uint64_t v)
+static void half(struct bound *s, const char *column, const char *op, uint64_t v)
 {
-	sql_add(s, "%s %s ", column, op);
-	sql_u64(s, v);
+	bound_add(s, "%s %s ", column, op);
+	bound_u64(s, v);
 }
 
-static void half_range(struct sql *s, const char *column, uint64_t lo, uint64_t hi)
+static void half_range(struct bound *s, const char *column, uint64_t lo, uint64_t hi)
 {
 	if (lo == hi) {
 		half(s, column, "=", lo);
 		return;
 	}
 	half(s, column, "BETWEEN", lo);
-	sql_add(s, " AND ");
-	sql_u64(s, hi);
+	bound_add(s, " AND ");
+	bound_u64(s, hi);
 }
 
-static void ip_range(struct sql *s, const char *hi, const char *lo, const struct filter_ips *r)
+static void ip_range(struct bound *s, const char *hi, const char *lo, const struct filter_ips *r)
 {
 	if (r->lo[0] == r->hi[0]) {
 		half(s, hi, "=", r->lo[0]);
 		if (r->lo[1] || r->hi[1] != UINT64_MAX) {
-			sql_add(s, " AND ");
+			bound_add(s, " AND ");
 			half_range(s, lo, r->lo[1], r->hi[1]);
 		}
 		return;
 	}
 	half_range(s, hi, r->lo[0], r->hi[0]);
 	if (r->lo[1]) {
-		sql_add(s, " AND (");
+		bound_add(s, " AND (");
 		half(s, hi, "!=", r->lo[0]);
-		sql_add(s, " OR ");
+		bound_add(s, " OR ");
 		half(s, lo, ">=", r->lo[1]);
-		sql_add(s, ")");
+		bound_add(s, ")");
 	}
 	if (r->hi[1] != UINT64_MAX) {
-		sql_add(s, " AND (");
+		bound_add(s, " AND (");
 		half(s, hi, "!=", r->hi[0]);
-		sql_add(s, " OR ");
+		bound_add(s, " OR ");
 		half(s, lo, "<=", r->hi[1]);
-		sql_add(s, ")");
+		bound_add(s, ")");
 	}
 }
 
-static void ip_test(struct sql *s, const struct filter *f, const struct filter_test *t)
+static void ip_test(struct bound *s, const struct filter *f, const struct filter_test *t)
 {
 	const char *hi = column_name(t->field);
 	const char *lo = column_lower(t->field);
@@ -169,42 +169,42 @@ static void ip_test(struct sql *s, const struct filter *f, const struct filter_t
 
 	for (uint32_t i = 0; i < (set ? t->n : 1); i++) {
 		or_next(s, i);
-		sql_add(s, "(");
+		bound_add(s, "(");
 		ip_range(s, hi, lo, set ? &f->ips[t->first + i] : &one);
-		sql_add(s, ")");
+		bound_add(s, ")");
 	}
 	if (set && !t->n)
-		sql_add(s, "%s IS NULL AND NULL", hi);
+		bound_add(s, "%s IS NULL AND NULL", hi);
 }
 
 /* ---- strings ---- */
 
 /* @column with its letters A to Z in lower case, and no others, where the field has no case. */
-static void put_text(struct sql *s, const struct filter_test *t, const char *column)
+static void put_text(struct bound *s, const struct filter_test *t, const char *column)
 {
 	if (t->nocase)
-		sql_add(s, "translate(%s, '" UPPER "', '" LOWER "')", column);
+		bound_add(s, "translate(%s, '" UPPER "', '" LOWER "')", column);
 	else
-		sql_add(s, "%s", column);
+		bound_add(s, "%s", column);
 }
 
-static void string_set(struct sql *s, const struct filter *f, const struct filter_test *t,
+static void string_set(struct bound *s, const struct filter *f, const struct filter_test *t,
 		       const char *column)
 {
 	if (!t->n) {
-		sql_add(s, "%s IS NULL AND NULL", column);
+		bound_add(s, "%s IS NULL AND NULL", column);
 		return;
 	}
 	put_text(s, t, column);
-	sql_add(s, " IN (");
+	bound_add(s, " IN (");
 	for (uint32_t i = 0; i < t->n; i++) {
-		sql_add(s, "%s", i ? ", " : "");
-		sql_str(s, f->strings[t->first + i]);
+		bound_add(s, "%s", i ? ", " : "");
+		bound_str(s, f->strings[t->first + i]);
 	}
-	sql_add(s, ")");
+	bound_add(s, ")");
 }
 
-static void string_test(struct sql *s, const struct filter *f, const struct filter_test *t,
+static void string_test(struct bound *s, const struct filter *f, const struct filter_test *t,
 			const char *column)
 {
 	static const char *const functions[] = {[TEST_PREFIX] = "starts_with",
@@ -217,41 +217,41 @@ static void string_test(struct sql *s, const struct filter *f, const struct filt
 		return;
 	case TEST_STRING:
 		put_text(s, t, column);
-		sql_add(s, " = ");
-		sql_str(s, f->strings[t->first]);
+		bound_add(s, " = ");
+		bound_str(s, f->strings[t->first]);
 		return;
 	default:
-		sql_add(s, "%s(", functions[t->type]);
+		bound_add(s, "%s(", functions[t->type]);
 		put_text(s, t, column);
-		sql_add(s, ", ");
-		sql_str(s, f->strings[t->first]);
-		sql_add(s, ")");
+		bound_add(s, ", ");
+		bound_str(s, f->strings[t->first]);
+		bound_add(s, ")");
 	}
 }
 
 /* ---- lists: one element is enough ---- */
 
-static void list_test(struct sql *s, const struct filter *f, const struct filter_test *t,
+static void list_test(struct bound *s, const struct filter *f, const struct filter_test *t,
 		      const char *column)
 {
-	sql_add(s, "len(list_filter(string_split(%s, chr(31)), lambda x: coalesce(", column);
+	bound_add(s, "len(list_filter(string_split(%s, chr(31)), lambda x: coalesce(", column);
 	string_test(s, f, t,
 		    query_columns[t->field].kind == CK_QUERIES ? "split_part(x, chr(30), 1)" : "x");
-	sql_add(s, ", false))) > 0");
+	bound_add(s, ", false))) > 0");
 }
 
-static void vlan_test(struct sql *s, const struct filter *f, const struct filter_test *t)
+static void vlan_test(struct bound *s, const struct filter *f, const struct filter_test *t)
 {
-	sql_add(s, "CASE WHEN vlan IS NOT NULL THEN (");
+	bound_add(s, "CASE WHEN vlan IS NOT NULL THEN (");
 	number_test(s, f, t, "vlan");
-	sql_add(s, ") OR coalesce(");
+	bound_add(s, ") OR coalesce(");
 	number_test(s, f, t, "vlan1");
-	sql_add(s, ", false) END");
+	bound_add(s, ", false) END");
 }
 
 /* ---- one test ---- */
 
-static void put_condition(struct sql *s, const struct filter *f, const struct filter_test *t)
+static void put_condition(struct bound *s, const struct filter *f, const struct filter_test *t)
 {
 	switch (query_columns[t->field].kind) {
 	case CK_IP:
@@ -275,21 +275,21 @@ static void put_condition(struct sql *s, const struct filter *f, const struct fi
 	}
 }
 
-static void put_test(struct sql *s, const struct filter *f, const struct filter_test *t)
+static void put_test(struct bound *s, const struct filter *f, const struct filter_test *t)
 {
 	if (t->type == TEST_EXISTS && query_columns[t->field].kind != CK_COMPUTED) {
-		sql_add(s, "(%s IS %sNULL)", column_name(t->field), t->negate ? "" : "NOT ");
+		bound_add(s, "(%s IS %sNULL)", column_name(t->field), t->negate ? "" : "NOT ");
 		return;
 	}
-	sql_add(s, t->negate ? "(NOT (" : "(");
+	bound_add(s, t->negate ? "(NOT (" : "(");
 	put_condition(s, f, t);
-	sql_add(s, t->negate ? "))" : ")");
+	bound_add(s, t->negate ? "))" : ")");
 }
 
 /* ---- the tree ---- */
 
 struct walk {
-	struct sql *s;
+	struct bound *s;
 	const struct filter_tree *t;
 	uint32_t leaf; /* the next test */
 	struct flow_source_cfg *source;
@@ -306,13 +306,13 @@ static void put_node(struct walk *w, uint32_t i, bool negate)
 		break;
 	case FN_AND:
 	case FN_OR:
-		sql_add(w->s, "(");
+		bound_add(w->s, "(");
 		for (uint32_t k = n->first; k; k = w->t->ast.nodes[k].next) {
 			if (k != n->first)
-				sql_add(w->s, (n->type == FN_AND) != negate ? " AND " : " OR ");
+				bound_add(w->s, (n->type == FN_AND) != negate ? " AND " : " OR ");
 			put_node(w, k, negate);
 		}
-		sql_add(w->s, ")");
+		bound_add(w->s, ")");
 		break;
 	default:
 		test = &w->t->filter->tests[w->leaf++];
@@ -321,7 +321,7 @@ static void put_node(struct walk *w, uint32_t i, bool negate)
 	}
 }
 
-void filter_sql(struct sql *s, const struct filter_tree *t, struct flow_source_cfg *source)
+void filter_sql(struct bound *s, const struct filter_tree *t, struct flow_source_cfg *source)
 {
 	struct walk w = {.s = s, .t = t, .leaf = t->filter->entry, .source = source};
 

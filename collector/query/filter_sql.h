@@ -6,7 +6,7 @@
 #ifndef WEIR_COLLECTOR_QUERY_FILTER_SQL_H
 #define WEIR_COLLECTOR_QUERY_FILTER_SQL_H
 
-#include "collector/query/sql.h"
+#include "collector/query/bound.h"
 #include "collector/store/schema.h"
 #include "common/filter_tree.h"
 
@@ -14,9 +14,9 @@
  * filter_sql - append the condition
  * @source: gets the columns it names
  *
- * What goes wrong is in @s, see sql_end(): -E2BIG more values than can be bound; -EOPNOTSUPP:
+ * What goes wrong is in @s, see bound_end(): -E2BIG more values than can be bound; -EOPNOTSUPP:
  * a field that the store has not (community_id).
  */
-void filter_sql(struct sql *s, const struct filter_tree *t, struct flow_source_cfg *source);
+void filter_sql(struct bound *s, const struct filter_tree *t, struct flow_source_cfg *source);
 
 #endif

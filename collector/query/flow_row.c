@@ -41,15 +41,15 @@ static bool is_pair(enum flow_field f)
 	return query_columns[f].kind == CK_IP || query_columns[f].kind == CK_VLAN;
 }
 
-void flow_row_select(struct sql *s)
+void flow_row_select(struct bound *s)
 {
-	sql_add(s, "end_us, flow_id");
+	bound_add(s, "end_us, flow_id");
 	for (int f = 0; f < _FF_MAX; f++) {
 		if (query_columns[f].kind == CK_COMPUTED)
 			continue;
-		sql_add(s, ", %s", column_name((enum flow_field)f));
+		bound_add(s, ", %s", column_name((enum flow_field)f));
 		if (is_pair((enum flow_field)f))
-			sql_add(s, ", %s", column_lower((enum flow_field)f));
+			bound_add(s, ", %s", column_lower((enum flow_field)f));
 	}
 }
 

@@ -6,7 +6,7 @@
 #ifndef WEIR_COLLECTOR_QUERY_FLOW_ROW_H
 #define WEIR_COLLECTOR_QUERY_FLOW_ROW_H
 
-#include "collector/query/sql.h"
+#include "collector/query/bound.h"
 #include "collector/store/schema.h"
 
 struct flow_row;
@@ -17,8 +17,8 @@ void flow_row_free(struct flow_row *f);
 /* What the source must have. */
 void flow_row_columns(struct flow_source_cfg *source);
 
-/* "end_us, row, ...": the columns in the order flow_row_read() wants them in. */
-void flow_row_select(struct sql *s);
+/* "end_us, flow_id, ...": the columns in the order flow_row_read() wants them in. */
+void flow_row_select(struct bound *s);
 
 /* Row @row of the rows at hand; valid until the next call or store_next(). */
 const struct flow_record *flow_row_read(struct flow_row *f, const struct store_result *r,

@@ -39,12 +39,12 @@ struct page {
 	const char *what; /* columns; NULL: those of a record */
 };
 
-static int put_select(const struct page *p, struct sql *s, char *error)
+static int put_select(const struct page *p, struct bound *s, char *error)
 {
 	const struct spec *q = p->q;
 	struct flow_source_cfg source = {.range = {p->from_us, q->to_us}, .dedup = q->dedup};
 	int64_t end = 0;
-	struct sql where = {};
+	struct bound where = {};
 	uint64_t row = 0;
 	char *from = NULL;
 	int r = 0;
@@ -60,28 +60,28 @@ static int put_select(const struct page *p, struct sql *s, char *error)
 	if (!p->what)
 		flow_row_columns(&source);
 	r = plan_filter(&where, q, &source, error);
-	sql_done(&where);
+	bound_done(&where);
 	r = r ?: store_source(p->env->store, &source, &from);
 	if (r)
 		return r;
-	sql_add(s, "SELECT ");
+	bound_add(s, "SELECT ");
 	if (p->what)
-		sql_add(s, "%s", p->what);
+		bound_add(s, "%s", p->what);
 	else
 		flow_row_select(s);
-	sql_add(s, " FROM %s AS f WHERE true", from);
+	bound_add(s, " FROM %s AS f WHERE true", from);
 	free(from);
 	if (*q->filter)
-		sql_add(s, " AND ");
+		bound_add(s, " AND ");
 	r = plan_filter(s, q, &source, error);
 	if (*q->cursor)
-		sql_add(s, " AND (end_us < %" PRId64 " OR flow_id < %" PRIu64 ")", end, row);
-	sql_add(s, " ORDER BY end_us %s, flow_id %s LIMIT %u", q->ascending ? "ASC" : "DESC",
-		q->ascending ? "ASC" : "DESC", q->top);
-	return r ?: sql_end(s);
+		bound_add(s, " AND (end_us < %" PRId64 " OR flow_id < %" PRIu64 ")", end, row);
+	bound_add(s, " ORDER BY end_us %s, flow_id %s LIMIT %u", q->ascending ? "ASC" : "DESC",
+		  q->ascending ? "ASC" : "DESC", q->top);
+	return r ?: bound_end(s);
 }
 
-int flows_sql(const struct query_env *env, const struct spec *q, int64_t from_us, struct sql *s,
+int flows_sql(const struct query_env *env, const struct spec *q, int64_t from_us, struct bound *s,
 	      char *error)
 {
 	const struct page page = {env, q, from_us, NULL};
@@ -89,7 +89,7 @@ int flows_sql(const struct query_env *env, const struct spec *q, int64_t from_us
 	return put_select(&page, s, error);
 }
 
-static int start(const struct query_env *env, const struct sql *s, struct store_result **ret,
+static int start(const struct query_env *env, const struct bound *s, struct store_result **ret,
 		 char *error)
 {
 	const struct store_query sq = {.sql = s->text,
@@ -108,15 +108,15 @@ static int find_from(const struct query_env *env, const struct spec *q, const st
 	int stopped = 0;
 	const struct page page = {env, q, q->from_us, "end_us"};
 	struct store_result *result = NULL;
-	struct sql s = {};
+	struct bound s = {};
 	struct store_value v;
 	uint32_t n = 0;
 	int r;
 
-	sql_add(&s, "SELECT min(end_us) FROM (");
+	bound_add(&s, "SELECT min(end_us) FROM (");
 	r = put_select(&page, &s, error);
-	sql_add(&s, ")");
-	r = r ?: sql_end(&s);
+	bound_add(&s, ")");
+	r = r ?: bound_end(&s);
 	r = r ?: start(env, &s, &result, error);
 	if (!r) {
 		watch_begin(&watch, k, result);
@@ -131,7 +131,7 @@ static int find_from(const struct query_env *env, const struct spec *q, const st
 	if (!r)
 		*ret = v.i;
 	store_result_free(result);
-	sql_done(&s);
+	bound_done(&s);
 	return r;
 }
 
@@ -163,7 +163,7 @@ static int put_page(const struct query_env *env, const struct spec *q, int64_t f
 	struct answer_end end = {.source = "flows"};
 	struct timespec a, b;
 	struct watch watch;
-	struct sql s = {};
+	struct bound s = {};
 	int r;
 
 	clock_gettime(CLOCK_MONOTONIC, &a);
@@ -178,7 +178,7 @@ static int put_page(const struct query_env *env, const struct spec *q, int64_t f
 	if (r == -EIO && result)
 		snprintf(error, STORE_ERROR, "%s", store_error(result));
 	store_result_free(result);
-	sql_done(&s);
+	bound_done(&s);
 	if (end.rows < q->top)
 		end.cursor[0] = 0;
 	clock_gettime(CLOCK_MONOTONIC, &b);

@@ -12,8 +12,8 @@ int flows_run(const struct query_env *env, const struct spec *q, const struct an
 	      char *error);
 
 /* For query_export(): the SQL is what flows_run() would ask for its rows. */
-struct sql;
-int flows_sql(const struct query_env *env, const struct spec *q, int64_t from_us, struct sql *s,
+struct bound;
+int flows_sql(const struct query_env *env, const struct spec *q, int64_t from_us, struct bound *s,
 	      char *error);
 
 #endif

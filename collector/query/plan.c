@@ -16,7 +16,8 @@ bool plan_additive(const struct spec_measure *m)
 	return m->kind <= MK_FLOWS || m->kind == MK_SUM;
 }
 
-int plan_filter(struct sql *sql, const struct spec *q, struct flow_source_cfg *source, char *error)
+int plan_filter(struct bound *sql, const struct spec *q, struct flow_source_cfg *source,
+		char *error)
 {
 	struct filter_tree tree = {};
 	struct filter_error e;
@@ -31,7 +32,7 @@ int plan_filter(struct sql *sql, const struct spec *q, struct flow_source_cfg *s
 	}
 	filter_sql(sql, &tree, source);
 	filter_tree_done(&tree);
-	r = sql_end(sql);
+	r = bound_end(sql);
 	if (r == -E2BIG)
 		snprintf(error, STORE_ERROR, "the filter's sets are too large for a query");
 	else if (r == -EOPNOTSUPP)
@@ -49,126 +50,127 @@ static uint64_t half_mask(unsigned int bits)
 	return bits >= 64 ? UINT64_MAX : bits ? UINT64_MAX << (64 - bits) : 0;
 }
 
-static void put_network(struct sql *s, const struct spec_by *b, uint32_t i)
+static void put_network(struct bound *s, const struct spec_by *b, uint32_t i)
 {
 	const char *hi = column_name(b->field), *lo = column_lower(b->field);
 	const unsigned int v4 = b->prefix4 + 32u;
 	const uint64_t low6 = b->prefix6 > 64 ? half_mask(b->prefix6 - 64u) : 0;
 
-	sql_add(s,
-		"CASE WHEN %s = 0 AND %s >> 32 = 65535 THEN 0 ELSE %s & %" PRIu64
-		"::UBIGINT END AS k%ua, "
-		"CASE WHEN %s = 0 AND %s >> 32 = 65535 THEN %s & %" PRIu64 "::UBIGINT "
-		"ELSE %s & %" PRIu64 "::UBIGINT END AS k%ub",
-		hi, lo, hi, half_mask(b->prefix6), i, hi, lo, lo, half_mask(v4), lo, low6, i);
+	bound_add(s,
+		  "CASE WHEN %s = 0 AND %s >> 32 = 65535 THEN 0 ELSE %s & %" PRIu64
+		  "::UBIGINT END AS k%ua, "
+		  "CASE WHEN %s = 0 AND %s >> 32 = 65535 THEN %s & %" PRIu64 "::UBIGINT "
+		  "ELSE %s & %" PRIu64 "::UBIGINT END AS k%ub",
+		  hi, lo, hi, half_mask(b->prefix6), i, hi, lo, lo, half_mask(v4), lo, low6, i);
 }
 
-static void put_key(struct sql *s, const struct spec_by *b, uint32_t i)
+static void put_key(struct bound *s, const struct spec_by *b, uint32_t i)
 {
 	const char *name = column_name(b->field);
 
 	if (query_columns[b->field].kind != CK_IP)
-		sql_add(s, "%s AS k%u", name, i);
+		bound_add(s, "%s AS k%u", name, i);
 	else if (b->prefix4 != SPEC_NO_PREFIX)
 		put_network(s, b, i);
 	else
-		sql_add(s, "%s AS k%ua, %s AS k%ub", name, i, column_lower(b->field), i);
+		bound_add(s, "%s AS k%ua, %s AS k%ub", name, i, column_lower(b->field), i);
 }
 
 /* "k0, k1a, k1b", each with text before it. */
-static void put_keys(struct sql *s, const struct spec *q, const char *before)
+static void put_keys(struct bound *s, const struct spec *q, const char *before)
 {
 	for (uint32_t i = 0; i < q->n_by; i++) {
 		const bool ip = query_columns[q->by[i].field].kind == CK_IP;
 
 		if (ip)
-			sql_add(s, "%s%sk%ua, %sk%ub", i ? ", " : "", before, i, before, i);
+			bound_add(s, "%s%sk%ua, %sk%ub", i ? ", " : "", before, i, before, i);
 		else
-			sql_add(s, "%s%sk%u", i ? ", " : "", before, i);
+			bound_add(s, "%s%sk%u", i ? ", " : "", before, i);
 	}
 }
 
-static void put_nulls(struct sql *s, const struct spec *q)
+static void put_nulls(struct bound *s, const struct spec *q)
 {
 	for (uint32_t i = 0; i < q->n_by; i++)
-		sql_add(s, query_columns[q->by[i].field].kind == CK_IP ? "NULL, NULL, " : "NULL, ");
+		bound_add(s,
+			  query_columns[q->by[i].field].kind == CK_IP ? "NULL, NULL, " : "NULL, ");
 }
 
-static void put_distinct(struct sql *s, enum flow_field f)
+static void put_distinct(struct bound *s, enum flow_field f)
 {
 	if (query_columns[f].kind == CK_IP)
-		sql_add(s, "count(DISTINCT CASE WHEN %s IS NOT NULL THEN (%s, %s) END)",
-			column_name(f), column_name(f), column_lower(f));
+		bound_add(s, "count(DISTINCT CASE WHEN %s IS NOT NULL THEN (%s, %s) END)",
+			  column_name(f), column_name(f), column_lower(f));
 	else
-		sql_add(s, "count(DISTINCT %s)", column_name(f));
+		bound_add(s, "count(DISTINCT %s)", column_name(f));
 }
 
-static void put_aggregate(struct sql *s, const struct spec_measure *m)
+static void put_aggregate(struct bound *s, const struct spec_measure *m)
 {
 	const char *name = m->kind >= MK_DISTINCT ? column_name(m->field) : NULL;
 
 	switch (m->kind) {
 	case MK_BYTES:
-		sql_add(s, "sum(bytes)");
+		bound_add(s, "sum(bytes)");
 		return;
 	case MK_PACKETS:
-		sql_add(s, "sum(packets)");
+		bound_add(s, "sum(packets)");
 		return;
 	case MK_FLOWS:
-		sql_add(s, "count(*)");
+		bound_add(s, "count(*)");
 		return;
 	case MK_DISTINCT:
 		put_distinct(s, m->field);
 		return;
 	case MK_AVG:
-		sql_add(s, "avg(%s)", name);
+		bound_add(s, "avg(%s)", name);
 		return;
 	case MK_P95:
-		sql_add(s, "quantile_cont(%s, 0.95)", name);
+		bound_add(s, "quantile_cont(%s, 0.95)", name);
 		return;
 	case MK_MIN:
-		sql_add(s, "min(%s)", name);
+		bound_add(s, "min(%s)", name);
 		return;
 	case MK_MAX:
-		sql_add(s, "max(%s)", name);
+		bound_add(s, "max(%s)", name);
 		return;
 	default:
-		sql_add(s, "sum(%s)", name);
+		bound_add(s, "sum(%s)", name);
 	}
 }
 
 /* All measures as m0, m1 ..., and p0, p1 ... of the time before. */
-static void put_aggregates(struct sql *s, const struct spec *q)
+static void put_aggregates(struct bound *s, const struct spec *q)
 {
 	for (uint32_t i = 0; i < q->n_measures; i++) {
-		sql_add(s, "%s", i ? ", " : "");
+		bound_add(s, "%s", i ? ", " : "");
 		put_aggregate(s, &q->measures[i]);
 		if (q->previous)
-			sql_add(s, " FILTER (WHERE end_us >= %" PRId64 ")", q->from_us);
-		sql_add(s, " AS m%u", i);
+			bound_add(s, " FILTER (WHERE end_us >= %" PRId64 ")", q->from_us);
+		bound_add(s, " AS m%u", i);
 	}
 	for (uint32_t i = 0; q->previous && i < q->n_measures; i++) {
-		sql_add(s, ", ");
+		bound_add(s, ", ");
 		put_aggregate(s, &q->measures[i]);
-		sql_add(s, " FILTER (WHERE end_us < %" PRId64 ") AS p%u", q->from_us, i);
+		bound_add(s, " FILTER (WHERE end_us < %" PRId64 ") AS p%u", q->from_us, i);
 	}
 }
 
 /* Their sums over groups; those that can't be added up are NULL. */
-static void put_sums(struct sql *s, const struct spec *q, const char *before, const char *when)
+static void put_sums(struct bound *s, const struct spec *q, const char *before, const char *when)
 {
 	for (uint32_t k = 0; k < (q->previous ? 2 : 1); k++)
 		for (uint32_t i = 0; i < q->n_measures; i++) {
 			const char name = k ? 'p' : 'm';
 
-			sql_add(s, "%s", k || i ? ", " : "");
+			bound_add(s, "%s", k || i ? ", " : "");
 			if (plan_additive(&q->measures[i]))
-				sql_add(s, "sum(%s%c%u)", before, name, i);
+				bound_add(s, "sum(%s%c%u)", before, name, i);
 			else if (*when) /* of one group there is one */
-				sql_add(s, "CASE WHEN %s THEN max(%s%c%u) END", when, before, name,
-					i);
+				bound_add(s, "CASE WHEN %s THEN max(%s%c%u) END", when, before,
+					  name, i);
 			else
-				sql_add(s, "NULL");
+				bound_add(s, "NULL");
 		}
 }
 
@@ -192,24 +194,25 @@ static void use_columns(const struct spec *q, struct flow_source_cfg *source)
 }
 
 /* Which step a flow belongs to; the time before is laid over the time asked for. */
-static void put_step(struct sql *s, const struct spec *q, const struct plan *p)
+static void put_step(struct bound *s, const struct spec *q, const struct plan *p)
 {
 	const int64_t len = q->to_us - q->from_us;
 
 	if (q->previous)
-		sql_add(s,
-			"(CASE WHEN end_us < %" PRId64 " THEN end_us + %" PRId64
-			" ELSE end_us END - %" PRId64 ") // %" PRId64 " AS b, ",
-			q->from_us, len, p->first_us, q->step_us);
+		bound_add(s,
+			  "(CASE WHEN end_us < %" PRId64 " THEN end_us + %" PRId64
+			  " ELSE end_us END - %" PRId64 ") // %" PRId64 " AS b, ",
+			  q->from_us, len, p->first_us, q->step_us);
 	else
-		sql_add(s, "(end_us - %" PRId64 ") // %" PRId64 " AS b, ", p->first_us, q->step_us);
+		bound_add(s, "(end_us - %" PRId64 ") // %" PRId64 " AS b, ", p->first_us,
+			  q->step_us);
 }
 
 /* SELECT [b,] [keys,] measures FROM flows [WHERE] [GROUP BY]. */
 static int put_groups(struct store *store, const struct spec *q, struct plan *p, char *error)
 {
 	struct flow_source_cfg source = {.range = {q->from_us, q->to_us}, .dedup = q->dedup};
-	struct sql where = {}, *s = &p->sql;
+	struct bound where = {}, *s = &p->sql;
 	char *from = NULL;
 	int r;
 
@@ -219,25 +222,25 @@ static int put_groups(struct store *store, const struct spec *q, struct plan *p,
 	r = plan_filter(&where, q, &source, error);
 	if (!r)
 		r = store_source(store, &source, &from);
-	sql_done(&where);
+	bound_done(&where);
 	if (r)
 		return r;
-	sql_add(s, "SELECT ");
+	bound_add(s, "SELECT ");
 	if (q->step_us)
 		put_step(s, q, p);
 	for (uint32_t i = 0; i < q->n_by; i++) {
 		put_key(s, &q->by[i], i);
-		sql_add(s, ", ");
+		bound_add(s, ", ");
 	}
 	put_aggregates(s, q);
-	sql_add(s, " FROM %s AS f", from);
+	bound_add(s, " FROM %s AS f", from);
 	free(from);
 	if (*q->filter) { /* again: now its values get their numbers */
-		sql_add(s, " WHERE ");
+		bound_add(s, " WHERE ");
 		r = plan_filter(s, q, &source, error);
 	}
 	if (q->n_by || q->step_us)
-		sql_add(s, " GROUP BY ALL");
+		bound_add(s, " GROUP BY ALL");
 	return r;
 }
 
@@ -249,48 +252,49 @@ static const char *direction(const struct spec *q)
 }
 
 /* Sums of all first, then the groups by rank. */
-static void put_top(struct sql *s, const struct spec *q)
+static void put_top(struct bound *s, const struct spec *q)
 {
-	sql_add(s, " SELECT * FROM (SELECT 0 AS rank, ");
+	bound_add(s, " SELECT * FROM (SELECT 0 AS rank, ");
 	put_nulls(s, q);
 	put_sums(s, q, "", "");
-	sql_add(s, " FROM g UNION ALL (SELECT row_number() OVER (ORDER BY m%u %s NULLS LAST, ",
-		q->order, direction(q));
+	bound_add(s, " FROM g UNION ALL (SELECT row_number() OVER (ORDER BY m%u %s NULLS LAST, ",
+		  q->order, direction(q));
 	put_keys(s, q, "");
-	sql_add(s, ") AS rank, * FROM g ORDER BY m%u %s NULLS LAST, ", q->order, direction(q));
+	bound_add(s, ") AS rank, * FROM g ORDER BY m%u %s NULLS LAST, ", q->order, direction(q));
 	put_keys(s, q, "");
-	sql_add(s, " LIMIT %u)) ORDER BY rank", q->top);
+	bound_add(s, " LIMIT %u)) ORDER BY rank", q->top);
 }
 
 /* The groups with the largest sums over all steps, each with its steps; then all others together. */
-static void put_top_series(struct sql *s, const struct spec *q)
+static void put_top_series(struct bound *s, const struct spec *q)
 {
-	sql_add(s, ", t AS (SELECT ");
+	bound_add(s, ", t AS (SELECT ");
 	put_keys(s, q, "");
-	sql_add(s, ", row_number() OVER (ORDER BY sum(m%u) %s NULLS LAST, ", q->order,
-		direction(q));
+	bound_add(s, ", row_number() OVER (ORDER BY sum(m%u) %s NULLS LAST, ", q->order,
+		  direction(q));
 	put_keys(s, q, "");
-	sql_add(s, ") AS rank FROM g GROUP BY ");
+	bound_add(s, ") AS rank FROM g GROUP BY ");
 	put_keys(s, q, "");
-	sql_add(s, " QUALIFY rank <= %u) SELECT coalesce(t.rank, %u) AS r, g.b, ", q->top,
-		q->top + 1);
+	bound_add(s, " QUALIFY rank <= %u) SELECT coalesce(t.rank, %u) AS r, g.b, ", q->top,
+		  q->top + 1);
 	put_keys(s, q, "t.");
-	sql_add(s, ", ");
+	bound_add(s, ", ");
 	put_sums(s, q, "g.", "count(*) = 1");
-	sql_add(s, " FROM g LEFT JOIN t ON ");
+	bound_add(s, " FROM g LEFT JOIN t ON ");
 	for (uint32_t i = 0; i < q->n_by; i++) {
 		const bool ip = query_columns[q->by[i].field].kind == CK_IP;
 
 		if (ip)
-			sql_add(s,
+			bound_add(
+				s,
 				"%sg.k%ua IS NOT DISTINCT FROM t.k%ua AND g.k%ub IS NOT DISTINCT FROM t.k%ub",
 				i ? " AND " : "", i, i, i, i);
 		else
-			sql_add(s, "%sg.k%u IS NOT DISTINCT FROM t.k%u", i ? " AND " : "", i, i);
+			bound_add(s, "%sg.k%u IS NOT DISTINCT FROM t.k%u", i ? " AND " : "", i, i);
 	}
-	sql_add(s, " GROUP BY r, g.b, ");
+	bound_add(s, " GROUP BY r, g.b, ");
 	put_keys(s, q, "t.");
-	sql_add(s, " ORDER BY r, g.b");
+	bound_add(s, " ORDER BY r, g.b");
 }
 
 static int check(const struct spec *q, char *error)
@@ -308,7 +312,7 @@ static int check(const struct spec *q, char *error)
 
 int plan_make(struct store *store, const struct spec *q, struct plan *ret, char *error)
 {
-	struct sql *s = &ret->sql;
+	struct bound *s = &ret->sql;
 	int r = check(q, error);
 
 	if (r)
@@ -318,24 +322,24 @@ int plan_make(struct store *store, const struct spec *q, struct plan *ret, char 
 		ret->steps = (q->to_us - ret->first_us + q->step_us - 1) / q->step_us;
 	}
 	ret->ranked = q->n_by && !q->step_us;
-	sql_add(s, "WITH g AS MATERIALIZED (");
+	bound_add(s, "WITH g AS MATERIALIZED (");
 	if (rollup_fits(q)) {
 		r = rollup_groups(store, q, ret, error);
 	} else {
 		snprintf(ret->source, sizeof(ret->source), "flows");
 		r = put_groups(store, q, ret, error);
 	}
-	sql_add(s, ")");
+	bound_add(s, ")");
 	if (q->n_by && q->step_us)
 		put_top_series(s, q);
 	else if (q->n_by)
 		put_top(s, q);
 	else
-		sql_add(s, q->step_us ? " SELECT 1, * FROM g ORDER BY b" : " SELECT 1, * FROM g");
-	return r ?: sql_end(s);
+		bound_add(s, q->step_us ? " SELECT 1, * FROM g ORDER BY b" : " SELECT 1, * FROM g");
+	return r ?: bound_end(s);
 }
 
 void plan_done(struct plan *p)
 {
-	sql_done(&p->sql);
+	bound_done(&p->sql);
 }

@@ -8,7 +8,7 @@
 
 #include "collector/query/answer.h"
 #include "collector/query/spec.h"
-#include "collector/query/sql.h"
+#include "collector/query/bound.h"
 #include "collector/store/schema.h"
 
 /*
@@ -19,7 +19,7 @@
  *   measures  then, if asked for, the same of the time before
  */
 struct plan {
-	struct sql sql;
+	struct bound sql;
 	char source[32];  /* "flows", "rollup 5m" */
 	int64_t first_us; /* where step 0 begins */
 	int64_t steps;	  /* how many there are; 0: no series */
@@ -38,7 +38,8 @@ bool plan_additive(const struct spec_measure *m);
 int plan_make(struct store *s, const struct spec *q, struct plan *ret, char *error);
 
 /* A condition "(...) AND" of the filter; nothing where there is none. Return: as plan_make(). */
-int plan_filter(struct sql *sql, const struct spec *q, struct flow_source_cfg *source, char *error);
+int plan_filter(struct bound *sql, const struct spec *q, struct flow_source_cfg *source,
+		char *error);
 
 void plan_done(struct plan *p);
 

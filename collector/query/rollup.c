@@ -54,7 +54,7 @@ static uint32_t choose_step(const struct spec *q)
 	return ROLLUP_1M;
 }
 
-static void put_measures(struct sql *s, const struct spec *q)
+static void put_measures(struct bound *s, const struct spec *q)
 {
 	static const char *const sums[] = {
 		[MK_BYTES] = "sum(out_bytes) + sum(in_bytes)",
@@ -63,7 +63,7 @@ static void put_measures(struct sql *s, const struct spec *q)
 	};
 
 	for (uint32_t i = 0; i < q->n_measures; i++)
-		sql_add(s, "%s%s AS m%u", i ? ", " : "", sums[q->measures[i].kind], i);
+		bound_add(s, "%s%s AS m%u", i ? ", " : "", sums[q->measures[i].kind], i);
 }
 
 int rollup_groups(struct store *store, const struct spec *q, struct plan *p, char *error)
@@ -85,16 +85,16 @@ int rollup_groups(struct store *store, const struct spec *q, struct plan *p, cha
 		 cfg.step == ROLLUP_1H	 ? "1h"
 		 : cfg.step == ROLLUP_5M ? "5m"
 					 : "1m");
-	sql_add(&p->sql, "SELECT ");
+	bound_add(&p->sql, "SELECT ");
 	if (q->step_us)
-		sql_add(&p->sql, "(ts * 1000000 - %" PRId64 ") // %" PRId64 " AS b, ", p->first_us,
-			q->step_us);
+		bound_add(&p->sql, "(ts * 1000000 - %" PRId64 ") // %" PRId64 " AS b, ",
+			  p->first_us, q->step_us);
 	if (field >= 0)
-		sql_add(&p->sql, "%s AS k0, ", fields[field].key);
+		bound_add(&p->sql, "%s AS k0, ", fields[field].key);
 	put_measures(&p->sql, q);
-	sql_add(&p->sql, " FROM %s AS r", from);
+	bound_add(&p->sql, " FROM %s AS r", from);
 	free(from);
 	if (q->n_by || q->step_us)
-		sql_add(&p->sql, " GROUP BY ALL");
+		bound_add(&p->sql, " GROUP BY ALL");
 	return 0;
 }

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# demo.sh - real clients and servers in two network namespaces, weir between them: flows live with
-# their names, and at the end weir's account beside independent ones. Fails if they differ.
+# demo.sh - real clients and servers in two network namespaces, weir between them and a collector
+# behind it: flows live with their names, questions answered from the store while traffic runs, and at
+# the end weir's account beside independent ones. Fails if they differ.
 no_totals=1
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/servers.sh"
+. "$(dirname "$0")/collector.sh"
 
 for program in curl dig iperf3 nginx dnsmasq openssl ethtool jq; do
 	command -v "$program" >/dev/null || die "$program is missing: sudo make deps"
@@ -43,10 +45,10 @@ compare() # DIRECTION WHO PACKETS BYTES WHO2 PACKETS2 BYTES2
 }
 
 # weir's output goes to the terminal as it comes; its summary is kept.
-demo_start() # NAME
+demo_start() # NAME ARG...
 {
 	ip netns exec "$ns_a" "$weir" run -i va --idle-timeout 1s --drain-interval 200ms --summary json \
-		2>"$tmp/$1.err" &
+		-o table "${@:2}" 2>"$tmp/$1.err" &
 	weir_pid=$!
 	pids+=("$weir_pid")
 	if ! wait_for 20 weir_is_up "$1" 1 || pid_gone "$weir_pid"; then
@@ -82,6 +84,33 @@ clients()
 	bulk -n 50M
 }
 
+# What the collector says, as a user would ask.
+ask() # ARG...
+{
+	local arg line='$ weir-collector query'
+
+	for arg; do
+		case $arg in
+		*' '*) line+=" '$arg'" ;;
+		*) line+=" $arg" ;;
+		esac
+	done
+	say '' "$line"
+	"$collector" query "$@" | sed 's/^/  /'
+}
+
+# The same flows, counted by weir when it wrote them and by the store now.
+compare_stored() # NAME
+{
+	local flows packets bytes
+
+	wait_for 20 stored "$(summary_of "$1" .records)" || rc=1
+	read -r flows packets bytes < <("$collector" query -o json --last 1d |
+		jq -r '"\(.flows) \(.packets) \(.bytes)"')
+	compare both "weir, $(summary_of "$1" .records) records exported" "$(summary_of "$1" .packets)" \
+		"$(summary_of "$1" .bytes)" "collector, $flows flows stored" "$packets" "$bytes"
+}
+
 # Nothing is left to say: the pair is quiet and the last flow has been printed.
 finish_run() # NAME
 {
@@ -98,9 +127,14 @@ part_one()
 
 	say '' '1. Every packet, and whom it is for (segmentation offload off)' ''
 	before=$(link_stats "$ns_a" va)
-	demo_start one
+	mkdir "$tmp/spool"
+	collector_start --listen-udp none
+	say '  weir exports to the collector over TCP, which tells it what is stored for good.'
+	demo_start one --export "ipfix+tcp://127.0.0.1:4739?spool=$tmp/spool&acknowledge=yes"
 	say '  TIME          INITIATOR > RESPONDER  PROTO, TCP FLAGS  NAME (SNI, HTTP Host or DNS query) ...' ''
 	clients
+	wait_for 10 stored 1
+	ask 'tls.sni suffix "example.test"' --by src.ip,tls.sni --last 10m
 	finish_run one
 	after=$(link_stats "$ns_a" va)
 	read -ra b <<<"$before"
@@ -117,6 +151,9 @@ part_one()
 	compare both "all $(summary_of one .records) flow records added up" "$(summary_of one .packets)" \
 		"$(summary_of one .bytes)" 'interface counters, in + out' \
 		$((a[0] - b[0] + a[2] - b[2])) $((a[1] - b[1] + a[3] - b[3] - 14 * (a[2] - b[2])))
+	compare_stored one
+	ask --by proto,dst.port --last 10m
+	collector_stop
 }
 
 part_two()

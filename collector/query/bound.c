@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "collector/query/sql.h"
+#include "collector/query/bound.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -7,20 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void fail(struct sql *s, int error)
+static void fail(struct bound *s, int error)
 {
 	if (!s->error)
 		s->error = error;
 }
 
-static bool grow(struct sql *s, size_t more)
+static bool grow(struct bound *s, size_t more)
 {
 	size_t cap = s->cap ?: 1024;
 	char *text;
 
 	if (s->error)
 		return false;
-	if (more > SQL_TEXT_MAX - s->len - 1) {
+	if (more > BOUND_TEXT_MAX - s->len - 1) {
 		fail(s, -E2BIG);
 		return false;
 	}
@@ -38,7 +38,7 @@ static bool grow(struct sql *s, size_t more)
 	return true;
 }
 
-void sql_add(struct sql *s, const char *fmt, ...)
+void bound_add(struct bound *s, const char *fmt, ...)
 {
 	va_list ap;
 	int n;
@@ -67,13 +67,13 @@ static void *room(void *array, uint32_t n, uint32_t *cap, size_t size)
 	return array;
 }
 
-static void bind(struct sql *s, struct store_value v)
+static void bind_value(struct bound *s, struct store_value v)
 {
 	struct store_value *values;
 
 	if (s->error)
 		return;
-	if (s->n == SQL_VALUES_MAX) {
+	if (s->n == BOUND_VALUES_MAX) {
 		fail(s, -E2BIG);
 		return;
 	}
@@ -84,25 +84,25 @@ static void bind(struct sql *s, struct store_value v)
 	}
 	s->values = values;
 	s->values[s->n++] = v;
-	sql_add(s, "$%u", s->n);
+	bound_add(s, "$%u", s->n);
 }
 
-void sql_u64(struct sql *s, uint64_t v)
+void bound_u64(struct bound *s, uint64_t v)
 {
-	bind(s, (struct store_value){.type = ST_U64, .u = v});
+	bind_value(s, (struct store_value){.type = ST_U64, .u = v});
 }
 
-void sql_i64(struct sql *s, int64_t v)
+void bound_i64(struct bound *s, int64_t v)
 {
-	bind(s, (struct store_value){.type = ST_I64, .i = v});
+	bind_value(s, (struct store_value){.type = ST_I64, .i = v});
 }
 
-void sql_f64(struct sql *s, double v)
+void bound_f64(struct bound *s, double v)
 {
-	bind(s, (struct store_value){.type = ST_F64, .f = v});
+	bind_value(s, (struct store_value){.type = ST_F64, .f = v});
 }
 
-void sql_str(struct sql *s, struct flow_str v)
+void bound_str(struct bound *s, struct flow_str v)
 {
 	char **owned = room(s->owned, s->n_owned, &s->owned_cap, sizeof(*owned));
 	char *copy = malloc(v.len + 1);
@@ -118,20 +118,20 @@ void sql_str(struct sql *s, struct flow_str v)
 		memcpy(copy, v.s, v.len);
 	copy[v.len] = 0;
 	s->owned[s->n_owned++] = copy;
-	bind(s, (struct store_value){.type = ST_TEXT, .s = {copy, v.len}});
+	bind_value(s, (struct store_value){.type = ST_TEXT, .s = {copy, v.len}});
 }
 
-int sql_end(const struct sql *s)
+int bound_end(const struct bound *s)
 {
 	return s->error;
 }
 
-void sql_done(struct sql *s)
+void bound_done(struct bound *s)
 {
 	for (uint32_t i = 0; i < s->n_owned; i++)
 		free(s->owned[i]);
 	free(s->owned);
 	free(s->values);
 	free(s->text);
-	*s = (struct sql){};
+	*s = (struct bound){};
 }

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * metrics.c - the running collector in Prometheus' text format. Exporters are labels: an operator has
+ * tens of them, and their number is bounded.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "collector/serving.h"
+#include "common/num_text.h"
+
+#ifndef WEIR_COMMIT
+#define WEIR_COMMIT "unknown"
+#endif
+
+static void head(FILE *out, const char *name, const char *type, const char *help)
+{
+	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void one(FILE *out, const char *name, const char *type, const char *help, uint64_t v)
+{
+	head(out, name, type, help);
+	fprintf(out, "%s %" PRIu64 "\n", name, v);
+}
+
+/* A label's value: backslashes, quotes and line ends are escaped. */
+static void put_label(FILE *out, const char *s)
+{
+	for (; *s; s++) {
+		if (*s == '\\' || *s == '"')
+			putc('\\', out);
+		if (*s == '\n')
+			fputs("\\n", out);
+		else
+			putc(*s, out);
+	}
+}
+
+static void put_agent(FILE *out, const char *name, const struct ingest *g, const struct exporter *e)
+{
+	char address[IP_TEXT], agent[EXPORTER_NAME];
+
+	ip_text(e->address, 0, address);
+	ingest_exporter_name(g, e, agent);
+	fprintf(out, "%s{agent=\"", name);
+	put_label(out, *agent ? agent : address);
+	fprintf(out, "\",address=\"%s\",domain=\"%u\"", address, e->domain);
+}
+
+/* One sample of every exporter. */
+static void put_exporters(FILE *out, const struct ingest *g, const char *name, enum ingest_count c)
+{
+	for (const struct exporter *e = ingest_exporters(g, NULL); e; e = ingest_exporters(g, e)) {
+		put_agent(out, name, g, e);
+		fprintf(out, "} %" PRIu64 "\n", exporter_counted(e, c));
+	}
+}
+
+/* Those of a class that are not 0, by reason. */
+static void put_reasons(FILE *out, const struct ingest *g, const char *name,
+			enum ingest_class class)
+{
+	for (const struct exporter *e = ingest_exporters(g, NULL); e; e = ingest_exporters(g, e))
+		for (unsigned int i = 0; i < _IC_MAX; i++) {
+			const uint64_t n = exporter_counted(e, (enum ingest_count)i);
+
+			if (!n || ingest_counts[i].class != class)
+				continue;
+			put_agent(out, name, g, e);
+			fprintf(out, ",reason=\"%s\"} %" PRIu64 "\n", ingest_counts[i].name, n);
+		}
+}
+
+static void put_ingest(FILE *out, const struct serving *v)
+{
+	const struct ingest *g = v->ingest;
+
+	head(out, "weir_collector_ingest_records_total", "counter", "Flow records taken in.");
+	put_exporters(out, g, "weir_collector_ingest_records_total", IC_RECORDS);
+	head(out, "weir_collector_ingest_bytes_total", "counter", "Octets of exporters' messages.");
+	put_exporters(out, g, "weir_collector_ingest_bytes_total", IC_OCTETS);
+	head(out, "weir_collector_ingest_lost_total", "counter",
+	     "What did not come in, by reason; units as in weir-collector(8).");
+	put_reasons(out, g, "weir_collector_ingest_lost_total", ICC_LOST);
+	head(out, "weir_collector_ingest_malformed_total", "counter",
+	     "Messages that contradict themselves, by reason.");
+	put_reasons(out, g, "weir_collector_ingest_malformed_total", ICC_MALFORMED);
+	head(out, "weir_collector_exporter_skew_seconds", "gauge",
+	     "Receiver's clock less the exporter's, the least that was seen.");
+	for (const struct exporter *e = ingest_exporters(g, NULL); e; e = ingest_exporters(g, e)) {
+		put_agent(out, "weir_collector_exporter_skew_seconds", g, e);
+		fprintf(out, "} %.6f\n",
+			(double)__atomic_load_n(&e->skew_least_us, __ATOMIC_RELAXED) / 1e6);
+	}
+	head(out, "weir_collector_kernel_drops_total", "counter",
+	     "Datagrams that a socket had no room for.");
+	for (uint32_t i = 0; i < v->listeners; i++) {
+		struct ingest_listener_stats st;
+
+		ingest_listener_stats(g, i, &st);
+		fprintf(out,
+			"weir_collector_kernel_drops_total{listener=\"%u\",port=\"%u\"} %" PRIu64
+			"\n",
+			i, ingest_port(g, i), st.kernel_drops);
+	}
+}
+
+static void put_store(FILE *out, struct store *s)
+{
+	struct store_stats st;
+
+	store_stats(s, &st);
+	one(out, "weir_collector_store_flows", "gauge", "Raw flows that are stored.", st.rows);
+	one(out, "weir_collector_store_bytes", "gauge", "Size of all files.", st.bytes);
+	one(out, "weir_collector_store_flows_total", "counter", "Flows made durable.", st.appended);
+	one(out, "weir_collector_store_pending", "gauge", "Flows taken in and not durable yet.",
+	    st.pending);
+	one(out, "weir_collector_store_flushes_total", "counter", "Times flows were made durable.",
+	    st.flushes);
+	one(out, "weir_collector_store_failed_total", "counter", "Of those, tried again.",
+	    st.failed);
+	one(out, "weir_collector_store_late_total", "counter",
+	    "Flows that ended before the current partition.", st.late);
+	one(out, "weir_collector_store_partitions", "gauge", "Files of raw flows.", st.partitions);
+	one(out, "weir_collector_store_damaged", "gauge", "Files that could not be opened.",
+	    st.damaged);
+	one(out, "weir_collector_store_expired_total", "counter", "Files removed by retention.",
+	    st.expired);
+}
+
+static void put_pool(FILE *out, struct block_pool *p)
+{
+	struct block_pool_stats st;
+
+	block_pool_stats(p, &st);
+	one(out, "weir_collector_blocks", "gauge", "Blocks of flows there are.", st.blocks);
+	one(out, "weir_collector_blocks_free", "gauge", "Of those, not in use.", st.free);
+	one(out, "weir_collector_blocks_queued", "gauge", "Of those, waiting for the store.",
+	    st.queued);
+}
+
+static void put_queries(FILE *out, struct endpoint *e)
+{
+	struct endpoint_stats st;
+
+	endpoint_stats(e, &st);
+	one(out, "weir_collector_queries_total", "counter", "Queries that ended.", st.queries);
+	one(out, "weir_collector_queries_failed_total", "counter", "Of those, with an error.",
+	    st.failed);
+	one(out, "weir_collector_queries_cancelled_total", "counter",
+	    "Of those, because the client went away.", st.cancelled);
+	one(out, "weir_collector_queries_running", "gauge", "Queries at work.", st.running);
+	head(out, "weir_collector_query_seconds_total", "counter", "Time that queries took.");
+	fprintf(out, "weir_collector_query_seconds_total %.6f\n", (double)st.query_us / 1e6);
+}
+
+char *serving_metrics(void *arg, size_t *ret_len)
+{
+	const struct serving *v = arg;
+	char *text = NULL;
+	FILE *out = open_memstream(&text, ret_len);
+
+	if (!out)
+		return NULL;
+	head(out, "weir_build_info", "gauge", "Which weir-collector this is.");
+	fprintf(out, "weir_build_info{program=\"weir-collector\",version=\"%s\",commit=\"%s\"} 1\n",
+		WEIR_VERSION, WEIR_COMMIT);
+	put_ingest(out, v);
+	put_pool(out, v->pool);
+	put_store(out, v->store);
+	put_queries(out, v->endpoint);
+	return fclose(out) ? NULL : text;
+}
