@@ -104,12 +104,24 @@ static void number(struct message *m)
 	m->skip = n->taken;
 }
 
+/* What such a message moves on. One of templates alone may have any number. */
+static void settle(const struct message *m)
+{
+	struct numbering *n = m->s->numbering;
+	const uint64_t from = m->at - m->n;
+
+	if (!m->n || m->at <= n->taken)
+		return;
+	if (n->taken && from > n->taken)
+		exporter_count(m->s->e, IC_SEQUENCE, from - n->taken);
+	n->taken = m->at;
+}
+
 int decode_ipfix(struct decoder *d, const struct source *from, const uint8_t *p, size_t len,
 		 int64_t now_us)
 {
 	struct message m = {.d = d, .now_us = now_us};
 	struct ipfix_header h;
-	uint64_t first;
 	int r;
 
 	if (len < IPFIX_HEADER)
@@ -123,11 +135,9 @@ int decode_ipfix(struct decoder *d, const struct source *from, const uint8_t *p,
 	m.number = h.sequence;
 	message_begin(&m, len);
 	number(&m);
-	first = m.at;
 	r = read_sets(&m, &ipfix_sets, p + IPFIX_HEADER, h.len - IPFIX_HEADER);
-	/* one without records may be ahead of those that are still to come */
-	if (m.s->numbering && m.at > first && m.at > m.s->numbering->taken)
-		m.s->numbering->taken = m.at;
+	if (m.s->numbering)
+		settle(&m);
 	message_end(&m);
 	/* octets behind the message: a datagram holds one */
 	return r || h.len == len ? r : message_bad(&m, IC_LENGTH);

@@ -250,7 +250,9 @@ void message_end(struct message *m)
 	struct sequence *q = &s->sequence, *q0 = &s->sequence_told;
 	struct template_counts *c = &s->templates.counts, *c0 = &s->told;
 
-	sequence_message(q, m->number, m->n, !m->unknown);
+	/* a weir's numbers for good are looked at where they are used */
+	if (!s->numbering)
+		sequence_message(q, m->number, m->n, !m->unknown);
 	tell(&e->count[IC_SEQUENCE], q->lost, q0->lost);
 	tell(&e->gaps, q->gaps, q0->gaps);
 	tell(&e->reordered, q->reordered, q0->reordered);

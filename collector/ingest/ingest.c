@@ -186,7 +186,6 @@ int ingest_start(struct ingest *g)
 	r = r ?: stream_start(g->stream);
 	for (uint32_t i = 0; i < g->threads && !r; i++)
 		r = udp_start(g->udp[i]);
-	g->running = !r;
 	return r;
 }
 
@@ -194,10 +193,9 @@ void ingest_stop(struct ingest *g)
 {
 	for (uint32_t i = 0; i < g->threads; i++)
 		g->udp[i] = udp_free(g->udp[i]);
-	g->stream = stream_free(g->stream);
+	stream_stop(g->stream);
 	/* last: it writes what the others have handed over */
 	g->watcher = watcher_free(g->watcher);
-	g->running = false;
 }
 
 struct ingest *ingest_free(struct ingest *g)
@@ -205,6 +203,7 @@ struct ingest *ingest_free(struct ingest *g)
 	if (!g)
 		return NULL;
 	ingest_stop(g);
+	stream_free(g->stream);
 	for (uint32_t i = 0; g->l && i < g->cfg.listeners_n; i++) {
 		for (unsigned int k = 0; k < UDP_THREADS_MAX; k++)
 			if (g->l[i].fd[k] >= 0)
@@ -222,7 +221,7 @@ struct ingest *ingest_free(struct ingest *g)
 
 void ingest_committed(struct ingest *g, uint32_t stream, uint64_t epoch, uint64_t to)
 {
-	if (exporters_committed(g->exporters, stream, epoch, to) && g->running)
+	if (exporters_committed(g->exporters, stream, epoch, to))
 		stream_wake(g->stream);
 }
 

@@ -49,7 +49,6 @@ struct ingest {
 	struct saved *saved[UDP_THREADS_MAX];
 	uint64_t strays[UDP_THREADS_MAX + 2][_IC_MAX]; /* written by their threads; atomic */
 	char *state;
-	bool running;
 };
 
 static inline void add_atomic(uint64_t *to, uint64_t n)
@@ -87,6 +86,7 @@ struct udp_worker *udp_free(struct udp_worker *w); /* stops; returns NULL */
 int stream_new(struct ingest *g);
 int stream_start(struct stream_worker *w);
 void stream_wake(struct stream_worker *w); /* something was committed */
+void stream_stop(struct stream_worker *w); /* the store may still wake it */
 struct stream_worker *stream_free(struct stream_worker *w);
 
 int watcher_new(struct ingest *g, char *error);

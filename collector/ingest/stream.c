@@ -393,20 +393,28 @@ void stream_wake(struct stream_worker *w)
 		return; /* full: it is about to wake already */
 }
 
-struct stream_worker *stream_free(struct stream_worker *w)
+void stream_stop(struct stream_worker *w)
 {
 	if (!w)
-		return NULL;
+		return;
 	__atomic_store_n(&w->stopping, true, __ATOMIC_RELEASE);
 	if (w->running) {
 		stream_wake(w);
 		pthread_join(w->thread, NULL);
+		w->running = false;
 	}
 	while (w->conns)
 		conn_free(w, w->conns);
 	if (w->d)
 		publish_strays(w->g, UDP_THREADS_MAX, w->d);
-	decoder_free(w->d);
+	w->d = decoder_free(w->d);
+}
+
+struct stream_worker *stream_free(struct stream_worker *w)
+{
+	if (!w)
+		return NULL;
+	stream_stop(w);
 	if (w->epoll >= 0)
 		close(w->epoll);
 	if (w->event >= 0)
