@@ -16,6 +16,7 @@
 
 #include <linux/in.h>
 #include <stddef.h>
+#include "weir/lone_syn.h"
 #include "maps.h"
 #include "key.h"
 #include "tcp.h"
@@ -89,6 +90,8 @@ static __always_inline __u32 hot_age(const struct flow_hot *h, __u32 now)
 {
 	__u32 a0 = tick_age(h->last[0], now), a1 = tick_age(h->last[1], now);
 
+	if (lone_syn_is(h))
+		return lone_syn_dir(h) ? a1 : a0;
 	if (!h->packets[0])
 		return a1;
 	if (!h->packets[1])
@@ -106,10 +109,23 @@ static __always_inline int hot_is_read(const struct flow_hot *h, __u32 now)
 
 static __always_inline int hot_is_lone_syn(const struct flow_hot *h)
 {
-	return h->packets[0] + h->packets[1] == 1 && (h->tcp_flags[0] | h->tcp_flags[1]) == TCP_SYN;
+	return lone_syn_is(h) || (h->packets[0] + h->packets[1] == 1 &&
+				  (h->tcp_flags[0] | h->tcp_flags[1]) == TCP_SYN);
 }
 
-/* Final record of an entry to the ring, as much as there is of it. 0, or -1 when the ring is full. */
+static __always_inline int cache_evict_lone(const struct flow_hot *hot, __u32 slot)
+{
+	struct flow_final *f = bpf_ringbuf_reserve(&evicted, offsetof(struct flow_final, cold), 0);
+
+	if (!f)
+		return -1;
+	f->slot = slot;
+	f->pad = 0;
+	f->hot = *hot;
+	bpf_ringbuf_submit(f, BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
 static __always_inline int cache_evict_head(const struct flow_hot *hot,
 					    const struct flow_cold *cold, __u32 slot)
 {
@@ -159,9 +175,16 @@ static __always_inline int cache_evict_dropped(const struct flow_hot *hot,
 	return 0;
 }
 
-static __always_inline int cache_evict(const struct flow_hot *hot, const struct flow_cold *cold,
-				       __u32 slot)
+/* Final record of an entry to the ring, as much as there is of it. 0, or -1 when the ring is full. */
+static __always_inline int cache_evict(const struct flow_hot *hot, __u32 slot)
 {
+	const struct flow_cold *cold;
+
+	if (lone_syn_is(hot))
+		return cache_evict_lone(hot, slot);
+	cold = cold_get(slot);
+	if (!cold)
+		return -1;
 	if (cfg_enforce && hot->extra & EXTRA_DROPPED)
 		return cache_evict_dropped(hot, cold, slot);
 	if (hot->extra & EXTRA_TAIL)
@@ -169,11 +192,13 @@ static __always_inline int cache_evict(const struct flow_hot *hot, const struct 
 	return cache_evict_head(hot, cold, slot);
 }
 
-/* Begin a new life in a slot: everything zero but the tag, which is invalid until cache_open(). */
-static __always_inline __u64 cache_close(struct flow_hot *hot, struct flow_cold *cold, __u32 slot)
+/* Begin a new life in a slot: the hot half is zero but for the tag, which is invalid until
+ * cache_open(), and for what it knows of the other tables. Return: the tag that was.
+ */
+static __always_inline __u64 cache_close(struct flow_hot *hot)
 {
 	__u64 old = __sync_lock_test_and_set(&hot->tag, 0);
-	__u8 extra = hot->extra;
+	__u8 extra = hot->extra & ~EXTRA_LONE;
 
 	hot->bytes[0] = hot->bytes[1] = 0;
 	hot->packets[0] = hot->packets[1] = 0;
@@ -182,12 +207,19 @@ static __always_inline __u64 cache_close(struct flow_hot *hot, struct flow_cold 
 	*(__u64 *)hot->tcp_flags = 0; /* flags, ttl, dscp, l7, extra */
 	hot->policy = 0;
 	hot->cold_changes = 0;
-	__builtin_memset((void *)cold + sizeof(cold->key), 0, WEIR_COLD_HEAD - sizeof(cold->key));
-	if (extra & EXTRA_TAIL)
-		__builtin_memset((void *)cold + WEIR_COLD_HEAD, 0, WEIR_COLD_TAIL);
-	if (cfg_enforce && extra & EXTRA_DROPPED)
-		dropped_clear(slot);
+	hot->extra = extra;
 	return old;
+}
+
+/* The rest of the slot for the life that begins: zero but for the key. */
+static __always_inline void cache_clear(struct flow_hot *hot, struct flow_cold *cold, __u32 slot)
+{
+	__builtin_memset((void *)cold + sizeof(cold->key), 0, WEIR_COLD_HEAD - sizeof(cold->key));
+	if (hot->extra & EXTRA_TAIL)
+		__builtin_memset((void *)cold + WEIR_COLD_HEAD, 0, WEIR_COLD_TAIL);
+	if (cfg_enforce && hot->extra & EXTRA_DROPPED)
+		dropped_clear(slot);
+	hot->extra = 0;
 }
 
 static __always_inline void cache_open(struct flow_hot *hot, __u64 old, __u64 hash)
@@ -195,22 +227,6 @@ static __always_inline void cache_open(struct flow_hot *hot, __u64 old, __u64 ha
 	__u32 gen = (old + 1) & ((1u << WEIR_TAG_GEN_BITS) - 1);
 
 	__sync_lock_test_and_set(&hot->tag, hash << WEIR_TAG_GEN_BITS | (gen ? gen : 1));
-}
-
-/*
- * Ask for the lines of a cold entry that a new flow will want, while its hot line is on its way: the
- * loads have no use and wait for nobody. BPF has no prefetch.
- */
-static __always_inline void cold_touch(__u32 slot)
-{
-	const struct flow_cold *c = cold_get(slot);
-	__u64 a, b;
-
-	if (!c)
-		return;
-	a = *(const volatile __u64 *)&c->key;
-	b = *(const volatile __u64 *)&c->syn_ns;
-	asm volatile("" : : "r"(a), "r"(b));
 }
 
 /* How gladly a way is given up: 0 free of charge, else the higher the better. */
@@ -254,7 +270,6 @@ static __always_inline __u32 cache_take(struct flow_set *set, __u32 index, __u32
 {
 	__u32 way = own, worth;
 	__u16 *use = used_get(index);
-	struct flow_cold *cold;
 
 	if (!use)
 		return WEIR_WAYS;
@@ -271,8 +286,7 @@ static __always_inline __u32 cache_take(struct flow_set *set, __u32 index, __u32
 		count(CNT_REUSED, 1);
 		return way;
 	}
-	cold = cold_get(index * WEIR_WAYS + way);
-	if (!cold || cache_evict(&set->way[way], cold, index * WEIR_WAYS + way))
+	if (cache_evict(&set->way[way], index * WEIR_WAYS + way))
 		return WEIR_WAYS;
 	count(CNT_EVICTED, 1);
 	return way;

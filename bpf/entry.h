@@ -82,20 +82,14 @@ static __always_inline int way_hit(struct way *w, __u32 *ret_slot)
 	__u32 index = cache_set(w->cpu, w->f.hash), d = w->f.dir & 1, n;
 	struct flow_set *set = bpf_map_lookup_elem(&flows, &index);
 	struct flow_hot *h;
-	int syn;
 
 	*ret_slot = CACHE_MISS;
 	if (!set)
 		return 0;
 	n = cache_own_way(w->f.hash);
 	h = &set->way[n];
-	syn = (w->f.l4.tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
-	if (unlikely(syn))
-		cold_touch(index * WEIR_WAYS + n);
 	if (likely(tag_matches(h->tag, w->f.hash)))
 		goto found;
-	if (syn && h->guests)
-		cold_touch(index * WEIR_WAYS + low_bit(h->guests));
 	h = way_guest(set, h->guests, w->f.hash, &n);
 	if (!h)
 		return 0;

@@ -92,12 +92,13 @@ static __always_inline void flow_account(struct flow_hot *h, struct flow_cold *c
 	h->cold_changes++;
 }
 
-/* First packet of a new life in an entry; @old: what cache_close() returned. */
+/* First packet of a new life in an entry; @c has the flow's key, @old: what cache_close() returned. */
 static __always_inline void flow_begin(struct flow_hot *h, struct flow_cold *c,
 				       const struct scratch *s, __u32 d, __u64 old)
 {
 	__u8 budget = s->l4.proto == IPPROTO_UDP ? L7_DATAGRAMS : L7_SEGMENTS;
 
+	cache_clear(h, c, s->slot);
 	c->l7_budget[0] = c->l7_budget[1] = budget;
 	c->sampling = cfg_sample;
 	c->init_dir = d;
@@ -108,18 +109,54 @@ static __always_inline void flow_begin(struct flow_hot *h, struct flow_cold *c,
 	cache_open(h, old, s->hash);
 }
 
+/* Does the flow begin in its hot line alone? @k: its key. */
+static __always_inline int flow_is_lone_syn(const struct flow_key *k, const struct l4 *l,
+					    __u32 segs)
+{
+	return cfg_sample <= 1 && segs == 1 && l->proto == IPPROTO_TCP && l->tcp_flags == TCP_SYN &&
+	       !l->payload_len && lone_syn_fits(k);
+}
+
+static __always_inline void flow_begin_lone(struct flow_hot *h, const struct scratch *s, __u32 d,
+					    __u64 old)
+{
+	h->bytes[d] = s->bytes;
+	h->packets[d] = 1;
+	h->last[d] = s->now;
+	h->next_seq[d] = s->l4.seq + 1;
+	h->tcp_flags[d] = TCP_SYN;
+	h->ttl[d] = s->l4.ttl;
+	h->l7 = L7_WANT_0 | L7_WANT_1;
+	h->cold_changes = 1;
+	lone_syn_pack(h, &s->pkt.key, now_ns(), s->l4.dscp, s->hook & 3);
+	cache_open(h, old, s->hash);
+}
+
+/* A second packet has come: two halves. Readers see nothing in between; the generation stays. */
+static __always_inline void flow_unpack(struct flow_hot *h, struct flow_cold *c, __u32 slot)
+{
+	__u64 tag = __sync_lock_test_and_set(&h->tag, 0);
+
+	cache_clear(h, c, slot);
+	__builtin_memset(&c->key, 0, sizeof(c->key));
+	lone_syn_unpack(h, c, now_ns());
+	c->l7_budget[0] = c->l7_budget[1] = L7_SEGMENTS;
+	c->sampling = cfg_sample;
+	__sync_lock_test_and_set(&h->tag, tag);
+}
+
 /* Start anew in place: the old life is over and read, or its final record is in the ring. */
 static __always_inline void flow_renew(struct flow_hot *h, struct flow_cold *c,
 				       const struct scratch *s, __u32 d)
 {
 	if (hot_is_read(h, s->now)) {
 		count(CNT_REUSED, 1);
-	} else if (cache_evict(h, c, s->slot)) {
+	} else if (cache_evict(h, s->slot)) {
 		flow_account(h, c, s, d); /* no room for the record: the old life goes on */
 		return;
 	}
 	count(CNT_RENEWED, 1);
-	flow_begin(h, c, s, d, cache_close(h, c, s->slot));
+	flow_begin(h, c, s, d, cache_close(h));
 }
 
 /* Insert the flow of the packet in scratch->pkt. Returns 1 if an entry was written. */
@@ -140,19 +177,24 @@ static __always_inline int flow_insert(struct scratch *s)
 		return 0;
 	}
 	way = way_bound(way);
-	c = cold_get(index * WEIR_WAYS + way);
+	s->slot = index * WEIR_WAYS + way;
+	c = cold_get(s->slot);
 	if (!c)
 		return 0;
 	cache_move_in(set, way, own);
 	h = &set->way[way];
-	old = cache_close(h, c, index * WEIR_WAYS + way);
-	c->key = s->pkt.key;
-	c->key.netns = cfg_netns;
-	d = key_order(&c->key) & 1;
-	s->slot = index * WEIR_WAYS + way;
+	old = cache_close(h);
+	s->pkt.key.netns = cfg_netns;
+	d = key_dir(&s->pkt.key) & 1;
 	s->dir = d;
-	flow_begin(h, c, s, d, old);
 	count(CNT_INSERTS, 1);
+	if (flow_is_lone_syn(&s->pkt.key, &s->l4, s->segs)) {
+		flow_begin_lone(h, s, d, old);
+		return 1;
+	}
+	c->key = s->pkt.key;
+	key_order(&c->key);
+	flow_begin(h, c, s, d, old);
 	return 1;
 }
 
@@ -165,6 +207,8 @@ static __always_inline void flow_update(struct scratch *s)
 
 	if (!h || !c)
 		return;
+	if (lone_syn_is(h))
+		flow_unpack(h, c, s->slot);
 	if (hot_age(h, s->now) > cfg_idle_ticks ||
 	    (s->l4.proto == IPPROTO_TCP && tcp_is_new_connection(h, &s->l4, d)))
 		flow_renew(h, c, s, d);

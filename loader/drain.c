@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "loader/ledger.h"
+#include "weir/lone_syn.h"
 
 #define BATCH		64u
 #define PREFETCH	16u  /* slots ahead */
@@ -54,6 +56,7 @@ struct drain {
 	unsigned int taken;
 	struct flow_cold cold[BATCH]; /* of entries that are read in full: `n` of them */
 	unsigned int n;
+	uint64_t packet_ns;    /* the packet path's fine clock, read for each batch */
 	bool since_ever;       /* a scan passes over nothing */
 	uint32_t scan_tick[3]; /* start of the last complete scans, the oldest first */
 	struct name_result name;
@@ -207,9 +210,32 @@ static void settle(struct shadow *s, uint32_t gen)
 	s->settled = (uint16_t)gen;
 }
 
-/* The record may end where its last line would begin. */
+/* The fine clock of the packet path. */
+static uint64_t packet_clock(const struct drain *d)
+{
+	struct timespec ts = {};
+
+	if (d->dp->cfg.replay)
+		return d->dp->control->replay_ns;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* Both halves of a final record, of which the ring holds what there is to say. */
+static void unpack_final(struct drain *d, const struct flow_final *f, struct flow_hot *hot,
+			 struct flow_cold *cold)
+{
+	*hot = f->hot;
+	memset(cold, 0, sizeof(*cold));
+	if (lone_syn_is(hot))
+		lone_syn_unpack(hot, cold, d->packet_ns);
+	else
+		memcpy(cold, &f->cold, hot->extra & EXTRA_TAIL ? sizeof(*cold) : WEIR_COLD_HEAD);
+}
+
 static void take_final(struct drain *d, const struct flow_final *f)
 {
+	struct flow_hot *hot = &d->hot[d->n];
 	struct flow_cold *cold = &d->cold[d->n];
 	struct merge_delta *m = &d->delta[d->n++];
 	uint32_t gen = f->hot.tag & GEN_MASK;
@@ -219,13 +245,8 @@ static void take_final(struct drain *d, const struct flow_final *f)
 	if (s->gen != gen)
 		s = orphan_find(d, f->slot, gen) ?: &none;
 	*m = (struct merge_delta){};
-	memcpy(cold, &f->cold, WEIR_COLD_HEAD);
-	if (f->hot.extra & EXTRA_TAIL)
-		memcpy((char *)cold + WEIR_COLD_HEAD, (char *)&f->cold + WEIR_COLD_HEAD,
-		       WEIR_COLD_TAIL);
-	else
-		memset((char *)cold + WEIR_COLD_HEAD, 0, WEIR_COLD_TAIL);
-	delta_from(m, s, &f->hot, cold);
+	unpack_final(d, f, hot, cold);
+	delta_from(m, s, hot, cold);
 	s->gen = 0;
 	if (s->flow_ref && s == own)
 		m->flow_ref = &s->flow_ref;
@@ -236,6 +257,8 @@ static void take_final(struct drain *d, const struct flow_final *f)
 /* Records whose totals have been asked for. */
 static void take_finals(struct drain *d, const struct flow_final *const *v, unsigned int n)
 {
+	if (n)
+		d->packet_ns = packet_clock(d);
 	for (unsigned int i = 0; i < n; i++)
 		take_final(d, v[i]);
 	flush(d, true);
@@ -332,11 +355,18 @@ static bool is_filling(const struct ring *r)
 	return ring_end(r) - r->pos > r->size / 8;
 }
 
-/* Does the slot still belong to whom it did before it was copied? */
-static bool is_tenant(struct drain *d, uint32_t slot, uint64_t tag)
+static bool is_lone(const struct flow_hot *h)
 {
+	return __atomic_load_n(&h->extra, __ATOMIC_ACQUIRE) & EXTRA_LONE;
+}
+
+/* Does the slot still belong to whom it did before it was copied? A @lone SYN may have become more. */
+static bool is_tenant(struct drain *d, uint32_t slot, uint64_t tag, bool lone)
+{
+	const struct flow_hot *h = dataplane_hot(d->dp, slot);
+
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	if (__atomic_load_n(&dataplane_hot(d->dp, slot)->tag, __ATOMIC_RELAXED) == tag)
+	if ((!lone || is_lone(h)) && __atomic_load_n(&h->tag, __ATOMIC_RELAXED) == tag)
 		return true;
 	d->stats.torn++; /* changed hands under us: its final record is in the ring */
 	return false;
@@ -362,16 +392,22 @@ static bool let_go_of(struct drain *d, uint32_t slot, struct shadow *s)
 }
 
 /* All of an entry whose hot half has been copied. */
-static void read_full(struct drain *d, uint32_t slot, const struct flow_hot *hot)
+static void read_full(struct drain *d, uint32_t slot, struct flow_hot *hot)
 {
+	bool lone = lone_syn_is(hot);
 	struct shadow *s = &d->shadow[slot];
 	struct flow_cold *cold = &d->cold[d->n];
 	struct merge_delta *m = &d->delta[d->n];
 	uint32_t gen = hot->tag & GEN_MASK;
 
-	memcpy(cold, dataplane_cold(d->dp, slot), sizeof(*cold));
-	if (!is_tenant(d, slot, hot->tag))
-		return;
+	if (lone) {
+		memset(cold, 0, sizeof(*cold));
+		lone_syn_unpack(hot, cold, d->packet_ns);
+	} else {
+		memcpy(cold, dataplane_cold(d->dp, slot), sizeof(*cold));
+		if (!is_tenant(d, slot, hot->tag, false))
+			return;
+	}
 	if (s->gen != gen && ((!s->gen && s->settled == gen) || !let_go_of(d, slot, s)))
 		return;
 	save(d, s);
@@ -380,7 +416,7 @@ static void read_full(struct drain *d, uint32_t slot, const struct flow_hot *hot
 	delta_from(m, s, hot, cold);
 	m->flow_ref = &s->flow_ref;
 	/* Twice: a store of the cold half may have been on its way when the count was read. */
-	s->cold_settled = s->cold_changes == hot->cold_changes && !cold->l7_gap;
+	s->cold_settled = lone || (s->cold_changes == hot->cold_changes && !cold->l7_gap);
 	s->cold_changes = hot->cold_changes;
 	d->stats.entries++;
 	d->n++;
@@ -398,6 +434,8 @@ static bool read_hot(struct drain *d, struct shadow *s, const struct flow_hot *h
 {
 	struct merge_delta m = {.hot = hot, .flow_ref = &s->flow_ref};
 
+	if (lone_syn_is(hot))
+		return true; /* still */
 	for (int i = 0; i < 2; i++) {
 		m.packets[i] = hot->packets[i] - s->packets[i];
 		m.bytes[i] = m.packets[i] ? hot->bytes[i] - s->bytes[i] : 0;
@@ -417,6 +455,8 @@ static bool read_hot(struct drain *d, struct shadow *s, const struct flow_hot *h
 
 static void read_taken(struct drain *d)
 {
+	if (d->taken)
+		d->packet_ns = packet_clock(d);
 	for (unsigned int i = 0; i < d->taken; i++) {
 		const struct shadow *s = &d->shadow[d->slot[i]];
 		const char *cold = (const char *)dataplane_cold(d->dp, d->slot[i]);
@@ -425,6 +465,8 @@ static void read_taken(struct drain *d)
 			merge_prefetch(d->merge, s->flow_ref);
 			continue;
 		}
+		if (lone_syn_is(&d->hot[i]))
+			continue;
 		for (size_t line = 0; line < sizeof(struct flow_cold); line += 64)
 			__builtin_prefetch(cold + line);
 	}
@@ -446,6 +488,7 @@ static void take_slot(struct drain *d, uint32_t slot, uint64_t tag)
 {
 	const struct flow_hot *h = dataplane_hot(d->dp, slot);
 	struct flow_hot *hot = &d->hot[d->taken];
+	bool lone = is_lone(h);
 
 	__builtin_prefetch(&d->shadow[slot], 1);
 	memcpy(hot, h, sizeof(*hot));
@@ -455,7 +498,7 @@ static void take_slot(struct drain *d, uint32_t slot, uint64_t tag)
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	hot->bytes[0] = __atomic_load_n(&h->bytes[0], __ATOMIC_RELAXED);
 	hot->bytes[1] = __atomic_load_n(&h->bytes[1], __ATOMIC_RELAXED);
-	if (!is_tenant(d, slot, tag))
+	if (!is_tenant(d, slot, tag, lone))
 		return;
 	d->slot[d->taken++] = slot;
 	if (d->taken == BATCH)
@@ -465,6 +508,8 @@ static void take_slot(struct drain *d, uint32_t slot, uint64_t tag)
 /* Entries untouched since before the last scan began hold nothing new. */
 static bool untouched(const struct flow_hot *h, uint32_t since)
 {
+	if (is_lone(h))
+		return (int32_t)(h->last[lone_syn_dir(h)] - since) < 0;
 	return (!h->packets[0] || (int32_t)(h->last[0] - since) < 0) &&
 	       (!h->packets[1] || (int32_t)(h->last[1] - since) < 0);
 }

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "weir.skel.h"
+#include "weir/lone_syn.h"
 
 int replay_cache_open(struct replay_cache *rc, const struct dataplane *dp)
 {
@@ -44,8 +45,11 @@ void replay_cache_age(struct replay_cache *rc, uint64_t from, uint64_t to)
 
 		if (!h->tag)
 			continue;
-		for (int d = 0; d < 2; d++)
+		for (uint32_t d = 0; d < 2; d++) {
+			if (lone_syn_is(h) && d != lone_syn_dir(h))
+				continue; /* no time stands there */
 			if (passed + ((uint32_t)from - h->last[d]) > REPLAY_AGE_TICKS)
 				h->last[d] = (uint32_t)to - REPLAY_AGE_TICKS;
+		}
 	}
 }

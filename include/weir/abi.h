@@ -76,11 +76,12 @@ struct flow_hot {
 enum flow_extra {
 	EXTRA_TAIL = 1,	   /* the last line of flow_cold */
 	EXTRA_DROPPED = 2, /* flow_dropped */
+	EXTRA_LONE = 4, /* a lone SYN, see lone_syn.h: nothing but the hot line is its own; the bits
+			    * above are about what another flow has left */
 };
 
 /* What is written on insert and on rare events; parallel to the hot entry, same index. The last line
- * stays zero, untouched and out of the final record until EXTRA_TAIL is set: a flow that is one lone
- * SYN has nothing to say there.
+ * stays zero, untouched and out of the final record until EXTRA_TAIL is set.
  */
 struct flow_cold {
 	struct flow_key key;
@@ -156,7 +157,7 @@ struct flow_dropped {
 
 /* One element of the `evicted` ring: a flow that lost its place, final totals. Cut short by what
  * hot.extra says is zero: behind cold without EXTRA_DROPPED, and without EXTRA_TAIL too before cold's
- * last WEIR_COLD_TAIL bytes.
+ * last WEIR_COLD_TAIL bytes; before cold if the flow is a lone SYN.
  */
 struct flow_final {
 	__u32 slot; /* set index * WEIR_WAYS + way */
@@ -169,6 +170,8 @@ struct flow_final {
 /* Length of one. */
 static inline __u32 flow_final_size(const struct flow_hot *hot)
 {
+	if (hot->extra & EXTRA_LONE)
+		return __builtin_offsetof(struct flow_final, cold);
 	if (hot->extra & EXTRA_DROPPED)
 		return sizeof(struct flow_final);
 	return __builtin_offsetof(struct flow_final, dropped) -

@@ -12,6 +12,7 @@
 
 #include "loader/drain.h"
 #include "weir/counters.h"
+#include "weir/lone_syn.h"
 
 #define SETS	   4u
 #define SLOTS	   (SETS * WEIR_WAYS)
@@ -112,6 +113,27 @@ static void insert(uint32_t slot, uint32_t flow)
 	w->flow[slot] = flow;
 }
 
+/* Its SYN has come and nothing more: the cold half is whatever the slot's last tenant left. */
+static void insert_lone_syn(uint32_t slot, uint32_t flow)
+{
+	struct flow_hot *h = hot_of(slot);
+	struct flow_cold *c = cold_of(slot);
+	struct flow_key k;
+
+	insert(slot, flow);
+	k = c->key;
+	memset(c, 0xa5, sizeof(*c));
+	h->tcp_flags[0] = 2;
+	h->packets[0] = 1;
+	h->bytes[0] = 60;
+	h->last[0] = (uint32_t)w->clock.now_tick;
+	h->next_seq[0] = flow * 7 + 1;
+	h->ttl[0] = 64;
+	lone_syn_pack(h, &k, w->clock.now_tick * 1000000, 46, HOOK_TC_EGRESS);
+	w->sent[flow].packets++;
+	w->sent[flow].bytes += 60;
+}
+
 /* One packet of the flow in a slot; now and then one that the cold half has to tell of. */
 static void packet(uint32_t slot)
 {
@@ -120,6 +142,10 @@ static void packet(uint32_t slot)
 	struct totals *t = &w->sent[w->flow[slot]];
 	uint32_t len = 40 + rnd(1400);
 
+	if (lone_syn_is(h)) {
+		*c = (struct flow_cold){};
+		lone_syn_unpack(h, c, w->clock.now_tick * 1000000);
+	}
 	if (rnd(8) == 0) {
 		c->retransmits[0]++;
 		t->retransmits++;
@@ -148,6 +174,10 @@ static void step(void)
 		insert(slot, flow);
 	} else if (rnd(40) == 0) {
 		evict(slot);
+		if (rnd(3) == 0) {
+			insert_lone_syn(slot, flow);
+			return;
+		}
 		insert(slot, flow);
 	}
 	for (uint32_t n = 1 + rnd(3); n; n--)
@@ -237,6 +267,60 @@ Test(drain, records_add_up_to_what_was_counted)
 	cr_expect(gt(u64, drain_stats(w->d)->finals, 300));
 	cr_expect(gt(u64, sent, 10000));
 	compare();
+}
+
+Test(drain, a_lone_syn_becomes_the_entry_it_stands_for)
+{
+	struct flow_cold c = {}, want;
+	struct flow_hot h;
+	const uint64_t ns = 987654321012345;
+
+	for (uint32_t d = 0; d < 2; d++) {
+		struct flow_key k = {.addr = {[0] = {[10] = 0xff, 0xff, 10, 0, 0, 1},
+					      [1] = {[10] = 0xff, 0xff, 10, 9, 8, 7}},
+				     .port = {0x1234, 0x5678},
+				     .ifindex = 123456,
+				     .ethertype = 0x0800,
+				     .proto = 6};
+		struct flow_key wire = k;
+
+		if (d) {
+			memcpy(wire.addr[0], k.addr[1], 16);
+			memcpy(wire.addr[1], k.addr[0], 16);
+			wire.port[0] = k.port[1];
+			wire.port[1] = k.port[0];
+		}
+		cr_assert(lone_syn_fits(&k));
+		h = (struct flow_hot){.tag = 5, .guests = 6, .cold_changes = 1};
+		h.tcp_flags[d] = 2;
+		h.packets[d] = 1;
+		h.bytes[d] = 60;
+		h.last[d] = 77;
+		h.next_seq[d] = 1001;
+		h.ttl[d] = 64;
+		lone_syn_pack(&h, &wire, ns, 46, HOOK_TC_EGRESS);
+		cr_expect(lone_syn_is(&h));
+		cr_expect(eq(u32, lone_syn_dir(&h), d));
+		c = (struct flow_cold){};
+		lone_syn_unpack(&h, &c, ns + 15000000000);
+		want = (struct flow_cold){.key = k,
+					  .syn_ns = ns / 256 * 256,
+					  .init_dir = d,
+					  .init_why = INIT_SYN,
+					  .hooks = 1 << HOOK_TC_EGRESS};
+		want.seq_known = 1 << d | 4 << d;
+		want.first[d] = 77;
+		want.base_seq[d] = 1001;
+		want.ttl_min[d] = want.ttl_max[d] = 64;
+		cr_expect(zero(int, memcmp(&c, &want, sizeof(c))));
+		cr_expect(eq(u8, h.dscp[d], 46));
+		cr_expect(eq(u8, h.ttl[d], 64));
+		cr_expect(eq(u64, h.bytes[d], 60));
+		cr_expect(zero(u32, h.packets[!d] | h.last[!d] | h.next_seq[!d] | h.ttl[!d] |
+					    h.dscp[!d]));
+		cr_expect(zero(u64, h.bytes[!d]));
+		cr_expect(not(lone_syn_is(&h)));
+	}
 }
 
 /* Entries read by their hot half alone: the flow behind the reference has been forgotten meanwhile. */

@@ -6,6 +6,7 @@
 #include <criterion/new/assert.h>
 
 #include "loader/replay_cache.h"
+#include "weir/lone_syn.h"
 
 TestSuite(replay_cache, .timeout = 10);
 
@@ -65,6 +66,18 @@ Test(replay_cache, survives_a_pause_of_years)
 	replay_cache_age(&cache, now, later);
 	cr_assert(eq(u32, age_at(later, 3, 0), REPLAY_AGE_TICKS));
 	cr_assert(eq(u32, age_at(later, 3, 1), REPLAY_AGE_TICKS));
+}
+
+Test(replay_cache, a_lone_syn_has_a_time_of_one_direction_alone)
+{
+	struct flow_key k = {.port = {1, 2}};
+	struct flow_hot *h = &sets[0].way[7];
+
+	*h = (struct flow_hot){.tag = 1, .tcp_flags = {2, 0}};
+	lone_syn_pack(h, &k, 0, 0, 0);
+	replay_cache_age(&cache, 1000 * MINUTE, 2000 * MINUTE);
+	cr_assert(eq(u32, age_at(2000 * MINUTE, 7, 0), REPLAY_AGE_TICKS));
+	cr_assert(eq(u32, h->last[1], 0x00020001), "the ports");
 }
 
 Test(replay_cache, leaves_free_slots_alone)
