@@ -339,6 +339,25 @@ static int all_of(const struct dnf *d, const struct filter_node *n, bool negate,
 	return r;
 }
 
+/* The same values in the same order; those of sugar are one, those of text that was printed are not. */
+static bool same_values(const struct dnf *d, uint32_t a, uint32_t b)
+{
+	const char *bytes = d->p->ast->bytes;
+
+	while (a != b && a && b) {
+		const struct filter_value *x = value(d, a), *y = value(d, b);
+
+		if (x->type != y->type || x->lo != y->lo || x->hi != y->hi ||
+		    x->prefix != y->prefix || memcmp(x->ip, y->ip, 16) != 0 ||
+		    memcmp(x->ip_hi, y->ip_hi, 16) != 0 || x->str_len != y->str_len ||
+		    (x->str_len && memcmp(bytes + x->str, bytes + y->str, x->str_len) != 0))
+			return false;
+		a = x->next;
+		b = y->next;
+	}
+	return a == b;
+}
+
 /* `host X`, `port X`: the same of both ends. */
 static const struct filter_node *either_end(const struct dnf *d, const struct filter_node *n,
 					    bool negate)
@@ -346,7 +365,8 @@ static const struct filter_node *either_end(const struct dnf *d, const struct fi
 	const struct filter_node *a = &d->p->ast->nodes[n->first], *b = &d->p->ast->nodes[n->last];
 
 	if (!d->merge || n->type != FN_OR || a->type != FN_CMP || b->type != FN_CMP ||
-	    a->next != n->last || a->first != b->first || a->op != b->op || a->op == FO_NE)
+	    a->next != n->last || a->op != b->op || a->op == FO_NE ||
+	    !same_values(d, a->first, b->first))
 		return NULL;
 	if (a->field == FF_SRC_PORT && b->field == FF_DST_PORT)
 		return a;

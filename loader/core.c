@@ -24,6 +24,7 @@
 #include "loader/ipc.h"
 #include "common/notify.h"
 #include "loader/pin.h"
+#include "loader/policy/host.h"
 #include "loader/prog_runs.h"
 #include "loader/sandbox.h"
 #include "loader/summary.h"
@@ -59,8 +60,10 @@ struct core {
 	int ipc;
 	struct run_cfg *news; /* what the worker reads at a reload; shared */
 	int broker;	      /* files for the worker */
-	int heirs;	      /* those that would take our place (--pin); -1 = nobody can */
-	int heir;	      /* who does; -1 = nobody */
+	int names; /* that it finds and the kernel can't; -1 = the worker has not begun */
+	struct policy_host policy;
+	int heirs; /* those that would take our place (--pin); -1 = nobody can */
+	int heir;  /* who does; -1 = nobody */
 	int signals;
 	int notify;
 	uint64_t watchdog_ns;	    /* 0 = nobody watches */
@@ -111,14 +114,15 @@ static int load(struct core *c)
 }
 
 /* What the worker has open, from 3 on; -1 = none of that kind. */
-enum { FD_IPC, FD_BROKER, FD_SOCKET, FD_HTTP, FD_LOCK, _FD_MAX };
+enum { FD_IPC, FD_BROKER, FD_NAMES, FD_SOCKET, FD_HTTP, FD_LOCK, _FD_MAX };
 
 /* The worker keeps the mappings and these; every other descriptor is closed. */
-static void become_worker(struct core *c, int ipc, int broker)
+static void become_worker(struct core *c, int ipc, int broker, int names)
 {
 	int fd[_FD_MAX] = {
 		[FD_IPC] = ipc,
 		[FD_BROKER] = broker,
+		[FD_NAMES] = names,
 		[FD_SOCKET] = c->control.socket,
 		[FD_HTTP] = c->control.http,
 		[FD_LOCK] = c->pin.lock, /* held until the last process that writes there is gone */
@@ -135,6 +139,7 @@ static void become_worker(struct core *c, int ipc, int broker)
 	syscall(SYS_close_range, 3u + _FD_MAX, ~0u, 0);
 	start.ipc = fd[FD_IPC];
 	start.broker = fd[FD_BROKER];
+	start.names = fd[FD_NAMES];
 	start.control = (struct control_fds){.socket = fd[FD_SOCKET], .http = fd[FD_HTTP]};
 	_exit(start.ipc < 0 || start.broker < 0 ? EXIT_FAILED : worker_main(&start));
 }
@@ -157,7 +162,7 @@ static int hear(struct core *c)
 static int start_worker(struct core *c)
 {
 	sigset_t set;
-	int fds[2], broker[2];
+	int fds[2], broker[2], names[2];
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
@@ -167,18 +172,21 @@ static int start_worker(struct core *c)
 	signal(SIGPIPE, SIG_IGN);
 	c->signals = signalfd(-1, &set, SFD_CLOEXEC);
 	if (c->signals < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, broker))
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, broker) ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, names))
 		return -errno;
 	fflush(NULL);
 	c->worker = fork();
 	if (c->worker < 0)
 		return -errno;
 	if (!c->worker)
-		become_worker(c, fds[1], broker[1]);
+		become_worker(c, fds[1], broker[1], names[1]);
 	close(fds[1]);
 	close(broker[1]);
+	close(names[1]);
 	c->ipc = fds[0];
 	c->broker = broker[0];
+	c->names = names[0];
 	return hear(c) == 1 && c->msg.type == IPC_READY ? 0 : -ECHILD;
 }
 
@@ -203,10 +211,13 @@ static void tell_status(struct core *c, const char *state)
 /* Milliseconds until something is to be done that nobody wakes us for; -1 = nothing. */
 static int next_ms(const struct core *c)
 {
+	const int policy = policy_host_ms(&c->policy);
 	uint64_t now = mono_ns(), in = UINT64_MAX;
 
 	if (c->stop_at_ns)
 		in = c->stop_at_ns > now ? c->stop_at_ns - now : 0;
+	if (policy >= 0 && (uint64_t)policy * NS_PER_MS < in)
+		in = (uint64_t)policy * NS_PER_MS;
 	if (c->watchdog_ns && c->watchdog_ns / 4 < in)
 		in = c->watchdog_ns / 4;
 	if (c->measured && PROG_RUNS_MS * NS_PER_MS < in)
@@ -302,18 +313,22 @@ static bool act_on(struct core *c, const struct pollfd *p)
 /* Until a signal, the end of --duration, or the worker's end. Return 1 if the worker ended. */
 static int wait_for_stop(struct core *c)
 {
-	struct pollfd p[_P_MAX] = {[P_SIGNAL] = {.fd = c->signals, .events = POLLIN},
-				   [P_WORKER] = {.fd = c->ipc, .events = POLLIN},
-				   [P_LINKS] = {.fd = c->ifaces.links_fd, .events = POLLIN},
-				   [P_BROKER] = {.fd = c->broker, .events = POLLIN},
-				   [P_HEIRS] = {.fd = c->heirs, .events = POLLIN}};
+	struct pollfd p[_P_MAX + POLICY_HOST_FDS] = {
+		[P_SIGNAL] = {.fd = c->signals, .events = POLLIN},
+		[P_WORKER] = {.fd = c->ipc, .events = POLLIN},
+		[P_LINKS] = {.fd = c->ifaces.links_fd, .events = POLLIN},
+		[P_BROKER] = {.fd = c->broker, .events = POLLIN},
+		[P_HEIRS] = {.fd = c->heirs, .events = POLLIN}};
 
 	for (;;) {
 		unsigned int n = c->ifaces.n;
-		int r = poll(p, _P_MAX, next_ms(c));
+		int r;
 
+		policy_host_poll(&c->policy, p + _P_MAX);
+		r = poll(p, _P_MAX + POLICY_HOST_FDS, next_ms(c));
 		if (r < 0 && errno != EINTR)
 			return 0;
+		policy_host_work(&c->policy, p + _P_MAX);
 		if (r > 0 && p[P_WORKER].revents && heard_worker(c))
 			return 1;
 		if (r > 0 && !act_on(c, p))
@@ -383,6 +398,7 @@ static int stop(struct core *c, int worker_gone)
 
 	notify_send(c->notify, "STOPPING=1\n");
 	list_names(&c->ifaces, names, sizeof(names));
+	policy_host_stop(&c->policy);
 	ifaces_stop(&c->ifaces);
 	make_room(c);
 	m.tables = c->superseded;
@@ -468,6 +484,24 @@ static int take_place(struct core *c)
 	return r;
 }
 
+/* Policies, once nobody else has the tables. A dataplane without them only observes. */
+static void start_policy(struct core *c)
+{
+	const struct policy_host_start start = {
+		.cfg = &c->cfg.policy,
+		.control = &c->cfg.control,
+		.exports = c->cfg.exports,
+		.n_exports = c->cfg.n_exports,
+		.dp = &c->dp,
+		.table = c->ifaces.table,
+		.names = c->names,
+	};
+	int r = c->cfg.dp.policy_entries ? policy_host_start(&c->policy, &start) : 0;
+
+	if (r)
+		log_warn("policy", "%s; nothing can be blocked", strerror(-r));
+}
+
 /* What is needed before the worker starts, in the end with the lock of --pin held. 0 or exit code. */
 static int prepare(struct core *c)
 {
@@ -503,6 +537,7 @@ static int run(struct core *c)
 	r = start_worker(c);
 	if (r)
 		return fail(r, "start worker");
+	start_policy(c);
 	if (c->ifaces.links_fd < 0) /* not yet, by take_place() */
 		r = ifaces_start(&c->ifaces);
 	if (r)
@@ -545,6 +580,7 @@ int core_run(const struct run_cfg *cfg)
 	c.notify = notify_open(&c.watchdog_ns);
 	libbpf_set_print(quiet);
 	c.control = (struct control_fds){.socket = -1, .http = -1};
+	c.names = -1;
 	rc = c.ifaces.table ? run(&c) : fail(-ENOMEM, "start");
 	control_unlisten(&c.cfg.control, &c.control);
 	dataplane_done(&c.dp);

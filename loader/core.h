@@ -12,6 +12,7 @@
 #include "loader/control/control.h"
 #include "loader/dataplane.h"
 #include "loader/ifaces.h"
+#include "loader/policy/enforce.h"
 #include "loader/export/sink.h"
 
 struct run_cfg {
@@ -23,6 +24,7 @@ struct run_cfg {
 	struct export_cfg exports[EXPORTS_MAX]; /* checked */
 	unsigned int n_exports;
 	struct control_cfg control;
+	struct enforce_cfg policy;
 	const char *node;	 /* name in records; "" = the host's */
 	struct flow_strs labels; /* in every record */
 	uint64_t interval_ns;

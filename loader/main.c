@@ -29,11 +29,17 @@ static int cmd_version(int argc, char **argv)
 }
 
 static const struct cli_command *const commands[] = {
-	&command_run,	     &command_reload,	  &command_status,
-	&command_flows,	     &command_top,	  &command_replay,
-	&command_detach,     &command_config,	  &command_doctor,
-	&command_completion, &command_version,	  &command_complete,
-	&command_reference,  &command_check_line, NULL,
+	&command_run,	     &command_reload,
+	&command_status,     &command_flows,
+	&command_top,	     &command_replay,
+	&command_block,	     &command_limit,
+	&command_unblock,    &command_why,
+	&command_policy,     &command_panic,
+	&command_flush,	     &command_detach,
+	&command_config,     &command_doctor,
+	&command_completion, &command_version,
+	&command_complete,   &command_reference,
+	&command_check_line, NULL,
 };
 
 const struct cli_command command_weir = {

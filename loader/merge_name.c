@@ -291,7 +291,7 @@ static uint8_t client_dir(const struct name_result *nr)
 		return 1 + dir;
 	case NAME_TLS_SERVER:
 		return 2 - dir;
-	case NAME_DNS:
+	case NAME_DNS_QUERY:
 		return nr->dns.flags & NAME_DNS_RESPONSE ? 2 - dir : 1 + dir;
 	default:
 		return 0;
@@ -324,7 +324,7 @@ int merge_name_apply(struct merge *m, struct flow_state *st, const struct name_r
 	case NAME_HTTP:
 		ok = apply_http(m, n, nr);
 		break;
-	case NAME_DNS:
+	case NAME_DNS_QUERY:
 		ok = apply_dns(m, n, nr);
 		break;
 	case NAME_MISSING:

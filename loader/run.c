@@ -12,6 +12,7 @@
 #include "loader/command.h"
 #include "loader/core.h"
 #include "loader/pin.h"
+#include "loader/policy/host.h"
 #include "loader/settings.h"
 
 const struct cli_command command_run = {
@@ -144,7 +145,11 @@ static int make_cfg(const struct settings *s, struct run_cfg *cfg)
 		      stderr);
 		return -EINVAL;
 	}
-	return make_labels(s, cfg) ?: make_control(s, &cfg->control) ?: add_ifaces(s, cfg);
+	cfg->dp.policy_entries = (uint32_t)settings_num(s, SET_POLICY_ENTRIES);
+	cfg->policy.keep = cfg->pin != NULL;
+	return make_labels(s, cfg)
+		       ?: make_control(s, &cfg->control)
+				  ?: policy_host_cfg(s, &cfg->policy) ?: add_ifaces(s, cfg);
 }
 
 /* ---- settings at start, and again ---- */

@@ -49,6 +49,7 @@ static const int allowed[] = {
 	SCMP_SYS(renameat2),
 	SCMP_SYS(umask),
 	SCMP_SYS(fchmod),
+	SCMP_SYS(fdatasync), /* policies that are remembered */
 	/* messages, worker, service manager */
 	SCMP_SYS(write),
 	SCMP_SYS(writev),

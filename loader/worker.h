@@ -20,6 +20,7 @@ struct worker_start {
 	struct iface_table *ifaces; /* shared with the core; progress is told there */
 	int ipc;
 	int broker;
+	int names; /* to the core: names that the kernel has not read, struct enforce_name */
 	struct control_fds control; /* listening sockets */
 };
 

@@ -23,7 +23,7 @@ enum name_kind {
 	NAME_TLS_CLIENT = 1, /* .tls: sni, alpn, offered, ech; quic_version for QUIC */
 	NAME_TLS_SERVER = 2, /* .tls.version alone */
 	NAME_HTTP = 3,
-	NAME_DNS = 4,
+	NAME_DNS_QUERY = 4,
 	NAME_MISSING = 5, /* no_name says why; superseded by a name that comes later */
 };
 

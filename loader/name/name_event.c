@@ -108,7 +108,7 @@ int name_feed_dns(struct names *n, const struct ev_dns *e, size_t len, struct na
 
 	if (len < sizeof(*e) || e->qname_len > WEIR_NAME_MAX)
 		return -EINVAL;
-	name_result_init(ret, &e->h, NAME_DNS, L7P_DNS);
+	name_result_init(ret, &e->h, NAME_DNS_QUERY, L7P_DNS);
 	dns->id = e->id;
 	dns->flags = e->flags;
 	dns->qtype = e->qtype;

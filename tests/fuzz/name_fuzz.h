@@ -68,7 +68,7 @@ static inline void fuzz_check(const struct name_result *r)
 		fuzz_must(r->http.host_len <= WEIR_NAME_MAX && r->http.path_len <= WEIR_PATH_MAX &&
 			  r->http.method_len <= WEIR_METHOD_MAX);
 		break;
-	case NAME_DNS:
+	case NAME_DNS_QUERY:
 		fuzz_must(strnlen(r->dns.qname, sizeof(r->dns.qname)) == r->dns.qname_len);
 		break;
 	case NAME_MISSING:

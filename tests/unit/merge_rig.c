@@ -222,7 +222,7 @@ void rig_sni(struct rig *g, const struct flow_key *key, const char *sni)
 
 void rig_dns(struct rig *g, const struct flow_key *key, uint16_t id, const char *qname, int rcode)
 {
-	struct name_result nr = rig_name(g, key, NAME_DNS, rcode >= 0);
+	struct name_result nr = rig_name(g, key, NAME_DNS_QUERY, rcode >= 0);
 
 	nr.dns.id = id;
 	nr.dns.qtype = 1;

@@ -275,7 +275,7 @@ Test(merge_names, a_query_and_its_answer_make_rcode_and_latency)
 
 Test(merge_names, an_answer_may_be_heard_of_before_its_query)
 {
-	struct name_result nr = rig_name(&g, &udp, NAME_DNS, 0);
+	struct name_result nr = rig_name(&g, &udp, NAME_DNS_QUERY, 0);
 
 	dns_entry();
 	rig_wait(&g, 4);

@@ -198,7 +198,7 @@ static void name(unsigned int f)
 	} else if (nr.kind == NAME_HTTP) {
 		nr.http.host_len = (uint16_t)strlen(text);
 		memcpy(nr.http.host, text, strlen(text));
-	} else if (nr.kind == NAME_DNS) {
+	} else if (nr.kind == NAME_DNS_QUERY) {
 		nr.dns.id = (uint16_t)rnd(3);
 		nr.dns.flags = rnd(2) ? NAME_DNS_RESPONSE : 0;
 		nr.dns.qname_len = (uint16_t)strlen(text);

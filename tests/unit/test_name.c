@@ -86,7 +86,7 @@ Test(name, turns_a_dns_name_into_text)
 	memcpy(e.qname, "\3www\7Exampl\1", 13);
 	e.qname[12] = 0;
 	cr_assert(eq(int, name_feed(nr_names, &e.h, sizeof(e), &nr), 1));
-	cr_expect(eq(u8, nr.kind, NAME_DNS));
+	cr_expect(eq(u8, nr.kind, NAME_DNS_QUERY));
 	cr_expect(eq(str, nr.dns.qname, "www.Exampl\\001"));
 	cr_expect(eq(u16, nr.dns.qname_len, 14));
 	cr_expect(eq(u16, nr.dns.id, 7));
@@ -100,7 +100,7 @@ Test(name, turns_a_dns_name_into_text)
 	cr_expect(eq(u64, nr_stats()->dns_malformed, 1));
 	e.qname_len = 0;
 	cr_assert(eq(int, name_feed(nr_names, &e.h, sizeof(e), &nr), 1));
-	cr_expect(eq(u8, nr.kind, NAME_DNS));
+	cr_expect(eq(u8, nr.kind, NAME_DNS_QUERY));
 	cr_expect(eq(str, nr.dns.qname, ""));
 }
 

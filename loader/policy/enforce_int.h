@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * enforce_int.h - what the parts of enforce.h share.
+ */
+#ifndef WEIR_LOADER_POLICY_ENFORCE_INT_H
+#define WEIR_LOADER_POLICY_ENFORCE_INT_H
+
+#include "loader/policy/enforce.h"
+
+/* Issuers of the tables. The guard's come first among equals. */
+enum {
+	SLOT_GUARD = 0,
+	SLOT_LOCAL = 1,
+	SLOT_FIRST = 2,			 /* of others, as they come */
+	SLOT_NAMED = POLICY_ISSUERS - 2, /* flows whose names userspace found */
+	SLOT_QUIC = POLICY_ISSUERS - 1,
+};
+
+/* An image that was checked, in memory of its own. */
+struct held {
+	uint8_t *image;
+	size_t len;
+	struct policy p;
+};
+
+struct issuer {
+	char name[32];	     /* "": free */
+	uint64_t generation; /* the highest that has ever come */
+	struct held now;
+	struct held before; /* for a rollback */
+	bool has_before;
+	uint64_t confirm_at; /* monotonic seconds; 0: nothing waits */
+};
+
+struct enforce {
+	const struct enforce_cfg *cfg;
+	struct policy_table *table;
+	struct policy_time time;
+	struct guard guard;
+	struct issuer issuers[POLICY_ISSUERS];
+	bool guarding;		/* the guard's rules are in the tables */
+	bool stopped;		/* panic */
+	bool shadow;		/* the breaker has acted */
+	uint32_t last;		/* slot that changed last */
+	uint64_t lease_renewed; /* monotonic seconds */
+	uint64_t node_read;
+	/* breaker: sums of some seconds ago */
+	struct {
+		uint64_t at, frames, dropped;
+	} past[5];
+	unsigned int n_past;
+	/* names in force, sorted, for enforce_named() */
+	struct named *names;
+	uint32_t n_names;
+	struct policy_draft named; /* decisions of SLOT_NAMED */
+};
+
+uint64_t enforce_mono_s(void);
+uint64_t enforce_wall_s(const struct enforce *e);
+
+/* enforce.c: what an issuer has goes to the tables. 0 or -errno. */
+int enforce_put(struct enforce *e, uint32_t slot);
+struct policy_set enforce_set(const struct policy *p);
+void held_free(struct held *h);
+/* Copy and check. -EINVAL with @reterr. */
+int held_take(const struct enforce *e, const void *image, size_t len, struct held *ret,
+	      struct policy_error *reterr);
+/* Rules by name have changed. */
+void enforce_names_changed(struct enforce *e);
+
+int enforce_put_held(struct enforce *e, uint32_t slot, const struct held *h);
+int enforce_put_guard(struct enforce *e);
+int enforce_put_quic(struct enforce *e);
+
+/* What came with a request. */
+struct came {
+	const void *image;
+	size_t len;
+	uid_t uid;
+};
+
+/* enforce_change.c. The replies are filled; 0 or -errno. */
+int enforce_change(struct enforce *e, const struct policy_request *q, const struct came *came,
+		   struct policy_reply *ret);
+int enforce_refuse(struct policy_reply *ret, int r, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+int enforce_refuse_full(const struct enforce *e, uint32_t slot, const struct held *h,
+			struct policy_reply *ret);
+int enforce_check_guards(struct enforce *e, const struct policy *p, bool by_hand,
+			 struct policy_reply *ret);
+/* @h takes the place of what the issuer has; it is the issuer's then. */
+int enforce_replace(struct enforce *e, uint32_t slot, struct held *h, uint32_t confirm_s,
+		    struct policy_reply *ret);
+
+/* enforce_local.c */
+int local_add(struct enforce *e, const struct policy_request *q, const struct came *came,
+	      struct policy_reply *ret);
+int local_remove(struct enforce *e, const struct policy_request *q, struct policy_reply *ret);
+void local_forget_ended(struct enforce *e);
+
+/* enforce_state.c */
+void state_load(struct enforce *e);
+void state_save(struct enforce *e, uint32_t slot);
+void state_save_stopped(struct enforce *e);
+
+/* enforce_show.c */
+int enforce_show(struct enforce *e, const struct policy_request *q, struct policy_shown **ret,
+		 uint32_t *ret_n);
+uint64_t enforce_dropped(const struct enforce *e, uint64_t *ret_bytes);
+
+/* enforce_name.c */
+void enforce_names_free(struct enforce *e);
+void enforce_names_forget(struct enforce *e);
+
+#endif

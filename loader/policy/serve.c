@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * serve.c - see serve.h.
+ */
+#include "loader/policy/serve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+#define GROUPS_MAX 1024u
+
+/* ---- the socket ---- */
+
+static gid_t group_of(const char *name)
+{
+	const struct group *g = name[0] ? getgrnam(name) : NULL;
+
+	return g ? g->gr_gid : (gid_t)-1;
+}
+
+int serve_open(struct serve *s, const struct control_cfg *control)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	mode_t old;
+	int fd, r = 0;
+
+	s->listening = -1;
+	for (unsigned int i = 0; i < SERVE_CLIENTS; i++)
+		s->clients[i] = -1;
+	if (!control->path[0])
+		return 0;
+	if (strlen(control->path) + strlen(POLICY_SOCKET_SUFFIX) >= sizeof(a.sun_path))
+		return -ENAMETOOLONG;
+	snprintf(s->path, sizeof(s->path), "%s%s", control->path, POLICY_SOCKET_SUFFIX);
+	memcpy(a.sun_path, s->path, strlen(s->path));
+	/* the control socket beside it is ours: so is what an earlier process left here */
+	(void)unlink(s->path);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	old = umask(0777);
+	if (bind(fd, (const struct sockaddr *)&a, sizeof(a)))
+		r = -errno;
+	umask(old);
+	if (!r && (chmod(s->path, control->mode) ||
+		   (control->group[0] && chown(s->path, (uid_t)-1, group_of(control->group))) ||
+		   listen(fd, 16)))
+		r = -errno;
+	if (r) {
+		close(fd);
+		log_warn(s->path, "%s; policies can't be changed", strerror(-r));
+		return r;
+	}
+	s->listening = fd;
+	return 0;
+}
+
+void serve_close(struct serve *s)
+{
+	for (unsigned int i = 0; i < SERVE_CLIENTS; i++)
+		if (s->clients[i] >= 0)
+			close(s->clients[i]);
+	if (s->listening >= 0) {
+		close(s->listening);
+		(void)unlink(s->path); /* one that is gone is as good */
+	}
+	s->listening = -1;
+}
+
+void serve_poll(const struct serve *s, struct pollfd *p)
+{
+	p[0] = (struct pollfd){.fd = s->listening, .events = POLLIN};
+	for (unsigned int i = 0; i < SERVE_CLIENTS; i++)
+		p[1 + i] = (struct pollfd){.fd = s->clients[i], .events = POLLIN};
+}
+
+/* ---- who is it ---- */
+
+static bool in_group(int fd, const struct ucred *who, gid_t group)
+{
+	gid_t groups[GROUPS_MAX];
+	socklen_t len = sizeof(groups);
+
+	if (group == (gid_t)-1)
+		return false;
+	if (who->gid == group)
+		return true;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len))
+		return false;
+	for (size_t i = 0; i < len / sizeof(groups[0]); i++)
+		if (groups[i] == group)
+			return true;
+	return false;
+}
+
+static int identify(const struct serve *s, int fd, struct enforce_peer *ret)
+{
+	struct ucred who;
+	socklen_t len = sizeof(who);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len))
+		return -errno;
+	ret->uid = who.uid;
+	ret->may_change =
+		!who.uid || who.uid == geteuid() ||
+		in_group(fd, &who, s->cfg->group[0] ? group_of(s->cfg->group) : (gid_t)-1);
+	return 0;
+}
+
+/* ---- memory that comes along ---- */
+
+/* Memory that nobody can change any more. */
+static int map_sealed(int fd, struct enforce_image *ret)
+{
+	const int want = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
+	struct stat st;
+	void *at;
+	int seals;
+
+	*ret = (struct enforce_image){};
+	if (fd < 0)
+		return 0;
+	seals = fcntl(fd, F_GET_SEALS);
+	if (seals < 0 || (seals & want) != want)
+		return -EPERM;
+	if (fstat(fd, &st) || st.st_size <= 0 || st.st_size > (off_t)POLICY_BYTES_MAX)
+		return -E2BIG;
+	at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	if (at == MAP_FAILED)
+		return -errno;
+	*ret = (struct enforce_image){at, (size_t)st.st_size};
+	return 0;
+}
+
+static int seal(const void *bytes, size_t len)
+{
+	int fd = memfd_create("weir-policy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	const uint8_t *at = bytes;
+
+	while (fd >= 0 && len) {
+		ssize_t n = write(fd, at, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			close(fd);
+			return -EIO;
+		}
+		at += n;
+		len -= (size_t)n;
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+union fd_room {
+	struct cmsghdr align;
+	char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+/* Return: bytes, 0: gone, -errno. *ret_fd: what came along, or -1. */
+static ssize_t receive(int fd, struct policy_request *q, int *ret_fd)
+{
+	struct iovec iov = {q, sizeof(*q)};
+	union fd_room room;
+	struct msghdr m = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = &room,
+			   .msg_controllen = sizeof(room)};
+	struct cmsghdr *c;
+	ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	*ret_fd = -1;
+	if (n <= 0)
+		return n < 0 ? -errno : 0;
+	c = CMSG_FIRSTHDR(&m);
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(ret_fd, CMSG_DATA(c), sizeof(*ret_fd));
+	return m.msg_flags & MSG_TRUNC ? -EMSGSIZE : n;
+}
+
+static int answer(int fd, struct policy_answer *a)
+{
+	struct iovec iov = {&a->reply, sizeof(a->reply)};
+	union fd_room room = {};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	int memory = -1, r;
+
+	if (a->shown) {
+		struct cmsghdr *c;
+
+		memory = seal(a->shown, a->reply.n * sizeof(*a->shown));
+		if (memory < 0)
+			return memory;
+		m.msg_control = &room;
+		m.msg_controllen = sizeof(room);
+		c = CMSG_FIRSTHDR(&m);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &memory, sizeof(memory));
+	}
+	r = sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+	if (memory >= 0)
+		close(memory);
+	return r;
+}
+
+/* ---- requests ---- */
+
+/* Return: 0, or -errno: the client goes. */
+static int handle(struct serve *s, int fd)
+{
+	struct policy_request q = {};
+	struct enforce_image image = {};
+	struct policy_answer a = {};
+	struct enforce_peer peer;
+	int memory, r;
+	ssize_t n = receive(fd, &q, &memory);
+
+	if (n == -EAGAIN || n == -EINTR)
+		return 0;
+	r = n == sizeof(q) ? identify(s, fd, &peer) : -EPIPE;
+	r = r ?: map_sealed(memory, &image);
+	if (memory >= 0)
+		close(memory);
+	if (r)
+		return r;
+	q.issuer[sizeof(q.issuer) - 1] = '\0';
+	enforce_answer(s->e, &q, &peer, &image, &a);
+	r = answer(fd, &a);
+	free(a.shown);
+	if (image.at)
+		munmap((void *)(uintptr_t)image.at, image.len);
+	return r;
+}
+
+static void welcome(struct serve *s)
+{
+	int fd = accept4(s->listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	for (unsigned int i = 0; fd >= 0 && i < SERVE_CLIENTS; i++) {
+		if (s->clients[i] >= 0)
+			continue;
+		s->clients[i] = fd;
+		return;
+	}
+	if (fd >= 0)
+		close(fd); /* the commands are short: the next try finds a place */
+}
+
+void serve_work(struct serve *s, const struct pollfd *p)
+{
+	for (unsigned int i = 0; i < SERVE_CLIENTS; i++) {
+		if (!p[1 + i].revents || s->clients[i] < 0)
+			continue;
+		if (!(p[1 + i].revents & POLLIN) || handle(s, s->clients[i])) {
+			close(s->clients[i]);
+			s->clients[i] = -1;
+		}
+	}
+	if (p[0].revents)
+		welcome(s);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * wire.h - what the commands that show and change policies say to the core: one struct policy_request
+ * and one struct policy_reply on a SOCK_SEQPACKET connection, again and again. Policies and lists come
+ * along as sealed memory (memfd), so that the core reads no stream and parses no text. Both sides are
+ * the same program; another version is refused.
+ */
+#ifndef WEIR_LOADER_POLICY_WIRE_H
+#define WEIR_LOADER_POLICY_WIRE_H
+
+#include <stdint.h>
+#include "weir/policy.h"
+
+#define POLICY_WIRE_VERSION  1u
+#define POLICY_SOCKET_SUFFIX ".policy" /* behind the path of the control socket */
+
+enum policy_ask {
+	ASK_SHOW = 1,	/* every rule; the first two need no more than the socket's permission */
+	ASK_WHY = 2,	/* rules that speak of an address, name or flow */
+	ASK_APPLY = 3,	/* all that the image's issuer wants */
+	ASK_ADD = 4,	/* the image's rules beside those that local has */
+	ASK_REMOVE = 5, /* local's rules with this id, whatever their action */
+	ASK_FLUSH = 6,	/* all rules of an issuer, or of all */
+	ASK_PANIC = 7,
+	ASK_RESUME = 8, /* the end of panic, and of the breaker's shadow */
+	ASK_ROLLBACK = 9,
+	ASK_CONFIRM = 10,
+	_ASK_MAX
+};
+
+enum policy_request_flag { REQUEST_DRY = 1 };
+
+enum why_what { WHY_ADDR = 1, WHY_NAME = 2, WHY_FLOW = 3 };
+
+struct policy_request {
+	uint32_t version;
+	uint32_t ask;	    /* enum policy_ask */
+	uint32_t flags;	    /* enum policy_request_flag */
+	uint32_t confirm_s; /* APPLY, ADD: rolled back after so long without ASK_CONFIRM; 0: never */
+	uint8_t issuer[32];  /* FLUSH, ROLLBACK; empty: all, the last one */
+	uint8_t id[16];	     /* REMOVE */
+	uint8_t what;	     /* WHY: enum why_what */
+	uint8_t proto;	     /* FLOW */
+	uint16_t length;     /* NAME */
+	uint16_t port[2];    /* FLOW; host order */
+	uint8_t addr[2][16]; /* ADDR: the first, bits[0] of it; FLOW: both */
+	uint8_t bits;
+	uint8_t pad[7];
+	uint8_t name[POLICY_NAME_MAX];
+};
+
+struct policy_reply {
+	uint32_t version;
+	int32_t r;	     /* 0 or -errno */
+	char guard[32];	     /* the guard-rail that refused, or "" */
+	char text[464];	     /* why it was refused, or what else is to be known */
+	uint32_t generation; /* of the tables */
+	uint32_t rules, rules_max;
+	uint32_t decisions, decisions_max;
+	uint32_t added, removed; /* decisions, or rules without */
+	uint32_t n;		 /* struct policy_shown in the memory that comes along */
+	uint8_t stopped;	 /* panic */
+	uint8_t breaker;	 /* all in shadow */
+	uint8_t confirm;	 /* waits for a confirmation */
+	uint8_t lease;		 /* 1: held */
+	uint32_t lease_s;
+	uint64_t took_ns; /* in the core, from the request to the last store */
+	uint64_t dropped; /* packets, all rules */
+	uint64_t dropped_bytes;
+};
+
+/* A rule with what became of it. */
+struct policy_shown {
+	struct policy_rule rule;
+	uint8_t issuer[32];
+	uint64_t issuer_generation;
+	uint32_t entries;
+	uint32_t type; /* enum policy_type of entry; 0: there is none */
+	union {
+		struct policy_addr addr;
+		struct policy_addr_port addr_port;
+		struct policy_flow flow;
+		struct policy_name name;
+	} entry;			/* the first, or the one that was asked about */
+	uint64_t packets, bytes, flows; /* acted on */
+	uint64_t would_packets, would_bytes, would_flows;
+	uint64_t passed;
+	uint64_t last; /* seconds since 1970; 0: never */
+	uint64_t entry_packets, entry_bytes, entry_last;
+	uint64_t expires; /* seconds from now; UINT64_MAX: never */
+	uint32_t counted; /* 0: the tables don't have the rule (full, or expired) */
+	uint32_t pad;
+};
+
+_Static_assert(sizeof(struct policy_request) == 368, "one message");
+_Static_assert(sizeof(struct policy_shown) % 8 == 0, "an array");
+
+#endif
