@@ -13,12 +13,30 @@
 
 /* ---- where the records are ---- */
 
+static uint32_t room_of(const struct template *t)
+{
+	const uint32_t n = t->anchors ? RECORD_REFS / t->anchors : RECORDS_AT_ONCE;
+
+	return n < RECORDS_AT_ONCE ? n : RECORDS_AT_ONCE;
+}
+
+void records_begin(struct records *r, const struct template *t)
+{
+	r->n = 0;
+	r->stride = room_of(t);
+}
+
+bool records_full(const struct records *r, const struct template *t)
+{
+	return r->n == room_of(t);
+}
+
 static int walk_fixed(struct records *r, const struct template *t, const uint8_t **p,
-		      const uint8_t *end, uint32_t max)
+		      const uint8_t *end)
 {
 	const uint8_t *at = *p;
 
-	while (r->n < max && (size_t)(end - at) >= t->min) {
+	while (r->n < RECORDS_AT_ONCE && (size_t)(end - at) >= t->min) {
 		r->at[r->n++] = at;
 		at += t->min;
 	}
@@ -53,20 +71,13 @@ static const uint8_t *walk_one(struct records *r, const struct template *t, cons
 	return (size_t)(end - p) < t->fixed[t->anchors] ? NULL : p + t->fixed[t->anchors];
 }
 
-int records_walk(struct records *r, const struct template *t, const uint8_t **p, const uint8_t *end,
-		 uint32_t max)
+int records_walk(struct records *r, const struct template *t, const uint8_t **p, const uint8_t *end)
 {
 	const uint8_t *at = *p;
 
-	r->n = 0;
 	if (!t->anchors)
-		return walk_fixed(r, t, p, end, max < RECORDS_AT_ONCE ? max : RECORDS_AT_ONCE);
-	r->stride = RECORD_REFS / t->anchors;
-	if (r->stride > RECORDS_AT_ONCE)
-		r->stride = RECORDS_AT_ONCE;
-	if (max > r->stride)
-		max = r->stride;
-	while (r->n < max && (size_t)(end - at) >= t->min) {
+		return walk_fixed(r, t, p, end);
+	while (r->n < r->stride && (size_t)(end - at) >= t->min) {
 		const uint8_t *next = walk_one(r, t, at, end);
 
 		if (!next)
@@ -148,14 +159,23 @@ static void numbers(const struct fill *f, const struct template_op *op)
 	}
 }
 
-/* Rows whose value is not @none have one. */
-#define VALID_BUT(f, type, c, none)                                        \
-	do {                                                               \
-		const type *v_ = BLOCK_COLUMN((f)->b, type, c) + (f)->row; \
-                                                                           \
-		for (uint32_t i_ = 0; i_ < (f)->r->n; i_++)                \
-			fill_valid(f, c, i_, v_[i_] != (none));            \
-		fill_used(f, c);                                           \
+/* Rows whose value is not @none have one: a word of the bitmap at a time. */
+#define VALID_BUT(f, type, c, none)                                                   \
+	do {                                                                          \
+		const type *v_ = BLOCK_COLUMN((f)->b, type, c);                       \
+		uint64_t *valid_ = (f)->b->valid[c];                                  \
+		const uint32_t end_ = (f)->row + (f)->r->n;                           \
+                                                                                      \
+		for (uint32_t row_ = (f)->row; row_ < end_;) {                        \
+			const uint32_t word_ = row_ / 64, stop_ = word_ * 64 + 64;    \
+			const uint32_t to_ = end_ < stop_ ? end_ : stop_;             \
+			uint64_t bits_ = 0;                                           \
+                                                                                      \
+			for (; row_ < to_; row_++)                                    \
+				bits_ |= (uint64_t)(v_[row_] != (none)) << row_ % 64; \
+			valid_[word_] |= bits_;                                       \
+		}                                                                     \
+		fill_used(f, c);                                                      \
 	} while (0)
 
 static void valid_but_zero(const struct fill *f, unsigned int c)

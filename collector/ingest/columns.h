@@ -15,7 +15,7 @@ struct template;
 struct template_store;
 
 #define RECORDS_AT_ONCE 256u
-#define RECORD_REFS	(RECORDS_AT_ONCE * 64u) /* ends of variable fields, of all records together */
+#define RECORD_REFS	(RECORDS_AT_ONCE * 8u) /* ends of variable fields, of all records together */
 
 /* Where the records of a set are: starts, and for each variable field its end and length. */
 struct records {
@@ -26,16 +26,22 @@ struct records {
 	uint16_t len[RECORD_REFS];
 };
 
+/* No records yet, of template @t. */
+void records_begin(struct records *r, const struct template *t);
+
+/* Is there room for another one? */
+bool records_full(const struct records *r, const struct template *t);
+
 /**
  * records_walk - find the next records of a set
- * @p:     in and out: where to begin, where to go on; what is left at the end is padding
- * @max:   at most so many
+ * @r: those found are added
+ * @p: in and out: where to begin, where to go on; what is left at the end is padding
  *
- * Return: 0 (r->n of them, 0: there are no more), or -EBADMSG: a record goes beyond the set; those
- *         before it are in @r.
+ * Return: 0 (none added, or not full: there are no more), or -EBADMSG: a record goes beyond the set;
+ *         those before it are in @r.
  */
-int records_walk(struct records *r, const struct template *t, const uint8_t **p, const uint8_t *end,
-		 uint32_t max);
+int records_walk(struct records *r, const struct template *t, const uint8_t **p,
+		 const uint8_t *end);
 
 /* Rates by sampler, as options told them. */
 #define SAMPLERS_MAX 64u

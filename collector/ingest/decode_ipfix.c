@@ -25,7 +25,11 @@ static int read_templates(struct message *m, enum template_version version, bool
 {
 	struct session *s = m->s;
 	const uint64_t before = s->templates.generation;
-	const int r = template_read_set(&s->templates, version, options, p, len);
+	int r;
+
+	/* they have templates that may go */
+	pending_settle(m->d);
+	r = template_read_set(&s->templates, version, options, p, len);
 
 	if (s->templates.generation != before) {
 		m->d->generation += !s->from.stream;

@@ -126,6 +126,7 @@ void session_remove(struct decoder *d, struct session *s)
 {
 	struct session **at = bucket_of(d, &s->from, s->domain);
 
+	decoder_settle(d);
 	while (*at != s)
 		at = &(*at)->next;
 	*at = s->next;
@@ -275,18 +276,6 @@ int message_bad(struct message *m, enum ingest_count why)
 	return -EBADMSG;
 }
 
-/* Rows of [m->at, + n), as far as they had not been taken before: a mark for the store. */
-static int mark(struct message *m, struct block *b, uint32_t rows, uint32_t n)
-{
-	struct block_mark k = {.stream = m->s->e->stream,
-			       .rows = rows,
-			       .epoch = m->s->numbering ? m->s->numbering->epoch : 0,
-			       .from = m->at - n,
-			       .to = m->at};
-
-	return m->s->numbering ? block_mark(b, &k) : 0;
-}
-
 /* Those records of m->d->records that were taken before are left out. */
 static void leave_out(struct message *m, const struct template *t)
 {
@@ -312,18 +301,16 @@ static void leave_out(struct message *m, const struct template *t)
 static void take_options(struct message *m, const struct template *t)
 {
 	struct records *r = &m->d->records;
-	struct block *b;
 
+	pending_settle(m->d);
 	for (uint32_t i = 0; i < r->n; i++)
 		options_record(m, t, i);
 	exporter_count(m->s->e, IC_OPTIONS, r->n);
 	m->at += r->n;
-	b = m->s->numbering ? block_room(m->d, 0, 0, m->now_us) : NULL;
-	if (b)
-		mark(m, b, 0, r->n);
+	pending_mark(m, 0, r->n);
 }
 
-static void take_flows(struct message *m, const struct template *t, size_t octets)
+void take_rows(struct message *m, const struct template *t, const struct records *r, size_t octets)
 {
 	struct decoder *d = m->d;
 	struct session *s = m->s;
@@ -339,16 +326,23 @@ static void take_flows(struct message *m, const struct template *t, size_t octet
 		.uptime32 = s->format == INGEST_NETFLOW9 || s->format == INGEST_NETFLOW5,
 		.uptime = m->uptime,
 	};
-	struct block *b = block_room(d, d->records.n, octets, m->now_us);
+	struct block *b = block_room(d, r->n, octets, m->now_us);
 
-	m->at += d->records.n;
 	if (!b) {
-		exporter_count(s->e, IC_NO_BLOCK, d->records.n);
+		exporter_count(s->e, IC_NO_BLOCK, r->n);
 		return;
 	}
-	columns_fill(b, &cfg, t, &d->records);
-	mark(m, b, d->records.n, d->records.n);
-	exporter_count(s->e, IC_RECORDS, d->records.n);
+	columns_fill(b, &cfg, t, r);
+	exporter_count(s->e, IC_RECORDS, r->n);
+}
+
+static void take_flows(struct message *m, const struct template *t, size_t octets)
+{
+	const uint32_t n = m->d->records.n;
+
+	m->at += n;
+	take_rows(m, t, &m->d->records, octets);
+	pending_mark(m, n, n);
 }
 
 int decode_records(struct message *m, const struct template *t, const uint8_t *p, size_t len)
@@ -357,10 +351,13 @@ int decode_records(struct message *m, const struct template *t, const uint8_t *p
 	struct records *r = &m->d->records;
 	int bad = 0;
 
+	if (m->d->cfg.batch && !t->options && !t->timed && !(m->s->numbering && m->skip > m->at))
+		return pending_add(m, t, p, len);
 	while (!bad) {
 		const uint8_t *from = p;
 
-		bad = records_walk(r, t, &p, end, RECORDS_AT_ONCE);
+		records_begin(r, t);
+		bad = records_walk(r, t, &p, end);
 		if (!r->n)
 			break;
 		leave_out(m, t);
@@ -370,6 +367,8 @@ int decode_records(struct message *m, const struct template *t, const uint8_t *p
 		else if (r->n)
 			take_flows(m, t, (size_t)(p - from));
 	}
+	if (!m->d->cfg.batch)
+		decoder_settle(m->d);
 	return bad ? message_bad(m, IC_RECORD) : 0;
 }
 

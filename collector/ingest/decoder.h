@@ -22,6 +22,7 @@ struct decoder_cfg {
 	const struct ingest_ops *ops;
 	void *arg;
 	uint32_t own_pen; /* of weir's elements, see ipfix.h; 0: IPFIX_PEN_WEIR */
+	bool batch;	  /* messages stay where they are until decoder_settle() */
 	bool wait;	  /* no block: wait for one (streams, files) instead of losing records */
 	uint32_t sessions_max; /* 0: 16384; the one longest unheard gives way */
 	uint32_t held_bytes;   /* of data sets that wait for templates, all together; 0: 16 MiB */
@@ -51,6 +52,11 @@ struct decoder *decoder_free(struct decoder *d);
  */
 int decoder_message(struct decoder *d, const struct source *s, const uint8_t *p, size_t len,
 		    int64_t now_us);
+
+/* With cfg.batch: messages so far are in blocks, their octets may go. Records of one template, of all
+ * messages of the batch, are decoded together.
+ */
+void decoder_settle(struct decoder *d);
 
 /* A connection has ended. */
 void decoder_end(struct decoder *d, const struct source *s);

@@ -38,11 +38,26 @@ struct session {
 	struct sequence sequence;
 	struct sequence sequence_told;
 	struct sampling sampling;
+	/* records that were taken of a numbering since the last mark */
+	uint64_t mark_from, mark_to;
+	uint32_t mark_rows;
+	bool marking;
 	struct numbering *numbering; /* a weir waits for acknowledgements; else NULL */
 	int64_t boot_us;	     /* the exporter's start, where options tell */
 	struct held *held;
 	struct held **held_last;
 	uint32_t held_bytes;
+};
+
+/* Records of one session and template, of several messages. */
+#define PENDING 24u
+
+struct pending {
+	struct session *s;
+	const struct template *t;
+	size_t octets;
+	int64_t now_us;
+	struct records r;
 };
 
 struct decoder {
@@ -56,7 +71,11 @@ struct decoder {
 	struct session *bucket[SESSION_BUCKETS];
 	struct session *newest, *oldest;
 	struct template *v5;
-	struct records records;
+	struct records records; /* of one set */
+	uint32_t pending_n;
+	struct pending pending[PENDING];
+	uint32_t unmarked_n; /* sessions whose records have yet to be told the store */
+	struct session *unmarked[PENDING];
 };
 
 /* A message being decoded. */
@@ -96,6 +115,18 @@ int decode_records(struct message *m, const struct template *t, const uint8_t *p
 void held_keep(struct message *m, uint16_t id, const uint8_t *p, size_t len);
 void held_try(struct message *m);
 void held_drop(struct decoder *d, struct session *s, enum ingest_count why);
+
+/* What is pending goes into blocks: before a template, a rate or a session changes. */
+void pending_settle(struct decoder *d);
+
+/* Records of @r are those of numbers up to @m->at. */
+void pending_mark(struct message *m, uint32_t rows, uint32_t n);
+
+/* Records of a set, to be decoded with those of others. Return: 0 or -EBADMSG. */
+int pending_add(struct message *m, const struct template *t, const uint8_t *p, size_t len);
+
+/* @r into a block, or counted as lost. */
+void take_rows(struct message *m, const struct template *t, const struct records *r, size_t octets);
 
 /* One options record. */
 void options_record(struct message *m, const struct template *t, uint32_t i);

@@ -67,6 +67,7 @@ struct decoder_cfg decoder_cfg_of(const struct ingest *g, bool wait)
 		.arg = g->cfg.arg,
 		.own_pen = g->cfg.own_pen,
 		.wait = wait,
+		.batch = true,
 	};
 }
 

@@ -270,6 +270,7 @@ static bool take_messages(struct stream_worker *w, struct conn *c, int64_t now_u
 		add_atomic(&c->l->octets[0], h.len);
 		at += h.len;
 	}
+	decoder_settle(w->d);
 	c->have -= at;
 	memmove(c->in, c->in + at, c->have);
 	return good;

@@ -162,6 +162,9 @@ struct template *template_compile(uint32_t pen, const struct template *def,
 	fixed[anchor] = off;
 	t->ops_n = (uint16_t)settle((struct template_op *)(uintptr_t)t->ops, ops, n);
 	for (unsigned int i = 0; i < t->ops_n; i++)
+		t->timed |= t->ops[i].kind == EK_UPTIME || t->ops[i].kind == EK_BEFORE_US ||
+			    t->ops[i].kind == EK_INIT_MS;
+	for (unsigned int i = 0; i < t->ops_n; i++)
 		if (t->ops[i].to != ELEMENT_NONE)
 			t->has[t->ops[i].to / 64] |= UINT64_C(1) << t->ops[i].to % 64;
 	return t;

@@ -47,6 +47,7 @@ struct template
 	uint16_t n;
 	uint16_t scope; /* fields of the scope */
 	bool options;
+	bool timed; /* has times that the message's own are needed for */
 	uint16_t ops_n;
 	uint16_t anchors;		/* variable fields */
 	uint8_t version;		/* enum template_version */

@@ -189,6 +189,7 @@ static int receive(struct udp_worker *w, struct listener *l, int64_t now_us)
 		(void)decoder_message(w->d, &from, w->buf + (size_t)k * DATAGRAM, w->msg[k].msg_len,
 				      now_us);
 	}
+	decoder_settle(w->d);
 	if (n <= 0)
 		return 0;
 	take_drops(w, l, &w->msg[n - 1].msg_hdr);

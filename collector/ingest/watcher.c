@@ -221,7 +221,7 @@ static int watch(struct watcher *w, char *error)
 
 int watcher_new(struct ingest *g, char *error)
 {
-	const struct decoder_cfg cfg = decoder_cfg_of(g, true);
+	struct decoder_cfg cfg = decoder_cfg_of(g, true);
 	struct watcher *w = calloc(1, sizeof(*w));
 
 	if (!w)
@@ -231,6 +231,7 @@ int watcher_new(struct ingest *g, char *error)
 	w->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	w->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	w->wd = calloc(g->cfg.listeners_n ?: 1, sizeof(*w->wd));
+	cfg.batch = false; /* a file's buffer moves */
 	w->d = decoder_new(&cfg);
 	if (!w->wd || !w->d || w->stop < 0 || w->inotify < 0)
 		return -ENOMEM;

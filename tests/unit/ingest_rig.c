@@ -39,6 +39,7 @@ int ingest_rig_feed(struct ingest_rig *g, const void *p, size_t len)
 
 	memcpy(exact, p, len);
 	r = decoder_message(g->d, &g->from, exact, len, RIG_NOW_US);
+	decoder_settle(g->d);
 	free(exact);
 	return r;
 }

@@ -89,7 +89,7 @@ Test(ingest_ipfix, whole_messages_add_up)
 	uint64_t state = 77, packets = 0, bytes = 0;
 	uint32_t records = 0;
 
-	ingest_rig_new(&g, NULL);
+	ingest_rig_new(&g, &(struct decoder_cfg){.batch = true});
 	for (unsigned int i = 0; i < 400; i++) {
 		struct ipfix_msg m;
 

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * pending.c - records of one template, from all messages of a batch, decoded together: an exporter that
+ * has a template for each kind of flow changes the set with nearly every record, and a column of one
+ * value is no column.
+ */
+#include "collector/ingest/decoder_int.h"
+
+static void flush(struct decoder *d, struct pending *p)
+{
+	struct message m = {.d = d, .s = p->s, .now_us = p->now_us, .export_us = p->now_us};
+
+	if (p->r.n)
+		take_rows(&m, p->t, &p->r, p->octets);
+	p->octets = 0;
+	records_begin(&p->r, p->t);
+}
+
+static struct pending *pending_of(struct message *m, const struct template *t)
+{
+	struct decoder *d = m->d;
+	struct pending *p;
+
+	for (uint32_t i = 0; i < d->pending_n; i++)
+		if (d->pending[i].t == t && d->pending[i].s == m->s)
+			return &d->pending[i];
+	if (d->pending_n == PENDING)
+		pending_settle(d);
+	p = &d->pending[d->pending_n++];
+	p->s = m->s;
+	p->t = t;
+	p->octets = 0;
+	records_begin(&p->r, t);
+	return p;
+}
+
+void pending_settle(struct decoder *d)
+{
+	for (uint32_t i = 0; i < d->pending_n; i++)
+		flush(d, &d->pending[i]);
+	d->pending_n = 0;
+}
+
+int pending_add(struct message *m, const struct template *t, const uint8_t *p, size_t len)
+{
+	const uint8_t *const end = p + len;
+	struct pending *to = pending_of(m, t);
+	int bad = 0;
+
+	for (;;) {
+		const uint8_t *from = p;
+		const uint32_t before = to->r.n;
+		uint32_t n;
+
+		bad = records_walk(&to->r, t, &p, end);
+		n = to->r.n - before;
+		to->octets += (size_t)(p - from);
+		to->now_us = m->now_us;
+		m->n += n;
+		m->at += n;
+		pending_mark(m, n, n);
+		if (bad || !records_full(&to->r, t))
+			break;
+		flush(m->d, to);
+	}
+	return bad ? message_bad(m, IC_RECORD) : 0;
+}
+
+/* ---- marks ---- */
+
+void pending_mark(struct message *m, uint32_t rows, uint32_t n)
+{
+	struct decoder *d = m->d;
+	struct session *s = m->s;
+
+	if (!s->numbering || !n)
+		return;
+	if (s->marking && s->mark_to != m->at - n)
+		decoder_settle(d);
+	if (!s->marking) {
+		if (d->unmarked_n == PENDING)
+			decoder_settle(d);
+		d->unmarked[d->unmarked_n++] = s;
+		s->marking = true;
+		s->mark_from = m->at - n;
+		s->mark_rows = 0;
+	}
+	s->mark_to = m->at;
+	s->mark_rows += rows;
+}
+
+/* In the block that is being filled, or a later one: those before it are durable earlier. */
+static void mark(struct decoder *d, struct session *s)
+{
+	struct block *b = block_room(d, 0, 0, d->b_since_us);
+	const struct block_mark k = {.stream = s->e->stream,
+				     .rows = s->mark_rows,
+				     .epoch = s->numbering->epoch,
+				     .from = s->mark_from,
+				     .to = s->mark_to};
+
+	s->marking = false;
+	if (b)
+		block_mark(b, &k); /* there is room: block_room() sees to it */
+}
+
+void decoder_settle(struct decoder *d)
+{
+	pending_settle(d);
+	for (uint32_t i = 0; i < d->unmarked_n; i++)
+		mark(d, d->unmarked[i]);
+	d->unmarked_n = 0;
+}
