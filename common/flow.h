@@ -106,6 +106,9 @@ struct flow_dir {
 	uint8_t tcp_flags; /* of this direction alone; no field of its own in JSON */
 };
 
+/* What an earlier record of the same flow had. For formats in which a name is an event. */
+enum { FLOW_TOLD_TLS = 1, FLOW_TOLD_HTTP = 2 };
+
 /* Only members whose bit is set in present[] hold anything; see flow_has(). */
 struct flow_record {
 	uint64_t present[2];
@@ -136,6 +139,8 @@ struct flow_record {
 	uint8_t tls_ech;
 	uint8_t no_name;
 	uint8_t tunnel_type;
+	uint8_t told;	    /* FLOW_TOLD_x; always set, no field of its own */
+	uint8_t hosts_told; /* of http_hosts, so many at its front */
 	uint32_t vni;
 	uint32_t quic_version;
 	uint32_t sampling;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * output_eve.c - a record as events of Suricata's EVE format, one JSON object on a line each: tls,
- * quic, http and dns for the names that are known, and at last flow. All of a flow's events have the
- * same flow_id, also those of its later records. Bytes are IP bytes, as everywhere here.
+ * quic, http and dns for the names that are known and that no earlier record of the flow has told, and
+ * at last flow. All of a flow's events have the same flow_id, also those of its later records. Bytes
+ * are IP bytes, as everywhere here.
  *
  * Source: Suricata's user guide, "Eve JSON Format".
  */
@@ -282,11 +283,12 @@ static void put_names(struct eve *e)
 		.qname = r->dns_qname, .qtype = r->dns_qtype, .rcode = r->dns_rcode};
 	const char *app = app_proto(r);
 
-	if (app && (*app == 't' || *app == 'q'))
+	if (app && (*app == 't' || *app == 'q') && !(r->told & FLOW_TOLD_TLS))
 		put_tls(e);
-	if (flow_has(r, FF_HTTP_HOST) || flow_has(r, FF_HTTP_METHOD))
+	if ((flow_has(r, FF_HTTP_HOST) || flow_has(r, FF_HTTP_METHOD)) &&
+	    !(r->told & FLOW_TOLD_HTTP))
 		put_http(e, flow_has(r, FF_HTTP_HOST) ? &r->http_host : NULL, true);
-	for (uint32_t i = 0; flow_has(r, FF_HTTP_HOSTS) && i < r->http_hosts.n; i++)
+	for (uint32_t i = r->hosts_told; flow_has(r, FF_HTTP_HOSTS) && i < r->http_hosts.n; i++)
 		put_http(e, &r->http_hosts.v[i], false);
 	first.has_rcode = flow_has(r, FF_DNS_RCODE);
 	if (flow_has(r, FF_DNS_QNAME))

@@ -36,6 +36,8 @@ struct flow_names {
 	uint8_t tls_client; /* a ClientHello was read */
 	uint8_t http;	    /* a request was read */
 	uint8_t no_name;
+	uint8_t told; /* FLOW_TOLD_x: in a record already */
+	uint8_t hosts_told;
 };
 
 static void *kept_alloc(struct merge *m, size_t size)
@@ -468,6 +470,8 @@ void merge_name_fill(const struct flow_state *st, bool final, struct flow_record
 		r->http_hosts = (struct flow_strs){n->hosts, n->hosts_n};
 		flow_set(r, FF_HTTP_HOSTS);
 	}
+	r->told = n->told;
+	r->hosts_told = n->hosts_told;
 	r->no_name = n->no_name;
 	if (n->no_name && !n->sni.len && !n->host.len)
 		flow_set(r, FF_NO_NAME);
@@ -492,12 +496,17 @@ void merge_gap_fill(const struct flow_state *st, bool final, struct flow_record 
 	flow_set(r, FF_NO_NAME);
 }
 
-/* Each query is in one record. */
+/* Each query is in one record; the rest is in all of them, and is noted as told. */
 void merge_name_reported(struct merge *m, struct flow_state *st)
 {
 	struct flow_names *n = st->names;
 	unsigned int left = n->q_n - n->q_told;
 
+	if (n->tls_client || n->tls_version || n->tls_offered || n->quic_version)
+		n->told |= FLOW_TOLD_TLS;
+	if (n->host.len || n->method.len)
+		n->told |= FLOW_TOLD_HTTP;
+	n->hosts_told = (uint8_t)n->hosts_n;
 	for (unsigned int i = 0; i < n->q_told; i++)
 		free_str(m, &n->q[i].qname);
 	if (n->q_told && left) {

@@ -230,6 +230,7 @@ static void fill_record(struct merge *m, const struct flow_state *st, enum flow_
 			bool final, struct flow_record *r)
 {
 	r->present[0] = r->present[1] = 0;
+	r->told = r->hosts_told = 0;
 	fill_endpoints(st, r);
 	fill_times(m, st, r);
 	fill_dir(st, st->init_dir, 0, r);

@@ -108,6 +108,41 @@ Test(eve, members_are_named_as_suricata_names_them)
 		cr_expect(ne(ptr, strstr(text, has[i]), NULL), "%s in %s", has[i], text);
 }
 
+static unsigned int events(const char *type)
+{
+	char word[64];
+	unsigned int n = 0;
+
+	snprintf(word, sizeof(word), "\"event_type\":\"%s\"", type);
+	for (const char *p = text; (p = strstr(p, word)); p++)
+		n++;
+	return n;
+}
+
+Test(eve, a_name_is_told_once_a_flow)
+{
+	struct flow_str hosts[] = {{"b.example", 9}, {"c.example", 9}};
+	struct flow_record r = https();
+
+	r.told = FLOW_TOLD_TLS;
+	write_flow(&r);
+	cr_expect(eq(u32, events("tls"), 0));
+	cr_expect(eq(u32, events("flow"), 1));
+	cr_expect(ne(ptr, strstr(text, "\"app_proto\":\"tls\""), NULL));
+
+	r.http_host = (struct flow_str){"a.example", 9};
+	r.http_hosts = (struct flow_strs){hosts, 2};
+	flow_set(&r, FF_HTTP_HOST);
+	flow_set(&r, FF_HTTP_HOSTS);
+	write_flow(&r);
+	cr_expect(eq(u32, events("http"), 3));
+	r.told |= FLOW_TOLD_HTTP;
+	r.hosts_told = 1;
+	write_flow(&r);
+	cr_expect(eq(u32, events("http"), 1), "the host that is new");
+	cr_expect(ne(ptr, strstr(text, "c.example"), NULL));
+}
+
 static void id_of(const struct flow_record *r, char id[32])
 {
 	const char *at;

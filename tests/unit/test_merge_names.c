@@ -158,6 +158,28 @@ Test(merge_names, the_first_request_counts_and_other_hosts_are_listed_once)
 	cr_expect(eq(u64, merge_stats(g.m)->names_dropped, 3));
 }
 
+/* flush() ends the flow; this is about one that goes on. */
+Test(merge_names, later_records_say_what_earlier_ones_have_told)
+{
+	http("one.example", "/a");
+	http("two.example", "/b");
+	for (unsigned int i = 0, sec = 0; i < 3; i++) {
+		if (i == 2)
+			http("three.example", "/c");
+		for (; g.n == i && sec < 240; sec++) { /* never idle */
+			entry_payload(&g, &a, 0, 0);
+			entry_read(&g, &a);
+			rig_wait(&g, 1000);
+			merge_tick(g.m);
+		}
+		cr_assert(eq(u32, g.n, i + 1), "a record an active timeout");
+		cr_expect(record_is(rig_last(&g), FF_HTTP_HOST, "one.example"));
+		cr_expect(eq(u8, rig_last(&g)->told, i ? FLOW_TOLD_HTTP : 0));
+		cr_expect(eq(u8, rig_last(&g)->hosts_told, i ? 1 : 0));
+		cr_expect(eq(u32, rig_last(&g)->http_hosts.n, i == 2 ? 2 : 1));
+	}
+}
+
 Test(merge_names, a_request_without_host_says_so_until_a_name_comes)
 {
 	http("", "/");
