@@ -68,6 +68,7 @@ struct core {
 	int notify;
 	uint64_t watchdog_ns;	    /* 0 = nobody watches */
 	uint64_t fed_at;	    /* iface_table.progress at the last WATCHDOG=1 */
+	bool ending;		    /* a further signal means: at once */
 	bool measured;		    /* the kernel tells how long programs run */
 	bool superseded;	    /* another weir has taken our place, with other tables */
 	uint64_t stop_at_ns;	    /* CLOCK_MONOTONIC, 0 = never */
@@ -144,14 +145,29 @@ static void become_worker(struct core *c, int ipc, int broker, int names)
 	_exit(start.ipc < 0 || start.broker < 0 ? EXIT_FAILED : worker_main(&start));
 }
 
-/* The worker's next message, as ipc_recv(); files that it asks for meanwhile are opened. */
+/* Return: the signal, 0 = none. */
+static int read_signal(struct core *c)
+{
+	struct signalfd_siginfo si;
+
+	return read(c->signals, &si, sizeof(si)) == sizeof(si) ? (int)si.ssi_signo : 0;
+}
+
+/* The worker's next message, as ipc_recv(); files that it asks for meanwhile are opened, and at the end
+ * it is told of signals.
+ */
 static int hear(struct core *c)
 {
-	struct pollfd p[] = {{.fd = c->ipc, .events = POLLIN}, {.fd = c->broker, .events = POLLIN}};
+	static const struct ipc_msg again = {.type = IPC_STOP, .size = sizeof(again)};
+	struct pollfd p[] = {{.fd = c->ipc, .events = POLLIN},
+			     {.fd = c->broker, .events = POLLIN},
+			     {.fd = c->ending ? c->signals : -1, .events = POLLIN}};
 
 	for (;;) {
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
+		if (poll(p, 3, -1) < 0 && errno != EINTR)
 			return -errno;
+		if (p[2].revents && read_signal(c) != SIGHUP) /* once more: now */
+			ipc_send(c->ipc, &again);
 		if (p[1].revents && broker_answer(c->broker, c->cfg.exports, c->cfg.n_exports))
 			p[1].fd = -1;
 		if (p[0].revents)
@@ -225,14 +241,6 @@ static int next_ms(const struct core *c)
 	if (in == UINT64_MAX)
 		return -1;
 	return in / NS_PER_MS < INT32_MAX ? (int)((in + NS_PER_MS - 1) / NS_PER_MS) : INT32_MAX;
-}
-
-/* Return: the signal, 0 = none. */
-static int read_signal(struct core *c)
-{
-	struct signalfd_siginfo si;
-
-	return read(c->signals, &si, sizeof(si)) == sizeof(si) ? (int)si.ssi_signo : 0;
 }
 
 /* Everything that can change while it runs. The rest has been said by cfg.reload. */
@@ -382,6 +390,7 @@ static void make_room(struct core *c)
 /* The worker's account at the end; false: there is none. */
 static bool hear_summary(struct core *c, bool heard)
 {
+	c->ending = true;
 	while (!heard || c->msg.type == IPC_ENDED) {
 		if (hear(c) != 1)
 			return false;

@@ -10,7 +10,8 @@
 #include "loader/summary.h"
 
 enum ipc_type {
-	IPC_STOP = 1,	 /* core -> worker: the programs are detached; read the rest and end */
+	/* core -> worker: the programs are detached; read the rest and end. Again: and wait for nobody */
+	IPC_STOP = 1,
 	IPC_RELOAD = 4,	 /* core -> worker: timeouts are new; open files again */
 	IPC_ALONE = 5,	 /* core -> worker: no packet is counted in older tables any more */
 	IPC_READY = 2,	 /* worker -> core: sandboxed, draining */

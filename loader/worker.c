@@ -2,6 +2,7 @@
 #include "loader/worker.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,8 +21,9 @@
 #include "loader/sandbox.h"
 #include "loader/sighting.h"
 
-#define STOP_NS 10000000000ull /* for what the exports have yet to write at the end */
-#define POLL_MS 10	       /* how often the rings are looked at when they were empty */
+#define STOP_NS	 10000000000ull /* for what the exports have yet to write at the end */
+#define NS_PER_S UINT64_C(1000000000)
+#define POLL_MS	 10 /* how often the rings are looked at when they were empty */
 
 #define ROLES_KNOWN 256u
 
@@ -34,7 +36,8 @@ struct role_known {
 struct worker {
 	const struct run_cfg *cfg;
 	const struct run_cfg *news;
-	int broker;
+	int broker, ipc;
+	uint64_t said_ns; /* when the end was last heard of */
 	uint64_t interval_ns;
 	struct dataplane *dp;
 	struct clock clock;
@@ -57,6 +60,14 @@ struct worker {
 	struct ipc_msg msg;
 	struct summary summary;
 };
+
+static uint64_t mono_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
 
 static void deliver(void *arg, const struct flow_record *r)
 {
@@ -127,10 +138,31 @@ static int open_by_core(void *arg, unsigned int sink, uint32_t what, uint32_t n)
 	return broker_ask(((struct worker *)arg)->broker, sink, what, n);
 }
 
+/* The end waits for receivers: said once a second, and cut short when the core is told to stop again. */
+static bool hurry(void *arg, uint64_t waiting, uint64_t left_ns)
+{
+	struct worker *w = arg;
+	const uint64_t now = mono_ns();
+
+	if (ipc_recv(w->ipc, &w->msg, 0) == 1 && w->msg.type == IPC_STOP)
+		return true;
+	if (!w->said_ns)
+		w->said_ns = now;
+	if (now - w->said_ns < NS_PER_S)
+		return false;
+	w->said_ns = now;
+	log_info("exports",
+		 "%" PRIu64 " records wait for their receivers, for %" PRIu64
+		 " s at most; a second signal (Ctrl-C) gives them up",
+		 waiting, left_ns / NS_PER_S);
+	return false;
+}
+
 static int exports_init(struct worker *w, const char *node)
 {
 	struct export_env env = {
 		.arg = w,
+		.hurry = hurry,
 		.file = open_by_core,
 		.iface = iface_nth,
 		.counter = counter_value,
@@ -347,14 +379,6 @@ static void look_at_ifaces(struct worker *w)
 	merge_use_sightings(w->merge, w->sightings);
 }
 
-static uint64_t mono_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
 /* Return: 0, or why standard output takes nothing more. */
 static int drain_all(struct worker *w)
 {
@@ -458,6 +482,7 @@ int worker_main(const struct worker_start *start)
 	w.dp = start->dp;
 	w.ifaces = start->ifaces;
 	w.broker = start->broker;
+	w.ipc = ipc;
 	r = worker_init(&w, &start->control);
 	r = r ?: sandbox_enter();
 	r = r ?: exports_start(w.exports);

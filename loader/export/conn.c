@@ -16,6 +16,7 @@
 
 #include "loader/export/sink_int.h"
 
+#define LAST_TRY_NS    (2 * EXPORT_NS_PER_S) /* for a collector that does not even refuse */
 #define BACKOFF_MIN_NS (EXPORT_NS_PER_S / 4)
 #define BACKOFF_MAX_NS (30 * EXPORT_NS_PER_S)
 #define CONNECT_NS     (10 * EXPORT_NS_PER_S) /* until an attempt is given up */
@@ -199,6 +200,22 @@ int conn_work(struct conn *c, uint64_t now)
 	if (!r && c->state == CONN_HANDSHAKE)
 		r = shake(c, now);
 	return r;
+}
+
+bool conn_last_try(struct conn *c, uint64_t now)
+{
+	if (c->state == CONN_UP)
+		return false;
+	if (!c->last_ns) {
+		c->last_ns = now + LAST_TRY_NS;
+		c->tries = c->n_addr;
+	}
+	if (c->state == CONN_DOWN && c->tries) {
+		c->tries--;
+		c->retry_ns = now;
+		return false;
+	}
+	return c->state == CONN_DOWN || now >= c->last_ns;
 }
 
 ssize_t conn_write(struct conn *c, const void *p, size_t len)

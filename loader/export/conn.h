@@ -27,6 +27,8 @@ struct conn {
 	uint64_t retry_ns;   /* monotonic: when to try again */
 	uint64_t since_ns;   /* monotonic: of this state */
 	uint64_t backoff_ns; /* what the next failure waits */
+	uint64_t last_ns;    /* monotonic: until then a last try may go on; 0 = none yet */
+	unsigned int tries;  /* left of the last ones */
 	uint64_t written;    /* octets of the stream given to the kernel */
 	bool want_read;	     /* TLS: writing waits for reading */
 	struct tls *tls;
@@ -48,6 +50,13 @@ void conn_close(struct conn *c);
  *         at c->retry_ns.
  */
 int conn_work(struct conn *c, uint64_t now_ns);
+
+/**
+ * conn_last_try - before conn_work(), when the end is near: each address is tried once more, at once
+ *
+ * Return: true: that was of no use, or took more than two seconds.
+ */
+bool conn_last_try(struct conn *c, uint64_t now_ns);
 
 /* The connection broke, or the other side ended it: wait, with jitter, and connect again. */
 void conn_down(struct conn *c, uint64_t now_ns, const char *why, int err);

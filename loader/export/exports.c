@@ -14,6 +14,7 @@
 
 #define PATIENCE_NS	(20 * UINT64_C(1000000))
 #define PAUSE_NS	(100 * UINT64_C(1000))
+#define LOOK_NS		(100 * UINT64_C(1000000)) /* how often env.hurry is asked */
 #define STOP_DEFAULT_NS (5 * EXPORT_NS_PER_S)
 
 static uint64_t clock_ns(clockid_t id)
@@ -178,6 +179,23 @@ void exports_reopen(struct exports *x)
 
 /* ---- flows ---- */
 
+/* At the end, while it waits: does somebody want it to be over? */
+static void look_up(struct exports *x, uint64_t now)
+{
+	uint64_t deadline = atomic_load(&x->deadline_ns), waiting = 0;
+
+	if (!x->env.hurry || now - x->looked_ns < LOOK_NS || now >= deadline)
+		return;
+	x->looked_ns = now;
+	for (unsigned int i = 0; i < x->n; i++)
+		if (!x->sinks[i].finished)
+			waiting += x->sinks[i].n.waiting;
+	if (!x->env.hurry(x->env.arg, waiting, deadline - now))
+		return;
+	atomic_store(&x->deadline_ns, now);
+	wake(x);
+}
+
 /* A little time for the sink thread, out of this tick's budget, or of what is left at the end. */
 static bool wait_for_room(struct exports *x)
 {
@@ -186,7 +204,9 @@ static bool wait_for_room(struct exports *x)
 
 	if (deadline ? export_mono_ns() >= deadline : x->patience_ns < PAUSE_NS)
 		return false;
-	if (!deadline)
+	if (deadline)
+		look_up(x, export_mono_ns());
+	else
 		x->patience_ns -= PAUSE_NS;
 	wake(x);
 	nanosleep(&pause, NULL);
@@ -213,6 +233,8 @@ static bool next_chunk(struct sink *s)
 		s->chunk = queue_take(&s->q);
 		if (s->chunk)
 			return true;
+		if (atomic_load(&s->away))
+			return false;
 		if (atomic_load(&s->blocked) != LOSS_QUEUE_FULL && !atomic_load(&s->x->deadline_ns))
 			return false; /* it does not go on: waiting would be of no use */
 		if (!wait_for_room(s->x))
@@ -273,6 +295,23 @@ int exports_tick(struct exports *x)
 void exports_finish(struct exports *x, uint64_t timeout_ns)
 {
 	atomic_store(&x->deadline_ns, export_mono_ns() + timeout_ns);
+	wake(x);
+}
+
+/* The sink thread ends by itself, at the deadline if not before. */
+static void join(struct exports *x)
+{
+	struct timespec until;
+
+	do {
+		look_up(x, export_mono_ns());
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += LOOK_NS;
+		if (until.tv_nsec >= (long)EXPORT_NS_PER_S) {
+			until.tv_nsec -= (long)EXPORT_NS_PER_S;
+			until.tv_sec++;
+		}
+	} while (pthread_clockjoin_np(x->thread, NULL, CLOCK_MONOTONIC, &until) == ETIMEDOUT);
 }
 
 int exports_stop(struct exports *x)
@@ -284,7 +323,7 @@ int exports_stop(struct exports *x)
 	exports_tick(x);
 	atomic_store(&x->stopping, true);
 	wake(x);
-	pthread_join(x->thread, NULL);
+	join(x);
 	x->started = false;
 	return stdout_error(x);
 }

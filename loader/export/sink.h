@@ -169,6 +169,10 @@ struct export_env {
 	int (*iface)(void *arg, unsigned int i, uint32_t *ret_ifindex, char *name);
 	/* Value of counter enum counter @c. Sink thread. NULL: counters are not exported. */
 	uint64_t (*counter)(void *arg, unsigned int c);
+	/* While the end waits for receivers, some times a second: records that wait, and for how long at
+	 * most they still may. True: no longer. NULL: as long as it takes. Drain thread.
+	 */
+	bool (*hurry)(void *arg, uint64_t waiting, uint64_t left_ns);
 	const char *node;		  /* this host's name */
 	struct flow_strs labels;	  /* its labels */
 	uint32_t sampling;		  /* 1 in N; 0 and 1: all */
@@ -221,7 +225,7 @@ void exports_finish(struct exports *x, uint64_t timeout_ns);
  * exports_stop - send what waits, say goodbye, end the sink thread. Drain thread.
  *
  * Takes no longer than what exports_finish() was given (default 5 s). What is still waiting then
- * is in the spool, or lost for reason SHUTDOWN.
+ * is in the spool, or lost for reason SHUTDOWN. A collector that is away gets one more try.
  * Return: as exports_tick().
  */
 int exports_stop(struct exports *x);

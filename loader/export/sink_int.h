@@ -51,6 +51,7 @@ struct sink {
 	struct chunk *chunk; /* being filled; drain thread */
 	_Atomic int blocked; /* enum export_loss: why the queue does not empty */
 	_Atomic int error;   /* standard output: takes nothing more */
+	atomic_bool away;    /* the end does not wait for it any longer */
 	/* sink thread */
 	int fd;		  /* polled; -1 = none */
 	short events;	  /* what for; 0 = not */
@@ -58,7 +59,7 @@ struct sink {
 	bool drained;	  /* work() stopped because no chunk beyond `held` was there */
 	uint32_t held;	  /* chunks at the front of the queue that are sent, not confirmed */
 	bool stopping;
-	bool finished;
+	atomic_bool finished;
 	bool reopen;
 	pthread_mutex_t text_lock; /* last_error */
 	char last_error[128];
@@ -76,6 +77,7 @@ struct exports {
 	atomic_bool asleep, stopping, reopen;
 	_Atomic uint64_t deadline_ns; /* monotonic; 0 = not stopping */
 	uint64_t patience_ns;	      /* left in this tick */
+	uint64_t looked_ns;	      /* monotonic: when env.hurry was asked; drain thread */
 	uint64_t calls;		      /* number of the next record; drain thread */
 };
 

@@ -493,6 +493,19 @@ static void set_wake(struct sink *s, uint64_t now)
 		earliest(&s->wake_ns, now + CONFIRM_NS);
 	if (t->head - t->tail == FLIGHTS || t->waiting_ack)
 		s->drained = is_acked(s);
+	if (atomic_load(&s->x->deadline_ns) && !up && !atomic_load(&s->away))
+		earliest(&s->wake_ns, now + CONFIRM_NS);
+}
+
+/* Waiting longer for a collector that is away would only put off what is going to happen. A spool that
+ * works takes what comes.
+ */
+static void end_is_near(struct sink *s, uint64_t now)
+{
+	struct stream *t = s->out;
+
+	if (conn_last_try(&t->o.conn, now) && (!t->spool || t->disk_ns > now))
+		atomic_store(&s->away, true);
 }
 
 static void stream_work(struct sink *s, uint64_t now)
@@ -501,6 +514,8 @@ static void stream_work(struct sink *s, uint64_t now)
 	int r;
 
 	fill_spool(s, now);
+	if (atomic_load(&s->x->deadline_ns))
+		end_is_near(s, now);
 	r = conn_work(&t->o.conn, now);
 	if (r < 0)
 		sink_error(s, t->o.conn.error, 0);
@@ -512,6 +527,20 @@ static void stream_work(struct sink *s, uint64_t now)
 }
 
 /* ---- the end ---- */
+
+static void stream_abandon(struct sink *s)
+{
+	struct stream *t = s->out;
+	int why = atomic_load(&s->blocked);
+
+	forget_session(s);
+	if (why == LOSS_QUEUE_FULL)
+		why = LOSS_SHUTDOWN;
+	while (t->spool && queue_waiting(&s->q) && spool_chunk(s, export_mono_ns()))
+		;
+	for (; queue_waiting(&s->q); queue_pop(&s->q))
+		sink_lost(s, queue_at(&s->q, 0)->flows, (enum export_loss)why);
+}
 
 static bool all_confirmed(const struct sink *s)
 {
@@ -527,6 +556,8 @@ static bool stream_idle(struct sink *s)
 	struct stream *t = s->out;
 	const bool up = t->o.conn.state == CONN_UP;
 
+	if (!up && atomic_load(&s->away))
+		stream_abandon(s);
 	if (!up) /* what is on disk will be sent by the next run */
 		return !queue_waiting(&s->q);
 	if (t->stage == STAGE_RUN && all_confirmed(s)) {
@@ -540,20 +571,6 @@ static bool stream_idle(struct sink *s)
 	if (t->stage != STAGE_RUN)
 		s->wake_ns = 1; /* go on at once */
 	return t->stage == STAGE_DONE;
-}
-
-static void stream_abandon(struct sink *s)
-{
-	struct stream *t = s->out;
-	int why = atomic_load(&s->blocked);
-
-	forget_session(s);
-	if (why == LOSS_QUEUE_FULL)
-		why = LOSS_SHUTDOWN;
-	while (t->spool && queue_waiting(&s->q) && spool_chunk(s, export_mono_ns()))
-		;
-	for (; queue_waiting(&s->q); queue_pop(&s->q))
-		sink_lost(s, queue_at(&s->q, 0)->flows, (enum export_loss)why);
 }
 
 const struct sink_ops sink_stream_ops = {

@@ -49,7 +49,7 @@ expect_conserved() # CASE NAME
 collector_start() # NAME PORT: what comes goes to $tmp/NAME.ipfix
 {
 	spawn "$1" "$ns_a" socat -u "TCP-LISTEN:$2,bind=127.0.0.1,reuseaddr" "OPEN:$tmp/$1.ipfix,creat,append"
-	wait_for 5 listening "$ns_a" tcp "$2" || die "socat does not start"
+	wait_for 20 listening "$ns_a" tcp "$2" || die "socat does not start: $(tail -n 1 "$tmp/$1.err")"
 }
 
 # Flow records in IPFIX streams: those with a source port.
@@ -193,9 +193,50 @@ case_rotation()
 		"$( (cat "$tmp/rot.json" && gzip -dc "$tmp"/rot.json.*.gz) | jq -s length)" "$(records rotate length)"
 }
 
+# What the end waits for: not for a collector that is away, and not longer than who stops weir wants.
+case_end()
+{
+	local begin
+
+	start gone 'ipfix+tcp://127.0.0.1:4809' || return
+	many_flows 2003
+	settle
+	begin=${EPOCHREALTIME/./}
+	weir_stop
+	expect_true "end, nobody listens: at once ($(((${EPOCHREALTIME/./} - begin) / 1000)) ms)" \
+		test $((${EPOCHREALTIME/./} - begin)) -lt 2500000
+	expect "end, nobody listens: exit status" "$weir_rc" 0
+	expect_conserved "end, nobody listens" gone
+	expect "end, nobody listens: all are lost, and it is said why" \
+		"$(export_of gone .lost.shutdown)" "$(records gone length)"
+
+	# a collector that takes the connection and reads nothing
+	spawn deaf "$ns_a" python3 -c 'import socket, time
+s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", 4810)); s.listen()
+c = s.accept(); time.sleep(60)'
+	wait_for 5 listening "$ns_a" tcp 4810 || die "no deaf collector"
+	start patient 'ipfix+tcp://127.0.0.1:4810' || return
+	many_flows 40009
+	settle
+	begin=${EPOCHREALTIME/./}
+	kill -INT "$weir_pid"
+	expect_true "end, a collector that reads nothing: it says what it waits for" \
+		wait_for 8 has_line "$tmp/patient.err" 'exports: [0-9]+ records wait for their receivers, for [0-9] s at most'
+	expect_true "end: and waits" kill -0 "$weir_pid"
+	kill -INT "$weir_pid"
+	weir_wait 5 || not_ok "end: a second Ctrl-C" "weir is still there"
+	expect_true "end: a second Ctrl-C, at once ($(((${EPOCHREALTIME/./} - begin) / 1000)) ms)" \
+		test $((${EPOCHREALTIME/./} - begin)) -lt 8000000
+	expect "end: a second Ctrl-C: exit status" "$weir_rc" 0
+	expect_conserved "end: a second Ctrl-C" patient
+	expect_true "end: a second Ctrl-C: the loss has a name" test "$(export_of patient .lost.shutdown)" -gt 0
+	stop_spawned deaf
+}
+
 net_new
 if [ $# -eq 0 ]; then
-	set -- collector_away left_for_next_run spool_damaged disk_full slow_reader rotation
+	set -- end collector_away left_for_next_run spool_damaged disk_full slow_reader rotation
 fi
 for c; do
 	"case_$c"
