@@ -54,7 +54,8 @@ void vr_open(struct verdict_rig *r, bool live)
 	int e;
 
 	libbpf_set_print(only_warnings);
-	memset(r, 0, sizeof(*r));
+	memset(&r->dp, 0, sizeof(r->dp));
+	r->packets = 0;
 	cfg.policy_entries = VR_ENTRIES;
 	cfg.flows = 4096;
 	cfg.replay = !live;
@@ -71,7 +72,8 @@ void vr_open(struct verdict_rig *r, bool live)
 	r->ns = VR_SECOND * 1000000000;
 	set_time(r);
 	policy_table_lease(r->table, 1u << 20);
-	vr_policy(r);
+	if (!r->set.rules)
+		vr_policy(r);
 }
 
 void vr_close(struct verdict_rig *r)
@@ -82,6 +84,8 @@ void vr_close(struct verdict_rig *r)
 
 void vr_policy(struct verdict_rig *r)
 {
+	if (!r->ns)
+		r->ns = VR_SECOND * 1000000000;
 	r->set = (struct policy_set){.rules = r->rules,
 				     .addrs = r->addrs,
 				     .addr_ports = r->ports,
@@ -164,7 +168,12 @@ static int prog_of(const struct verdict_rig *r, enum vr_way way)
 
 int vr_send(struct verdict_rig *r, enum vr_way way, const struct packet *p)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = p->b, .data_size_in = p->len, .repeat = 1);
+	return vr_send_bytes(r, way, p->b, p->len);
+}
+
+int vr_send_bytes(struct verdict_rig *r, enum vr_way way, const uint8_t *frame, uint32_t len)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = frame, .data_size_in = len, .repeat = 1);
 
 	if (r->dp.cfg.replay) {
 		r->ns += 1000;

@@ -29,7 +29,7 @@ struct verdict_rig {
 	uint64_t packets;      /* sent */
 };
 
-/* Load; @live: with the kernel's clock, so that TC can be had. Exits on failure. */
+/* Load; a policy that was written before stays to be applied. @live: with the kernel's clock, so that TC can be had. Exits on failure. */
 void vr_open(struct verdict_rig *r, bool live);
 void vr_close(struct verdict_rig *r);
 
@@ -48,6 +48,7 @@ void vr_wait(struct verdict_rig *r, double seconds);
 
 /* Return: was it dropped? 2: a reset went back in its place. */
 int vr_send(struct verdict_rig *r, enum vr_way way, const struct packet *p);
+int vr_send_bytes(struct verdict_rig *r, enum vr_way way, const uint8_t *frame, uint32_t len);
 int vr_send_on(struct verdict_rig *r, enum vr_way way, const struct packet *p, int cpu);
 
 struct policy_counters vr_counters(struct verdict_rig *r, uint32_t number);

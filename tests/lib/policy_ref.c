@@ -308,32 +308,39 @@ static bool failsafe_port(const uint32_t *ports, const struct ref_packet *p)
 	return false;
 }
 
+static bool holds(const struct policy_set *set, const struct policy_rule *r,
+		  const struct ref_packet *packet)
+{
+	return r->direction & packet->side && !expired(r->expires, packet->now) &&
+	       matches(&r->match, packet->pkt) && reached(set, r, packet);
+}
+
+static void consider(const struct policy_rule *r, const struct policy_rule **lowest)
+{
+	if (!*lowest || r->number < (*lowest)->number)
+		*lowest = r;
+}
+
 void policy_ref(const struct policy_set *set, const uint32_t *failsafe,
 		const struct ref_packet *packet, struct ref_verdict *ret)
 {
+	const struct policy_rule *r;
+
 	*ret = (struct ref_verdict){};
 	if (infrastructure(packet->pkt))
 		return;
-	for (uint32_t i = 0; i < set->rules_n; i++) {
-		const struct policy_rule *r = &set->rules[i];
-
-		if (!(r->direction & packet->side) || expired(r->expires, packet->now) ||
-		    !matches(&r->match, packet->pkt) || !reached(set, r, packet))
+	for (r = set->rules; r < set->rules + set->rules_n; r++) {
+		if (!holds(set, r, packet))
 			continue;
-		if (r->action == POLICY_NEVER) {
-			if (!(r->flags & RULE_FAILSAFE) || failsafe_port(failsafe, packet))
-				ret->never = true;
-		} else if (r->flags & RULE_SHADOW) {
-			if (!ret->shadow || r->number < ret->shadow->number)
-				ret->shadow = r;
-		} else if (!ret->rule || r->number < ret->rule->number) {
-			ret->rule = r;
-		}
+		if (r->action != POLICY_NEVER)
+			consider(r, r->flags & RULE_SHADOW ? &ret->shadow : &ret->rule);
+		else if (!(r->flags & RULE_FAILSAFE) || failsafe_port(failsafe, packet))
+			ret->never = true;
 	}
-	if (ret->never || (ret->shadow && ret->rule && ret->rule->number < ret->shadow->number))
+	if (ret->shadow && ret->rule && ret->rule->number < ret->shadow->number)
 		ret->shadow = NULL;
 	if (ret->never)
-		ret->rule = NULL;
+		ret->rule = ret->shadow = NULL;
 	if (ret->shadow && ret->shadow->action == POLICY_PASS)
 		ret->shadow = NULL;
 	ret->drop = ret->rule &&
