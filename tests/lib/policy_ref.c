@@ -315,6 +315,11 @@ static bool holds(const struct policy_set *set, const struct policy_rule *r,
 	       matches(&r->match, packet->pkt) && reached(set, r, packet);
 }
 
+static bool drops(const struct policy_rule *r)
+{
+	return r && (r->action == POLICY_DROP || r->action == POLICY_RESET);
+}
+
 static void consider(const struct policy_rule *r, const struct policy_rule **lowest)
 {
 	if (!*lowest || r->number < (*lowest)->number)
@@ -343,6 +348,5 @@ void policy_ref(const struct policy_set *set, const uint32_t *failsafe,
 		ret->rule = ret->shadow = NULL;
 	if (ret->shadow && ret->shadow->action == POLICY_PASS)
 		ret->shadow = NULL;
-	ret->drop = ret->rule &&
-		    (ret->rule->action == POLICY_DROP || ret->rule->action == POLICY_RESET);
+	ret->drop = drops(ret->rule);
 }
