@@ -69,6 +69,8 @@ static void *room(void *array, uint32_t n, uint32_t *cap, size_t size)
 
 static void bind_value(struct bound *s, struct store_value v)
 {
+	static const char *const types[] = {
+		[ST_U64] = "UBIGINT", [ST_I64] = "BIGINT", [ST_F64] = "DOUBLE", [ST_TEXT] = "VARCHAR"};
 	struct store_value *values;
 
 	if (s->error)
@@ -84,7 +86,8 @@ static void bind_value(struct bound *s, struct store_value v)
 	}
 	s->values = values;
 	s->values[s->n++] = v;
-	bound_add(s, "$%u", s->n);
+	/* with its type: the engine can't always tell it from where the value stands */
+	bound_add(s, "$%u::%s", s->n, types[v.type]);
 }
 
 void bound_u64(struct bound *s, uint64_t v)

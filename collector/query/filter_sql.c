@@ -7,6 +7,8 @@
 #include "collector/query/filter_sql.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "collector/query/column.h"
 #include "common/flow_text.h"
@@ -231,13 +233,49 @@ static void string_test(struct bound *s, const struct filter *f, const struct fi
 
 /* ---- lists: one element is enough ---- */
 
-static void list_test(struct bound *s, const struct filter *f, const struct filter_test *t,
-		      const char *column)
+/* The text of all elements with a separator before, between and behind them. */
+static void put_elements(struct bound *s, const struct filter_test *t)
 {
-	bound_add(s, "len(list_filter(string_split(%s, chr(31)), lambda x: coalesce(", column);
-	string_test(s, f, t,
-		    query_columns[t->field].kind == CK_QUERIES ? "split_part(x, chr(30), 1)" : "x");
-	bound_add(s, ", false))) > 0");
+	char column[96];
+	const char *name = column_name(t->field);
+
+	if (query_columns[t->field].kind == CK_QUERIES) /* of each query its name */
+		snprintf(column, sizeof(column), "regexp_replace(%s, '\\x1E[^\\x1F]*', '', 'g')",
+			 name);
+	else
+		snprintf(column, sizeof(column), "%s", name);
+	bound_add(s, "chr(31) || ");
+	put_text(s, t, column);
+	bound_add(s, " || chr(31)");
+}
+
+/* @known as an element, or as the begin or end of one. */
+static void element_test(struct bound *s, const struct filter_test *t, struct flow_str known)
+{
+	const bool whole = t->type == TEST_STRING || t->type == TEST_STRINGS;
+
+	/* no element has a separator in it */
+	if (known.len && (memchr(known.s, 0x1f, known.len) || memchr(known.s, 0x1e, known.len))) {
+		bound_add(s, "%s IS NULL AND NULL", column_name(t->field));
+		return;
+	}
+	bound_add(s, "contains(");
+	put_elements(s, t);
+	bound_add(s, ", %s", whole || t->type == TEST_PREFIX ? "chr(31) || " : "");
+	bound_str(s, known);
+	bound_add(s, "%s)", whole || t->type == TEST_SUFFIX ? " || chr(31)" : "");
+}
+
+static void list_test(struct bound *s, const struct filter *f, const struct filter_test *t)
+{
+	const uint32_t n = t->type == TEST_STRINGS ? t->n : 1;
+
+	for (uint32_t i = 0; i < n; i++) {
+		or_next(s, i);
+		element_test(s, t, f->strings[t->first + i]);
+	}
+	if (!n)
+		bound_add(s, "%s IS NULL AND NULL", column_name(t->field));
 }
 
 static void vlan_test(struct bound *s, const struct filter *f, const struct filter_test *t)
@@ -262,7 +300,7 @@ static void put_condition(struct bound *s, const struct filter *f, const struct 
 		break;
 	case CK_LIST:
 	case CK_QUERIES:
-		list_test(s, f, t, column_name(t->field));
+		list_test(s, f, t);
 		break;
 	case CK_VLAN:
 		vlan_test(s, f, t);

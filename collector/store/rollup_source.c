@@ -176,8 +176,10 @@ static bool open_range(struct part *p, struct flow_range *ret)
 	free(w);
 	from = from < p->from_s ? p->from_s : from;
 	to = to > p->to_s ? p->to_s : to;
+	if (from >= to)
+		return false;
 	*ret = (struct flow_range){.from_us = from * 1000000, .to_us = to * 1000000};
-	return from < to;
+	return true;
 }
 
 static void add_parts(struct from *q, struct part *p)

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * test_query.c - answers of the store beside the same sums made flow by flow: groups and what is
+ * left, series with their gaps, the time before, pages of flows, roll-ups beside flows.
+ */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "query_rig.h"
+
+#define FLOWS	   3000u
+#define PAIRS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static struct query_rig g;
+static struct query_answer a, b;
+static struct spec q;
+
+static void open_rig(void)
+{
+	if (!query_rig_open(&g, FLOWS))
+		cr_skip_test("no libduckdb");
+}
+
+static void close_rig(void)
+{
+	if (g.flows)
+		query_rig_done(&g);
+}
+
+TestSuite(query, .init = open_rig, .fini = close_rig, .timeout = 120);
+
+static void near(double got, double want, const char *what)
+{
+	cr_assert(fabs(got - want) <= 1e-9 * fabs(want) + 1e-9, "%s: %.17g, want %.17g", what, got,
+		  want);
+}
+
+static struct filter *parse(const char *text)
+{
+	struct filter_error err;
+	struct filter *f = NULL;
+
+	if (*text)
+		cr_assert(eq(int, filter_parse(text, strlen(text), NULL, &f, &err), 0));
+	return f;
+}
+
+/* Flows of a group; NULL: of all groups. Those of [from, to). */
+static uint32_t select_flows(const char *key, int64_t from, int64_t to,
+			     const struct flow_record **ret)
+{
+	struct filter *f = parse(q.filter);
+	struct spec in = q;
+	char k[QUERY_KEY];
+	uint32_t n = 0;
+
+	in.from_us = from;
+	in.to_us = to;
+	for (uint32_t i = 0; i < g.n; i++) {
+		if (!query_rig_takes(&in, f, &g.flows[i]))
+			continue;
+		query_rig_key(&q, &g.flows[i], k);
+		if (!key || !strcmp(k, key))
+			ret[n++] = &g.flows[i];
+	}
+	filter_free(f);
+	return n;
+}
+
+/* All measures of a row, against the flows of its group. */
+static uint32_t check_row(const struct query_row *row, int64_t from, int64_t to)
+{
+	static const struct flow_record *flows[FLOWS];
+	const uint32_t n = select_flows(row->key, from, to, flows);
+	char name[64];
+
+	for (uint32_t i = 0; i < q.n_measures; i++) {
+		double want;
+		const bool any = query_rig_measure(&q.measures[i], flows, n, &want);
+
+		spec_measure_name(&q.measures[i], name, sizeof(name));
+		cr_assert(eq(int, row->has[i], any), "%s of %s", name, row->key);
+		if (any)
+			near(row->v[i], want, name);
+	}
+	return n;
+}
+
+static void check_order(void)
+{
+	const uint32_t o = q.order;
+
+	for (uint32_t i = 1; i < a.n; i++) {
+		const struct query_row *x = &a.rows[i - 1], *y = &a.rows[i];
+
+		if (y->other || !y->has[o])
+			continue;
+		cr_assert(x->has[o] && (q.ascending ? x->v[o] <= y->v[o] : x->v[o] >= y->v[o]),
+			  "row %u is out of order", i);
+	}
+}
+
+/* Groups, each once, in order; what is left is what all have less what they have. */
+static void check_top(void)
+{
+	static const struct flow_record *flows[FLOWS];
+	const uint32_t all = select_flows(NULL, q.from_us, q.to_us, flows);
+	const bool rest = a.n && a.rows[a.n - 1].other;
+	const uint32_t groups = a.n - rest;
+	uint32_t seen = 0;
+	double shown = 0, total;
+
+	cr_assert(le(u32, groups, q.top));
+	for (uint32_t i = 0; i < groups; i++) {
+		seen += check_row(&a.rows[i], q.from_us, q.to_us);
+		shown += a.rows[i].v[q.order];
+	}
+	check_order();
+	cr_assert(eq(int, rest, seen < all && q.measures[q.order].kind <= MK_FLOWS ? true : rest));
+	if (!rest)
+		return;
+	cr_assert(eq(u32, groups, q.top));
+	query_rig_measure(&q.measures[q.order], flows, all, &total);
+	if (q.measures[q.order].kind <= MK_FLOWS)
+		near(a.rows[a.n - 1].v[q.order], total - shown, "other");
+}
+
+static const char *const filters[] = {"",
+				      "proto tcp",
+				      "dst port 443 or dst port 53",
+				      "not tls.sni contains \"a\"",
+				      "exists(tls.sni) and bytes > 2000",
+				      "src.ip in 10.0.0.0/8",
+				      "not proto udp and packets < 20"};
+static const char *const fields[] = {"proto",	      "src.ip",	 "dst.port",
+				     "src.ip,dst.ip", "tls.sni", "src.ip/16,proto",
+				     "state",	      "node",	 "dst.ip/8/32"};
+static const char *const measures[] = {"bytes,packets,flows",
+				       "flows",
+				       "distinct(dst.ip),bytes",
+				       "avg(bytes),p95(bytes),flows",
+				       "max(packets),min(bytes),packets",
+				       "sum(rtt.server_us),p95(rtt.server_us),distinct(tls.sni)"};
+
+Test(query, groups_are_what_their_flows_add_up_to)
+{
+	static const char *const tops[] = {"3", "50", "100000"};
+	unsigned int done = 0;
+
+	for (size_t f = 0; f < sizeof(filters) / sizeof(filters[0]); f++)
+		for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+			const char *m =
+				measures[(f + i) % (sizeof(measures) / sizeof(measures[0]))];
+
+			cr_assert(
+				eq(int,
+				   query_rig_ask(&g, &q,
+						 PAIRS("filter", filters[f], "by", fields[i],
+						       "measure", m, "top", tops[(f + 2 * i) % 3]),
+						 &a),
+				   0));
+			check_top();
+			done += a.n > 0;
+		}
+	cr_assert(gt(u32, done, 40));
+}
+
+Test(query, totals_without_groups)
+{
+	static const struct flow_record *flows[FLOWS];
+
+	for (size_t f = 0; f < sizeof(filters) / sizeof(filters[0]); f++)
+		for (size_t m = 0; m < sizeof(measures) / sizeof(measures[0]); m++) {
+			cr_assert(eq(
+				int,
+				query_rig_ask(&g, &q,
+					      PAIRS("filter", filters[f], "measure", measures[m]),
+					      &a),
+				0));
+			cr_assert(eq(u32, a.n, 1));
+			cr_assert(gt(u32, select_flows(NULL, q.from_us, q.to_us, flows), 0));
+			check_row(&a.rows[0], q.from_us, q.to_us);
+		}
+}
+
+Test(query, a_series_has_every_step)
+{
+	for (size_t f = 0; f < sizeof(filters) / sizeof(filters[0]); f++) {
+		int64_t at;
+
+		cr_assert(eq(int,
+			     query_rig_ask(&g, &q,
+					   PAIRS("filter", filters[f], "measure", measures[f % 6],
+						 "step", f % 2 ? "17s" : "5m"),
+					   &a),
+			     0));
+		at = q.from_us - q.from_us % q.step_us;
+		for (uint32_t i = 0; i < a.n; i++, at += q.step_us) {
+			const int64_t to = at + q.step_us < q.to_us ? at + q.step_us : q.to_us;
+
+			cr_assert(eq(i64, a.rows[i].time_us, at));
+			check_row(&a.rows[i], at > q.from_us ? at : q.from_us, to);
+		}
+		cr_assert(ge(i64, at, q.to_us));
+	}
+}
+
+Test(query, a_series_of_groups_has_every_step_of_each)
+{
+	uint32_t per_group;
+
+	cr_assert(eq(int,
+		     query_rig_ask(&g, &q,
+				   PAIRS("by", "proto,dst.port", "top", "4", "step", "20m", "order",
+					 "flows"),
+				   &a),
+		     0));
+	per_group = (uint32_t)((q.to_us - (q.from_us - q.from_us % q.step_us) + q.step_us - 1) /
+			       q.step_us);
+	cr_assert(eq(u32, a.n, 5 * per_group));
+	for (uint32_t i = 0; i < a.n; i++) {
+		const struct query_row *row = &a.rows[i];
+		const int64_t from = row->time_us > q.from_us ? row->time_us : q.from_us;
+		const int64_t to = row->time_us + q.step_us;
+
+		cr_assert(eq(int, row->other, i >= 4 * per_group));
+		if (!row->other)
+			check_row(row, from, to < q.to_us ? to : q.to_us);
+	}
+}
+
+Test(query, all_steps_of_all_groups_add_up)
+{
+	double sum[3] = {}, want;
+	static const struct flow_record *flows[FLOWS];
+	uint32_t n;
+
+	cr_assert(eq(int,
+		     query_rig_ask(&g, &q, PAIRS("by", "src.ip", "top", "7", "step", "10m"), &a),
+		     0));
+	n = select_flows(NULL, q.from_us, q.to_us, flows);
+	for (uint32_t i = 0; i < a.n; i++)
+		for (uint32_t m = 0; m < 3; m++)
+			sum[m] += a.rows[i].v[m];
+	for (uint32_t m = 0; m < 3; m++) {
+		query_rig_measure(&q.measures[m], flows, n, &want);
+		near(sum[m], want, "all steps");
+	}
+}
+
+Test(query, the_time_before_stands_beside)
+{
+	const int64_t half = g.first_us + (g.last_us - g.first_us) / 2;
+
+	cr_assert(eq(int,
+		     query_rig_ask(&g, &q, PAIRS("by", "proto", "previous", "yes", "last", "90m"),
+				   &a),
+		     0));
+	cr_assert(eq(i64, q.from_us, half));
+	cr_assert(ge(u32, a.n, 2));
+	for (uint32_t i = 0; i < a.n; i++) {
+		struct query_row before = a.rows[i];
+
+		check_row(&a.rows[i], q.from_us, q.to_us);
+		memmove(before.v, before.v + 3, 3 * sizeof(before.v[0]));
+		memmove(before.has, before.has + 3, 3 * sizeof(before.has[0]));
+		check_row(&before, g.first_us, half);
+	}
+}
+
+Test(query, roll_ups_say_what_the_flows_say)
+{
+	static const char *const bys[] = {"", "node", "proto"};
+	static const char *const steps[] = {"none", "1m", "5m", "1h"};
+
+	for (size_t i = 0; i < 3; i++)
+		for (size_t k = 0; k < 4; k++) {
+			cr_assert(eq(int,
+				     query_rig_ask(&g, &q,
+						   PAIRS("by", bys[i], "step", steps[k], "top",
+							 "100000", "raw", "yes"),
+						   &a),
+				     0));
+			cr_assert(eq(str, a.end.source, "flows"));
+			cr_assert(eq(int,
+				     query_rig_ask(&g, &q,
+						   PAIRS("by", bys[i], "step", steps[k], "top",
+							 "100000"),
+						   &b),
+				     0));
+			cr_assert(eq(int, strncmp(b.end.source, "rollup", 6), 0));
+			cr_assert(eq(u32, a.n, b.n));
+			for (uint32_t r = 0; r < a.n; r++) {
+				cr_assert(eq(str, a.rows[r].key, b.rows[r].key));
+				cr_assert(eq(i64, a.rows[r].time_us, b.rows[r].time_us));
+				for (uint32_t m = 0; m < 3; m++)
+					near(b.rows[r].v[m], a.rows[r].v[m], "roll-up");
+			}
+		}
+}
+
+Test(query, pages_of_flows_have_each_flow_once)
+{
+	char cursor[64] = "";
+	uint64_t flows = 0, pages = 0;
+
+	do {
+		const char *const more[] = {"what",
+					    "flows",
+					    "top",
+					    "700",
+					    *cursor ? "cursor" : "raw",
+					    *cursor ? cursor : "no",
+					    NULL};
+
+		cr_assert(eq(int, query_rig_ask(&g, &q, more, &a), 0));
+		flows += a.flows;
+		snprintf(cursor, sizeof(cursor), "%s", a.end.cursor);
+	} while (*cursor && ++pages < 20);
+	cr_assert(eq(u64, flows, FLOWS));
+	cr_assert(eq(u64, pages, 4));
+}
+
+Test(query, nothing_there_is_no_error)
+{
+	cr_assert(
+		eq(int,
+		   query_rig_ask(&g, &q, PAIRS("filter", "dst port 1", "by", "src.ip,tls.sni"), &a),
+		   0));
+	cr_assert(eq(u32, a.n, 0));
+	cr_assert(
+		eq(int, query_rig_ask(&g, &q, PAIRS("filter", "dst port 1", "step", "1h"), &a), 0));
+	cr_assert(ge(u32, a.n, 3));
+	for (uint32_t i = 0; i < a.n; i++)
+		cr_assert(eq(u32, a.rows[i].v[0] + a.rows[i].v[2] > 0, 0));
+	cr_assert(eq(int, query_rig_ask(&g, &q, PAIRS("what", "flows", "filter", "dst port 1"), &a),
+		     0));
+	cr_assert(eq(u64, a.flows, 0));
+}
