@@ -96,7 +96,7 @@ static __always_inline int match_flow(const struct policy_version *v, const stru
 				      const struct flow_key *k)
 {
 	if (cond_fails(v, w, COND_PROTO, k->proto == v->proto) ||
-	    cond_fails(v, w, COND_IFACE, k->ifindex == v->ifindex) ||
+	    cond_fails(v, w, COND_IFACE, !cfg_netns && k->ifindex == v->ifindex) ||
 	    cond_fails(v, w, COND_VNI, k->vni == v->vni) ||
 	    cond_fails(v, w, COND_VLAN, k->vlan[0] == v->vlan) ||
 	    cond_fails(v, w, COND_ETHERTYPE, k->ethertype == v->ethertype))

@@ -39,7 +39,7 @@ __attribute__((format(printf, 2, 3))) static void say(struct attachment *a, cons
 /* A link that an earlier weir left runs our program from now on. -1: there is none. */
 static int held_link(struct attachment *a, const char *hook, int prog_fd)
 {
-	int fd = a->pin ? pin_link_take(a->pin, a->ifindex, hook, prog_fd) : -1;
+	int fd = a->pin ? pin_link_take(a->pin, a->v.netns, a->ifindex, hook, prog_fd) : -1;
 
 	if (fd >= 0)
 		a->taken_over = true;
@@ -48,10 +48,10 @@ static int held_link(struct attachment *a, const char *hook, int prog_fd)
 
 static int keep_link(struct attachment *a, const char *hook, int fd)
 {
-	int r = a->pin ? pin_link_keep(a->pin, a->ifindex, hook, fd) : 0;
+	int r = a->pin ? pin_link_keep(a->pin, a->v.netns, a->ifindex, hook, fd) : 0;
 
 	if (r)
-		say(a, "%s: pin the link: %s", a->ifname, strerror(-r));
+		say(a, "%s: pin the link: %s", a->label, strerror(-r));
 	return r;
 }
 
@@ -91,12 +91,12 @@ static int attach_xdp(struct attachment *a, struct weir_bpf *skel, bool generic)
 		say(a,
 		    "%s: XDP program %u is attached already; remove it (bpftool net detach xdp dev %s), "
 		    "or run with --hook tc",
-		    a->ifname, id, a->ifname);
+		    a->label, id, a->ifname);
 		return -EBUSY;
 	}
 	fd = bpf_link_create(prog, a->ifindex, BPF_XDP, &opts);
 	if (fd < 0) {
-		say(a, "%s: attach XDP: %s; retry with --hook tc", a->ifname, strerror(-fd));
+		say(a, "%s: attach XDP: %s; retry with --hook tc", a->label, strerror(-fd));
 		return fd;
 	}
 	a->xdp_fd = fd;
@@ -177,7 +177,7 @@ static int attach_tc(struct attachment *a, struct weir_bpf *skel, bool egress)
 	/* a kernel without TCX does not know the attach type */
 	r = clsact_filter(a, prog, egress);
 	if (r)
-		say(a, "%s: attach TC %s: %s", a->ifname, tc_hook[egress], strerror(-r));
+		say(a, "%s: attach TC %s: %s", a->label, tc_hook[egress], strerror(-r));
 	return r;
 }
 
@@ -197,13 +197,13 @@ static int attach_auto(struct attachment *a, struct weir_bpf *skel)
 {
 	const char *unfit;
 	struct nic nic;
-	int r = nic_read(a->ifname, &nic);
+	int r = nic_read(a->ifname, a->v.netns != 0, &nic);
 
 	if (r) {
-		say(a, "%s: %s", a->ifname, strerror(-r));
+		say(a, "%s: %s", a->label, strerror(-r));
 		return r;
 	}
-	unfit = xdp_is_unfit(&nic, a->role);
+	unfit = xdp_is_unfit(&nic, a->v.role);
 	if (!unfit) {
 		r = attach_xdp(a, skel, false);
 		if (!r || r == -EBUSY) {
@@ -263,10 +263,10 @@ static int check_type(struct attachment *a)
 		    "%s: %s: its frames have no Ethernet header, which weir needs; watch the interface "
 		    "that its packets leave by (a tunnel is opened there with --decap), or the one they "
 		    "come from",
-		    a->ifname, bare_types[i].what);
+		    a->label, bare_types[i].what);
 		return -EOPNOTSUPP;
 	}
-	say(a, "%s: link type %u is not Ethernet", a->ifname, a->type);
+	say(a, "%s: link type %u is not Ethernet", a->label, a->type);
 	return -EOPNOTSUPP;
 }
 
@@ -293,11 +293,11 @@ static int lock_interface(struct attachment *a)
 		/* nobody accepts: when the queue is full of those who asked, the pid is not told */
 		if (!connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
 			(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n);
-		say(a, "%s: another weir is at work here (pid %d); stop it first", a->ifname,
+		say(a, "%s: another weir is at work here (pid %d); stop it first", a->label,
 		    who.pid);
 		r = -EBUSY;
 	} else {
-		say(a, "%s: lock: %s", a->ifname, strerror(-r));
+		say(a, "%s: lock: %s", a->label, strerror(-r));
 	}
 	close(fd);
 	return r;
@@ -309,15 +309,15 @@ static void drop_others(const struct attachment *a)
 	if (!a->pin)
 		return;
 	if (a->xdp)
-		pin_link_drop(a->pin, a->ifindex, tc_hook[0]);
+		pin_link_drop(a->pin, a->v.netns, a->ifindex, tc_hook[0]);
 	for (int generic = 0; generic < 2; generic++)
 		if (!a->xdp || (a->hook == HOOK_MODE_GENERIC) != generic)
-			pin_link_drop(a->pin, a->ifindex, xdp_hook(generic));
+			pin_link_drop(a->pin, a->v.netns, a->ifindex, xdp_hook(generic));
 }
 
 int attach_interface(struct attachment *a, const struct dataplane *dp, enum hook_mode mode)
 {
-	struct weir_bpf *skel = dp->skel[a->role];
+	struct weir_bpf *skel = dataplane_object(dp, &a->v);
 	int r;
 
 	a->xdp_fd = a->tc[0].link_fd = a->tc[1].link_fd = a->lock_fd = -1;
@@ -362,10 +362,10 @@ void attach_done(struct attachment *a)
 void attach_drop(struct attachment *a)
 {
 	if (a->pin) {
-		pin_link_drop(a->pin, a->ifindex, xdp_hook(false));
-		pin_link_drop(a->pin, a->ifindex, xdp_hook(true));
-		pin_link_drop(a->pin, a->ifindex, tc_hook[0]);
-		pin_link_drop(a->pin, a->ifindex, tc_hook[1]);
+		pin_link_drop(a->pin, a->v.netns, a->ifindex, xdp_hook(false));
+		pin_link_drop(a->pin, a->v.netns, a->ifindex, xdp_hook(true));
+		pin_link_drop(a->pin, a->v.netns, a->ifindex, tc_hook[0]);
+		pin_link_drop(a->pin, a->v.netns, a->ifindex, tc_hook[1]);
 	}
 	a->pin = NULL;
 	attach_done(a);

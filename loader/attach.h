@@ -10,6 +10,7 @@
 #include <net/if.h>
 #include <stdbool.h>
 #include "loader/dataplane.h"
+#include "loader/netns.h"
 
 /* Of our clsact filters. */
 #define ATTACH_FILTER_HANDLE   0x77656972u /* "weir" */
@@ -26,10 +27,11 @@ struct tc_held {
 
 struct attachment {
 	char ifname[IF_NAMESIZE];
+	char label[IFACE_NAME_MAX]; /* what it is called: with its network namespace */
 	unsigned int ifindex;
 	uint16_t type;	/* ARPHRD_x */
 	uint32_t round; /* of the caller: when it was last heard of */
-	enum role role;
+	struct dataplane_variant v;
 	enum hook_mode hook;  /* what was asked for */
 	bool xdp;	      /* ingress by XDP; else TC ingress */
 	int xdp_fd;	      /* link, -1 = none */
@@ -44,7 +46,8 @@ struct attachment {
 
 /**
  * attach_interface - ingress and egress of one interface
- * @a:    ifname, ifindex, type and role set by the caller, the rest filled here
+ * @a:    ifname, label, ifindex, type and v set by the caller, the rest filled here; v is loaded, and we
+ *        are in its network namespace
  * @mode: what the user asked for
  *
  * Return: 0, or -errno with a->error set; nothing stays attached then. -EOPNOTSUPP: frames there have

@@ -24,6 +24,7 @@
 #include "loader/ipc.h"
 #include "common/notify.h"
 #include "loader/pin.h"
+#include "loader/places.h"
 #include "loader/policy/host.h"
 #include "loader/prog_runs.h"
 #include "loader/sandbox.h"
@@ -55,7 +56,7 @@ struct core {
 	struct run_cfg cfg;
 	struct dataplane dp;
 	struct pin pin;
-	struct ifaces ifaces;
+	struct places places;
 	pid_t worker;
 	int ipc;
 	struct run_cfg *news; /* what the worker reads at a reload; shared */
@@ -97,21 +98,17 @@ static int open_pin(struct core *c)
 	return 0;
 }
 
-/* Programs of interfaces that are not watched any more. */
-static bool is_watched(void *arg, unsigned int ifindex)
-{
-	const struct ifaces *s = arg;
-
-	for (unsigned int i = 0; i < s->n; i++)
-		if (s->at[i]->ifindex == ifindex)
-			return true;
-	return false;
-}
-
-/* Makes the maps. Programs for other roles are loaded when an interface needs them. */
+/* Makes the maps. Programs of other kinds are loaded when an interface needs them. */
 static int load(struct core *c)
 {
-	return dataplane_load(&c->dp, &c->cfg.dp, c->cfg.ifaces ? c->cfg.iface[0].role : 0);
+	struct dataplane_variant v = dataplane_variant_default;
+
+	if (c->cfg.ifaces) {
+		v.role = c->cfg.iface[0].role;
+		v.sample = c->cfg.iface[0].sample;
+		v.decap_depth = c->cfg.iface[0].decap_depth;
+	}
+	return dataplane_load(&c->dp, &c->cfg.dp, &v);
 }
 
 /* What the worker has open, from 3 on; -1 = none of that kind. */
@@ -129,7 +126,7 @@ static void become_worker(struct core *c, int ipc, int broker, int names)
 		[FD_LOCK] = c->pin.lock, /* held until the last process that writes there is gone */
 	};
 	struct worker_start start = {
-		.cfg = &c->cfg, .news = c->news, .dp = &c->dp, .ifaces = c->ifaces.table};
+		.cfg = &c->cfg, .news = c->news, .dp = &c->dp, .ifaces = c->places.own.table};
 
 	for (int i = 0; i < _FD_MAX; i++) /* out of the way of others on their way down */
 		fd[i] = fd[i] < 0 ? -1 : fcntl(fd[i], F_DUPFD, 64);
@@ -211,7 +208,7 @@ static int start_worker(struct core *c)
 /* The watchdog hears of us only as long as the worker drains. */
 static void feed_watchdog(struct core *c)
 {
-	uint64_t progress = __atomic_load_n(&c->ifaces.table->progress, __ATOMIC_RELAXED);
+	uint64_t progress = __atomic_load_n(&c->places.own.table->progress, __ATOMIC_RELAXED);
 
 	if (!c->watchdog_ns || progress == c->fed_at)
 		return;
@@ -221,7 +218,7 @@ static void feed_watchdog(struct core *c)
 
 static void tell_status(struct core *c, const char *state)
 {
-	notify_send(c->notify, "%sSTATUS=%u interfaces\n", state, c->ifaces.n);
+	notify_send(c->notify, "%sSTATUS=%u interfaces\n", state, places_count(&c->places));
 }
 
 /* Milliseconds until something is to be done that nobody wakes us for; -1 = nothing. */
@@ -238,6 +235,8 @@ static int next_ms(const struct core *c)
 		in = c->watchdog_ns / 4;
 	if (c->measured && PROG_RUNS_MS * NS_PER_MS < in)
 		in = PROG_RUNS_MS * NS_PER_MS;
+	if (places_ms(&c->places) >= 0 && (uint64_t)places_ms(&c->places) * NS_PER_MS < in)
+		in = (uint64_t)places_ms(&c->places) * NS_PER_MS;
 	if (in == UINT64_MAX)
 		return -1;
 	return in / NS_PER_MS < INT32_MAX ? (int)((in + NS_PER_MS - 1) / NS_PER_MS) : INT32_MAX;
@@ -255,15 +254,15 @@ static void reload(struct core *c)
 		struct ipc_msg m = {.type = IPC_RELOAD, .size = sizeof(m)};
 
 		memcpy(c->cfg.iface, c->news->iface, sizeof(c->cfg.iface));
-		c->ifaces.wants = c->cfg.ifaces = c->news->ifaces;
-		c->ifaces.pick = c->cfg.pick = c->news->pick;
-		c->ifaces.pick_arg = c->cfg.pick_arg = c->news->pick_arg;
+		c->places.own.wants = c->cfg.ifaces = c->news->ifaces;
+		c->places.own.pick = c->cfg.pick = c->news->pick;
+		c->places.own.pick_arg = c->cfg.pick_arg = c->news->pick_arg;
 		if (c->news->n_exports != c->cfg.n_exports ||
 		    memcmp(c->news->exports, c->cfg.exports, sizeof(c->cfg.exports)))
 			log_warn("reload", "exports have changed, which takes a restart");
-		ifaces_change(&c->ifaces);
+		places_change(&c->places);
 		ipc_send(c->ipc, &m);
-		log_info(NULL, "reloaded, %u interfaces", c->ifaces.n);
+		log_info(NULL, "reloaded, %u interfaces", places_count(&c->places));
 	}
 	tell_status(c, "READY=1\n");
 }
@@ -312,7 +311,7 @@ static bool act_on(struct core *c, const struct pollfd *p)
 	if (p[P_HEIRS].revents && heard_heir(c))
 		return false;
 	if (p[P_LINKS].revents)
-		ifaces_update(&c->ifaces);
+		places_update(&c->places);
 	if (p[P_BROKER].revents)
 		broker_answer(c->broker, c->cfg.exports, c->cfg.n_exports);
 	return true;
@@ -324,12 +323,12 @@ static int wait_for_stop(struct core *c)
 	struct pollfd p[_P_MAX + POLICY_HOST_FDS] = {
 		[P_SIGNAL] = {.fd = c->signals, .events = POLLIN},
 		[P_WORKER] = {.fd = c->ipc, .events = POLLIN},
-		[P_LINKS] = {.fd = c->ifaces.links_fd, .events = POLLIN},
+		[P_LINKS] = {.fd = c->places.poll_fd, .events = POLLIN},
 		[P_BROKER] = {.fd = c->broker, .events = POLLIN},
 		[P_HEIRS] = {.fd = c->heirs, .events = POLLIN}};
 
 	for (;;) {
-		unsigned int n = c->ifaces.n;
+		unsigned int n = places_count(&c->places);
 		int r;
 
 		policy_host_poll(&c->policy, p + _P_MAX);
@@ -341,11 +340,13 @@ static int wait_for_stop(struct core *c)
 			return 1;
 		if (r > 0 && !act_on(c, p))
 			return 0;
-		if (c->ifaces.n != n)
+		if (r == 0 && places_ms(&c->places) >= 0)
+			places_update(&c->places);
+		if (places_count(&c->places) != n)
 			tell_status(c, "");
 		feed_watchdog(c);
 		if (c->measured)
-			prog_runs_read(&c->dp, c->ifaces.table);
+			prog_runs_read(&c->dp, c->places.own.table);
 		if (c->stop_at_ns && mono_ns() >= c->stop_at_ns)
 			return 0;
 	}
@@ -360,16 +361,6 @@ static void print_summary(struct core *c, const char *names)
 	}
 	summary_text(&c->msg.summary, &c->dp, stderr);
 	log_info(NULL, "%s%s", c->dp.pin ? "still counting on" : "detached", names);
-}
-
-/* The names of what is attached, each after a space. */
-static void list_names(const struct ifaces *s, char *ret, size_t room)
-{
-	size_t n = 0;
-
-	ret[0] = '\0';
-	for (unsigned int i = 0; i < s->n && n < room; i++)
-		n += (size_t)snprintf(ret + n, room - n, " %s", s->at[i]->ifname);
 }
 
 /* Whoever takes our place puts its programs in place of ours while we go on reading; then our tables
@@ -406,9 +397,9 @@ static int stop(struct core *c, int worker_gone)
 	int status = 0;
 
 	notify_send(c->notify, "STOPPING=1\n");
-	list_names(&c->ifaces, names, sizeof(names));
+	places_names(&c->places, names, sizeof(names));
 	policy_host_stop(&c->policy);
-	ifaces_stop(&c->ifaces);
+	places_stop(&c->places);
 	make_room(c);
 	m.tables = c->superseded;
 	if (!worker_gone)
@@ -444,7 +435,7 @@ static int check_names(const struct core *c)
 	for (unsigned int i = 0; i < c->cfg.ifaces; i++) {
 		const char *name = c->cfg.iface[i].name;
 
-		if (iface_is_pattern(name) || if_nametoindex(name))
+		if (strchr(name, '/') || iface_is_pattern(name) || if_nametoindex(name))
 			continue;
 		log_error(name, "no such interface");
 		return -ENODEV;
@@ -455,7 +446,7 @@ static int check_names(const struct core *c)
 /* After the worker was started: end it again. @what: what went wrong, if that has not been said. */
 static int give_up(struct core *c, int r, const char *what)
 {
-	ifaces_stop(&c->ifaces);
+	places_stop(&c->places);
 	close(c->broker);
 	close(c->ipc); /* the worker sees it and ends */
 	waitpid(c->worker, NULL, 0);
@@ -467,7 +458,7 @@ static void in_place(struct core *c)
 {
 	if (!c->dp.pin)
 		return;
-	pin_link_sweep(&c->pin, is_watched, &c->ifaces);
+	pin_link_sweep(&c->pin, places_watch, &c->places);
 	/* programs that were replaced, on their way through a packet, end before this returns */
 	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 }
@@ -483,7 +474,7 @@ static int take_place(struct core *c)
 			  c->pin.dir);
 		return -EBUSY;
 	}
-	r = ifaces_start(&c->ifaces);
+	r = places_start(&c->places);
 	if (!r)
 		in_place(c);
 	handover_done(fd, r || !tables ? "" : tables + 1);
@@ -502,7 +493,7 @@ static void start_policy(struct core *c)
 		.exports = c->cfg.exports,
 		.n_exports = c->cfg.n_exports,
 		.dp = &c->dp,
-		.table = c->ifaces.table,
+		.table = c->places.own.table,
 		.names = c->names,
 	};
 	int r = c->cfg.dp.policy_entries ? policy_host_start(&c->policy, &start) : 0;
@@ -547,15 +538,15 @@ static int run(struct core *c)
 	if (r)
 		return fail(r, "start worker");
 	start_policy(c);
-	if (c->ifaces.links_fd < 0) /* not yet, by take_place() */
-		r = ifaces_start(&c->ifaces);
+	if (c->places.poll_fd < 0) /* not yet, by take_place() */
+		r = places_start(&c->places);
 	if (r)
 		return give_up(c, r, NULL);
 	in_place(c);
 	c->measured = prog_runs_measured(&c->dp);
 	if (c->dp.pin)
 		c->heirs = handover_listen(c->pin.lock);
-	r = sandbox_core();
+	r = sandbox_core(c->places.entered);
 	if (r)
 		return give_up(c, r, "give up privileges");
 	if (c->dp.pin)
@@ -573,7 +564,8 @@ int core_run(const struct run_cfg *cfg)
 
 	c.cfg = *cfg;
 	c.pin.lock = c.heirs = c.heir = -1;
-	c.ifaces = (struct ifaces){
+	c.places.poll_fd = c.places.mounts = -1;
+	c.places.own = (struct ifaces){
 		.want = c.cfg.iface,
 		.wants = c.cfg.ifaces,
 		.pick = cfg->pick,
@@ -590,10 +582,10 @@ int core_run(const struct run_cfg *cfg)
 	libbpf_set_print(quiet);
 	c.control = (struct control_fds){.socket = -1, .http = -1};
 	c.names = -1;
-	rc = c.ifaces.table ? run(&c) : fail(-ENOMEM, "start");
+	rc = c.places.own.table ? run(&c) : fail(-ENOMEM, "start");
 	control_unlisten(&c.cfg.control, &c.control);
 	dataplane_done(&c.dp);
 	pin_close(&c.pin);
-	iface_table_free(c.ifaces.table);
+	iface_table_free(c.places.own.table);
 	return rc;
 }

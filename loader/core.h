@@ -17,10 +17,12 @@
 
 struct run_cfg {
 	struct dataplane_cfg dp;
-	struct iface_want iface[RUN_IFACES_MAX]; /* names that must be there, and patterns */
+	/* Names that must be there, and patterns; of other network namespaces too */
+	struct iface_want iface[RUN_IFACES_MAX];
 	unsigned int ifaces;
 	iface_pick_fn pick; /* see struct ifaces; NULL: the patterns of iface[] decide */
 	const void *pick_arg;
+	uint32_t sample;			/* 1 in N, where an interface has no other */
 	struct export_cfg exports[EXPORTS_MAX]; /* checked */
 	unsigned int n_exports;
 	struct control_cfg control;

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "loader/key_hash.h"
 #include "loader/pin.h"
 #include "loader/policy/table.h"
 #include "weir.skel.h"
@@ -31,10 +32,14 @@ const struct dataplane_cfg dataplane_cfg_default = {
 	.flows = 262144,
 	.evicted_bytes = 16u << 20,
 	.events_bytes = 4u << 20,
-	.sample = 1,
 	.idle_ns = 15000000000,
-	.decap_depth = -1,
 	.names = true,
+};
+
+const struct dataplane_variant dataplane_variant_default = {
+	.role = ROLE_UPLINK,
+	.sample = 1,
+	.decap_depth = -1,
 };
 
 /* Sets per CPU, log2, so that @flows fill at most half of all ways. */
@@ -58,18 +63,19 @@ static uint64_t kernel_tick_ns(void)
 	return ts.tv_nsec;
 }
 
-static int configure(struct dataplane *dp, struct weir_bpf *skel, enum role role)
+static int configure(struct dataplane *dp, struct weir_bpf *skel, const struct dataplane_variant *v)
 {
 	const struct dataplane_cfg *cfg = &dp->cfg;
 	uint64_t idle = cfg->idle_ns / dp->tick_ns;
 
 	skel->rodata->cfg_set_bits = dp->set_bits;
 	skel->rodata->cfg_idle_ticks = idle > UINT32_MAX / 2 ? UINT32_MAX / 2 : idle;
-	skel->rodata->cfg_decap_depth = cfg->decap_depth >= 0 ? (uint32_t)cfg->decap_depth
-					: role == ROLE_MIRROR ? 4
-							      : 0;
-	skel->rodata->cfg_consume = role == ROLE_MIRROR;
-	skel->rodata->cfg_sample = cfg->sample;
+	skel->rodata->cfg_decap_depth = v->decap_depth >= 0	 ? (uint32_t)v->decap_depth
+					: v->role == ROLE_MIRROR ? 4
+								 : 0;
+	skel->rodata->cfg_consume = v->role == ROLE_MIRROR;
+	skel->rodata->cfg_sample = v->sample;
+	skel->rodata->cfg_netns = v->netns;
 	skel->rodata->cfg_names = cfg->names;
 	skel->rodata->cfg_l7_mask = L7_BUCKETS - 1;
 	skel->rodata->cfg_l7_hold = L7_HOLD_NS / dp->tick_ns;
@@ -171,6 +177,21 @@ static int share_maps(struct weir_bpf *first, struct weir_bpf *skel)
 	return 0;
 }
 
+/*
+ * Flows of two namespaces may have the same addresses and the same interface index. The index goes into
+ * the hash as (index + low half of cfg_seed[2]), so each namespace has another low half: nobody who does
+ * not know the seed knows which two would meet. The same namespace has the same one for ever (--pin).
+ */
+static void seed_netns(struct weir_bpf *skel, uint32_t netns)
+{
+	uint64_t seed = skel->rodata->cfg_seed[2], mix = skel->rodata->cfg_seed[SEED_WORDS - 1];
+
+	if (!netns)
+		return;
+	mix = key_fold(mix ^ netns, skel->rodata->cfg_seed[SEED_WORDS - 2] | 1);
+	skel->rodata->cfg_seed[2] = (seed & ~(uint64_t)UINT32_MAX) | (uint32_t)(seed + mix);
+}
+
 static void *map_array(const struct bpf_map *map, int prot, size_t *ret_bytes)
 {
 	size_t page = sysconf(_SC_PAGESIZE);
@@ -223,10 +244,10 @@ static int read_clock(struct dataplane *dp, struct weir_bpf *skel)
 /* What the first object decides for all. */
 static int set_layout(struct dataplane *dp, const struct dataplane_cfg *cfg)
 {
-	if (cfg->flows < FLOWS_MIN || cfg->flows > FLOWS_MAX || !cfg->sample)
+	if (cfg->flows < FLOWS_MIN || cfg->flows > FLOWS_MAX)
 		return -EINVAL;
-	if (cfg->policy_entries > POLICY_ENTRIES_MAX || (cfg->policy_entries && cfg->sample > 1))
-		return -EINVAL; /* what sampling passes over has no verdict */
+	if (cfg->policy_entries > POLICY_ENTRIES_MAX)
+		return -EINVAL;
 	dp->cfg = *cfg;
 	dp->cpus = cfg->cpus ?: libbpf_num_possible_cpus();
 	dp->set_bits = set_bits(cfg->flows, dp->cpus);
@@ -264,24 +285,42 @@ int dataplane_memory(const struct dataplane_cfg *cfg, uint64_t *ret_bytes, uint6
 	return r;
 }
 
-static struct weir_bpf *first_object(const struct dataplane *dp)
+static bool same_variant(const struct dataplane_variant *a, const struct dataplane_variant *b)
 {
-	for (int i = 0; i < _ROLE_MAX; i++)
-		if (dp->skel[i])
-			return dp->skel[i];
+	return a->role == b->role && a->netns == b->netns && a->sample == b->sample &&
+	       a->decap_depth == b->decap_depth;
+}
+
+struct weir_bpf *dataplane_object(const struct dataplane *dp, const struct dataplane_variant *v)
+{
+	for (unsigned int i = 0; i < dp->objects; i++)
+		if (same_variant(&dp->object[i].v, v))
+			return dp->object[i].skel;
 	return NULL;
+}
+
+void dataplane_unload(struct dataplane *dp, uint32_t netns)
+{
+	for (unsigned int i = dp->objects; i-- > 1;) {
+		if (dp->object[i].v.netns != netns)
+			continue;
+		weir_bpf__destroy(dp->object[i].skel);
+		dp->object[i] = dp->object[--dp->objects];
+	}
 }
 
 /* Sizes, maps and configuration of an object, then into the kernel. */
 static int make_object(struct dataplane *dp, struct weir_bpf *first, struct weir_bpf *skel,
-		       enum role role)
+		       const struct dataplane_variant *v)
 {
-	int r = configure(dp, skel, role);
+	int r = configure(dp, skel, v);
 
 	if (first)
 		r = r ?: share_maps(first, skel);
 	else
 		r = r ?: set_sizes(dp, skel) ?: take_pinned(dp, skel);
+	if (!r)
+		seed_netns(skel, v->netns);
 	return r ?: weir_bpf__load(skel);
 }
 
@@ -297,24 +336,38 @@ static int use_maps(struct dataplane *dp, struct weir_bpf *skel)
 	return r;
 }
 
-int dataplane_load(struct dataplane *dp, const struct dataplane_cfg *cfg, enum role role)
+int dataplane_load(struct dataplane *dp, const struct dataplane_cfg *cfg,
+		   const struct dataplane_variant *v)
 {
-	struct weir_bpf *first = first_object(dp), *skel;
+	struct weir_bpf *first = dp->objects ? dp->object[0].skel : NULL, *skel;
+	struct dataplane_object *o;
 	int r = 0;
 
-	if (dp->skel[role])
+	if (dataplane_object(dp, v))
 		return 0;
+	if (!v->sample || (!first && v->netns))
+		return -EINVAL; /* what the first one has is the seed of all */
 	if (!first)
 		r = set_layout(dp, cfg);
+	if (!r && dp->cfg.policy_entries && v->sample > 1)
+		r = -EINVAL; /* what sampling passes over has no verdict */
 	if (r)
 		return r;
+	o = reallocarray(dp->object, dp->objects + 1, sizeof(*o));
+	if (!o)
+		return -ENOMEM;
+	dp->object = o;
 	skel = weir_bpf__open();
 	if (!skel)
 		return -errno;
-	r = make_object(dp, first, skel, role);
+	r = make_object(dp, first, skel, v);
+	if (r && first) {
+		weir_bpf__destroy(skel);
+		return r;
+	}
 	if (!r && !first)
 		r = use_maps(dp, skel);
-	dp->skel[role] = skel;
+	dp->object[dp->objects++] = (struct dataplane_object){*v, skel};
 	return r;
 }
 
@@ -328,8 +381,9 @@ void dataplane_done(struct dataplane *dp)
 	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
 		if (maps[i])
 			munmap(maps[i], dp->map_bytes[i]);
-	for (int i = 0; i < _ROLE_MAX; i++)
-		weir_bpf__destroy(dp->skel[i]);
+	for (unsigned int i = 0; i < dp->objects; i++)
+		weir_bpf__destroy(dp->object[i].skel);
+	free(dp->object);
 	*dp = (struct dataplane){};
 }
 
@@ -365,19 +419,14 @@ void dataplane_now(struct dataplane *dp, uint64_t *ret_tick, uint64_t *ret_wall_
 
 void dataplane_policy(const struct dataplane *dp, struct policy_fds *ret)
 {
-	for (int i = 0; i < _ROLE_MAX; i++) {
-		const struct weir_bpf *skel = dp->skel[i];
+	const struct weir_bpf *skel = dp->object[0].skel;
 
-		if (!skel)
-			continue;
-		ret->policy_control = bpf_map__fd(skel->maps.policy_control);
-		ret->policy_rules = bpf_map__fd(skel->maps.policy_rules);
-		ret->policy_counts = bpf_map__fd(skel->maps.policy_counts);
-		ret->policy_index = bpf_map__fd(skel->maps.policy_index);
-		ret->policy_decisions = bpf_map__fd(skel->maps.policy_decisions);
-		ret->policy_presence = bpf_map__fd(skel->maps.policy_presence);
-		return;
-	}
+	ret->policy_control = bpf_map__fd(skel->maps.policy_control);
+	ret->policy_rules = bpf_map__fd(skel->maps.policy_rules);
+	ret->policy_counts = bpf_map__fd(skel->maps.policy_counts);
+	ret->policy_index = bpf_map__fd(skel->maps.policy_index);
+	ret->policy_decisions = bpf_map__fd(skel->maps.policy_decisions);
+	ret->policy_presence = bpf_map__fd(skel->maps.policy_presence);
 }
 
 uint64_t dataplane_counter(const struct dataplane *dp, unsigned int c)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dataplane.h - the BPF object in the kernel and its maps in memory: sizes, configuration, load,
- * mapping. One object per interface role, all sharing the maps of the first. Made by the
- * privileged core; the mappings are inherited by the worker. Not thread-safe; no logging.
+ * mapping. One object for each way of watching an interface (struct dataplane_variant), all sharing
+ * the maps of the first. Made by the privileged core; the mappings are inherited by the worker. Not thread-safe; no logging.
  */
 #ifndef WEIR_LOADER_DATAPLANE_H
 #define WEIR_LOADER_DATAPLANE_H
@@ -23,9 +23,7 @@ struct dataplane_cfg {
 	uint32_t flows;		/* live flows to have room for, all CPUs together */
 	uint32_t evicted_bytes; /* ring sizes, powers of two, multiples of the page size */
 	uint32_t events_bytes;
-	uint32_t sample; /* 1 in N, 1 = all */
 	uint64_t idle_ns;
-	int decap_depth;	 /* -1: by role (mirror: 4, else 0) */
 	int cpus;		 /* CPUs with a region of their own; 0 = all possible */
 	uint32_t policy_entries; /* decisions to have room for; 0: no verdicts at all */
 	bool names;
@@ -35,9 +33,23 @@ struct dataplane_cfg {
 
 extern const struct dataplane_cfg dataplane_cfg_default;
 
+/* What may be another for each interface: constants of the programs there. */
+struct dataplane_variant {
+	enum role role;
+	uint32_t netns;	 /* of flow_key */
+	uint32_t sample; /* 1 in N, 1 = all */
+	int decap_depth; /* -1: by role (mirror: 4, else 0) */
+};
+
+struct dataplane_object {
+	struct dataplane_variant v;
+	struct weir_bpf *skel;
+};
+
 struct dataplane {
 	struct dataplane_cfg cfg;
-	struct weir_bpf *skel[_ROLE_MAX]; /* NULL until dataplane_load() */
+	struct dataplane_object *object; /* `objects`, the first has made the maps */
+	unsigned int objects;
 	int cpus;
 	uint32_t set_bits; /* log2 of sets per CPU */
 	size_t slots;	   /* entries of all CPUs */
@@ -57,15 +69,25 @@ struct dataplane {
 	const uint64_t *counted; /* per counter, of tables that came before these; or NULL */
 };
 
+/* An uplink of our own network namespace, every packet, no tunnels. */
+extern const struct dataplane_variant dataplane_variant_default;
+
 /**
- * dataplane_load - load the programs for a role; the first call makes the maps
+ * dataplane_load - load the programs for a variant, if they are not there; the first call makes the maps
  * @dp:  zeroed before the first call
  * @cfg: taken by the first call
  *
  * Return: 0, or -errno of the kernel's refusal (-EPERM: capabilities; libbpf says more through its
  *         print function), -EINVAL for sizes out of range.
  */
-int dataplane_load(struct dataplane *dp, const struct dataplane_cfg *cfg, enum role role);
+int dataplane_load(struct dataplane *dp, const struct dataplane_cfg *cfg,
+		   const struct dataplane_variant *v);
+
+/* The programs of a variant, or NULL. Valid until the next dataplane_load() or dataplane_unload(). */
+struct weir_bpf *dataplane_object(const struct dataplane *dp, const struct dataplane_variant *v);
+
+/* A network namespace is gone: its programs go too, but for those that made the maps. */
+void dataplane_unload(struct dataplane *dp, uint32_t netns);
 
 /* Unmaps, and frees objects and maps as far as nothing else holds them. */
 void dataplane_done(struct dataplane *dp);

@@ -21,17 +21,23 @@ void iface_table_free(struct iface_table *t)
 		munmap(t, sizeof(*t));
 }
 
+/* Where the row of an interface is looked for, @i-th try. */
+static unsigned int home(uint32_t netns, uint32_t ifindex, unsigned int i)
+{
+	return (netns * 31 + ifindex + i) % IFACE_ROWS;
+}
+
 /* Rows are found by open addressing; none is ever emptied, so no search ends early. Its own row,
  * else one never used, else the first of an interface that is gone.
  */
-static struct iface_row *place(struct iface_table *t, uint32_t ifindex)
+static struct iface_row *place(struct iface_table *t, uint32_t netns, uint32_t ifindex)
 {
 	struct iface_row *gone = NULL;
 
 	for (unsigned int i = 0; i < IFACE_ROWS; i++) {
-		struct iface_row *r = &t->row[(ifindex + i) % IFACE_ROWS];
+		struct iface_row *r = &t->row[home(netns, ifindex, i)];
 
-		if (!r->ifindex || r->ifindex == ifindex)
+		if (!r->ifindex || (r->ifindex == ifindex && r->netns == netns))
 			return r;
 		if (!r->attached && !gone)
 			gone = r;
@@ -41,7 +47,7 @@ static struct iface_row *place(struct iface_table *t, uint32_t ifindex)
 
 void iface_table_put(struct iface_table *t, const struct iface_row *row)
 {
-	struct iface_row *r = place(t, row->ifindex);
+	struct iface_row *r = place(t, row->netns, row->ifindex);
 	uint32_t seq;
 
 	if (!r)
@@ -52,6 +58,7 @@ void iface_table_put(struct iface_table *t, const struct iface_row *row)
 	memcpy((char *)r + offsetof(struct iface_row, ifindex),
 	       (const char *)row + offsetof(struct iface_row, ifindex),
 	       sizeof(*r) - offsetof(struct iface_row, ifindex));
+	r->number = row->netns ? IFACE_NUMBER_ELSEWHERE + (uint32_t)(r - t->row) : row->ifindex;
 	__atomic_store_n(&r->seq, seq + 1, __ATOMIC_RELEASE);
 }
 
@@ -70,16 +77,18 @@ bool iface_table_get(const struct iface_table *t, unsigned int i, struct iface_r
 	return false;
 }
 
-bool iface_table_find(const struct iface_table *t, uint32_t ifindex, struct iface_row *ret)
+bool iface_table_find(const struct iface_table *t, uint32_t netns, uint32_t ifindex,
+		      struct iface_row *ret)
 {
 	for (unsigned int i = 0; i < IFACE_ROWS; i++) {
-		unsigned int n = (ifindex + i) % IFACE_ROWS;
+		unsigned int n = home(netns, ifindex, i);
 		uint32_t has = __atomic_load_n(&t->row[n].ifindex, __ATOMIC_RELAXED);
 
 		if (!has)
 			return false;
-		if (has == ifindex)
-			return iface_table_get(t, n, ret) && ret->ifindex == ifindex;
+		if (has == ifindex && __atomic_load_n(&t->row[n].netns, __ATOMIC_RELAXED) == netns)
+			return iface_table_get(t, n, ret) && ret->ifindex == ifindex &&
+			       ret->netns == netns;
 	}
 	return false;
 }

@@ -8,18 +8,25 @@
 #ifndef WEIR_LOADER_IFACE_TABLE_H
 #define WEIR_LOADER_IFACE_TABLE_H
 
-#include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "loader/netns.h"
 #include "weir/abi.h"
 
 #define IFACE_ROWS 2048u /* twice what can be attached at one time, see ifaces.h */
 
+/* Interface numbers of records: the index where it is of our own network namespace; of another, whose
+ * indexes begin at 1 too, this plus the number of its row.
+ */
+#define IFACE_NUMBER_ELSEWHERE 0x1000000u
+
 struct iface_row {
 	uint32_t seq;	   /* odd while it is written */
 	uint32_t ifindex;  /* 0 = row never used */
+	uint32_t netns;	   /* of flow_key */
+	uint32_t number;   /* of records: set by iface_table_put() */
 	uint64_t since_ns; /* CLOCK_REALTIME when it was attached or left */
-	char name[IF_NAMESIZE];
+	char name[IFACE_NAME_MAX];
 	char mode[40];	  /* "native XDP + TCX", ingress and egress */
 	uint8_t attached; /* 0: it is gone, or was let go of */
 	uint8_t role;	  /* enum role */
@@ -34,7 +41,8 @@ struct prog_runs {
 
 struct iface_table {
 	uint64_t progress; /* worker: grows while it drains; the core's watchdog looks at it */
-	uint8_t programs_measured; /* bool; core: the next is filled */
+	uint32_t netns, netns_gone; /* core: other network namespaces watched; that were, ever */
+	uint8_t programs_measured;  /* bool; core: the next is filled */
 	struct prog_runs programs[_HOOK_MAX];
 	struct iface_row row[IFACE_ROWS];
 };
@@ -43,7 +51,7 @@ struct iface_table {
 struct iface_table *iface_table_new(void);
 void iface_table_free(struct iface_table *t);
 
-/* Core: the row of row->ifindex becomes *row, or a new row does. seq is not looked at. */
+/* Core: the row of that interface becomes *row, or a new row does. seq and number are not looked at. */
 void iface_table_put(struct iface_table *t, const struct iface_row *row);
 
 /**
@@ -55,6 +63,7 @@ void iface_table_put(struct iface_table *t, const struct iface_row *row);
 bool iface_table_get(const struct iface_table *t, unsigned int i, struct iface_row *ret);
 
 /* The row of an interface, the one attached first. False: not known. Any thread. */
-bool iface_table_find(const struct iface_table *t, uint32_t ifindex, struct iface_row *ret);
+bool iface_table_find(const struct iface_table *t, uint32_t netns, uint32_t ifindex,
+		      struct iface_row *ret);
 
 #endif

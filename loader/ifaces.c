@@ -5,12 +5,10 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <linux/if_arp.h>
-#include <linux/membarrier.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,6 +17,20 @@
 bool iface_is_pattern(const char *name)
 {
 	return strpbrk(name, "*?[") != NULL;
+}
+
+/* What an interface is called everywhere. */
+static void label_of(const struct ifaces *s, const char *ifname, char ret[IFACE_NAME_MAX])
+{
+	snprintf(ret, IFACE_NAME_MAX, "%s%s%s", s->ns.label, s->ns.label[0] ? "/" : "", ifname);
+}
+
+/* Is that of our network namespace? */
+static bool is_here(const struct ifaces *s, const char *name)
+{
+	char label[NETNS_LABEL_MAX];
+
+	return !netns_label(name, label) && !strcmp(label, s->ns.label);
 }
 
 static const struct iface_want *want_of_name(const struct ifaces *s, const char *name)
@@ -30,9 +42,14 @@ static const struct iface_want *want_of_name(const struct ifaces *s, const char 
 }
 
 /* Is it to be watched, and how? Names go before patterns. */
-static bool wanted(const struct ifaces *s, const char *name, bool loopback, struct iface_want *ret)
+static bool wanted(const struct ifaces *s, const char *ifname, bool loopback,
+		   struct iface_want *ret)
 {
-	const struct iface_want *w = want_of_name(s, name);
+	char name[IFACE_NAME_MAX];
+	const struct iface_want *w;
+
+	label_of(s, ifname, name);
+	w = want_of_name(s, name);
 
 	if (w)
 		*ret = *w;
@@ -41,7 +58,8 @@ static bool wanted(const struct ifaces *s, const char *name, bool loopback, stru
 	if (s->pick)
 		return s->pick(s->pick_arg, name, ret);
 	for (unsigned int i = 0; i < s->wants; i++) {
-		if (!iface_is_pattern(s->want[i].name) || fnmatch(s->want[i].name, name, 0))
+		if (!iface_is_pattern(s->want[i].name) ||
+		    fnmatch(s->want[i].name, name, FNM_PATHNAME))
 			continue;
 		*ret = s->want[i];
 		return true;
@@ -76,10 +94,11 @@ static void put_row(struct ifaces *s, const struct attachment *a, bool attached)
 {
 	struct iface_row row = {.ifindex = a->ifindex,
 				.since_ns = wall_ns(),
+				.netns = a->v.netns,
 				.attached = attached,
-				.role = (uint8_t)a->role};
+				.role = (uint8_t)a->v.role};
 
-	memcpy(row.name, a->ifname, sizeof(row.name));
+	memcpy(row.name, a->label, sizeof(row.name));
 	snprintf(row.mode, sizeof(row.mode), "%s + %s", ingress_mode(a),
 		 a->tcx ? "TCX" : "TC clsact");
 	iface_table_put(s->table, &row);
@@ -128,7 +147,7 @@ static void attachment_free(struct ifaces *s, struct attachment *a, bool keep)
 
 static void let_go(struct ifaces *s, struct attachment *a, const char *why)
 {
-	log_info(a->ifname, "%s", why);
+	log_info(a->label, "%s", why);
 	put_row(s, a, false);
 	attachment_free(s, a, false);
 }
@@ -151,11 +170,11 @@ static void note_refused(struct ifaces *s, const struct link_event *e)
 
 static int load_and_attach(struct ifaces *s, struct attachment *a)
 {
-	int r = dataplane_load(s->dp, &s->dp->cfg, a->role);
+	int r = dataplane_load(s->dp, &s->dp->cfg, &a->v);
 
 	if (!r)
 		return attach_interface(a, s->dp, a->hook);
-	snprintf(a->error, sizeof(a->error), "%s: load programs for its role: %s", a->ifname,
+	snprintf(a->error, sizeof(a->error), "%s: load programs for it: %s", a->label,
 		 strerror(-r));
 	return r;
 }
@@ -163,13 +182,18 @@ static int load_and_attach(struct ifaces *s, struct attachment *a)
 static void attach_to(struct ifaces *s, const struct link_event *e, const struct iface_want *w)
 {
 	struct attachment *a = attachment_new(s);
-	bool by_name = want_of_name(s, e->name) != NULL;
+	bool by_name;
 	int r;
 
 	if (!a)
 		return;
 	memcpy(a->ifname, e->name, sizeof(a->ifname));
-	a->role = w->role;
+	label_of(s, a->ifname, a->label);
+	by_name = want_of_name(s, a->label) != NULL;
+	a->v = (struct dataplane_variant){.role = w->role,
+					  .netns = s->ns.id,
+					  .sample = w->sample,
+					  .decap_depth = w->decap_depth};
 	a->hook = w->hook;
 	a->ifindex = e->ifindex;
 	a->type = e->type;
@@ -188,25 +212,26 @@ static void attach_to(struct ifaces *s, const struct link_event *e, const struct
 	}
 	put_row(s, a, true);
 	s->appeared++;
-	log_info(a->ifname, "%s (ingress) + %s (egress), %u flows [%s]", ingress_mode(a),
+	log_info(a->label, "%s (ingress) + %s (egress), %u flows [%s]", ingress_mode(a),
 		 a->tcx ? "TCX" : "TC clsact", s->dp->cfg.flows, a->why);
 }
 
 /* An interface under another name: it may be somebody else's business now. */
 static void renamed(struct ifaces *s, struct attachment *a, const struct link_event *e)
 {
-	char was[IF_NAMESIZE];
+	char was[IFACE_NAME_MAX];
 	struct iface_want w;
 
-	memcpy(was, a->ifname, sizeof(was));
+	memcpy(was, a->label, sizeof(was));
 	if (!wanted(s, e->name, e->loopback, &w)) {
 		log_warn(NULL, "%s is called %s now, which was not asked for", was, e->name);
 		let_go(s, a, "detached");
 		return;
 	}
 	memcpy(a->ifname, e->name, sizeof(a->ifname));
+	label_of(s, a->ifname, a->label);
 	put_row(s, a, true);
-	log_info(a->ifname, "was %s", was);
+	log_info(a->label, "was %s", was);
 }
 
 static void on_link(void *arg, const struct link_event *e)
@@ -270,7 +295,7 @@ static int look_at_all(struct ifaces *s)
 static bool is_attached(const struct ifaces *s, const char *name)
 {
 	for (unsigned int i = 0; i < s->n; i++)
-		if (!strcmp(s->at[i]->ifname, name))
+		if (!strcmp(s->at[i]->label, name))
 			return true;
 	return false;
 }
@@ -281,7 +306,7 @@ static int names_missing(struct ifaces *s)
 	for (unsigned int i = 0; i < s->wants; i++) {
 		const char *name = s->want[i].name;
 
-		if (iface_is_pattern(name) || is_attached(s, name))
+		if (!is_here(s, name) || iface_is_pattern(name) || is_attached(s, name))
 			continue;
 		if (!s->error) {
 			log_error(name, "no such interface");
@@ -290,6 +315,14 @@ static int names_missing(struct ifaces *s)
 		return s->error;
 	}
 	return 0;
+}
+
+static bool any_here(const struct ifaces *s)
+{
+	for (unsigned int i = 0; i < s->wants; i++)
+		if (is_here(s, s->want[i].name))
+			return true;
+	return s->ns.label[0] != '\0';
 }
 
 int ifaces_start(struct ifaces *s)
@@ -305,8 +338,8 @@ int ifaces_start(struct ifaces *s)
 		return r;
 	}
 	r = names_missing(s);
-	if (!r && !s->n)
-		log_info(NULL, "no interface matches yet");
+	if (!r && !s->n && (s->wants == 0 || any_here(s)))
+		log_info(s->ns.label[0] ? s->ns.label : NULL, "no interface matches yet");
 	return r;
 }
 
@@ -330,7 +363,8 @@ int ifaces_change(struct ifaces *s)
 
 		if (!wanted(s, a->ifname, a->type == ARPHRD_LOOPBACK, &w))
 			let_go(s, a, "detached");
-		else if (w.role != a->role || w.hook != a->hook)
+		else if (w.role != a->v.role || w.hook != a->hook || w.sample != a->v.sample ||
+			 w.decap_depth != a->v.decap_depth)
 			let_go(s, a, "detached, to be attached in another way");
 	}
 	s->error = 0;
@@ -339,18 +373,28 @@ int ifaces_change(struct ifaces *s)
 	return r ?: names_missing(s);
 }
 
-void ifaces_stop(struct ifaces *s)
+static void close_all(struct ifaces *s)
 {
-	while (s->n) {
-		put_row(s, s->at[s->n - 1], false);
-		attachment_free(s, s->at[s->n - 1], true);
-	}
 	free(s->at);
 	s->at = NULL;
 	s->cap = 0;
 	if (s->links_fd >= 0)
 		close(s->links_fd);
 	s->links_fd = -1;
-	/* programs on their way through a packet end before this returns */
-	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+}
+
+void ifaces_end(struct ifaces *s, const char *why)
+{
+	while (s->n)
+		let_go(s, s->at[s->n - 1], why);
+	close_all(s);
+}
+
+void ifaces_stop(struct ifaces *s)
+{
+	while (s->n) {
+		put_row(s, s->at[s->n - 1], false);
+		attachment_free(s, s->at[s->n - 1], true);
+	}
+	close_all(s);
 }

@@ -2,7 +2,8 @@
 /*
  * ifaces.h - which interfaces weir is on: those whose name the configuration has, or that match one
  * of its patterns, as they appear, change their name and vanish. Attaches, lets go, says so on
- * standard error, and keeps the table that the worker reads. Privileged core only, one thread.
+ * standard error, and keeps the table that the worker reads. One network namespace: whoever calls is in it
+ * (places.h). Privileged core only, one thread.
  */
 #ifndef WEIR_LOADER_IFACES_H
 #define WEIR_LOADER_IFACES_H
@@ -10,23 +11,29 @@
 #include "loader/attach.h"
 #include "loader/iface_table.h"
 #include "loader/links.h"
+#include "loader/netns.h"
 
 #define IFACES_MAX	  1024u /* attached at one time */
 #define RUN_IFACES_MAX	  64u	/* names and patterns given */
-#define IFACE_PATTERN_MAX 64u
+#define IFACE_PATTERN_MAX 160u
 
-/* One interface asked for: a name, or a pattern of the shell's kind (glob(7)). */
+/* One interface asked for: a name, or a pattern of the shell's kind (glob(7)); NAMESPACE/NAME is one of
+ * another network namespace.
+ */
 struct iface_want {
 	char name[IFACE_PATTERN_MAX];
 	enum role role;
 	enum hook_mode hook;
+	uint32_t sample; /* as struct dataplane_variant */
+	int decap_depth;
 };
 
 /**
  * iface_pick_fn - is an interface to be watched, and how?
  * @arg: ifaces.pick_arg
+ * @ifname: as in struct iface_want
  *
- * Return: true with role and hook of *ret set.
+ * Return: true with all of *ret set but its name.
  */
 typedef bool (*iface_pick_fn)(const void *arg, const char *ifname, struct iface_want *ret);
 
@@ -39,6 +46,7 @@ struct iface_refused {
 #define IFACES_REFUSED 64u
 
 struct ifaces {
+	struct netns ns; /* label "": our own */
 	/* Names that must be there, and patterns. Loopback is taken by its name alone. */
 	const struct iface_want *want;
 	unsigned int wants;
@@ -78,7 +86,10 @@ void ifaces_update(struct ifaces *s);
  */
 int ifaces_change(struct ifaces *s);
 
-/* Let go of all; what is pinned (dp->pin) stays. Packets under way have been counted when it returns. */
+/* The namespace is not to be watched any more: let go of all, pinned or not. @why: what is said of each */
+void ifaces_end(struct ifaces *s, const char *why);
+
+/* Let go of all; what is pinned (dp->pin) stays. */
 void ifaces_stop(struct ifaces *s);
 
 #endif

@@ -312,7 +312,7 @@ static struct flow_state *settle_state(struct merge *m, const struct merge_delta
 	if (!ref) {
 		/* where another interface may count the flow, that must be known first */
 		if (final && delta_lone_syn(d) &&
-		    (!m->sightings || sighting_counts_all(m->sightings, key->ifindex))) {
+		    (!m->sightings || sighting_counts_all(m->sightings, key))) {
 			emit_alone(m, d, FLOW_EVICTED);
 			return NULL;
 		}

@@ -25,8 +25,11 @@ struct name_result;
 struct sightings;
 
 typedef void (*merge_emit_fn)(void *arg, const struct flow_record *r);
-/* Name of an interface, NULL when unknown; must stay valid until the record has been emitted. */
-typedef const char *(*merge_iface_fn)(void *arg, uint32_t ifindex);
+/* Name of an interface, NULL when unknown; must stay valid until the record has been emitted. @netns: of
+ * flow_key; @ret_number: set for a known one: record member ifindex.
+ */
+typedef const char *(*merge_iface_fn)(void *arg, uint32_t netns, uint32_t ifindex,
+				      uint32_t *ret_number);
 
 struct merge_cfg {
 	uint32_t max_flows;	   /* flows known at one time; full: the oldest is exported early */

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include "loader/ledger.h"
 #include "loader/merge.h"
+#include "loader/netns.h"
 #include "loader/sighting.h"
 
 #define TCP_FIN 0x01
@@ -105,7 +106,7 @@ struct merge {
 	struct merge_stats stats;
 	struct sightings *sightings;		  /* or NULL */
 	struct flow_str seen_on[SIGHTING_IFACES]; /* of the record at hand */
-	char seen_on_name[SIGHTING_IFACES][16];
+	char seen_on_name[SIGHTING_IFACES][IFACE_NAME_MAX];
 };
 
 /* ---- merge_table.c ---- */

@@ -188,7 +188,9 @@ static void fill_place(const struct merge *m, const struct flow_state *st, struc
 		flow_set(r, FF_VLAN);
 	}
 	r->ifindex = k->ifindex;
-	name = m->cfg.iface && k->ifindex ? m->cfg.iface(m->cfg.arg, k->ifindex) : NULL;
+	name = m->cfg.iface && k->ifindex
+		       ? m->cfg.iface(m->cfg.arg, k->netns, k->ifindex, &r->ifindex)
+		       : NULL;
 	if (name) {
 		r->iface = (struct flow_str){name, (uint32_t)strlen(name)};
 		flow_set(r, FF_IFACE);
@@ -259,7 +261,9 @@ static uint32_t collect_seen_on(struct merge *m, const struct sighting *seen)
 	if (!seen || seen->n < 2 || !m->cfg.iface)
 		return 0;
 	for (unsigned int i = 0; i < seen->n; i++) {
-		const char *name = m->cfg.iface(m->cfg.arg, seen->ifindex[i]);
+		uint32_t number;
+		const char *name =
+			m->cfg.iface(m->cfg.arg, seen->key.netns, seen->ifindex[i], &number);
 		char *to = m->seen_on_name[n];
 
 		if (!name)

@@ -41,7 +41,27 @@ static bool has_vlan_devices(const char *ifname)
 	return found;
 }
 
-int nic_read(const char *ifname, struct nic *ret)
+/* In a network namespace that sysfs does not show: the kernel's own list, "eth0.5 | 5 | eth0". Where that
+ * can't be read there may be some.
+ */
+static bool has_vlan_devices_elsewhere(const char *ifname)
+{
+	FILE *f = fopen("/proc/net/vlan/config", "re");
+	char line[256];
+	bool found = !f && errno != ENOENT;
+
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		const char *bar = strrchr(line, '|');
+
+		line[strcspn(line, "\n")] = '\0';
+		found = bar && !strcmp(bar + 1 + strspn(bar + 1, " "), ifname);
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+int nic_read(const char *ifname, bool elsewhere, struct nic *ret)
 {
 	struct ethtool_drvinfo drv = {.cmd = ETHTOOL_GDRVINFO};
 	struct ethtool_value flags = {.cmd = ETHTOOL_GFLAGS};
@@ -65,7 +85,8 @@ int nic_read(const char *ifname, struct nic *ret)
 		ret->lro = flags.data & ETH_FLAG_LRO;
 		ret->rx_vlan_offload = flags.data & ETH_FLAG_RXVLAN;
 	}
-	ret->vlan_devices = has_vlan_devices(ifname);
+	ret->vlan_devices = elsewhere ? has_vlan_devices_elsewhere(ifname)
+				      : has_vlan_devices(ifname);
 	close(fd);
 	return r;
 }

@@ -17,7 +17,12 @@ struct nic {
 	bool vlan_devices;    /* VLAN interfaces exist on top */
 };
 
-/* Return: 0, or -errno when there is no such interface. What can't be read stays zero. */
-int nic_read(const char *ifname, struct nic *ret);
+/**
+ * nic_read - of an interface in the network namespace we are in
+ * @elsewhere: that is not the one that sysfs shows
+ *
+ * Return: 0, or -errno when there is no such interface. What can't be read stays zero.
+ */
+int nic_read(const char *ifname, bool elsewhere, struct nic *ret);
 
 #endif

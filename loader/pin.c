@@ -395,17 +395,23 @@ int pin_keep(struct pin *p, struct bpf_object *obj, const struct dataplane *dp)
 
 /* ---- links ---- */
 
-static void link_path(const struct pin *p, unsigned int ifindex, const char *hook, char path[256])
+static void link_path(const struct pin *p, uint32_t netns, unsigned int ifindex, const char *hook,
+		      char path[256])
 {
-	snprintf(path, 256, "%s/links/%u-%s", p->dir, ifindex, hook);
+	char ns[16] = "";
+
+	if (netns)
+		snprintf(ns, sizeof(ns), "%u-", netns);
+	snprintf(path, 256, "%s/links/%s%u-%s", p->dir, ns, ifindex, hook);
 }
 
-int pin_link_take(const struct pin *p, unsigned int ifindex, const char *hook, int prog_fd)
+int pin_link_take(const struct pin *p, uint32_t netns, unsigned int ifindex, const char *hook,
+		  int prog_fd)
 {
 	char path[256];
 	int fd;
 
-	link_path(p, ifindex, hook, path);
+	link_path(p, netns, ifindex, hook, path);
 	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return -ENOENT;
@@ -417,37 +423,58 @@ int pin_link_take(const struct pin *p, unsigned int ifindex, const char *hook, i
 	return -ENOENT;
 }
 
-int pin_link_keep(const struct pin *p, unsigned int ifindex, const char *hook, int link_fd)
+int pin_link_keep(const struct pin *p, uint32_t netns, unsigned int ifindex, const char *hook,
+		  int link_fd)
 {
 	char path[256];
 
-	link_path(p, ifindex, hook, path);
+	link_path(p, netns, ifindex, hook, path);
 	return bpf_obj_pin(link_fd, path) ? -errno : 0;
 }
 
-void pin_link_drop(const struct pin *p, unsigned int ifindex, const char *hook)
+void pin_link_drop(const struct pin *p, uint32_t netns, unsigned int ifindex, const char *hook)
 {
 	char path[256];
 
-	link_path(p, ifindex, hook, path);
+	link_path(p, netns, ifindex, hook, path);
 	(void)unlink(path);
 }
 
-/* "17-xdp": 17; 0: something else. */
-static unsigned int index_of_name(const char *name)
+/* The number that a name begins with, and what follows its dash. NULL: it begins with something else. */
+static const char *number_of(const char *name, uint32_t *ret)
 {
 	const char *dash = strchr(name, '-');
 	char digits[16];
 	uint64_t v;
 
 	if (!dash || dash == name || (size_t)(dash - name) >= sizeof(digits))
-		return 0;
+		return NULL;
 	memcpy(digits, name, (size_t)(dash - name));
 	digits[dash - name] = '\0';
-	return scan_u64(digits, 1, UINT32_MAX, &v) ? 0 : (unsigned int)v;
+	if (scan_u64(digits, 1, UINT32_MAX, &v))
+		return NULL;
+	*ret = (uint32_t)v;
+	return dash + 1;
 }
 
-void pin_link_sweep(const struct pin *p, bool (*keep)(void *arg, unsigned int ifindex), void *arg)
+/* "17-xdp", "4097-17-xdp". False: something else. */
+static bool link_of_name(const char *name, uint32_t *ret_netns, uint32_t *ret_ifindex)
+{
+	const char *rest = number_of(name, ret_ifindex);
+	uint32_t second;
+
+	*ret_netns = 0;
+	if (!rest)
+		return false;
+	if (number_of(rest, &second)) {
+		*ret_netns = *ret_ifindex;
+		*ret_ifindex = second;
+	}
+	return true;
+}
+
+void pin_link_sweep(const struct pin *p,
+		    bool (*keep)(void *arg, uint32_t netns, unsigned int ifindex), void *arg)
 {
 	char path[512];
 	struct dirent *e;
@@ -456,9 +483,9 @@ void pin_link_sweep(const struct pin *p, bool (*keep)(void *arg, unsigned int if
 	snprintf(path, sizeof(path), "%s/links", p->dir);
 	d = opendir(path);
 	while (d && (e = readdir(d))) {
-		unsigned int ifindex = index_of_name(e->d_name);
+		uint32_t netns, ifindex;
 
-		if (!ifindex || keep(arg, ifindex))
+		if (!link_of_name(e->d_name, &netns, &ifindex) || keep(arg, netns, ifindex))
 			continue;
 		snprintf(path, sizeof(path), "%s/links/%s", p->dir, e->d_name);
 		(void)unlink(path);
@@ -467,8 +494,9 @@ void pin_link_sweep(const struct pin *p, bool (*keep)(void *arg, unsigned int if
 		closedir(d);
 }
 
-static bool keep_none(void *arg, unsigned int ifindex)
+static bool keep_none(void *arg, uint32_t netns, unsigned int ifindex)
 {
+	(void)netns;
 	(void)ifindex;
 	++*(int *)arg;
 	return false;

@@ -5,7 +5,7 @@
  *
  *	DIR			locked (flock) by the weir at work, and by its worker
  *	DIR/owner		who that is
- *	DIR/links/INDEX-HOOK	one link: interface index, hook
+ *	DIR/links/INDEX-HOOK	one link: interface index, hook; NETNS-INDEX-HOOK: another namespace's
  *	DIR/ledger		flows and records, see ledger.h
  *	DIR/tables-vN-LAYOUT/	maps by name, `read` (struct ledger_tables), and `meta`, made last
  *
@@ -118,14 +118,17 @@ int pin_map_memory(struct pin *p, const char *path, size_t bytes, void **ret, si
  *
  * Return: its descriptor, or -ENOENT: there is none that works.
  */
-int pin_link_take(const struct pin *p, unsigned int ifindex, const char *hook, int prog_fd);
+int pin_link_take(const struct pin *p, uint32_t netns, unsigned int ifindex, const char *hook,
+		  int prog_fd);
 /* A new link stays. 0 or -errno. */
-int pin_link_keep(const struct pin *p, unsigned int ifindex, const char *hook, int link_fd);
+int pin_link_keep(const struct pin *p, uint32_t netns, unsigned int ifindex, const char *hook,
+		  int link_fd);
 /* A link need not stay; it goes with its last descriptor. None is fine. */
-void pin_link_drop(const struct pin *p, unsigned int ifindex, const char *hook);
+void pin_link_drop(const struct pin *p, uint32_t netns, unsigned int ifindex, const char *hook);
 
 /* Drop the links of interfaces that @keep says no to. */
-void pin_link_sweep(const struct pin *p, bool (*keep)(void *arg, unsigned int ifindex), void *arg);
+void pin_link_sweep(const struct pin *p,
+		    bool (*keep)(void *arg, uint32_t netns, unsigned int ifindex), void *arg);
 
 /**
  * pin_remove - take off and forget everything under the directory, which pin_open() has locked

@@ -89,7 +89,7 @@ static int map_ring(const struct pin_older *o, const char *name, struct ring *re
 
 static int map_tables(struct pin_older *o)
 {
-	struct mapped flows = {}, cold = {}, counters = {}, control = {};
+	struct mapped flows = {}, cold = {}, counters = {}, control = {}, dropped = {};
 	struct dataplane *dp = &o->dp;
 	int r;
 
@@ -97,6 +97,9 @@ static int map_tables(struct pin_older *o)
 	r = r ?: map_array(o, "flows_cold", sizeof(struct flow_cold_set), PROT_READ, &cold);
 	r = r ?: map_array(o, "counters", sizeof(struct counter_row), PROT_READ, &counters);
 	r = r ?: map_array(o, "control", sizeof(struct control), PROT_READ | PROT_WRITE, &control);
+	r = r
+		    ?: map_array(o, "flows_dropped", sizeof(struct flow_dropped) * WEIR_WAYS,
+				 PROT_READ, &dropped);
 	*dp = (struct dataplane){
 		.flows = flows.mem,
 		.cold = cold.mem,
@@ -104,8 +107,12 @@ static int map_tables(struct pin_older *o)
 		.control = control.mem,
 		.cpus = (int)counters.n,
 		.slots = (size_t)flows.n * WEIR_WAYS,
-		.map_bytes = {flows.bytes, cold.bytes, counters.bytes, control.bytes},
+		.dropped = dropped.n == flows.n ? dropped.mem : NULL,
+		.map_bytes = {flows.bytes, cold.bytes, counters.bytes, control.bytes,
+			      dropped.bytes},
 	};
+	if (dropped.mem && !dp->dropped)
+		munmap(dropped.mem, dropped.bytes); /* one element: without verdicts */
 	r = r ?: map_ring(o, "evicted", &dp->evicted);
 	r = r ?: map_ring(o, "events", &dp->events);
 	return r ?: flows.n == cold.n ? r : -ESTALE;

@@ -21,9 +21,8 @@ bool prog_runs_measured(const struct dataplane *dp)
 {
 	struct prog_runs clock = {}; /* this program has run when the maps were made */
 
-	for (int i = 0; i < _ROLE_MAX; i++)
-		if (dp->skel[i])
-			add(dp->skel[i]->progs.read_clock, &clock);
+	for (unsigned int i = 0; i < dp->objects; i++)
+		add(dp->object[i].skel->progs.read_clock, &clock);
 	return clock.runs > 0;
 }
 
@@ -31,12 +30,12 @@ void prog_runs_read(const struct dataplane *dp, struct iface_table *t)
 {
 	struct prog_runs sum[_HOOK_MAX] = {};
 
-	for (int i = 0; i < _ROLE_MAX; i++) {
-		if (!dp->skel[i])
-			continue;
-		add(dp->skel[i]->progs.xdp_flows, &sum[HOOK_XDP]);
-		add(dp->skel[i]->progs.tc_ingress, &sum[HOOK_TC_INGRESS]);
-		add(dp->skel[i]->progs.tc_egress, &sum[HOOK_TC_EGRESS]);
+	for (unsigned int i = 0; i < dp->objects; i++) {
+		const struct weir_bpf *skel = dp->object[i].skel;
+
+		add(skel->progs.xdp_flows, &sum[HOOK_XDP]);
+		add(skel->progs.tc_ingress, &sum[HOOK_TC_INGRESS]);
+		add(skel->progs.tc_egress, &sum[HOOK_TC_EGRESS]);
 	}
 	for (int i = 0; i < _HOOK_MAX; i++) {
 		__atomic_store_n(&t->programs[i].ns, sum[i].ns, __ATOMIC_RELAXED);

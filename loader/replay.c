@@ -103,10 +103,10 @@ static int take_option(const struct cli *c, int id, struct replay_options *o)
 		o->format = c->arg;
 		break;
 	case OPT_NO_DECAP:
-		o->run.dp.decap_depth = 0;
+		o->run.programs.decap_depth = 0;
 		break;
 	case OPT_SAMPLE:
-		return set_number(c, "--sample", 1u << 20, &o->run.dp.sample);
+		return set_number(c, "--sample", 1u << 20, &o->run.programs.sample);
 	case OPT_FLOWS:
 		return set_number(c, "--flows", 64u << 20, &o->run.dp.flows);
 	case OPT_NO_NAMES:

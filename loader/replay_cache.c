@@ -14,7 +14,7 @@
 
 int replay_cache_open(struct replay_cache *rc, const struct dataplane *dp)
 {
-	int fd = bpf_map__fd(dp->skel[ROLE_UPLINK]->maps.flows);
+	int fd = bpf_map__fd(dp->object[0].skel->maps.flows);
 	void *p = mmap(NULL, dp->map_bytes[0], PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	if (p == MAP_FAILED)

@@ -69,7 +69,8 @@ struct replay_cfg replay_cfg_default(void)
 	};
 
 	cfg.dp.flows = 65536;
-	cfg.dp.decap_depth = 4;
+	cfg.programs = dataplane_variant_default;
+	cfg.programs.decap_depth = 4;
 	return cfg;
 }
 
@@ -113,7 +114,7 @@ static int load_programs(struct replay *r)
 	dp->replay = true;
 	dp->tick_ns = REPLAY_TICK_NS;
 	dp->idle_ns = r->cfg.idle_ns;
-	return dataplane_load(&r->dp, dp, ROLE_UPLINK);
+	return dataplane_load(&r->dp, dp, &r->cfg.programs);
 }
 
 static int make_merge(struct replay *r)
@@ -156,7 +157,7 @@ int replay_new(const struct replay_cfg *cfg, struct output *out, struct replay *
 		replay_free(r);
 		return e;
 	}
-	r->attr.test.prog_fd = (uint32_t)bpf_program__fd(r->dp.skel[ROLE_UPLINK]->progs.xdp_flows);
+	r->attr.test.prog_fd = (uint32_t)bpf_program__fd(r->dp.object[0].skel->progs.xdp_flows);
 	r->attr.test.repeat = 1;
 	*ret = r;
 	return 0;

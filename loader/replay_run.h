@@ -18,7 +18,8 @@ struct output;
 struct replay;
 
 struct replay_cfg {
-	struct dataplane_cfg dp; /* names, sample, flows, decap_depth; the rest is set here */
+	struct dataplane_cfg dp; /* names, flows; the rest is set here */
+	struct dataplane_variant programs;
 	uint64_t interval_ns;
 	uint64_t active_ns;
 	uint64_t idle_ns;

@@ -28,19 +28,37 @@ const struct cli_command command_run = {
 	.run = cmd_run,
 };
 
+static void take(const struct iface_settings *how, struct iface_want *ret)
+{
+	ret->role = how->role;
+	ret->hook = how->hook;
+	ret->sample = how->sample;
+	ret->decap_depth = how->decap_depth;
+}
+
 static bool pick(const void *arg, const char *ifname, struct iface_want *ret)
 {
 	struct iface_settings how;
 
 	if (!settings_iface(arg, ifname, &how))
 		return false;
-	ret->role = how.role;
-	ret->hook = how.hook;
+	take(&how, ret);
 	return true;
+}
+
+/* A name that can be one: IFACE, NAMESPACE/IFACE, PATH/IFACE. */
+static bool fits(const char *name, bool pattern)
+{
+	char label[NETNS_LABEL_MAX];
+	const char *slash = strrchr(name, '/');
+
+	return !netns_label(name, label) &&
+	       strlen(slash ? slash + 1 : name) < (pattern ? IFACE_PATTERN_MAX / 2 : IF_NAMESIZE);
 }
 
 static int add_ifaces(const struct settings *s, struct run_cfg *cfg)
 {
+	struct iface_settings how;
 	const char *name;
 	bool pattern;
 
@@ -49,8 +67,7 @@ static int add_ifaces(const struct settings *s, struct run_cfg *cfg)
 
 		if (name[0] == '!')
 			continue;
-		if (cfg->ifaces == RUN_IFACES_MAX ||
-		    strlen(name) >= (pattern ? sizeof(w->name) : IF_NAMESIZE)) {
+		if (cfg->ifaces == RUN_IFACES_MAX || !fits(name, pattern)) {
 			log_error(
 				name, "%s",
 				cfg->ifaces == RUN_IFACES_MAX
@@ -59,9 +76,9 @@ static int add_ifaces(const struct settings *s, struct run_cfg *cfg)
 			return -E2BIG;
 		}
 		snprintf(w->name, sizeof(w->name), "%s", name);
-		w->role = settings_num(s, SET_ROLE);
-		w->hook = settings_num(s, SET_HOOK);
-		pick(s, name, w);
+		settings_all_ifaces(s, &how);
+		take(&how, w);
+		pick(s, name, w); /* a pattern: each interface that fits it is asked for again */
 		cfg->ifaces++;
 	}
 	cfg->pick = pick;
@@ -123,10 +140,9 @@ static int make_cfg(const struct settings *s, struct run_cfg *cfg)
 
 	cfg->dp = dataplane_cfg_default;
 	cfg->dp.flows = (uint32_t)settings_num(s, SET_FLOWS);
-	cfg->dp.sample = (uint32_t)settings_num(s, SET_SAMPLE);
+	cfg->sample = (uint32_t)settings_num(s, SET_SAMPLE);
 	cfg->dp.idle_ns = settings_num(s, SET_IDLE_TIMEOUT);
 	cfg->dp.names = settings_num(s, SET_NAMES);
-	cfg->dp.decap_depth = settings_is_word(s, SET_DECAP) ? -1 : (int)settings_num(s, SET_DECAP);
 	cfg->interval_ns = settings_num(s, SET_DRAIN_INTERVAL);
 	cfg->active_ns = settings_num(s, SET_ACTIVE_TIMEOUT);
 	cfg->idle_ns = settings_num(s, SET_IDLE_TIMEOUT);
@@ -216,7 +232,7 @@ int cmd_run(int argc, char **argv)
 	if (load(&in_force))
 		return EXIT_USAGE;
 	log_init(settings_num(in_force, SET_LOG_FORMAT), settings_num(in_force, SET_LOG_LEVEL));
-	if (!in_force->v[SET_INTERFACES].n && !in_force->n_sections)
+	if (!in_force->v[SET_INTERFACES].n && !in_force->v[SET_NETNS].n && !in_force->n_sections)
 		return cli_error(&c, "which interface? give -i IFACE, or name it in the "
 				     "configuration file");
 	if (make_cfg(in_force, &cfg))

@@ -2,7 +2,7 @@
 /*
  * sandbox.h - takes privileges away. The worker keeps none: no root, no capability, no new
  * privileges, and a seccomp filter that leaves memory, clocks and the descriptors it was given. The
- * core keeps three capabilities and the system calls that go with them.
+ * core keeps three capabilities, four with other network namespaces, and the system calls that go with them.
  */
 #ifndef WEIR_LOADER_SANDBOX_H
 #define WEIR_LOADER_SANDBOX_H
@@ -13,6 +13,8 @@
 
 /* CAP_NET_ADMIN, CAP_PERFMON and CAP_BPF; older headers lack the last two. */
 #define SANDBOX_CORE_CAPS (1ull << 12 | 1ull << 38 | 1ull << 39)
+/* CAP_SYS_ADMIN, where other network namespaces are watched. */
+#define SANDBOX_NETNS_CAPS (1ull << 21)
 
 /**
  * sandbox_enter - the worker: give up all privileges for good
@@ -25,11 +27,12 @@ int sandbox_enter(void);
 
 /**
  * sandbox_core - the core: keep CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON as far as they are there
+ * @netns: other network namespaces are watched, which takes CAP_SYS_ADMIN: keep that too
  *
  * The user stays: export files and pins are his. Call it when the worker has been started.
  * Return: 0 or -errno; after an error the process must end.
  */
-int sandbox_core(void);
+int sandbox_core(bool netns);
 
 /* What a process may do, from /proc/PID/status. */
 struct sandbox_state {

@@ -21,6 +21,7 @@ static const int allowed[] = {
 	SCMP_SYS(bpf),
 	SCMP_SYS(membarrier),
 	SCMP_SYS(statfs),
+	SCMP_SYS(fstatfs),
 	SCMP_SYS(flock),
 	SCMP_SYS(kill), /* does the owner of a directory live? */
 	/* settings, export files, sysfs, pins */
@@ -39,6 +40,7 @@ static const int allowed[] = {
 	SCMP_SYS(faccessat2),
 	SCMP_SYS(getdents64),
 	SCMP_SYS(fcntl),
+	SCMP_SYS(dup3),
 	SCMP_SYS(mkdir),
 	SCMP_SYS(mkdirat),
 	SCMP_SYS(rmdir),
@@ -67,6 +69,9 @@ static const int allowed[] = {
 	SCMP_SYS(ioctl), /* ethtool, MTU */
 	SCMP_SYS(poll),
 	SCMP_SYS(ppoll),
+	SCMP_SYS(epoll_ctl),
+	SCMP_SYS(epoll_wait),
+	SCMP_SYS(epoll_pwait),
 	SCMP_SYS(wait4),
 	SCMP_SYS(waitid),
 	/* memory and clocks */
@@ -106,13 +111,15 @@ static const int allowed[] = {
 /* Names of users and interfaces, netlink, the service manager; no packet sockets, none to elsewhere. */
 static const int families[] = {AF_UNIX, AF_NETLINK, AF_INET};
 
-static int filter_syscalls(void)
+static int filter_syscalls(bool netns)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int r = ctx ? 0 : -ENOMEM;
 
 	for (size_t i = 0; !r && i < sizeof(allowed) / sizeof(allowed[0]); i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
+	if (!r && netns)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setns), 0);
 	for (size_t i = 0; !r && i < sizeof(families) / sizeof(families[0]); i++) {
 		/* not SCMP_A0(): it leaves a member out, which clang minds */
 		const struct scmp_arg_cmp family = {
@@ -128,7 +135,7 @@ static int filter_syscalls(void)
 	return r;
 }
 
-static int keep_capabilities(void)
+static int keep_capabilities(uint64_t kept)
 {
 	struct __user_cap_header_struct hdr = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct have[2];
@@ -137,12 +144,12 @@ static int keep_capabilities(void)
 	 * there is nothing to regain
 	 */
 	for (int cap = 0; cap < 64; cap++)
-		if (!(SANDBOX_CORE_CAPS >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0))
+		if (!(kept >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0))
 			break;
 	if (syscall(SYS_capget, &hdr, have))
 		return -errno;
 	for (int i = 0; i < 2; i++) {
-		have[i].permitted &= (uint32_t)(SANDBOX_CORE_CAPS >> 32 * i);
+		have[i].permitted &= (uint32_t)(kept >> 32 * i);
 		have[i].effective = have[i].permitted;
 		have[i].inheritable = 0;
 	}
@@ -153,11 +160,12 @@ static int keep_capabilities(void)
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? -errno : 0;
 }
 
-int sandbox_core(void)
+int sandbox_core(bool netns)
 {
-	int r = keep_capabilities();
+	int r = keep_capabilities(netns ? SANDBOX_CORE_CAPS | SANDBOX_NETNS_CAPS
+					: SANDBOX_CORE_CAPS);
 
-	return r ?: filter_syscalls();
+	return r ?: filter_syscalls(netns);
 }
 
 /* ---- what a process has ---- */

@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "loader/netns.h"
 
 const struct setting settings_table[_SET_MAX] = {
 #define SETTING(id, section, key, flag, letter, env, type, arg, words, def, min, max, flags, doc) \
@@ -32,7 +35,18 @@ const struct cli_option settings_options[] = {
 
 static int check_item(unsigned int id, const char *item, struct value_error *err)
 {
-	if (id != SET_INTERFACES || strlen(item) <= 16)
+	const char *slash = strrchr(item, '/');
+	const size_t label = slash ? (size_t)(slash - item) : 0;
+
+	if (id == SET_NETNS) {
+		if (strlen(item) < NETNS_LABEL_MAX)
+			return 0;
+		snprintf(err->text, sizeof(err->text),
+			 "'%.60s...' is longer than weir takes the name of a network namespace",
+			 item);
+		return -EINVAL;
+	}
+	if (id != SET_INTERFACES || (strlen(slash ? slash : item) <= 16 && label < NETNS_LABEL_MAX))
 		return 0;
 	snprintf(err->text, sizeof(err->text),
 		 "'%.60s' is longer than the name of an interface can be", item);
@@ -63,19 +77,33 @@ static bool is_pattern(const char *s)
 	return s[0] == '!' || strpbrk(s, "*?[");
 }
 
+static bool left_out(const struct setting_value *l, const char *ifname)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		if (l->list[i][0] == '!' && !fnmatch(l->list[i] + 1, ifname, FNM_PATHNAME))
+			return true;
+	return false;
+}
+
 static bool listed(const struct setting_value *l, const char *ifname)
 {
-	bool found = false;
+	for (uint32_t i = 0; i < l->n; i++)
+		if (l->list[i][0] != '!' && !fnmatch(l->list[i], ifname, FNM_PATHNAME))
+			return true;
+	return false;
+}
 
-	for (uint32_t i = 0; i < l->n; i++) {
-		if (l->list[i][0] == '!') {
-			if (!fnmatch(l->list[i] + 1, ifname, 0))
-				return false;
-		} else if (!fnmatch(l->list[i], ifname, 0)) {
-			found = true;
-		}
-	}
-	return found;
+/* Of a network namespace all of which is watched? */
+static bool in_netns(const struct setting_value *l, const char *ifname)
+{
+	const char *slash = strrchr(ifname, '/');
+	char label[256];
+
+	if (!slash || (size_t)(slash - ifname) >= sizeof(label))
+		return false;
+	memcpy(label, ifname, (size_t)(slash - ifname));
+	label[slash - ifname] = '\0';
+	return listed(l, label);
 }
 
 static const struct settings_section *section_for(const struct settings *s, const char *ifname)
@@ -84,7 +112,7 @@ static const struct settings_section *section_for(const struct settings *s, cons
 		if (!strcmp(s->sections[i].name, ifname))
 			return &s->sections[i];
 	for (uint32_t i = 0; i < s->n_sections; i++)
-		if (!fnmatch(s->sections[i].name, ifname, 0))
+		if (!fnmatch(s->sections[i].name, ifname, FNM_PATHNAME))
 			return &s->sections[i];
 	return NULL;
 }
@@ -98,27 +126,50 @@ static uint64_t effective(const struct settings *s, const struct settings_sectio
 	return s->v[id].num;
 }
 
+static void settings_of(const struct settings *s, const struct settings_section *i,
+			struct iface_settings *ret)
+{
+	const uint64_t depth = effective(s, i, SET_DECAP);
+
+	*ret = (struct iface_settings){
+		.role = (uint32_t)effective(s, i, SET_ROLE),
+		.hook = (uint32_t)effective(s, i, SET_HOOK),
+		.sample = (uint32_t)effective(s, i, SET_SAMPLE),
+		.decap_depth = depth == SETTINGS_WORD ? -1 : (int)depth,
+	};
+}
+
 bool settings_iface(const struct settings *s, const char *ifname, struct iface_settings *ret)
 {
 	const struct setting_value *l = &s->v[SET_INTERFACES];
 	const struct settings_section *i = section_for(s, ifname);
 
-	if (l->n ? !listed(l, ifname) : !i)
+	if (left_out(l, ifname))
 		return false;
-	ret->role = (uint32_t)effective(s, i, SET_ROLE);
-	ret->hook = (uint32_t)effective(s, i, SET_HOOK);
+	if (!in_netns(&s->v[SET_NETNS], ifname) && (l->n ? !listed(l, ifname) : !i))
+		return false;
+	settings_of(s, i, ret);
 	return true;
+}
+
+void settings_all_ifaces(const struct settings *s, struct iface_settings *ret)
+{
+	settings_of(s, NULL, ret);
 }
 
 const char *settings_iface_name(const struct settings *s, uint32_t i, bool *ret_pattern)
 {
-	const struct setting_value *l = &s->v[SET_INTERFACES];
+	const struct setting_value *l = &s->v[SET_INTERFACES], *netns = &s->v[SET_NETNS];
+	const uint32_t named = l->n ? l->n : s->n_sections;
+	static char all[256];
 	const char *name = NULL;
 
-	if (l->n)
-		name = i < l->n ? l->list[i] : NULL;
-	else if (i < s->n_sections)
-		name = s->sections[i].name;
+	if (i < named) {
+		name = l->n ? l->list[i] : s->sections[i].name;
+	} else if (i - named < netns->n) {
+		snprintf(all, sizeof(all), "%s/*", netns->list[i - named]);
+		name = all;
+	}
 	*ret_pattern = name && is_pattern(name);
 	return name;
 }

@@ -27,19 +27,27 @@ extern const struct cli_option settings_options[];
 /* What one interface is to be watched with. */
 struct iface_settings {
 	uint32_t role, hook; /* index of the word: enum role, enum hook_mode */
+	uint32_t sample;
+	int decap_depth; /* -1: by role */
 };
 
 /**
  * settings_iface - is an interface to be watched, and how
  *
  * Watched are the interfaces that a name or pattern of SET_INTERFACES fits and none of its !patterns
- * does; where that list is empty, those of [interface] sections. Of several sections that fit, the
+ * does; where that list is empty, those of [interface] sections; and all in the namespaces of SET_NETNS
+ * but !patterns. A name is NAMESPACE/IFACE where it is not of our own namespace. Of several sections that fit, the
  * one with the plain name is taken, else the first. A flag or variable that says the same for all
  * interfaces beats the section.
  */
 bool settings_iface(const struct settings *s, const char *ifname, struct iface_settings *ret);
 
-/* Name or pattern number @i of what settings_iface() looks at; NULL: there are no more. */
+/* What holds for interfaces that no section speaks of. */
+void settings_all_ifaces(const struct settings *s, struct iface_settings *ret);
+
+/* Name or pattern number @i of what settings_iface() looks at; NULL: there are no more. Valid until the
+ * next call.
+ */
 const char *settings_iface_name(const struct settings *s, uint32_t i, bool *ret_pattern);
 
 /* The exports, checked: standard output, [export NAME], --export. */

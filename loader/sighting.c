@@ -123,15 +123,15 @@ static struct sighting *insert(struct sightings *s, const struct flow_key *k)
 	return &s->slab[at - 1];
 }
 
-bool sighting_counts_all(const struct sightings *s, uint32_t ifindex)
+bool sighting_counts_all(const struct sightings *s, const struct flow_key *key)
 {
-	return s->role(s->arg, ifindex) != ROLE_VETH;
+	return s->role(s->arg, key) != ROLE_VETH;
 }
 
 void sighting_note(struct sightings *s, const struct flow_key *key, int dir, uint64_t tick)
 {
 	struct flow_key k = anywhere(key);
-	int role = s->role(s->arg, key->ifindex);
+	int role = s->role(s->arg, key);
 	struct sighting *e;
 	unsigned int i;
 
@@ -164,7 +164,7 @@ unsigned int sighting_elsewhere(struct sightings *s, const struct flow_key *key,
 	if (!e)
 		return 0;
 	e->asked = tick;
-	if (sighting_counts_all(s, key->ifindex))
+	if (sighting_counts_all(s, key))
 		return 0;
 	dirs = e->uplink_dirs;
 	for (unsigned int i = 0; i < e->n; i++)

@@ -22,12 +22,12 @@
 
 struct sightings;
 
-/* enum role of an interface, or -1: not known. */
-typedef int (*sighting_role_fn)(void *arg, uint32_t ifindex);
+/* enum role of the interface in a key, or -1: not known. */
+typedef int (*sighting_role_fn)(void *arg, const struct flow_key *key);
 
 /* One flow; both arrays have @n elements. */
 struct sighting {
-	struct flow_key key; /* ifindex and VLANs 0 */
+	struct flow_key key; /* ifindex and VLANs 0: flows of two network namespaces are two */
 	uint32_t ifindex[SIGHTING_IFACES];
 	uint8_t dirs[SIGHTING_IFACES]; /* bit d: direction d was seen there */
 	uint8_t n;
@@ -52,8 +52,8 @@ uint64_t sightings_memory(uint32_t max, uint32_t live);
 int sightings_new(uint32_t max, sighting_role_fn role, void *arg, struct sightings **ret);
 void sightings_free(struct sightings *s);
 
-/* Does the interface count whatever it sees? */
-bool sighting_counts_all(const struct sightings *s, uint32_t ifindex);
+/* Does the interface in @key count whatever it sees? */
+bool sighting_counts_all(const struct sightings *s, const struct flow_key *key);
 
 /* Direction @dir of a flow is seen on the interface in @key. @tick: now. */
 void sighting_note(struct sightings *s, const struct flow_key *key, int dir, uint64_t tick);

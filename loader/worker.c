@@ -29,7 +29,7 @@
 
 /* What the table of interfaces said when it was last asked. */
 struct role_known {
-	uint32_t ifindex;
+	uint32_t netns, ifindex;
 	int role;
 };
 
@@ -88,26 +88,29 @@ static void emit(void *arg, const struct flow_record *r)
 		deliver(w, r);
 }
 
-static const char *iface_name(void *arg, uint32_t ifindex)
+static const char *iface_name(void *arg, uint32_t netns, uint32_t ifindex, uint32_t *ret_number)
 {
 	struct worker *w = arg;
 
-	return iface_table_find(w->ifaces, ifindex, &w->row) ? w->row.name : NULL;
+	if (!iface_table_find(w->ifaces, netns, ifindex, &w->row))
+		return NULL;
+	*ret_number = w->row.number;
+	return w->row.name;
 }
 
-static int iface_role(void *arg, uint32_t ifindex)
+static int iface_role(void *arg, const struct flow_key *key)
 {
 	struct worker *w = arg;
+	struct role_known *known = &w->role_known[(key->netns + key->ifindex) % ROLES_KNOWN];
 
-	if (!w->role_known[ifindex % ROLES_KNOWN].ifindex ||
-	    w->role_known[ifindex % ROLES_KNOWN].ifindex != ifindex) {
+	if (!known->ifindex || known->ifindex != key->ifindex || known->netns != key->netns) {
 		struct iface_row row;
 
-		if (!iface_table_find(w->ifaces, ifindex, &row))
+		if (!iface_table_find(w->ifaces, key->netns, key->ifindex, &row))
 			return -1;
-		w->role_known[ifindex % ROLES_KNOWN] = (struct role_known){ifindex, row.role};
+		*known = (struct role_known){key->netns, key->ifindex, row.role};
 	}
-	return w->role_known[ifindex % ROLES_KNOWN].role;
+	return known->role;
 }
 
 static int flow_ended(void *arg, const struct flow_key *key, struct name_result *ret)
@@ -123,7 +126,7 @@ static int iface_nth(void *arg, unsigned int i, uint32_t *ret_ifindex, char *nam
 		return -1;
 	if (!iface_table_get(((struct worker *)arg)->ifaces, i, &row))
 		return 0;
-	*ret_ifindex = row.ifindex;
+	*ret_ifindex = row.number;
 	memcpy(name, row.name, sizeof(row.name));
 	return 1;
 }
@@ -168,7 +171,7 @@ static int exports_init(struct worker *w, const char *node)
 		.counter = counter_value,
 		.node = node,
 		.labels = w->cfg->labels,
-		.sampling = w->cfg->dp.sample,
+		.sampling = w->cfg->sample,
 	};
 	char why[EXPORT_ERR_MAX];
 	int r;

@@ -60,13 +60,13 @@ static void put_time(struct json *j, const char *key, uint64_t wall_ns)
 static void put_iface(struct control_server *c, struct json *j, const struct iface_row *row)
 {
 	static const char *const roles[] = {"uplink", "veth", "mirror"};
-	const struct iface_total *t = iface_total(c, row->ifindex);
+	const struct iface_total *t = iface_total(c, row->number);
 	static const struct iface_total none;
 
 	t = t ?: &none;
 	json_open(j, '{');
 	put_text(j, "name", row->name);
-	put_count(j, "ifindex", row->ifindex);
+	put_count(j, "ifindex", row->number);
 	put_key(j, "attached");
 	json_bool(j, row->attached);
 	put_text(j, "mode", row->mode);
@@ -90,6 +90,18 @@ static void put_ifaces(struct control_server *c, struct json *j)
 		if (iface_table_get(c->env.ifaces, i, &row) && row.attached)
 			put_iface(c, j, &row);
 	json_close(j, ']');
+}
+
+/* Other network namespaces than weir's own. */
+static void put_namespaces(struct control_server *c, struct json *j)
+{
+	const struct iface_table *t = c->env.ifaces;
+
+	put_key(j, "namespaces");
+	json_open(j, '{');
+	put_count(j, "watched", __atomic_load_n(&t->netns, __ATOMIC_RELAXED));
+	put_count(j, "gone", __atomic_load_n(&t->netns_gone, __ATOMIC_RELAXED));
+	json_close(j, '}');
 }
 
 static void put_flows(struct control_server *c, struct json *j)
@@ -203,6 +215,7 @@ void status_answer(struct control_server *c, struct client *cl)
 	put_time(&j, "since", c->started_wall_ns);
 	put_time(&j, "now", control_wall_ns());
 	put_ifaces(c, &j);
+	put_namespaces(c, &j);
 	put_flows(c, &j);
 	put_counters(c, &j);
 	put_exports(c, &j);

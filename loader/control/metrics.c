@@ -69,7 +69,7 @@ static void put_ifaces(struct control_server *c, struct text *t, const char *nam
 		       size_t member)
 {
 	struct iface_row row;
-	char buf[64];
+	char buf[2 * IFACE_NAME_MAX];
 
 	head(t, name, "counter", help);
 	for (unsigned int i = 0; i < IFACE_ROWS; i++) {
@@ -78,7 +78,7 @@ static void put_ifaces(struct control_server *c, struct text *t, const char *nam
 
 		if (!iface_table_get(c->env.ifaces, i, &row) || !row.attached)
 			continue;
-		total = iface_total(c, row.ifindex);
+		total = iface_total(c, row.number);
 		if (total)
 			memcpy(&v, (const char *)total + member, sizeof(v));
 		put(t, "weir_%s{iface=\"%s\"} %" PRIu64 "\n", name,

@@ -127,7 +127,8 @@ const char *privileges_excess(const struct privileges p[_PRIVILEGES_MAX])
 
 	if (worker->effective)
 		return "the worker has capabilities";
-	if (core->effective & ~SANDBOX_CORE_CAPS)
+	/* sys_admin is for other network namespaces, and named where it is there */
+	if (core->effective & ~(SANDBOX_CORE_CAPS | SANDBOX_NETNS_CAPS))
 		return "the core has capabilities that it does not need";
 	if (!core->filtered || !worker->filtered)
 		return "no seccomp filter is in force";

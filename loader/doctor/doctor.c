@@ -2,6 +2,7 @@
 #include "loader/doctor/doctor.h"
 
 #include <bpf/libbpf.h>
+#include <fnmatch.h>
 #include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +11,8 @@
 
 #include "common/json.h"
 #include "loader/command.h"
+#include "loader/ifaces.h"
+#include "loader/netns.h"
 
 static int cmd_doctor(int argc, char **argv);
 
@@ -156,16 +159,52 @@ static bool is_up(const char *ifname)
 	return read_line(path, state, sizeof(state)) && strcmp(state, "down");
 }
 
+/* An interface or pattern of another network namespace: how many there are. */
+static void look_elsewhere(struct doctor *d, const char *name)
+{
+	struct if_nameindex *list = NULL;
+	char label[NETNS_LABEL_MAX], full[IFACE_NAME_MAX + IF_NAMESIZE];
+	struct iface_settings how;
+	struct netns ns;
+	unsigned int n = 0;
+
+	if (name[0] == '!' || netns_label(name, label) || iface_is_pattern(label))
+		return;
+	if (netns_open(label, &ns)) {
+		doctor_say(d, VERDICT_FAIL, name, "network namespace %s can't be entered", label);
+		return;
+	}
+	if (!netns_enter(&ns)) {
+		list = if_nameindex();
+		netns_leave();
+	}
+	for (struct if_nameindex *i = list; i && i->if_index; i++) {
+		snprintf(full, sizeof(full), "%s/%s", label, i->if_name);
+		n += strcmp(i->if_name, "lo") && !fnmatch(name, full, FNM_PATHNAME) &&
+		     settings_iface(d->settings, full, &how);
+	}
+	if (list)
+		if_freenameindex(list);
+	netns_close(&ns);
+	doctor_say(d, n ? VERDICT_OK : VERDICT_WARN, name, "%u interfaces in network namespace %s",
+		   n, label);
+}
+
 /* Those of the settings, names that are not there too; or all that are up. */
 static void all_interfaces(struct doctor *d)
 {
 	struct if_nameindex *list = if_nameindex();
-	bool any = d->settings->v[SET_INTERFACES].n || d->settings->n_sections, pattern;
+	bool any = d->settings->v[SET_INTERFACES].n || d->settings->v[SET_NETNS].n ||
+		   d->settings->n_sections;
+	bool pattern;
 	const char *name;
 
-	for (uint32_t i = 0; (name = settings_iface_name(d->settings, i, &pattern)); i++)
-		if (!pattern && !if_nametoindex(name))
+	for (uint32_t i = 0; (name = settings_iface_name(d->settings, i, &pattern)); i++) {
+		if (strchr(name, '/'))
+			look_elsewhere(d, name);
+		else if (!pattern && !if_nametoindex(name))
 			doctor_iface(d, name);
+	}
 	for (struct if_nameindex *i = list; i && i->if_index; i++) {
 		struct iface_settings how;
 

@@ -20,6 +20,7 @@
 #include "loader/control/privileges.h"
 #include "loader/dataplane.h"
 #include "loader/doctor/doctor.h"
+#include "loader/netns.h"
 
 #define TCX_INGRESS 46
 #define NO_IFINDEX  0x7ffffffe
@@ -34,6 +35,28 @@ static uint64_t effective_capabilities(void)
 	if (syscall(SYS_capget, &hdr, data))
 		return 0;
 	return data[0].effective | (uint64_t)data[1].effective << 32;
+}
+
+/* What other network namespaces that are asked for take beside the rest. */
+static void check_netns(struct doctor *d, uint64_t have)
+{
+	char label[NETNS_LABEL_MAX];
+	const char *name;
+	bool any = false, pattern;
+
+	for (uint32_t i = 0; (name = settings_iface_name(d->settings, i, &pattern)); i++)
+		any |= name[0] != '!' && !netns_label(name, label) && label[0];
+	if (!any)
+		return;
+	if (have >> CAP_SYS_ADMIN & 1) {
+		doctor_say(d, VERDICT_OK, "network namespaces", "sys_admin, to enter others");
+		return;
+	}
+	doctor_say(d, VERDICT_FAIL, "network namespaces", "missing: sys_admin, to enter others");
+	doctor_todo(
+		d, "add CAP_SYS_ADMIN (in the unit: AmbientCapabilities, CapabilityBoundingSet and "
+		   "RestrictNamespaces=net), or watch pods at the host's side of their veth pairs");
+	doctor_exit(d, EXIT_PERM);
 }
 
 static void check_capabilities(struct doctor *d)
@@ -60,6 +83,7 @@ static void check_capabilities(struct doctor *d)
 			       "setcap cap_bpf,cap_net_admin,cap_perfmon+ep on the program");
 		doctor_exit(d, EXIT_PERM);
 	}
+	check_netns(d, have);
 }
 
 /* ---- what the kernel can do ---- */
@@ -186,8 +210,12 @@ static void check_programs(struct doctor *d)
 		return;
 	cfg.flows = 1024;
 	cfg.evicted_bytes = cfg.events_bytes = 1u << 20;
-	for (int role = 0; !r && role < _ROLE_MAX; role++)
-		r = dataplane_load(&dp, &cfg, (enum role)role);
+	for (int role = 0; !r && role < _ROLE_MAX; role++) {
+		struct dataplane_variant v = dataplane_variant_default;
+
+		v.role = (enum role)role;
+		r = dataplane_load(&dp, &cfg, &v);
+	}
 	dataplane_done(&dp);
 	if (!r) {
 		doctor_say(d, VERDICT_OK, "programs", "load for every role");

@@ -65,7 +65,7 @@ static int read_facts(const char *ifname, struct facts *ret)
 	LIBBPF_OPTS(bpf_xdp_query_opts, q);
 	struct ifreq ifr = {};
 	unsigned int ifindex = if_nametoindex(ifname);
-	int fd, r = nic_read(ifname, &ret->nic);
+	int fd, r = nic_read(ifname, false, &ret->nic);
 
 	if (r)
 		return r;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "loader/export/announce.h"
 
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "loader/export/sink_int.h"
+#include "loader/netns.h"
 #include "weir/counters.h"
 
 #define LABELS_TEXT 256u /* of a node's labels, joined by commas */
@@ -119,7 +119,7 @@ static bool sampling(struct announce *a, struct ipfix_msg *m)
 static int put_iface(struct announce *a, struct ipfix_msg *m, unsigned int i)
 {
 	const struct export_env *env = &a->s->x->env;
-	char name[IF_NAMESIZE] = "";
+	char name[IFACE_NAME_MAX] = "";
 	uint32_t ifindex;
 	int r = env->iface ? env->iface(env->arg, i, &ifindex, name) : -1;
 
@@ -215,7 +215,7 @@ static uint32_t ifaces_sum(const struct announce *a)
 {
 	const struct export_env *env = &a->s->x->env;
 	uint32_t sum = 2166136261u, ifindex; /* FNV-1a */
-	char name[IF_NAMESIZE];
+	char name[IFACE_NAME_MAX];
 	int r = env->iface ? 0 : -1;
 
 	for (unsigned int i = 0; r >= 0; i++) {
@@ -223,7 +223,7 @@ static uint32_t ifaces_sum(const struct announce *a)
 		if (r != 1)
 			continue;
 		sum = (sum ^ ifindex) * 16777619u;
-		for (unsigned int c = 0; c < IF_NAMESIZE && name[c]; c++)
+		for (unsigned int c = 0; c < IFACE_NAME_MAX && name[c]; c++)
 			sum = (sum ^ (uint8_t)name[c]) * 16777619u;
 	}
 	return sum;

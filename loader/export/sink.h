@@ -163,7 +163,7 @@ struct export_env {
 	void *arg;
 	/* File work of sink number @sink, as export_file(). NULL: done directly. Sink thread. */
 	int (*file)(void *arg, unsigned int sink, uint32_t what, uint32_t n);
-	/* Interface number @i: 1 with *ret_ifindex and name[IF_NAMESIZE], 0: none has that number, -1:
+	/* Interface number @i: 1 with *ret_ifindex and name[IFACE_NAME_MAX], 0: none has that number, -1:
 	 * nor has a later one. NULL: names are not exported. Sink thread.
 	 */
 	int (*iface)(void *arg, unsigned int i, uint32_t *ret_ifindex, char *name);

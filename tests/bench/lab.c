@@ -27,7 +27,7 @@ _Static_assert(sizeof(struct bench_bpf__rodata) == sizeof(struct weir_bpf__rodat
 
 const struct weir_bpf__rodata *lab_settings(const struct lab *l)
 {
-	return l->dp.skel[ROLE_UPLINK]->rodata;
+	return l->dp.object[0].skel->rodata;
 }
 
 int lab_share_maps(struct bpf_object *obj, const struct bpf_object *donor)
@@ -61,12 +61,12 @@ static int load_bench(struct lab *l, uint32_t depth, struct bench_bpf **ret)
 	/* the product's own programs are measured by their copies */
 	bpf_object__for_each_program(
 		prog, b->obj) if (!strchr(bpf_program__name(prog), '_') ||
-				  bpf_object__find_program_by_name(l->dp.skel[ROLE_UPLINK]->obj,
+				  bpf_object__find_program_by_name(l->dp.object[0].skel->obj,
 								   bpf_program__name(prog)))
 		bpf_program__set_autoload(prog, false);
 	memcpy(b->rodata, lab_settings(l), sizeof(*b->rodata));
 	b->rodata->cfg_decap_depth = depth;
-	r = lab_share_maps(b->obj, l->dp.skel[ROLE_UPLINK]->obj);
+	r = lab_share_maps(b->obj, l->dp.object[0].skel->obj);
 	if (!r && l->plain && l->plain != b)
 		r = lab_share_maps(b->obj, l->plain->obj);
 	return r ?: bench_bpf__load(b);
@@ -130,10 +130,9 @@ int lab_open(struct lab *l, uint32_t flows)
 
 	cfg.cpus = OWN_CPUS;
 	cfg.flows = OWN_CPUS * flows > FLOWS_MIN ? OWN_CPUS * flows : FLOWS_MIN;
-	cfg.decap_depth = 0;
 	cfg.idle_ns = IDLE_NS;
 	l->merge_flows = cfg.flows > MERGE_MIN ? cfg.flows : MERGE_MIN;
-	r = dataplane_load(&l->dp, &cfg, ROLE_UPLINK);
+	r = dataplane_load(&l->dp, &cfg, &dataplane_variant_default);
 	r = r ?: load_bench(l, 0, &l->plain);
 	r = r ?: load_bench(l, 4, &l->decap);
 	return r ?: consumer_new(l);
@@ -150,7 +149,7 @@ void lab_close(struct lab *l)
 /* No way of any set has been used. */
 static int clear_used(const struct lab *l)
 {
-	const struct bpf_map *map = l->dp.skel[ROLE_UPLINK]->maps.used;
+	const struct bpf_map *map = l->dp.object[0].skel->maps.used;
 	uint32_t n = bpf_map__max_entries(map), *keys = calloc(n, sizeof(*keys));
 	void *rows = calloc(n, bpf_map__value_size(map));
 	int r = keys && rows ? 0 : -ENOMEM;
@@ -176,7 +175,7 @@ static int clear_map(const struct bpf_map *map, size_t bytes)
 
 int lab_clear(struct lab *l)
 {
-	const struct weir_bpf *skel = l->dp.skel[ROLE_UPLINK];
+	const struct weir_bpf *skel = l->dp.object[0].skel;
 	int r = clear_map(skel->maps.flows, l->dp.map_bytes[0]);
 
 	r = r ?: clear_map(skel->maps.flows_cold, l->dp.map_bytes[1]);

@@ -48,7 +48,7 @@ static int configure(const struct lab *l, struct peer_bpf *p, enum peer_kind kin
 		    ?: bpf_map__set_key_size(p->maps.peer_flows,
 					     tunnels ? PEER_KEY_TUNNEL : PEER_KEY_PLAIN);
 	r = r ?: bpf_map__set_max_entries(p->maps.peer_flows, entries);
-	r = r ?: lab_share_maps(p->obj, l->dp.skel[ROLE_UPLINK]->obj);
+	r = r ?: lab_share_maps(p->obj, l->dp.object[0].skel->obj);
 	return r ?: lab_share_maps(p->obj, l->plain->obj);
 }
 

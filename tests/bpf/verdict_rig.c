@@ -49,6 +49,7 @@ static void set_time(struct verdict_rig *r)
 
 void vr_open(struct verdict_rig *r, bool live)
 {
+	struct dataplane_variant programs = dataplane_variant_default;
 	struct dataplane_cfg cfg = dataplane_cfg_default;
 	struct policy_fds fds;
 	int e;
@@ -61,8 +62,8 @@ void vr_open(struct verdict_rig *r, bool live)
 	cfg.replay = !live;
 	cfg.tick_ns = live ? 0 : 1000;
 	cfg.cpus = live ? 0 : 1;
-	cfg.decap_depth = live ? 0 : 4;
-	e = dataplane_load(&r->dp, &cfg, ROLE_UPLINK);
+	programs.decap_depth = live ? 0 : 4;
+	e = dataplane_load(&r->dp, &cfg, &programs);
 	if (e)
 		die("load", -e);
 	dataplane_policy(&r->dp, &fds);
@@ -159,7 +160,7 @@ void vr_wait(struct verdict_rig *r, double seconds)
 
 static int prog_of(const struct verdict_rig *r, enum vr_way way)
 {
-	const struct weir_bpf *s = r->dp.skel[ROLE_UPLINK];
+	const struct weir_bpf *s = r->dp.object[0].skel;
 
 	return bpf_program__fd(way == VR_XDP	 ? s->progs.xdp_flows
 			       : way == VR_TC_IN ? s->progs.tc_ingress

@@ -54,10 +54,11 @@ static void record(void *arg, const struct flow_record *r)
 	k->r.http_hosts.v = k->hosts;
 }
 
-static const char *iface(void *arg, uint32_t ifindex)
+static const char *iface(void *arg, uint32_t netns, uint32_t ifindex, uint32_t *ret_number)
 {
 	(void)arg;
-	return ifindex == 7 ? "eth7" : NULL;
+	*ret_number = netns ? 0x1000000 + netns : ifindex;
+	return ifindex != 7 ? NULL : netns ? "blue/eth7" : "eth7";
 }
 
 void rig_init(struct rig *g, const struct merge_cfg *cfg)

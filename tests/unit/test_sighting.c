@@ -13,8 +13,10 @@
 static struct sightings *s;
 
 /* 1 to 9 uplinks, 10 to 19 veths, 20 to 29 mirrors. */
-static int role_of(void *arg, uint32_t ifindex)
+static int role_of(void *arg, const struct flow_key *key)
 {
+	const uint32_t ifindex = key->ifindex;
+
 	(void)arg;
 	return ifindex < 10   ? ROLE_UPLINK
 	       : ifindex < 20 ? ROLE_VETH
