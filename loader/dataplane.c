@@ -79,7 +79,8 @@ static int configure(struct dataplane *dp, struct weir_bpf *skel, const struct d
 	skel->rodata->cfg_names = cfg->names;
 	skel->rodata->cfg_l7_mask = L7_BUCKETS - 1;
 	skel->rodata->cfg_l7_hold = L7_HOLD_NS / dp->tick_ns;
-	skel->rodata->cfg_enforce = cfg->policy_entries != 0;
+	/* what sampling passes over would have no verdict */
+	skel->rodata->cfg_enforce = cfg->policy_entries != 0 && v->sample == 1;
 	skel->rodata->cfg_named_mask = cfg->policy_entries ? NAMED_LINES - 1 : 0;
 	skel->rodata->cfg_meter_mask = cfg->policy_entries ? METER_LINES - 1 : 0;
 	skel->rodata->cfg_replay = cfg->replay;
@@ -349,8 +350,6 @@ int dataplane_load(struct dataplane *dp, const struct dataplane_cfg *cfg,
 		return -EINVAL; /* what the first one has is the seed of all */
 	if (!first)
 		r = set_layout(dp, cfg);
-	if (!r && dp->cfg.policy_entries && v->sample > 1)
-		r = -EINVAL; /* what sampling passes over has no verdict */
 	if (r)
 		return r;
 	o = reallocarray(dp->object, dp->objects + 1, sizeof(*o));

@@ -212,6 +212,10 @@ static void attach_to(struct ifaces *s, const struct link_event *e, const struct
 	}
 	put_row(s, a, true);
 	s->appeared++;
+	if (a->v.sample > 1 && s->dp->cfg.policy_entries)
+		log_warn(a->label,
+			 "sampled: packets that are passed over would have no verdict, so no "
+			 "policy is enforced here");
 	log_info(a->label, "%s (ingress) + %s (egress), %u flows [%s]", ingress_mode(a),
 		 a->tcx ? "TCX" : "TC clsact", s->dp->cfg.flows, a->why);
 }
