@@ -12,11 +12,11 @@ const uint32_t rollup_span[_RL_MAX] = {
 	[RL_1M] = 60, [RL_HOST] = 300, [RL_5M] = 300, [RL_1H] = 3600};
 
 #define DIMS_MAX  (1u << 20)
-#define HOSTS_MAX (1u << 19)
-#define PAIRS_MAX (1u << 20)
-#define NAMES_MAX (1u << 18)
-#define AHEAD	  8u  /* rows whose entries are on their way from memory */
-#define PEERS	  64u /* registers of a host's sketch, an octet each */
+#define HOSTS_MAX (1u << 18)
+#define PAIRS_MAX (1u << 19)
+#define NAMES_MAX (1u << 17)
+#define AHEAD	  16u /* rows whose entries are on their way from memory */
+#define PEERS	  4u  /* words of a host's sketch: 64 registers of 4 bits */
 
 struct rollup *rollup_new(struct store *s)
 {
@@ -48,9 +48,19 @@ struct rollup *rollup_free(struct rollup *r)
 	return NULL;
 }
 
+static struct window **bucket_of(struct rollup *r, enum rollup_level level, int64_t ts)
+{
+	return &r->bucket[((uint64_t)ts / rollup_span[level] * _RL_MAX + level) % WINDOW_BUCKETS];
+}
+
 void rollup_remove(struct rollup *r, struct window *w)
 {
-	struct window **at = &r->windows;
+	struct window **at = bucket_of(r, w->level, w->ts);
+
+	while (*at != w)
+		at = &(*at)->same;
+	*at = w->same;
+	at = &r->windows;
 
 	pthread_mutex_lock(&r->lock);
 	while (*at != w)
@@ -64,9 +74,9 @@ void rollup_remove(struct rollup *r, struct window *w)
 
 struct window *rollup_window(struct rollup *r, enum rollup_level level, int64_t ts, uint32_t batch)
 {
-	struct window *w;
+	struct window **bucket = bucket_of(r, level, ts), *w;
 
-	for (w = r->windows; w; w = w->next) {
+	for (w = *bucket; w; w = w->same) {
 		if (w->level == level && w->ts == ts)
 			return w;
 	}
@@ -79,12 +89,14 @@ struct window *rollup_window(struct rollup *r, enum rollup_level level, int64_t 
 	w->ts = ts;
 	w->from_batch = batch;
 	if (level == RL_HOST) {
-		sums_init(&w->sums[WS_HOST], 2, PEERS / 8, HOSTS_MAX);
+		sums_init(&w->sums[WS_HOST], 2, PEERS, HOSTS_MAX);
 		sums_init(&w->sums[WS_PAIR], 4, 0, PAIRS_MAX);
 		sums_init(&w->sums[WS_NAME], 2, 1, NAMES_MAX);
 	} else {
 		sums_init(&w->sums[WS_DIMS], 2, 0, DIMS_MAX);
 	}
+	w->same = *bucket;
+	*bucket = w;
 	pthread_mutex_lock(&r->lock);
 	w->next = r->windows;
 	r->windows = w;
@@ -107,45 +119,103 @@ uint32_t rollup_open_windows(struct rollup *r, struct rollup_open *to, uint32_t 
 
 /* ---- adding ---- */
 
-static uint64_t number_or(const struct block *b, enum block_column c, uint32_t row, uint64_t absent)
+/* Columns of some rows as numbers, absent ones too: what is computed row by row reads these. */
+#define SOME 1024u
+
+struct numbers {
+	uint64_t out_packets[SOME], out_bytes[SOME], in_packets[SOME], in_bytes[SOME], rate[SOME];
+	uint64_t iface[SOME], service[SOME], zone[SOME];
+	uint64_t src_hi[SOME], src_lo[SOME], dst_hi[SOME], dst_lo[SOME];
+};
+
+#define NUMBERS_LOOP(type)                                                         \
+	for (uint32_t i = 0; i < n; i++) {                                         \
+		uint64_t has = -(valid[(from + i) / 64] >> ((from + i) % 64) & 1); \
+                                                                                   \
+		to[i] = ((const type *)b->data[c])[from + i] & has;                \
+		to[i] |= absent & ~has;                                            \
+	}
+
+static void read_numbers(const struct block *b, enum block_column c, uint32_t from, uint32_t n,
+			 uint64_t *to)
 {
-	if (!block_is_valid(b, c, row))
-		return absent;
+	const uint64_t *valid = b->valid[c];
+	uint64_t absent = c == BC_SAMPLING ? 1 : c == BC_PROTO ? 256 : 0;
+
+	if (!block_is_used(b, c)) {
+		for (uint32_t i = 0; i < n; i++)
+			to[i] = absent;
+		return;
+	}
 	switch (block_columns[c].size) {
 	case 1:
-		return BLOCK_COLUMN(b, uint8_t, c)[row];
+		NUMBERS_LOOP(uint8_t)
+		break;
 	case 2:
-		return BLOCK_COLUMN(b, uint16_t, c)[row];
+		NUMBERS_LOOP(uint16_t)
+		break;
 	case 4:
-		return BLOCK_COLUMN(b, uint32_t, c)[row];
+		NUMBERS_LOOP(uint32_t)
+		break;
 	default:
-		return BLOCK_COLUMN(b, uint64_t, c)[row];
+		NUMBERS_LOOP(uint64_t)
+		break;
 	}
 }
 
-static void read_counts(const struct block *b, uint32_t row, struct rollup_counts *c)
+/* As SQL_SERVICE() of source.h. */
+static void read_services(const struct block *b, uint32_t from, uint32_t n, struct numbers *v)
 {
-	uint64_t rate = number_or(b, BC_SAMPLING, row, 1);
+	uint64_t src[SOME], dst[SOME];
 
-	c->flows = 1;
-	c->out_packets = number_or(b, BC_OUT_PACKETS, row, 0);
-	c->out_bytes = number_or(b, BC_OUT_BYTES, row, 0);
-	c->in_packets = number_or(b, BC_IN_PACKETS, row, 0);
-	c->in_bytes = number_or(b, BC_IN_BYTES, row, 0);
-	rate += rate == 0; /* unknown */
-	c->est_packets = (c->out_packets + c->in_packets) * rate;
-	c->est_bytes = (c->out_bytes + c->in_bytes) * rate;
+	read_numbers(b, BC_PROTO, from, n, v->service);
+	read_numbers(b, BC_SRC_PORT, from, n, src);
+	read_numbers(b, BC_DST_PORT, from, n, dst);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t row = from + i;
+		bool lower = !block_is_valid(b, BC_IN_PACKETS, row) &&
+			     block_is_valid(b, BC_SRC_PORT, row) &&
+			     (src[i] < dst[i] || !block_is_valid(b, BC_DST_PORT, row));
+
+		v->service[i] = v->service[i] << 16 | (lower ? src[i] : dst[i]);
+	}
 }
 
-/* As SQL_SERVICE() of source.h. */
-static uint64_t service(const struct block *b, uint32_t row)
+static void read_all(const struct block *b, uint32_t from, uint32_t n, struct numbers *v)
 {
-	uint64_t src = number_or(b, BC_SRC_PORT, row, UINT64_MAX);
-	uint64_t port = number_or(b, BC_DST_PORT, row, UINT64_MAX);
+	uint64_t low[SOME];
 
-	if (!block_is_valid(b, BC_IN_PACKETS, row) && src < port)
-		port = src;
-	return number_or(b, BC_PROTO, row, 256) << 16 | (port == UINT64_MAX ? 0 : port);
+	read_numbers(b, BC_OUT_PACKETS, from, n, v->out_packets);
+	read_numbers(b, BC_OUT_BYTES, from, n, v->out_bytes);
+	read_numbers(b, BC_IN_PACKETS, from, n, v->in_packets);
+	read_numbers(b, BC_IN_BYTES, from, n, v->in_bytes);
+	read_numbers(b, BC_SAMPLING, from, n, v->rate);
+	read_numbers(b, BC_SRC_HI, from, n, v->src_hi);
+	read_numbers(b, BC_SRC_LO, from, n, v->src_lo);
+	read_numbers(b, BC_DST_HI, from, n, v->dst_hi);
+	read_numbers(b, BC_DST_LO, from, n, v->dst_lo);
+	read_services(b, from, n, v);
+	read_numbers(b, BC_EXPORTER, from, n, v->iface);
+	read_numbers(b, BC_IN_IF, from, n, low);
+	for (uint32_t i = 0; i < n; i++)
+		v->iface[i] = v->iface[i] << 32 | low[i];
+	read_numbers(b, BC_SRC_ZONE, from, n, v->zone);
+	read_numbers(b, BC_DST_ZONE, from, n, low);
+	for (uint32_t i = 0; i < n; i++)
+		v->zone[i] = v->zone[i] << 16 | low[i];
+}
+
+static void read_counts(const struct numbers *v, uint32_t i, struct rollup_counts *c)
+{
+	uint64_t rate = v->rate[i] + (v->rate[i] == 0); /* unknown */
+
+	c->flows = 1;
+	c->out_packets = v->out_packets[i];
+	c->out_bytes = v->out_bytes[i];
+	c->in_packets = v->in_packets[i];
+	c->in_bytes = v->in_bytes[i];
+	c->est_packets = (c->out_packets + c->in_packets) * rate;
+	c->est_bytes = (c->out_bytes + c->in_bytes) * rate;
 }
 
 static void add_dim(struct window *w, enum rollup_dim dim, uint64_t key,
@@ -156,18 +226,13 @@ static void add_dim(struct window *w, enum rollup_dim dim, uint64_t key,
 	counts_add(sums_at(&w->sums[WS_DIMS], k, sums_hash(k, 2)), c);
 }
 
-static void add_dims(struct window *w, const struct block *b, uint32_t row,
+static void add_dims(struct window *w, const struct numbers *v, uint32_t i,
 		     const struct rollup_counts *c)
 {
-	uint64_t src, dst;
-
-	add_dim(w, RD_INTERFACE,
-		number_or(b, BC_EXPORTER, row, 0) << 32 | number_or(b, BC_IN_IF, row, 0), c);
-	add_dim(w, RD_SERVICE, service(b, row), c);
-	src = number_or(b, BC_SRC_ZONE, row, 0);
-	dst = number_or(b, BC_DST_ZONE, row, 0);
-	if (src | dst)
-		add_dim(w, RD_ZONE, src << 16 | dst, c);
+	add_dim(w, RD_INTERFACE, v->iface[i], c);
+	add_dim(w, RD_SERVICE, v->service[i], c);
+	if (v->zone[i])
+		add_dim(w, RD_ZONE, v->zone[i], c);
 }
 
 /* A row's keys and their hashes, computed some rows ahead. */
@@ -194,23 +259,25 @@ static bool get_name(const struct block *b, uint32_t row, struct flow_str *ret)
 	return false;
 }
 
-static void get_keys(const struct window *w, const struct block *b, uint32_t row, struct keys *k)
+static void get_keys(const struct window *w, const struct block *b, uint32_t row,
+		     const struct numbers *v, struct keys *k)
 {
-	k->pair[0] = number_or(b, BC_SRC_HI, row, 0);
-	k->pair[1] = number_or(b, BC_SRC_LO, row, 0);
-	k->pair[2] = number_or(b, BC_DST_HI, row, 0);
-	k->pair[3] = number_or(b, BC_DST_LO, row, 0);
+	uint32_t i = row % SOME;
+
+	k->pair[0] = v->src_hi[i];
+	k->pair[1] = v->src_lo[i];
+	k->pair[2] = v->dst_hi[i];
+	k->pair[3] = v->dst_lo[i];
 	k->hash_src = sums_hash(k->pair, 2);
 	k->hash_dst = sums_hash(k->pair + 2, 2);
-	k->hash_pair = sums_hash(k->pair, 4);
+	k->hash_pair = sums_mix(k->hash_src, k->hash_dst);
 	sums_prefetch(&w->sums[WS_HOST], k->hash_src);
 	sums_prefetch(&w->sums[WS_HOST], k->hash_dst);
 	sums_prefetch(&w->sums[WS_PAIR], k->hash_pair);
 	k->text.s = NULL;
 	if (get_name(b, row, &k->text)) {
-		k->name[0] = sums_hash_text(k->text.s, k->text.len, 1);
-		k->name[1] = sums_hash_text(k->text.s, k->text.len, UINT64_C(0x5bd1e9955bd1e995));
-		k->hash_name = sums_hash(k->name, 2);
+		sums_hash_text(k->text.s, k->text.len, k->name);
+		k->hash_name = k->name[0];
 		sums_prefetch(&w->sums[WS_NAME], k->hash_name);
 	}
 }
@@ -218,14 +285,14 @@ static void get_keys(const struct window *w, const struct block *b, uint32_t row
 /* HyperLogLog: the register of a peer keeps the longest run of zeros that was seen. */
 static void add_peer(struct sums *s, struct rollup_counts *c, uint64_t hash)
 {
-	uint8_t *reg, run;
+	uint64_t *word, run = (uint64_t)__builtin_ctzll(hash | 1 << 14) + 1;
+	uint32_t shift = (hash >> 58) % 16 * 4;
 
 	if (sums_is_other(s, c))
 		return;
-	reg = (uint8_t *)sums_extra(c) + (hash >> 58);
-	run = (uint8_t)(__builtin_ctzll(hash | UINT64_C(1) << 57) + 1);
-	if (run > *reg)
-		*reg = run;
+	word = sums_extra(c) + (hash >> 62);
+	if (run > (*word >> shift & 15))
+		*word = (*word & ~(UINT64_C(15) << shift)) | run << shift;
 }
 
 /* Place of the text among the window's; 0: no memory. */
@@ -300,30 +367,43 @@ static struct window *window_of(struct rollup *r, const struct adding *a, enum r
 	return w;
 }
 
-void rollup_add_rows(struct rollup *r, const struct adding *a)
+/* Rows [from, from + n); those of hosts AHEAD rows later, when their entries are there. */
+static void add_some(struct rollup *r, const struct adding *a, const struct numbers *v,
+		     uint32_t from, uint32_t n)
 {
-	const struct block *b = a->b;
 	struct keys ring[AHEAD];
 	struct rollup_counts c;
 
-	for (uint32_t row = 0; row < b->rows + AHEAD; row++) {
+	for (uint32_t i = 0; i < n + AHEAD; i++) {
 		struct window *w;
 
-		if (row >= AHEAD) {
-			w = window_of(r, a, RL_HOST, row - AHEAD);
-			read_counts(b, row - AHEAD, &c);
+		if (i >= AHEAD) {
+			w = window_of(r, a, RL_HOST, from + i - AHEAD);
+			read_counts(v, i - AHEAD, &c);
 			if (w)
-				add_hosts(w, &ring[row % AHEAD], &c);
+				add_hosts(w, &ring[i % AHEAD], &c);
 		}
-		if (row >= b->rows)
+		if (i >= n)
 			continue;
-		w = window_of(r, a, RL_HOST, row);
+		w = window_of(r, a, RL_HOST, from + i);
 		if (w)
-			get_keys(w, b, row, &ring[row % AHEAD]);
-		w = window_of(r, a, RL_1M, row);
-		read_counts(b, row, &c);
+			get_keys(w, a->b, from + i, v, &ring[i % AHEAD]);
+		w = window_of(r, a, RL_1M, from + i);
+		read_counts(v, i, &c);
 		if (w)
-			add_dims(w, b, row, &c);
+			add_dims(w, v, i, &c);
+	}
+}
+
+void rollup_add_rows(struct rollup *r, const struct adding *a)
+{
+	struct numbers v;
+
+	for (uint32_t from = 0; from < a->b->rows; from += SOME) {
+		uint32_t left = a->b->rows - from, n = left < SOME ? left : SOME;
+
+		read_all(a->b, from, n, &v);
+		add_some(r, a, &v, from, n);
 	}
 }
 

@@ -28,12 +28,16 @@ struct window {
 	char *text;
 	uint32_t text_len, text_cap;
 	struct window *next;
+	struct window *same; /* bucket */
 };
+
+#define WINDOW_BUCKETS 256u
 
 struct rollup {
 	struct store *s;
 	pthread_mutex_t lock; /* the list, for rollup_open_windows() */
 	struct window *windows;
+	struct window *bucket[WINDOW_BUCKETS];
 	struct window *last[_RL_MAX]; /* of the row before */
 	bool changed;		      /* which are open, since it was saved */
 	bool close_all;

@@ -19,6 +19,20 @@
 static const char *const tables[_RL_MAX] = {
 	[RL_1M] = "rollup_1m", [RL_5M] = "rollup_5m", [RL_1H] = "rollup_1h"};
 
+/* Tables that a save writes, opened when the first row comes. */
+enum save_table {
+	ST_LEVEL,		      /* + enum rollup_level, RL_HOST is not used */
+	ST_SUMS = ST_LEVEL + _RL_MAX, /* + enum window_sums */
+	_ST_MAX = ST_SUMS + WINDOW_SUMS,
+};
+
+struct save {
+	struct rollup *r;
+	uint32_t batch;
+	char *error;
+	struct put *put[_ST_MAX];
+};
+
 static bool is_over(const struct rollup *r, const struct window *w)
 {
 	if (r->close_all && w->level <= RL_HOST)
@@ -41,27 +55,42 @@ void rollup_close_all(struct rollup *r)
 	r->close_all = true;
 }
 
-/* Beyond WINDOWS_MAX the one that has been left alone longest goes. */
+static int by_touch(const void *a, const void *b)
+{
+	const struct window *x = *(struct window *const *)a, *y = *(struct window *const *)b;
+
+	return (x->touched_ms > y->touched_ms) - (x->touched_ms < y->touched_ms);
+}
+
+/* Of more than WINDOWS_MAX those go that have been left alone longest. */
+static void choose_excess(struct rollup *r, enum rollup_level level, uint32_t n)
+{
+	struct window **v = malloc(n * sizeof(*v));
+	uint32_t k = 0;
+
+	if (!v)
+		return;
+	for (struct window *w = r->windows; w; w = w->next) {
+		if (w->level == level && !w->saving && k < n)
+			v[k++] = w;
+	}
+	qsort(v, k, sizeof(*v), by_touch);
+	for (uint32_t i = 0; i + WINDOWS_MAX < k; i++)
+		v[i]->saving = true;
+	free(v);
+}
+
 static void choose(struct rollup *r)
 {
 	uint32_t n[_RL_MAX] = {0};
-	struct window *oldest;
 
 	for (struct window *w = r->windows; w; w = w->next) {
 		w->saving = is_over(r, w);
 		n[w->level] += !w->saving;
 	}
 	for (unsigned int level = 0; level < _RL_MAX; level++) {
-		for (; n[level] > WINDOWS_MAX; n[level]--) {
-			oldest = NULL;
-			for (struct window *w = r->windows; w; w = w->next) {
-				if (w->level == level && !w->saving &&
-				    (!oldest || w->touched_ms < oldest->touched_ms))
-					oldest = w;
-			}
-			if (oldest)
-				oldest->saving = true;
-		}
+		if (n[level] > WINDOWS_MAX)
+			choose_excess(r, level, n[level]);
 	}
 }
 
@@ -84,13 +113,14 @@ static const struct rollup_counts *counts_of(const struct sums *s, const uint64_
 /* Distinct peers of a host, about 13 % off. Source: Flajolet and others 2007, section 4. */
 static uint32_t peers(const uint64_t *extra)
 {
-	const uint8_t *reg = (const uint8_t *)extra;
 	double sum = 0, estimate;
 	uint32_t zeros = 0;
 
 	for (uint32_t i = 0; i < 64; i++) {
-		sum += ldexp(1, -reg[i]);
-		zeros += reg[i] == 0;
+		uint32_t reg = extra[i / 16] >> (i % 16 * 4) & 15;
+
+		sum += 1.0 / (1 << reg);
+		zeros += reg == 0;
 	}
 	estimate = 0.709 * 64 * 64 / sum;
 	if (estimate < 160 && zeros)
@@ -135,8 +165,12 @@ static void put_name(struct put *p, const struct window *w, const uint64_t *e, u
 	put_counts(p, e ? counts_of(s, e) : &s->other);
 }
 
-static int save_top(struct rollup *r, struct window *w, enum window_sums which, uint32_t batch,
-		    char *error)
+static int open_put(struct save *v, unsigned int t, const char *table, const char *types)
+{
+	return v->put[t] ? 0 : put_begin(v->r->s->c, table, types, v->error, &v->put[t]);
+}
+
+static int save_top(struct save *v, struct window *w, enum window_sums which)
 {
 	static const struct {
 		const char *table, *types;
@@ -148,22 +182,20 @@ static int save_top(struct rollup *r, struct window *w, enum window_sums which, 
 		[WS_NAME] = {"rollup_name", "ibs48888888", put_name},
 	};
 	struct sums *s = &w->sums[which];
-	struct put *p;
-	int e;
+	int e = open_put(v, ST_SUMS + which, how[which].table, how[which].types);
 
-	sums_prune(s, r->s->cfg.top_n);
-	e = put_begin(r->s->c, how[which].table, how[which].types, error, &p);
 	if (e)
 		return e;
+	sums_prune(s, v->r->s->cfg.top_n);
 	for (uint32_t i = 0; i < s->size; i++) {
 		const uint64_t *at = sums_entry(s, i);
 
 		if (at)
-			how[which].put(p, w, at, batch);
+			how[which].put(v->put[ST_SUMS + which], w, at, v->batch);
 	}
 	if (s->has_other)
-		how[which].put(p, w, NULL, batch);
-	return put_end(p, error);
+		how[which].put(v->put[ST_SUMS + which], w, NULL, v->batch);
+	return 0;
 }
 
 static enum rollup_level above(enum rollup_level level)
@@ -176,18 +208,19 @@ static int64_t floor_ts(int64_t ts, enum rollup_level level)
 	return ts - ts % rollup_span[level];
 }
 
-static int save_dims(struct rollup *r, struct window *w, uint32_t batch, char *error)
+static int save_dims(struct save *v, struct window *w)
 {
 	enum rollup_level up = above(w->level);
 	const struct sums *s = &w->sums[WS_DIMS];
 	struct put *p;
 	int e;
 
-	if (up < _RL_MAX && !rollup_window(r, up, floor_ts(w->ts, up), batch))
+	if (up < _RL_MAX && !rollup_window(v->r, up, floor_ts(w->ts, up), v->batch))
 		return -ENOMEM;
-	e = put_begin(r->s->c, tables[w->level], "i1848888888", error, &p);
+	e = open_put(v, ST_LEVEL + w->level, tables[w->level], "i1848888888");
 	if (e)
 		return e;
+	p = v->put[ST_LEVEL + w->level];
 	for (uint32_t i = 0; i < s->size; i++) {
 		const uint64_t *at = sums_entry(s, i);
 
@@ -196,10 +229,10 @@ static int save_dims(struct rollup *r, struct window *w, uint32_t batch, char *e
 		put_number(p, (uint64_t)w->ts);
 		put_number(p, at[0]);
 		put_number(p, at[1]);
-		put_number(p, batch);
+		put_number(p, v->batch);
 		put_counts(p, counts_of(s, at));
 	}
-	return put_end(p, error);
+	return 0;
 }
 
 /* Which windows are open after this. */
@@ -224,6 +257,8 @@ static int save_windows(struct rollup *r, char *error)
 
 int rollup_save(struct rollup *r, uint32_t batch, char *error)
 {
+	struct save v = {.r = r, .batch = batch, .error = error};
+	char ignored[STORE_ERROR];
 	bool any = false;
 	int e = 0;
 
@@ -233,9 +268,14 @@ int rollup_save(struct rollup *r, uint32_t batch, char *error)
 			continue;
 		any = true;
 		for (unsigned int i = 0; i < WINDOW_SUMS && !e && w->level == RL_HOST; i++)
-			e = save_top(r, w, i, batch, error);
+			e = save_top(&v, w, i);
 		if (!e && w->level != RL_HOST)
-			e = save_dims(r, w, batch, error);
+			e = save_dims(&v, w);
+	}
+	for (unsigned int i = 0; i < _ST_MAX; i++) {
+		int ended = v.put[i] ? put_end(v.put[i], e ? ignored : error) : 0;
+
+		e = e ? e : ended;
 	}
 	if (!e && (any || r->changed))
 		e = save_windows(r, error);

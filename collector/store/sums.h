@@ -19,7 +19,7 @@ struct sums {
 	uint32_t max;	 /* entries */
 	uint32_t n;
 	uint32_t size;	 /* power of two, or 0 */
-	uint64_t *entry; /* key, struct rollup_counts, extra; flows == 0: empty */
+	uint64_t *entry; /* hash (0: empty), key, struct rollup_counts, extra */
 	bool has_other;
 	struct rollup_counts other;
 };
@@ -29,18 +29,30 @@ void sums_init(struct sums *s, uint32_t words, uint32_t extra, uint32_t max);
 void sums_done(struct sums *s);
 
 uint64_t sums_hash(const uint64_t *key, uint32_t words);
-uint64_t sums_hash_text(const char *p, uint32_t len, uint64_t seed);
+
+/* Two hashes of a text, as a key of two words. */
+void sums_hash_text(const char *p, uint32_t len, uint64_t ret[static 2]);
+
+/* The hash of two things of their hashes. */
+static inline uint64_t sums_mix(uint64_t a, uint64_t b)
+{
+	return (a ^ b >> 29) * UINT64_C(0x9e3779b97f4a7c15) ^ b;
+}
 
 /* Touch the place of a hash, so that it is there when it is wanted. */
 static inline void sums_prefetch(const struct sums *s, uint64_t hash)
 {
-	if (s->size)
-		__builtin_prefetch(s->entry + (hash & (s->size - 1)) * s->stride, 1);
+	const uint64_t *e = s->entry + (hash & (s->size - 1)) * s->stride;
+
+	if (!s->size)
+		return;
+	__builtin_prefetch(e, 1);
+	__builtin_prefetch(e + 8, 1);
 }
 
 /**
  * sums_at - the entry of a key, made when it is not there
- * @hash: sums_hash() of the key
+ * @hash: of the key; the same for the same key, always
  *
  * Return: its counts; the extra words follow them, 0 when the entry is new (flows is 0 until the
  * caller adds). When there is no memory: the counts of `other`, which have no extra words.
@@ -68,15 +80,18 @@ static inline void counts_add(struct rollup_counts *to, const struct rollup_coun
 	to->est_bytes += c->est_bytes;
 }
 
+/* Leave about @keep entries, those with most est_bytes, fast. */
+void sums_shrink(struct sums *s, uint32_t keep);
+
 /* Leave the @keep entries with most est_bytes; the rest goes to `other`. */
 void sums_prune(struct sums *s, uint32_t keep);
 
-/* Entry number @i below s->size, or NULL: there is none. */
+/* Key of entry number @i below s->size, its counts after it; NULL: there is none. */
 static inline uint64_t *sums_entry(const struct sums *s, uint32_t i)
 {
 	uint64_t *e = s->entry + (uint64_t)i * s->stride;
 
-	return ((struct rollup_counts *)(e + s->words))->flows ? e : NULL;
+	return e[0] ? e + 1 : NULL;
 }
 
 #endif
