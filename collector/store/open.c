@@ -56,6 +56,8 @@ static void defaults(struct store_cfg *c)
 		c->flush_rows = 1000000;
 	if (!c->flush_ms)
 		c->flush_ms = 5000;
+	if (!c->upkeep_ms)
+		c->upkeep_ms = 10000;
 	if (!c->top_n)
 		c->top_n = 1000;
 }

@@ -349,7 +349,7 @@ void partition_upkeep(struct store *s)
 {
 	uint64_t now = store_now_ms();
 
-	if (now - s->upkeep_ms < UPKEEP_MS && s->upkeep_ms)
+	if (now - s->upkeep_ms < s->cfg.upkeep_ms && s->upkeep_ms)
 		return;
 	pthread_mutex_lock(&s->lock);
 	for (struct partition *p = s->partitions; p; p = p->next)

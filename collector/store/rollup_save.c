@@ -255,6 +255,17 @@ static int save_windows(struct rollup *r, char *error)
 	return put_end(p, error);
 }
 
+static int save_window(struct save *v, struct window *w)
+{
+	int e = 0;
+
+	if (w->level != RL_HOST)
+		return save_dims(v, w);
+	for (unsigned int i = 0; i < WINDOW_SUMS && !e; i++)
+		e = save_top(v, w, i);
+	return e;
+}
+
 int rollup_save(struct rollup *r, uint32_t batch, char *error)
 {
 	struct save v = {.r = r, .batch = batch, .error = error};
@@ -264,13 +275,9 @@ int rollup_save(struct rollup *r, uint32_t batch, char *error)
 
 	choose(r);
 	for (struct window *w = r->windows; w && !e; w = w->next) {
-		if (!w->saving)
-			continue;
-		any = true;
-		for (unsigned int i = 0; i < WINDOW_SUMS && !e && w->level == RL_HOST; i++)
-			e = save_top(&v, w, i);
-		if (!e && w->level != RL_HOST)
-			e = save_dims(&v, w);
+		any |= w->saving;
+		if (w->saving)
+			e = save_window(&v, w);
 	}
 	for (unsigned int i = 0; i < _ST_MAX; i++) {
 		int ended = v.put[i] ? put_end(v.put[i], e ? ignored : error) : 0;

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * test_store_faults.c - a store that is killed, locked, damaged, too large, or on a full disk: what was
+ * acknowledged is there, nothing is there twice, and the rest is served.
+ */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store_rig.h"
+
+TestSuite(store_faults, .timeout = 300);
+
+#define T0 INT64_C(1790000000000000)
+
+static int report_fd = -1;
+
+static void report(void *arg, uint32_t stream, uint64_t epoch, uint64_t to)
+{
+	(void)arg;
+	(void)stream;
+	(void)epoch;
+	if (write(report_fd, &to, sizeof(to)) != sizeof(to))
+		_exit(1);
+}
+
+/* A process that stores flows until it is killed, from @from on. */
+static void write_for_ever(struct store_rig *g, uint64_t from)
+{
+	struct rows rows;
+
+	g->cfg.committed = report;
+	g->cfg.flush_rows = 20000;
+	if (store_rig_open_again(g))
+		_exit(1);
+	rows_init(&rows, 1, T0 + (int64_t)from * 20000, 20000);
+	rows.n = from;
+	for (;;)
+		store_rig_send(g, &rows, 5000);
+}
+
+/* Wait until so much was acknowledged, then kill it. Return: the last acknowledgement. */
+static uint64_t kill_writer(struct store_rig *g, uint64_t from, uint64_t more)
+{
+	uint64_t to = 0, last = from;
+	int fds[2], status;
+	pid_t pid;
+
+	cr_assert(eq(int, pipe(fds), 0));
+	pid = fork();
+	if (!pid) {
+		close(fds[0]);
+		report_fd = fds[1];
+		write_for_ever(g, from);
+	}
+	close(fds[1]);
+	while (last < from + more && read(fds[0], &to, sizeof(to)) == sizeof(to))
+		last = to;
+	usleep((useconds_t)(last % 7) * 30000);
+	kill(pid, SIGKILL);
+	while (read(fds[0], &to, sizeof(to)) == sizeof(to))
+		last = to;
+	close(fds[0]);
+	waitpid(pid, &status, 0);
+	cr_assert(eq(int, WTERMSIG(status), SIGKILL));
+	return last;
+}
+
+Test(store_faults, killed_at_any_moment_it_has_what_it_acknowledged_and_nothing_twice)
+{
+	uint64_t acked = 0, stored = 0;
+	struct store_rig g;
+
+	if (!store_rig_open(&g, NULL))
+		return;
+	store_rig_close(&g);
+	for (uint32_t round = 0; round < 5; round++) {
+		acked = kill_writer(&g, stored, 30000 + round * 7000);
+		cr_assert(eq(int, store_rig_open_again(&g), 0), "%s", g.error);
+		cr_assert(eq(int, store_committed(g.s, 1, 7, &stored), 0));
+		cr_expect(ge(u64, stored, acked));
+		cr_expect(eq(u64, store_rig_number(&g, "SELECT count(*) FROM %s"), stored));
+		cr_expect(eq(u64, store_rig_number(&g, "SELECT count(DISTINCT end_us) FROM %s"),
+			     stored));
+		g.from = 0;
+		g.to = INT64_C(4000000000000000);
+		cr_expect(eq(u64, store_rig_rollup(&g, RB_TOTAL, ROLLUP_1M, "sum(flows)"), stored));
+		cr_expect(eq(u64, store_rig_rollup(&g, RB_PAIR, ROLLUP_5M, "sum(flows)"), stored));
+		store_rig_close(&g);
+	}
+	cr_assert(eq(int, store_rig_open_again(&g), 0), "%s", g.error);
+	store_rig_done(&g);
+}
+
+Test(store_faults, one_process_holds_it)
+{
+	struct store_rig g, other;
+	int up[2], down[2];
+	char c = 0;
+	pid_t pid;
+
+	if (!store_rig_open(&g, NULL))
+		return;
+	store_rig_close(&g);
+	cr_assert(eq(int, pipe(up), 0));
+	cr_assert(eq(int, pipe(down), 0));
+	pid = fork();
+	if (!pid) {
+		c = store_rig_open_again(&g) ? 'n' : 'y';
+		if (write(up[1], &c, 1) != 1 || read(down[0], &c, 1) != 1)
+			_exit(1);
+		store_rig_close(&g);
+		_exit(0);
+	}
+	cr_assert(eq(i64, read(up[0], &c, 1), 1));
+	cr_assert(eq(chr, c, 'y'));
+	other = g;
+	cr_expect(eq(int, store_rig_open_again(&other), -EBUSY));
+	cr_expect(strstr(other.error, "another process") != NULL, "%s", other.error);
+	block_pool_free(other.pool);
+	cr_assert(eq(i64, write(down[1], &c, 1), 1));
+	waitpid(pid, NULL, 0);
+	cr_expect(eq(int, store_rig_open_again(&g), 0), "%s", g.error);
+	store_rig_done(&g);
+}
+
+/* Write over @n octets of the partition's file at @at. */
+static void spoil(const struct store_rig *g, const char *pattern, off_t at, size_t n)
+{
+	char path[128], junk[4096];
+	glob_t found;
+	int fd;
+
+	memset(junk, 0x5a, sizeof(junk));
+	snprintf(path, sizeof(path), "%s/%s", g->dir, pattern);
+	cr_assert(eq(int, glob(path, 0, NULL, &found), 0), "%s", path);
+	fd = open(found.gl_pathv[0], O_WRONLY);
+	cr_assert(ge(int, fd, 0));
+	for (size_t done = 0; done < n; done += sizeof(junk))
+		cr_assert(eq(i64, pwrite(fd, junk, sizeof(junk), at + (off_t)done), sizeof(junk)));
+	close(fd);
+	globfree(&found);
+}
+
+/* 30,000 flows of an hour and 10,000 of the next. */
+static void fill_two_partitions(struct store_rig *g)
+{
+	struct rows rows;
+
+	rows_init(&rows, 5, T0, 50000);
+	store_rig_send(g, &rows, 30000);
+	rows.end_us = T0 + 3600000000;
+	store_rig_send(g, &rows, 10000);
+	cr_assert(eq(int, store_flush(g->s), 0));
+}
+
+Test(store_faults, a_partition_whose_head_is_damaged_is_left_out_and_named)
+{
+	struct store_rig g;
+
+	if (!store_rig_open(&g, NULL))
+		return;
+	fill_two_partitions(&g);
+	store_rig_close(&g);
+	spoil(&g, "flows-2026*T14*.db", 0, 12288);
+	cr_assert(eq(int, store_rig_open_again(&g), 0), "%s", g.error);
+	cr_expect(eq(u64, store_rig_number(&g, "SELECT count(*) FROM %s"), 10000));
+	cr_assert(eq(u32, g.said_n, 1));
+	cr_expect(strstr(g.said[0], "renamed to *.damaged") && strstr(g.said[0], "30000 flows"),
+		  "%s", g.said[0]);
+	store_rig_done(&g);
+}
+
+Test(store_faults, retention_by_bytes_and_age_removes_whole_files_from_the_oldest_on)
+{
+	struct store_cfg cfg = {.keep_bytes = 6000000, .upkeep_ms = 100, .partition_s = 300};
+	struct store_stats st;
+	struct store_rig g;
+	struct rows rows;
+	uint64_t first;
+
+	if (!store_rig_open(&g, &cfg))
+		return;
+	rows_init(&rows, 6, T0, 30000); /* 10,000 flows in a partition */
+	for (uint32_t i = 0; i < 20; i++) {
+		store_rig_send(&g, &rows, 10000);
+		cr_assert(eq(int, store_flush(g.s), 0));
+	}
+	for (uint32_t i = 0; i < 100; i++) {
+		usleep(100000);
+		store_stats(g.s, &st);
+		if (st.expired && st.bytes <= cfg.keep_bytes)
+			break;
+	}
+	cr_expect(gt(u64, st.expired, 0));
+	cr_expect(le(u64, st.bytes, cfg.keep_bytes));
+	cr_expect(gt(u64, st.rows, 0));
+	cr_expect(eq(u64, store_rig_number(&g, "SELECT count(*) FROM %s"), st.rows));
+	first = store_rig_number(&g, "SELECT min(end_us)::UBIGINT FROM %s");
+	cr_expect(eq(u64, first, st.first_us));
+	store_rig_close(&g);
+	g.cfg.keep_s = (uint64_t)(time(NULL) - (T0 / 1000000 + 5700));
+	g.cfg.keep_bytes = 0;
+	cr_assert(eq(int, store_rig_open_again(&g), 0), "%s", g.error);
+	for (uint32_t i = 0; i < 100; i++) {
+		usleep(100000);
+		store_stats(g.s, &st);
+		if (st.partitions <= 2)
+			break;
+	}
+	cr_expect(le(u64, st.partitions, 2));
+	cr_expect(ge(u64, st.partitions, 1));
+	store_rig_done(&g);
+}
+
+Test(store_faults, on_a_full_disk_it_waits_and_loses_nothing)
+{
+	struct store_cfg cfg = {.flush_ms = 200};
+	struct store_rig g = {0};
+	char mount_point[64], ballast[96];
+	struct rows rows;
+
+	if (geteuid() != 0 || unshare(CLONE_NEWNS) ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL)) {
+		cr_skip_test("needs root, for a small file system of its own");
+		return;
+	}
+	if (!store_rig_open(&g, &cfg))
+		return;
+	snprintf(mount_point, sizeof(mount_point), "%s", g.dir);
+	store_rig_close(&g);
+	cr_assert(eq(int, mount("small", mount_point, "tmpfs", 0, "size=48m"), 0));
+	cr_assert(eq(int, store_rig_open_again(&g), 0), "%s", g.error);
+	snprintf(ballast, sizeof(ballast), "%s/ballast", g.dir);
+	rows_init(&rows, 9, T0, 1000);
+	store_rig_send(&g, &rows, 20000);
+	cr_assert(eq(int, store_flush(g.s), 0));
+	cr_assert(eq(u64, g.committed[1], 20000));
+	{
+		int fd = open(ballast, O_CREAT | O_WRONLY, 0600);
+		static char mb[1 << 16];
+
+		cr_assert(ge(int, fd, 0));
+		while (write(fd, mb, sizeof(mb)) > 0)
+			;
+		close(fd);
+	}
+	store_rig_send(&g, &rows, 150000);
+	for (uint32_t i = 0; i < 300 && !g.said_n; i++)
+		usleep(100000);
+	cr_assert(gt(u32, g.said_n, 0));
+	cr_expect(strstr(g.said[0], "failed") != NULL, "%s", g.said[0]);
+	cr_assert(eq(int, unlink(ballast), 0));
+	cr_assert(eq(int, store_flush(g.s), 0));
+	cr_expect(eq(u64, g.committed[1], rows.n));
+	cr_expect(eq(u64, store_rig_number(&g, "SELECT count(*) FROM %s"), rows.n));
+	cr_expect(eq(u64, store_rig_number(&g, "SELECT count(DISTINCT end_us) FROM %s"), rows.n));
+	store_rig_close(&g);
+	umount2(mount_point, MNT_DETACH);
+	rmdir(mount_point);
+}
