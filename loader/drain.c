@@ -60,6 +60,8 @@ struct drain {
 	bool since_ever;       /* a scan passes over nothing */
 	uint32_t scan_tick[3]; /* start of the last complete scans, the oldest first */
 	struct name_result name;
+	void (*on_name)(void *arg, const struct name_result *name);
+	void *on_name_arg;
 	struct drain_stats stats;
 };
 
@@ -306,6 +308,22 @@ static bool drain_evicted_all(struct drain *d)
 
 /* ---- names ---- */
 
+void drain_on_name(struct drain *d, void (*fn)(void *arg, const struct name_result *name),
+		   void *arg)
+{
+	d->on_name = fn;
+	d->on_name_arg = arg;
+}
+
+/* A name of payload that was handed up, or of what was put together of it. */
+static void take_name(struct drain *d, const struct event_hdr *ev)
+{
+	merge_name(d->merge, &d->name);
+	if (d->on_name &&
+	    (!ev || (ev->kind != EV_TLS_CLIENT && ev->kind != EV_HTTP && ev->kind != EV_DNS)))
+		d->on_name(d->on_name_arg, &d->name);
+}
+
 static unsigned int drain_events(struct drain *d, unsigned long end)
 {
 	struct ring *r = &d->dp->events;
@@ -316,13 +334,13 @@ static unsigned int drain_events(struct drain *d, unsigned long end)
 
 	while ((ev = ring_next(r, end, &len))) {
 		if (d->names && name_feed(d->names, ev, len, res) == 1)
-			merge_name(d->merge, res);
+			take_name(d, ev);
 		if (++n % RING_CHUNK == 0)
 			ring_release(r);
 	}
 	ring_release(r);
 	while (d->names && names_next(d->names, res) == 1)
-		merge_name(d->merge, res);
+		take_name(d, NULL);
 	return n;
 }
 

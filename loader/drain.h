@@ -49,6 +49,10 @@ void drain_free(struct drain *d);
  */
 void drain_use_ledger(struct drain *d, struct ledger *l, struct ledger_part *p);
 
+/* Called for every name that userspace had to read: the kernel has decided nothing by it. NULL: nobody. */
+void drain_on_name(struct drain *d, void (*fn)(void *arg, const struct name_result *name),
+		   void *arg);
+
 /**
  * drain_rings - read both rings up to where they are now
  *

@@ -40,6 +40,7 @@ struct prog_runs {
 };
 
 struct iface_table {
+	uint64_t names_wanted; /* core: other than before when rules by name changed; 0: there are none */
 	uint64_t progress; /* worker: grows while it drains; the core's watchdog looks at it */
 	uint32_t netns, netns_gone; /* core: other network namespaces watched; that were, ever */
 	uint8_t programs_measured;  /* bool; core: the next is filled */

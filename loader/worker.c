@@ -18,6 +18,7 @@
 #include "loader/ledger.h"
 #include "loader/merge.h"
 #include "loader/pin.h"
+#include "loader/policy/tell.h"
 #include "loader/sandbox.h"
 #include "loader/sighting.h"
 
@@ -49,6 +50,7 @@ struct worker {
 	struct role_known role_known[ROLES_KNOWN];
 	struct sightings *sightings;
 	struct exports *exports;
+	struct teller teller;
 	struct control_server *control; /* NULL: neither socket nor metrics */
 	struct ledger *ledger;		/* with --pin, else NULL */
 	struct drain
@@ -361,6 +363,9 @@ static int worker_init(struct worker *w, const struct control_fds *fds)
 	if (r)
 		return r;
 	merge_on_end(w->merge, flow_ended, w);
+	w->teller.table = w->ifaces;
+	w->teller.merge = w->merge;
+	drain_on_name(w->drain, tell_name, &w->teller);
 	if (w->ledger)
 		drain_use_ledger(w->drain, w->ledger, &w->ledger->part[0]);
 	r = older_init(w);
@@ -461,6 +466,7 @@ static void worker_loop(struct worker *w, int ipc)
 		if (ready > 0 && p[0].revents && !go_on(w, ipc))
 			return;
 		busy = control_work(w->control, p + 1, ready >= 0 ? n : 0);
+		busy |= tell_known(&w->teller);
 		__atomic_fetch_add(&w->ifaces->progress, 1, __ATOMIC_RELAXED);
 		if (mono_ns() < next)
 			continue;
@@ -486,6 +492,7 @@ int worker_main(const struct worker_start *start)
 	w.ifaces = start->ifaces;
 	w.broker = start->broker;
 	w.ipc = ipc;
+	w.teller.fd = start->names;
 	r = worker_init(&w, &start->control);
 	r = r ?: sandbox_enter();
 	r = r ?: exports_start(w.exports);

@@ -272,13 +272,22 @@ static int make_image(const struct block *b, const char *filter, uint8_t **ret, 
 	return r ? EXIT_FAILED : 0;
 }
 
+/* Seconds since 1970, rounded up: what is to last ten seconds does not last nine. */
+static uint64_t now_up(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec + (ts.tv_nsec > 0);
+}
+
 static void finish_rule(struct block *b, const char *filter)
 {
 	struct policy_rule *r = &b->rule;
 
 	r->number = 1;
 	r->direction = r->direction ?: DIR_BOTH;
-	r->expires = (uint64_t)time(NULL) + b->for_ns / NS_PER_S;
+	r->expires = now_up() + b->for_ns / NS_PER_S;
 	r->limit |= b->per_source ? LIMIT_PER_SOURCE : 0;
 	r->burst = b->burst ? (uint32_t)b->burst : r->burst;
 	/* a filter that fits is its own name, so that 'weir why' can say how to undo it */

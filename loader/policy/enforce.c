@@ -33,7 +33,33 @@ uint64_t enforce_wall_s(const struct enforce *e)
 void held_free(struct held *h)
 {
 	free(h->image);
+	free(h->watched);
 	*h = (struct held){};
+}
+
+/*
+ * What the breaker watches: rules that no person decided, and those that a slip of the hand makes: without
+ * addresses, or with large networks. A flood that is blocked source by source is no reason to stop.
+ */
+static int find_watched(struct held *h)
+{
+	const struct policy *p = &h->p;
+	const struct policy_rule *r = NULL;
+
+	h->watched = calloc(p->n_rules ?: 1, sizeof(*h->watched));
+	if (!h->watched)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < p->n_rules; i++)
+		h->watched[i] = p->rules[i].flags & RULE_AUTOMATIC ||
+				p->rules[i].key == RULE_BY_NONE;
+	for (uint32_t i = 0; i < p->n_addrs; i++) {
+		if (!guard_too_broad(p->addrs[i].addr, p->addrs[i].bits))
+			continue;
+		if (!r || r->number != p->addrs[i].rule)
+			r = policy_rule(p, p->addrs[i].rule);
+		h->watched[r - p->rules] = true;
+	}
+	return 0;
 }
 
 int held_take(const struct enforce *e, const void *image, size_t len, struct held *ret,
@@ -54,6 +80,7 @@ int held_take(const struct enforce *e, const void *image, size_t len, struct hel
 	memcpy(copy, image, len);
 	*ret = (struct held){.image = copy, .len = len};
 	r = policy_check(copy, len, &bounds, &ret->p, reterr);
+	r = r ?: find_watched(ret);
 	if (r)
 		held_free(ret);
 	return r;
@@ -187,7 +214,8 @@ static void describe(const struct enforce *e, struct policy_reply *ret)
 	ret->breaker = e->shadow;
 	ret->lease_s = e->cfg->lease_s;
 	ret->lease = e->guarding && enforce_mono_s() < e->lease_renewed + e->cfg->lease_s;
-	ret->dropped = enforce_dropped(e, &ret->dropped_bytes);
+	ret->dropped = e->traffic.dropped;
+	ret->dropped_bytes = e->traffic.dropped_bytes;
 	for (uint32_t i = SLOT_LOCAL; i < SLOT_NAMED; i++)
 		ret->confirm |= e->issuers[i].confirm_at != 0;
 }
@@ -284,20 +312,21 @@ static void check_confirmations(struct enforce *e)
 }
 
 /* Drops of five seconds beyond the share that was allowed: everything goes into shadow. */
-static bool check_breaker(struct enforce *e, uint64_t frames)
+static bool check_breaker(struct enforce *e)
 {
 	const unsigned int at = e->n_past % 5;
-	const uint64_t dropped = enforce_dropped(e, NULL);
+	const uint64_t dropped = enforce_watched(e), frames = e->traffic.frames;
 	const uint64_t all = frames - e->past[at].frames, ours = dropped - e->past[at].dropped;
-	const bool full = e->n_past >= 5;
-	bool act;
+	const bool full = e->n_past >= 5 && dropped >= e->watched;
 
-	e->past[at].frames = frames;
-	e->past[at].dropped = dropped;
+	if (dropped < e->watched) /* rules have gone, and what they counted */
+		e->n_past = 0;
+	e->watched = dropped;
+	e->past[e->n_past % 5].frames = frames;
+	e->past[e->n_past % 5].dropped = dropped;
 	e->n_past++;
-	act = full && e->cfg->guard.breaker && !e->shadow && !e->stopped && ours >= BREAKER_LEAST &&
-	      ours * 100 > all * e->cfg->guard.breaker;
-	if (!act)
+	if (!full || !e->cfg->guard.breaker || e->shadow || e->stopped || ours < BREAKER_LEAST ||
+	    ours * 100 <= all * e->cfg->guard.breaker)
 		return false;
 	e->shadow = true;
 	for (uint32_t i = SLOT_LOCAL; i < SLOT_NAMED; i++)
@@ -325,10 +354,12 @@ static void check_ended(struct enforce *e)
 		}
 }
 
-bool enforce_tick(struct enforce *e, const struct policy_time *now, bool alive, uint64_t frames)
+bool enforce_tick(struct enforce *e, const struct policy_time *now, bool alive,
+		  const struct enforce_traffic *traffic)
 {
 	check_clock(e, now);
 	e->time = *now;
+	e->traffic = *traffic;
 	policy_table_time(e->table, now);
 	if (!e->guarding)
 		return false;
@@ -338,7 +369,7 @@ bool enforce_tick(struct enforce *e, const struct policy_time *now, bool alive, 
 	check_ended(e);
 	enforce_names_forget(e);
 	policy_table_reclaim(e->table);
-	return check_breaker(e, frames);
+	return check_breaker(e);
 }
 
 void enforce_node_changed(struct enforce *e)

@@ -69,15 +69,22 @@ void enforce_answer(struct enforce *e, const struct policy_request *q,
 		    const struct enforce_peer *peer, const struct enforce_image *image,
 		    struct policy_answer *ret);
 
+/* Since the programs began. */
+struct enforce_traffic {
+	uint64_t frames;  /* that entered them */
+	uint64_t dropped; /* packets */
+	uint64_t dropped_bytes;
+};
+
 /**
  * enforce_tick - what time brings: lease, expiry, confirmations, breaker, a clock that was set
  * @alive: the worker goes on; without it the lease is not renewed
  *
- * @frames: that entered the programs since they began; for the breaker
  *
  * Call it about once a second. Return: true: the breaker has acted.
  */
-bool enforce_tick(struct enforce *e, const struct policy_time *now, bool alive, uint64_t frames);
+bool enforce_tick(struct enforce *e, const struct policy_time *now, bool alive,
+		  const struct enforce_traffic *traffic);
 
 /* Addresses, routes or links have changed. */
 void enforce_node_changed(struct enforce *e);
@@ -100,7 +107,7 @@ struct enforce_name {
  */
 int enforce_named(struct enforce *e, const struct enforce_name *n);
 
-/* Are there rules by name? */
-bool enforce_wants_names(const struct enforce *e);
+/* Are there rules by name? 0: none; else another number each time they change. */
+uint64_t enforce_wants_names(const struct enforce *e);
 
 #endif

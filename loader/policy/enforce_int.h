@@ -21,6 +21,7 @@ struct held {
 	uint8_t *image;
 	size_t len;
 	struct policy p;
+	bool *watched; /* by rule: the breaker counts what it drops */
 };
 
 struct issuer {
@@ -44,14 +45,16 @@ struct enforce {
 	uint32_t last;		/* slot that changed last */
 	uint64_t lease_renewed; /* monotonic seconds */
 	uint64_t node_read;
-	/* breaker: sums of some seconds ago */
+	struct enforce_traffic traffic; /* at the last tick */
 	struct {
-		uint64_t at, frames, dropped;
-	} past[5];
+		uint64_t frames, dropped;
+	} past[5]; /* of the breaker: sums of some seconds ago */
 	unsigned int n_past;
+	uint64_t watched; /* the last sum */
 	/* names in force, sorted, for enforce_named() */
 	struct named *names;
 	uint32_t n_names;
+	uint64_t names_changes;
 	struct policy_draft named; /* decisions of SLOT_NAMED */
 };
 
@@ -106,7 +109,8 @@ void state_save_stopped(struct enforce *e);
 /* enforce_show.c */
 int enforce_show(struct enforce *e, const struct policy_request *q, struct policy_shown **ret,
 		 uint32_t *ret_n);
-uint64_t enforce_dropped(const struct enforce *e, uint64_t *ret_bytes);
+/* Packets dropped by rules that the breaker watches. */
+uint64_t enforce_watched(const struct enforce *e);
 
 /* enforce_name.c */
 void enforce_names_free(struct enforce *e);

@@ -86,12 +86,13 @@ void enforce_names_changed(struct enforce *e)
 	}
 	if (e->n_names)
 		qsort(e->names, e->n_names, sizeof(*e->names), named_order);
+	e->names_changes++;
 	drop_orphans(e);
 }
 
-bool enforce_wants_names(const struct enforce *e)
+uint64_t enforce_wants_names(const struct enforce *e)
 {
-	return e->n_names > 0;
+	return e->n_names ? e->names_changes : 0;
 }
 
 void enforce_names_forget(struct enforce *e)

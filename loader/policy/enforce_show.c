@@ -67,22 +67,22 @@ static uint64_t wall_of(const struct enforce *e, uint32_t units)
 	return (uint64_t)((int64_t)e->time.wall_ns - ago * (int64_t)e->time.unit_ns) / NS_PER_S;
 }
 
-uint64_t enforce_dropped(const struct enforce *e, uint64_t *ret_bytes)
+uint64_t enforce_watched(const struct enforce *e)
 {
-	uint64_t packets = 0, bytes = 0;
+	uint64_t packets = 0;
 
 	for (uint32_t i = SLOT_LOCAL; i < SLOT_NAMED; i++) {
-		for (uint32_t k = 0; e->issuers[i].now.image && k < e->issuers[i].now.p.n_rules;
-		     k++) {
+		const struct held *h = &e->issuers[i].now;
+
+		for (uint32_t k = 0; h->image && k < h->p.n_rules; k++) {
 			struct policy_counters c;
 
-			counters_of(e, i, &e->issuers[i].now.p.rules[k], &c);
+			if (!h->watched[k])
+				continue;
+			counters_of(e, i, &h->p.rules[k], &c);
 			packets += c.packets;
-			bytes += c.bytes;
 		}
 	}
-	if (ret_bytes)
-		*ret_bytes = bytes;
 	return packets;
 }
 

@@ -144,7 +144,7 @@ static int check_exempt(const struct guard *g, const uint8_t addr[16], unsigned 
 
 /* ---- breadth ---- */
 
-static bool too_broad(const uint8_t addr[16], unsigned int bits)
+bool guard_too_broad(const uint8_t addr[16], unsigned int bits)
 {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	const bool v4 = bits >= 96 && !memcmp(addr, mapped, sizeof(mapped));
@@ -156,7 +156,7 @@ static int check_breadth(const uint8_t addr[16], unsigned int bits, struct guard
 {
 	char text[64];
 
-	if (!too_broad(addr, bits))
+	if (!guard_too_broad(addr, bits))
 		return 0;
 	return refuse(e, "breadth", "%s is broader than /24 (IPv6: /48), which takes a person",
 		      prefix_text(addr, bits, text));
@@ -168,9 +168,9 @@ static int check_breadth_rule(const struct policy_rule *r, struct guard_error *e
 
 	if (r->key != RULE_BY_NONE)
 		return 0;
-	if (m->have & COND_SRC && !(m->negate & COND_SRC) && !too_broad(m->src, m->src_bits))
+	if (m->have & COND_SRC && !(m->negate & COND_SRC) && !guard_too_broad(m->src, m->src_bits))
 		return 0;
-	if (m->have & COND_DST && !(m->negate & COND_DST) && !too_broad(m->dst, m->dst_bits))
+	if (m->have & COND_DST && !(m->negate & COND_DST) && !guard_too_broad(m->dst, m->dst_bits))
 		return 0;
 	return refuse(e, "breadth", "%.63s names no address: an automatic decision has to",
 		      r->name);

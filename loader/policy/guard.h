@@ -91,6 +91,9 @@ int guard_check(struct guard *g, const struct policy *p, bool by_hand, uint64_t 
 const char *guard_exempts(const struct guard *g, const uint8_t addr[16], unsigned int bits,
 			  bool *ret_failsafe);
 
+/* Broader than /24 (IPv6: /48): nothing that a machine may decide on. Pure. */
+bool guard_too_broad(const uint8_t addr[16], unsigned int bits);
+
 /* Does one prefix hold the other? Pure. */
 bool guard_holds(const uint8_t addr[16], unsigned int bits, const uint8_t inner[16],
 		 unsigned int inner_bits);

@@ -144,15 +144,20 @@ static void tick(struct policy_host *h, uint64_t now)
 					     CNT_TC_EGRESS_FRAMES};
 	const uint64_t progress = __atomic_load_n(&h->table->progress, __ATOMIC_RELAXED);
 	const struct policy_time t = time_of(h->dp);
-	uint64_t frames = 0;
+	struct enforce_traffic traffic = {
+		.dropped = dataplane_counter(h->dp, CNT_DROPPED_PACKETS) +
+			   dataplane_counter(h->dp, CNT_DROPPED_IN_FLOWS),
+		.dropped_bytes = dataplane_counter(h->dp, CNT_DROPPED_BYTES) +
+				 dataplane_counter(h->dp, CNT_DROPPED_IN_FLOWS_BYTES),
+	};
 
 	if (progress != h->progress) {
 		h->progress = progress;
 		h->progress_ms = now;
 	}
 	for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++)
-		frames += dataplane_counter(h->dp, hooks[i]);
-	enforce_tick(h->e, &t, now - h->progress_ms < STALLED_MS, frames);
+		traffic.frames += dataplane_counter(h->dp, hooks[i]);
+	enforce_tick(h->e, &t, now - h->progress_ms < STALLED_MS, &traffic);
 	h->tick_ms = now;
 }
 
@@ -165,6 +170,7 @@ void policy_host_work(struct policy_host *h, const struct pollfd *p)
 	serve_work(&h->serve, p + P_SERVE); /* first: panic is among it */
 	if (p[P_NAMES].revents)
 		read_names(h);
+	__atomic_store_n(&h->table->names_wanted, enforce_wants_names(h->e), __ATOMIC_RELAXED);
 	if (p[P_NODE].revents)
 		read_node(h);
 	if (now - h->tick_ms >= TICK_MS)

@@ -18,7 +18,8 @@ struct policy_host {
 	struct enforce *e; /* NULL: this kernel or object has no tables */
 	struct serve serve;
 	struct dataplane *dp;
-	const struct iface_table *table; /* of interfaces: the worker's progress is there */
+	struct iface_table
+		*table; /* shared with the worker: its progress, and what names are wanted */
 	uint64_t progress;
 	uint64_t progress_ms; /* when it last grew */
 	int names;	      /* from the worker; -1: none */
@@ -32,7 +33,7 @@ struct policy_host_start {
 	const struct export_cfg *exports;
 	unsigned int n_exports;
 	struct dataplane *dp;
-	const struct iface_table *table;
+	struct iface_table *table;
 	int names;
 };
 
