@@ -39,6 +39,7 @@ struct decoder *decoder_free(struct decoder *d)
 	while (d->newest)
 		session_remove(d, d->newest);
 	free(d->v5);
+	free(d->logs);
 	free(d);
 	return NULL;
 }

@@ -60,6 +60,14 @@ struct pending {
 	struct records r;
 };
 
+/* Rows of flow logs that were taken, by file. */
+#define LOGS_MAX 4096u
+
+struct log_taken {
+	uint64_t epoch;
+	uint64_t rows;
+};
+
 struct decoder {
 	struct decoder_cfg cfg;
 	struct block *b;
@@ -74,7 +82,9 @@ struct decoder {
 	struct records records; /* of one set */
 	uint32_t pending_n;
 	struct pending pending[PENDING];
-	uint32_t unmarked_n; /* sessions whose records have yet to be told the store */
+	uint32_t logs_n;
+	struct log_taken *logs; /* LOGS_MAX, a ring; NULL: none was read */
+	uint32_t unmarked_n;	/* sessions whose records have yet to be told the store */
 	struct session *unmarked[PENDING];
 };
 
@@ -88,6 +98,7 @@ struct message {
 	uint32_t number; /* sequence */
 	uint32_t n;	 /* records so far, options too */
 	bool unknown;	 /* some could not be counted */
+	bool late;	 /* what had waited for a template: not numbered */
 	uint32_t rate;	 /* of the message; 0: none */
 	/* of s->numbering */
 	uint64_t at;   /* number of the next record */

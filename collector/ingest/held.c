@@ -70,13 +70,15 @@ void held_try(struct message *m)
 				       .s = m->s,
 				       .now_us = h->since_us,
 				       .export_us = h->export_us,
-				       .uptime = h->uptime};
+				       .uptime = h->uptime,
+				       .late = true};
 
 		if (!t) {
 			at = &h->next;
 			continue;
 		}
 		decode_records(&then, t, h->p, h->len); /* malformed: counted there */
+		pending_settle(m->d);			/* before its octets go */
 		exporter_count(m->s->e, IC_LATE, 1);
 		drop_one(m->d, m->s, at);
 	}

@@ -73,7 +73,7 @@ void pending_mark(struct message *m, uint32_t rows, uint32_t n)
 	struct decoder *d = m->d;
 	struct session *s = m->s;
 
-	if (!s->numbering || !n)
+	if (!s->numbering || m->late || !n)
 		return;
 	if (s->marking && s->mark_to != m->at - n)
 		decoder_settle(d);

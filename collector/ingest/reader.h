@@ -22,4 +22,12 @@ struct ingest_progress;
 int reader_file(struct decoder *d, const char *path, const struct ingest_progress *progress,
 		struct ingest_file *counts);
 
+/**
+ * reader_log - what is new in a flow log of a cloud
+ *
+ * Rows that an earlier call took, or that the store has from an earlier run, are left out: a file may
+ * be read each time it has grown. Known again by name and inode. Return: as reader_file().
+ */
+int reader_log(struct decoder *d, const char *path, struct ingest_file *counts);
+
 #endif

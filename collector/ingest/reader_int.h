@@ -23,6 +23,8 @@ struct reader {
 	uint8_t *buf;
 	uint32_t room, have, at; /* [at, have) has yet to be looked at */
 	bool end;
+	uint64_t inode;
+	bool log; /* numbered: may have been read before */
 };
 
 /* More octets behind those there are. Return: 0 (r->end: there are none); -EBADMSG: damaged;

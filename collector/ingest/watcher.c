@@ -133,7 +133,7 @@ static void read_one(struct watcher *w, struct listener *l, const char *name)
 	    snprintf(path, sizeof(path), "%s/%s", l->cfg.dir, name) >= (int)sizeof(path))
 		return;
 	/* malformed: counted against the log's exporter */
-	(void)reader_file(w->d, path, NULL, &counts);
+	(void)reader_log(w->d, path, &counts);
 	add_atomic(&l->octets[0], counts.octets);
 	add_atomic(&l->files, 1);
 }
