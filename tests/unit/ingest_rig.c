@@ -93,6 +93,31 @@ void ingest_row_text(const struct block *b, uint32_t row, char to[static RIG_ROW
 	}
 }
 
+static unsigned int count_words(const char *s)
+{
+	unsigned int n = 0;
+
+	for (; *s; s++)
+		n += *s == ' ';
+	return n;
+}
+
+bool ingest_row_has(const char *row, const char *words, bool all)
+{
+	for (const char *w = words; *w; w += strcspn(w, " ") + 1) {
+		const size_t len = strcspn(w, " ") + 1;
+		const char *r = row;
+
+		while (*r && strncmp(r, w, len) != 0)
+			r += strcspn(r, " ") + 1;
+		if (!*r) {
+			fprintf(stderr, "no %.*s in: %s\n", (int)len, w, row);
+			return false;
+		}
+	}
+	return !all || count_words(row) == count_words(words);
+}
+
 static void add_up(struct ingest_rig *g, const struct block *b, uint32_t row)
 {
 	static const struct {

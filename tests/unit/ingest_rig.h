@@ -5,6 +5,7 @@
 #ifndef WEIR_TESTS_INGEST_RIG_H
 #define WEIR_TESTS_INGEST_RIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "collector/block.h"
@@ -38,6 +39,9 @@ void ingest_rig_forget(struct ingest_rig *g); /* the rows so far */
 
 /* All valid columns of a row but `exporter`, as "name=value " in order. */
 void ingest_row_text(const struct block *b, uint32_t row, char to[static RIG_ROW]);
+
+/* Has a row's text these words, @all: and no others? In any order: columns may be put in another one. */
+bool ingest_row_has(const char *row, const char *words, bool all);
 
 /* A count of the exporter at g->from with @domain. */
 uint64_t ingest_rig_count(struct ingest_rig *g, uint32_t domain, enum ingest_count c);
