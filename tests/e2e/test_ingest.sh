@@ -56,6 +56,11 @@ received() # NAME PORT: what was sent to it has been read
 	[ -z "$(in_a ss -Hun "sport = :$2" | awk '$2 > 0')" ]
 }
 
+hung_up() # PORT: no connection is left: it was read to its end
+{
+	[ -z "$(in_a ss -Htn "sport = :$1")" ]
+}
+
 case_weir() # NAME URL SINK-OPTION...
 {
 	local name=$1 url=$2
@@ -206,10 +211,72 @@ case_sflow()
 	expect "pmacctd sflow: nothing lost, nothing malformed" "$(lost sflow)" 0
 }
 
+# ---- too much, restarts, directories ----
+
+# A store that is slower than what comes: over UDP each flow is there or counted against its exporter; over
+# TCP the sender waits, and each is there.
+case_overload()
+{
+	sink_start slow -u 0 -t 0 -b 3 -x 50000
+	in_a "$build/tests/bench/bench_load" "${ports[0]}" -n 300000 -r 300000 >"$tmp/sent_udp" 2>"$tmp/load.err"
+	wait_for 5 received slow "${ports[0]}"
+	in_a "$build/tests/bench/bench_load" "${ports[1]}" -p tcp -n 300000 >"$tmp/sent_tcp" 2>"$tmp/load.err"
+	wait_for 20 hung_up "${ports[1]}"
+	sink_stop slow
+	expect "overload: received and named losses are what was sent" \
+		"$(of slow '.rows + ([.exporters[] | .lost_no_block // 0, .lost_sequence // 0] | add)')" \
+		"$(jq -s 'map(.flows) | add' "$tmp/sent_udp" "$tmp/sent_tcp")"
+	expect_true "overload: UDP lost some" test "$(of slow '[.exporters[].lost_no_block // 0] | add')" -gt 0
+	expect_true "overload: TCP lost none" test "$(of slow .rows)" -ge "$(jq .flows "$tmp/sent_tcp")"
+}
+
+# Templates outlive a restart: what comes before they are sent again is decoded at once.
+case_restart()
+{
+	local run
+
+	for run in before after; do
+		sink_start "$run" -u "${port:-0}" -f "$tmp/templates"
+		port=${ports[0]}
+		if [ "$run" = before ]; then
+			in_a "$build/tests/bench/bench_load" "$port" -f v9 -n 50000 -r 100000 >"$tmp/sent_$run"
+		else
+			# the template alone is left out: the first datagram of a second is it
+			in_a python3 - "$port" <<-'EOF'
+				import socket, struct, sys
+				s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+				record = bytes(sum((4, 4, 4, 4, 4, 4, 4, 4, 4, 2, 2, 1, 1, 1, 4, 4, 1, 1, 1, 1)))
+				data = struct.pack(">HH", 300, 4 + 23 * len(record)) + 23 * record
+				head = struct.pack(">HHIIII", 9, 23, 1000000, 1700000000, 1, 77)
+				s.sendto(head + data, ("127.0.0.1", int(sys.argv[1])))
+			EOF
+		fi
+		wait_for 5 received "$run" "$port"
+		sink_stop "$run"
+	done
+	expect "restart: decoded without a template of its own" "$(of after .rows)" 23
+	expect "restart: no set had to wait" "$(of after '[.exporters[].sets_held // 0] | add')" 0
+}
+
+case_directory()
+{
+	local line='2 1 eni-1 172.31.16.139 198.51.100.21 20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK' i
+
+	mkdir -p "$tmp/logs"
+	for ((i = 0; i < 101; i++)); do echo "$line"; done >"$tmp/logs/first.log"
+	sink_start dir -d "$tmp/logs"
+	for ((i = 0; i < 23; i++)); do echo "$line"; done | gzip >"$tmp/second.log.gz"
+	mv "$tmp/second.log.gz" "$tmp/logs/"
+	echo "$line" >>"$tmp/logs/first.log"
+	settle
+	sink_stop dir
+	expect "directory: lines that were there, that came, and that were added" "$(of dir .rows)" 125
+}
+
 net_new
 servers_start
 if [ $# -eq 0 ]; then
-	set -- udp tcp acknowledged tls others
+	set -- udp tcp acknowledged tls others overload restart directory
 fi
 for c; do
 	case $c in
