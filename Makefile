@@ -74,6 +74,7 @@ UNIT_BINS   := $(call progs,tests/unit/test_*.c)
 BPFT_BINS   := $(call progs,tests/bpf/test_*.c)
 BENCH_BINS  := $(call progs,tests/bench/bench_*.c)
 E2E_BINS    := $(filter-out %.bpf,$(call progs,tests/e2e/*.c))
+E2E_TOOLS   := $(E2E_BINS) $(OUT)/tests/bench/bench_load
 FUZZ_BINS   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 COVER_BINS  := $(patsubst $(BUILD)/fuzz/%,$(BUILD)/cover/%,$(FUZZ_BINS))
 CORPUS_SH   := $(wildcard tests/corpus/test_*.sh)
@@ -175,7 +176,7 @@ run_e2e    = $(call run_root,e2e,$(E2E_SH))
 test: deps ## everything: unit, sanitizers, bpf, corpus, e2e (as root; installs what is missing)
 	@$(MAKE) --no-print-directory test-all
 
-test-all: all $(UNIT_BINS) $(BPFT_BINS) $(E2E_BINS) build-san
+test-all: all $(UNIT_BINS) $(BPFT_BINS) $(E2E_TOOLS) build-san
 	@$(forget); $(run_unit); $(run_san); $(run_bpf); $(run_corpus); $(run_e2e); tests/run --total
 
 test-unit: $(UNIT_BINS) ## unit tests, no privileges
@@ -194,7 +195,7 @@ test-bpf: $(BPFT_BINS) ## the BPF programs under BPF_PROG_TEST_RUN (root)
 test-corpus: all ## captures replayed, against recorded facts (root; WEIR_PCAPS=DIR)
 	@$(forget); $(run_corpus); tests/run --total
 
-test-e2e: all $(E2E_BINS) ## real clients and servers in network namespaces (root)
+test-e2e: all $(E2E_TOOLS) ## real clients and servers in network namespaces (root)
 	@$(forget); $(run_e2e); tests/run --total
 
 test-kernels: all $(BPFT_BINS) ## the BPF tests on Debian's 6.1 and 6.12 kernels, in QEMU
