@@ -125,13 +125,16 @@ near() # NAME REAL SAID: within 15 %
 	fi
 }
 
-# Of the maps that weir has open: what the kernel accounts for them.
+# Of the maps that weir has open, or has pinned and mapped: what the kernel accounts for them.
 map_mib()
 {
 	local fd ids=''
 
 	for fd in /proc/"$weir_pid"/fdinfo/*; do
 		ids+=" $(sed -n 's/^map_id:[[:space:]]*//p' "$fd" 2>/dev/null)"
+	done
+	for fd in "$tmp"/bpf/weir/ledger "$tmp"/bpf/weir/tables-*/read; do
+		[ -e "$fd" ] && ids+=" $("${BPFTOOL:-/usr/sbin/bpftool}" -j map show pinned "$fd" | jq .id)"
 	done
 	"${BPFTOOL:-/usr/sbin/bpftool}" -j map show |
 		jq --arg ids "$ids" '($ids | split(" ")) as $i | [.[] | select(.id | tostring | IN($i[])) | .bytes_memlock] |
@@ -151,17 +154,28 @@ all_written()
 	[ "$("$weir" status -o json | jq .flows.kept)" -eq 65536 ]
 }
 
-case_memory_is_so() # WHICH INTERFACES
+case_memory_is_so() # WHICH INTERFACES [ARG...]
 {
 	local flows=131072 name="memory, $1"
 
-	"${exec_a[@]}" "$weir" doctor -o json -i "$2" --flows $flows >"$tmp/doctor.json"
-	weir_start memory -i "$2" --flows $flows --output none --idle-timeout 2s --drain-interval 500ms || return
+	"${exec_a[@]}" "$weir" doctor -o json -i "$2" --flows $flows "${@:3}" >"$tmp/doctor.json"
+	weir_start memory -i "$2" --flows $flows "${@:3}" --output none --idle-timeout 2s --drain-interval 500ms || return
 	near "$name: the maps" "$(map_mib)" "$(said 1)"
 	in_b "$tools/flood" vb $flows >/dev/null
 	expect_true "$name: the flows have been there" wait_for 30 all_written
 	near "$name: beside them" "$(anon_mib)" "$(said 2)"
 	weir_stop
+}
+
+# What is read and not written yet is in maps too then.
+case_memory_pinned()
+{
+	mkdir -p "$tmp/bpf"
+	mount -t bpf bpf "$tmp/bpf" || { skip "memory, pinned" "no BPF file system can be mounted"; return; }
+	case_memory_is_so "pinned" va --pin "$tmp/bpf/weir"
+	"${exec_a[@]}" "$weir" detach --all --pin "$tmp/bpf/weir" >/dev/null
+	expect "memory, pinned: nothing is left" "$(find "$tmp/bpf" -type f ! -name '*.debug' | wc -l)" 0
+	umount "$tmp/bpf"
 }
 
 case_pin()
@@ -221,6 +235,7 @@ ip -n "$ns_a" link add second type ifb
 ip -n "$ns_a" link set second up
 case_memory_is_so "two interfaces" va,second
 ip -n "$ns_a" link del second
+case_memory_pinned
 case_pin
 case_running
 case_config
