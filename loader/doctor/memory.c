@@ -152,6 +152,7 @@ static int count_need(const struct settings *s, struct need *n)
 
 	*n = (struct need){.beside = PROGRAM_BYTES, .most = PROGRAM_BYTES};
 	cfg.flows = (uint32_t)settings_num(s, SET_FLOWS);
+	cfg.policy_entries = (uint32_t)settings_num(s, SET_POLICY_ENTRIES);
 	r = dataplane_memory(&cfg, &n->kernel, &slots);
 	flows_need(s, slots, n);
 	n->most += merge_cfg_default.names_bytes + name_limits_default.bytes;
