@@ -205,6 +205,7 @@ static int control_init(struct worker *w, const struct control_fds *fds, const c
 		.dp = w->dp,
 		.ifaces = w->ifaces,
 		.exports = w->exports,
+		.ledger = w->ledger,
 		.node = node,
 		.flows_max = w->max_flows,
 	};

@@ -11,6 +11,7 @@
 #include "loader/drain.h"
 #include "loader/export/sink.h"
 #include "loader/iface_table.h"
+#include "loader/ledger.h"
 #include "loader/merge.h"
 
 _Static_assert(IFACE_TOTALS >= 2 * IFACE_ROWS, "a place for every interface");
@@ -120,6 +121,16 @@ static void put_flows(struct control_server *c, struct json *j)
 	json_close(j, '}');
 }
 
+static void put_pin(struct control_server *c, struct json *j)
+{
+	if (!c->env.ledger)
+		return;
+	put_key(j, "pin");
+	json_open(j, '{');
+	put_count(j, "unguarded", c->env.ledger->head->unguarded);
+	json_close(j, '}');
+}
+
 static void put_counters(struct control_server *c, struct json *j)
 {
 	put_key(j, "counters");
@@ -217,6 +228,7 @@ void status_answer(struct control_server *c, struct client *cl)
 	put_ifaces(c, &j);
 	put_namespaces(c, &j);
 	put_flows(c, &j);
+	put_pin(c, &j);
 	put_counters(c, &j);
 	put_exports(c, &j);
 	put_control(c, &j);

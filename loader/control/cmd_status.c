@@ -149,6 +149,18 @@ static void print_flows(const json_t *status)
 	putchar('\n');
 }
 
+/* Said where it matters: --pin keeps everything else over a kill. */
+static void print_pin(const json_t *status)
+{
+	const uint64_t n = number_of(json_object_get(status, "pin"), "unguarded");
+	char buf[UNITS_TEXT];
+
+	if (n)
+		printf("pin ! %s records so far were more than it keeps for exports that are behind: a "
+		       "kill then would have lost them\n",
+		       units_grouped(n, buf));
+}
+
 static void print_losses(const json_t *export)
 {
 	const char *sep = " (";
@@ -252,6 +264,7 @@ static int print_status(json_t *status, const char *format, const struct privile
 	counter_rows_init();
 	print_ifaces(status);
 	print_flows(status);
+	print_pin(status);
 	print_exports(status);
 	if (p)
 		print_processes(p);

@@ -24,6 +24,7 @@ struct dataplane;
 struct drain;
 struct exports;
 struct iface_table;
+struct ledger;
 struct merge;
 
 /* What is configured. Empty path: no socket; empty host: no metrics. */
@@ -62,6 +63,7 @@ struct control_env {
 	const struct dataplane *dp;
 	const struct iface_table *ifaces;
 	const struct exports *exports;
+	const struct ledger *ledger; /* with --pin, else NULL */
 	const char *node;
 	uint32_t flows_max; /* flows that merge has room for */
 };

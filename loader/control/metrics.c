@@ -15,6 +15,7 @@
 #include "loader/drain.h"
 #include "loader/export/sink.h"
 #include "loader/iface_table.h"
+#include "loader/ledger.h"
 #include "loader/merge.h"
 #include "weir/counters.h"
 
@@ -157,6 +158,15 @@ static void put_flows(struct control_server *c, struct text *t)
 	put(t, "weir_drain_scans_total %" PRIu64 "\n", drain_stats(c->env.drain)->scans);
 }
 
+static void put_pin(struct control_server *c, struct text *t)
+{
+	if (!c->env.ledger)
+		return;
+	head(t, "unguarded_records_total", "counter",
+	     "Records that a kill could have lost: no room to keep them until exports had them.");
+	put(t, "weir_unguarded_records_total %" PRIu64 "\n", c->env.ledger->head->unguarded);
+}
+
 /* Only where the kernel measures it. */
 static void put_programs(struct control_server *c, struct text *t)
 {
@@ -251,6 +261,7 @@ int metrics_text(struct control_server *c, char *buf, size_t cap)
 	put_frames(c, &t);
 	put_programs(c, &t);
 	put_flows(c, &t);
+	put_pin(c, &t);
 	put_lost(c, &t);
 	put_class(c, &t, "SKIPPED", "packets_skipped_total", "Packets that could not be parsed.");
 	put_class(c, &t, "NOTED", "packets_noted_total",

@@ -234,6 +234,27 @@ case_replace_nobody()
 	expect "replace without --pin: exit status" $? 2
 }
 
+unguarded()
+{
+	"$weir" status -o json | jq "$@" .pin.unguarded
+}
+
+# More records than are kept for a collector that takes none: it is said how many a kill could lose.
+case_unguarded()
+{
+	run_pinned guarded -i va --metrics-listen 127.0.0.1:9477 --idle-timeout 1s --drain-interval 200ms --flows 256Ki \
+		--export 'ipfix+tcp://127.0.0.1:4811?queue_bytes=256Mi' || die "weir does not start: $(cat "$tmp/guarded.err")"
+	in_a ping -c 23 -i 0.002 -q "$ip_b" >/dev/null
+	expect "unguarded: none as long as there is room" "$(unguarded)" 0
+	expect "unguarded: nothing about it in the table" "$("$weir" status | grep -c '^pin')" 0
+	in_b "$tools/flood" vb 90000 >/dev/null
+	expect_true "unguarded: counted when there is none" wait_for 20 eval 'unguarded -e | grep -qvx 0'
+	expect_match "unguarded: a line in the table" "$("$weir" status)" '^pin ! [0-9,]+ records so far were more than it keeps'
+	expect_match "unguarded: a metric" "$(in_a curl -s http://127.0.0.1:9477/metrics)" '^weir_unguarded_records_total [1-9]'
+	weir_stop
+	expect "unguarded: exit status" "$weir_rc" 0
+}
+
 case_no_bpffs()
 {
 	ip netns exec "$ns_a" "$weir" run --pin "$tmp/nobpf" -i va >"$tmp/no.out" 2>"$tmp/no.err"
@@ -243,9 +264,18 @@ case_no_bpffs()
 }
 
 net_new
+if [ $# -gt 0 ]; then
+	for c; do
+		"case_$c"
+	done
+	exit
+fi
 case_clean_restart
 case_two_at_once
 case_core_killed
+forget_all
+net_new
+case_unguarded
 case_no_bpffs
 net_new
 forget_all
