@@ -128,6 +128,10 @@ case_start()
 	local main
 
 	configure yes va
+	# the verifier in an emulated CPU may take minutes
+	mkdir -p /etc/systemd/system/weir.service.d
+	printf '[Service]\nTimeoutStartSec=600\n' >/etc/systemd/system/weir.service.d/slow.conf
+	systemctl daemon-reload
 	expect "it starts" "$(systemctl start weir; echo $?)" 0
 	# Type=notify: when start returns, it counts
 	expect "and is on the interface when start returns" "$(show Type) $(on_interface va)" 'notify xdp_flows'
