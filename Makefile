@@ -300,7 +300,7 @@ install: all man $(SHELLS) $(BUILD)/weir.conf ## install to PREFIX (/usr/local),
 		install -D -m 644 $(BUILD)/weir.conf $(DESTDIR)$(SYSCONFDIR)/weir/weir.conf
 	install -D -m 644 $(BUILD)/weir.conf $(SHARE)/doc/weir/examples/weir.conf
 	install -D -m 644 -t $(SHARE)/doc/weir/examples packaging/k8s/weir.yaml
-	install -D -m 644 -t $(SHARE)/doc/weir README.md docs/security.md $(DOCS)
+	install -D -m 644 -t $(SHARE)/doc/weir README.md docs/security.md docs/policy.md $(DOCS)
 uninstall: ## remove what install put there, but not the configuration
 	rm -f $(DESTDIR)$(PREFIX)/sbin/weir $(addprefix $(SHARE)/man/man5/,$(notdir $(filter %.5,$(MAN_PAGES)))) \
 		$(addprefix $(SHARE)/man/man8/,$(notdir $(filter %.8,$(MAN_PAGES)))) \

@@ -3,7 +3,8 @@
 #
 # demo.sh - real clients and servers in two network namespaces, weir between them and a collector
 # behind it: flows live with their names, questions answered from the store while traffic runs, and at
-# the end weir's account beside independent ones. Fails if they differ.
+# the end weir's account beside independent ones, and a name that is blocked for a minute. Fails if the
+# accounts differ, or what is to be stopped is not.
 no_totals=1
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/servers.sh"
@@ -177,6 +178,58 @@ part_two()
 		'a separate XDP program on the other end' "$frames" $((bytes - 14 * frames))
 }
 
+# Who can be reached, by whom.
+row_reach() # CLIENT NAME COMMAND...: the command's output tells
+{
+	local who=$1 name=$2 got
+
+	shift 2
+	got=$("$@" | tr -d '\n' | cut -c 1-60)
+	printf '  %-9s %-28s %s\n' "$who" "$name" "${got:+reached}${got:-no answer}" |
+		sed 's/reached.*/reached/'
+	[ -n "$got" ]
+}
+
+visit() # NAME reached|stopped: by curl, and by Chromium where it is installed
+{
+	local get=(client curl -sk -4 --max-time 4 "https://$1/")
+
+	row_reach curl "$1" "${get[@]}"
+	[ $? = "$([ "$2" = reached ]; echo $?)" ] || rc=1
+	command -v chromium >/dev/null || return
+	row_reach Chromium "$1" page_of "$1"
+	[ $? = "$([ "$2" = reached ]; echo $?)" ] || rc=1
+}
+
+page_of() # NAME: what the server says, if it says something
+{
+	browse_page 15 "https://$1/" | grep -o 'www\|shop'
+}
+
+part_three()
+{
+	local since
+
+	say '' '3. A name is blocked for a minute; its neighbour on the same address is not' ''
+	ip netns exec "$ns_a" "$weir" run -i va -o none --idle-timeout 1s --drain-interval 200ms --summary json \
+		2>"$tmp/three.err" &
+	weir_pid=$!
+	pids+=("$weir_pid")
+	wait_for 20 weir_is_up three 1 || die "weir does not start"
+	visit www.blocked.test reached
+	say '' "\$ weir block 'tls.sni suffix \"blocked.test\"' --for 1m"
+	in_a "$weir" block 'tls.sni suffix "blocked.test"' --for 1m | sed 's/^/  /'
+	since=$SECONDS
+	visit www.blocked.test stopped
+	visit shop.example.test reached
+	say '' '$ weir why www.blocked.test'
+	in_a "$weir" why www.blocked.test | sed 's/^/  /'
+	say '' '  ... until the minute is over'
+	sleep $((since + 61 > SECONDS ? since + 61 - SECONDS : 0))
+	visit www.blocked.test reached
+	weir_stop
+}
+
 say 'Two network namespaces joined by a veth pair; nothing outside of them is touched.' \
 	"  $ip_a, $ip6_a  clients; weir watches this end (va)" \
 	"  $ip_b, $ip6_b  servers: nginx (TLS and plain, several names), dnsmasq, iperf3"
@@ -184,10 +237,12 @@ net_new
 servers_start
 part_one
 part_two
+offloads off
+part_three
 say ''
 if [ "$rc" -eq 0 ]; then
-	say 'All accounts agree. Namespaces, programs and temporary files are removed.'
+	say 'All accounts agree, and what was to be stopped was. Namespaces, programs and temporary files are removed.'
 else
-	say 'The accounts differ: that is a bug in weir, or a packet of somebody else on the pair.'
+	say 'The accounts differ, or a name was not stopped: a bug in weir, or a packet of somebody else on the pair.'
 fi
 exit "$rc"

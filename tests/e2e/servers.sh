@@ -2,8 +2,8 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 #
 # servers.sh - real servers in the peer's namespace, after lib.sh: nginx with TLS and plain HTTP for
-# every name under example.test, dnsmasq as the DNS server of that zone, and clients that resolve
-# through it. nginx logs every request with the connection it came on.
+# every name under example.test, dnsmasq as the DNS server of that zone (and of blocked.test, which
+# nginx answers too), and clients that resolve through it. nginx logs every request with the connection it came on.
 
 # One line a request: client address and port, server port, SNI, Host, HTTP and TLS version, path.
 access_log=$tmp/www/access.log
@@ -66,7 +66,8 @@ servers_start()
 	spawn nginx "$ns_b" nginx -p "$tmp/www" -c "$tmp/www/nginx.conf" -e "$tmp/www/error.log"
 	spawn dnsmasq "$ns_b" dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts \
 		--user=root --pid-file= --bind-interfaces --listen-address="$ip_b" --listen-address="$ip6_b" \
-		--address="/example.test/$ip_b" --address="/example.test/$ip6_b" --local=/missing.test/
+		--address="/example.test/$ip_b" --address="/example.test/$ip6_b" \
+		--address="/blocked.test/$ip_b" --address="/blocked.test/$ip6_b" --local=/missing.test/
 	wait_for 10 listening "$ns_b" tcp 443 && wait_for 10 listening "$ns_b" udp 53 ||
 		die "servers do not start: $(cat "$tmp/www/error.log" "$tmp/dnsmasq.err")"
 	echo "nameserver $ip_b" >"$tmp/resolv.conf"
@@ -90,4 +91,14 @@ hello() # NAME ADDRESS:PORT ARG...: openssl s_client, one handshake
 
 	shift 2
 	in_a openssl s_client -connect "$to" -servername "$name" "$@" </dev/null >"$tmp/s_client.out" 2>&1
+}
+
+# A page in a fresh profile of Chromium, headless; its DOM to standard output. Nothing within @SECONDS: none.
+browse_page() # SECONDS URL
+{
+	rm -rf "$tmp/profile"
+	in_a timeout -k 5 "$1" chromium --headless --no-sandbox --disable-gpu --no-first-run --disable-quic \
+		--disable-background-networking --disable-component-update --disable-sync \
+		--ignore-certificate-errors --user-data-dir="$tmp/profile" \
+		--host-resolver-rules="MAP *.test $ip_b, MAP * ~NOTFOUND" --dump-dom "$2" 2>"$tmp/chromium.err"
 }

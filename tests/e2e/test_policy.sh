@@ -8,8 +8,7 @@
 . "$(dirname "$0")/servers.sh"
 needs policy curl dig nginx dnsmasq openssl jq || exit 0
 
-export WEIR_POLICY_STATE=$tmp/state
-pin=/sys/fs/bpf/weir-e2e-policy-$$
+
 
 w() # ARG...: a command of weir's, on its side; output in $tmp/w.out, messages in $tmp/w.err
 {

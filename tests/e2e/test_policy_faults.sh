@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 needs faults jq pgrep || exit 0
 
-export WEIR_POLICY_STATE=$tmp/state WEIR_POLICY_LEASE=3s
+export WEIR_POLICY_LEASE=3s
 mkdir "$tmp/bpf"
 mount -t bpf bpf "$tmp/bpf" || { skip "policy faults" "no BPF file system can be mounted"; exit 0; }
 pin=$tmp/bpf/weir
@@ -14,7 +14,7 @@ pin=$tmp/bpf/weir
 forget_all()
 {
 	find "$tmp/bpf" -type f ! -name '*.debug' -delete
-	rm -rf "$tmp/state"
+	rm -rf "$tmp/policy"
 }
 
 # The mount goes, and with it all that is pinned, whatever happens.
