@@ -61,6 +61,7 @@ LOADER_OBJS := $(call objs,$(wildcard loader/*.c loader/*/*.c))
 # system, else the one `make deps` fetched. Without either, store_open() says so.
 DUCKDB_SYSTEM := $(firstword $(wildcard /usr/include/duckdb.h /usr/local/include/duckdb.h))
 DUCKDB_H    := $(or $(DUCKDB_SYSTEM),$(wildcard $(DEPS)/duckdb/duckdb.h))
+DUCKDB_FETCHED := $(if $(DUCKDB_SYSTEM),,$(wildcard $(DEPS)/duckdb/libduckdb.so))
 STORE_C     := $(filter-out %/store_none.c,$(wildcard collector/store/*.c))
 ABSENT_C    := $(if $(DUCKDB_H),collector/store/store_none.c,$(STORE_C))
 COLLECTOR_OBJS := $(call objs,$(filter-out $(ABSENT_C),$(wildcard collector/*.c collector/*/*.c)))
@@ -284,8 +285,11 @@ $(BUILD)/weir.conf: $(OUT)/weir
 man: $(MAN_PAGES) ## the man pages (build/man)
 
 SHARE      = $(DESTDIR)$(PREFIX)/share
+PRIVATE_LIB = $(DESTDIR)$(PREFIX)/lib/weir
 install: all man $(SHELLS) $(BUILD)/weir.conf ## install to PREFIX (/usr/local), under DESTDIR
-	install -D -m 755 $(OUT)/weir $(DESTDIR)$(PREFIX)/sbin/weir
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $(OUT)/weir $(OUT)/weir-collector
+	$(if $(DUCKDB_FETCHED),install -D -m 644 $(DEPS)/duckdb/libduckdb.so $(PRIVATE_LIB)/libduckdb.so)
+	$(if $(DUCKDB_FETCHED),install -D -m 644 $(DEPS)/duckdb/LICENSE $(SHARE)/doc/weir/libduckdb.LICENSE)
 	install -D -m 644 -t $(SHARE)/man/man5 $(filter %.5,$(MAN_PAGES))
 	install -D -m 644 -t $(SHARE)/man/man8 $(filter %.8,$(MAN_PAGES))
 	install -D -m 644 $(BUILD)/shell/weir.bash $(SHARE)/bash-completion/completions/weir
@@ -302,7 +306,8 @@ install: all man $(SHELLS) $(BUILD)/weir.conf ## install to PREFIX (/usr/local),
 	install -D -m 644 -t $(SHARE)/doc/weir/examples packaging/k8s/weir.yaml
 	install -D -m 644 -t $(SHARE)/doc/weir README.md docs/security.md docs/policy.md $(DOCS)
 uninstall: ## remove what install put there, but not the configuration
-	rm -f $(DESTDIR)$(PREFIX)/sbin/weir $(addprefix $(SHARE)/man/man5/,$(notdir $(filter %.5,$(MAN_PAGES)))) \
+	rm -f $(DESTDIR)$(PREFIX)/sbin/weir $(DESTDIR)$(PREFIX)/sbin/weir-collector $(PRIVATE_LIB)/libduckdb.so \
+		$(addprefix $(SHARE)/man/man5/,$(notdir $(filter %.5,$(MAN_PAGES)))) \
 		$(addprefix $(SHARE)/man/man8/,$(notdir $(filter %.8,$(MAN_PAGES)))) \
 		$(SHARE)/bash-completion/completions/weir $(SHARE)/zsh/vendor-completions/_weir \
 		$(SHARE)/fish/vendor_completions.d/weir.fish $(DESTDIR)$(UNITDIR)/weir.service \

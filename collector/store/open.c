@@ -99,6 +99,41 @@ static int open_database(struct store *s, char *error)
 	return r;
 }
 
+int store_reopen(struct store *s, char *error, uint32_t *ret_batch)
+{
+	struct timespec until;
+	uint64_t n = 0;
+	int r = 0;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 5;
+	pthread_mutex_lock(&s->lock);
+	while (s->readers && !r)
+		r = pthread_cond_timedwait(&s->idle, &s->lock, &until);
+	if (s->readers) {
+		pthread_mutex_unlock(&s->lock);
+		return -EBUSY;
+	}
+	if (s->c)
+		duck.disconnect(&s->c);
+	if (s->db)
+		duck.close(&s->db);
+	for (struct partition *p = s->partitions; p; p = p->next)
+		p->attached = false;
+	r = open_database(s, error);
+	if (!r)
+		r = duck_number(s->c, error, "SELECT value FROM meta WHERE key = 'last_batch'", &n);
+	*ret_batch = (uint32_t)n;
+	if (!r)
+		r = state_saved(s, error);
+	for (struct partition *p = s->partitions; p && !r; p = p->next) {
+		if (p->writing && !p->damaged)
+			r = partition_attach(s, p, s->c, error);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return r;
+}
+
 static int start(struct store *s, char *error)
 {
 	int r = duck_load(error);
@@ -140,6 +175,7 @@ int store_open(const struct store_cfg *cfg, char *error, struct store **ret)
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_cond_init(&s->flushed, &attr);
+	pthread_cond_init(&s->idle, &attr);
 	pthread_condattr_destroy(&attr);
 	s->dir = strdup(cfg->dir);
 	r = s->dir && !strchr(s->dir, '\'') ? start(s, error) : -EINVAL;
@@ -202,6 +238,7 @@ struct store *store_close(struct store *s)
 	if (s->db)
 		duck.close(&s->db);
 	pthread_cond_destroy(&s->flushed);
+	pthread_cond_destroy(&s->idle);
 	pthread_mutex_destroy(&s->lock);
 	free_memory(s);
 	free(s);

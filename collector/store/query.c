@@ -24,6 +24,7 @@ struct column {
 };
 
 struct store_result {
+	struct store *s;
 	duckdb_connection c;
 	duckdb_prepared_statement p;
 	duckdb_result result;
@@ -98,8 +99,15 @@ static int prepare(struct store *s, const struct store_query *q, struct store_re
 {
 	int e;
 
-	if (duck.connect(s->db, &r->c) != DuckDBSuccess)
-		return -ENOMEM;
+	pthread_mutex_lock(&s->lock);
+	e = s->db && duck.connect(s->db, &r->c) == DuckDBSuccess ? 0 : -EIO;
+	if (!e) {
+		r->s = s;
+		s->readers++;
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (e)
+		return e;
 	if (duck.prepare(r->c, q->sql, &r->p) != DuckDBSuccess) {
 		duck_words(r->error, duck.prepare_error(r->p));
 		return -EINVAL;
@@ -361,6 +369,12 @@ struct store_result *store_result_free(struct store_result *r)
 		duck.destroy_prepare(&r->p);
 	if (r->c)
 		duck.disconnect(&r->c);
+	if (r->s) {
+		pthread_mutex_lock(&r->s->lock);
+		r->s->readers--;
+		pthread_cond_signal(&r->s->idle);
+		pthread_mutex_unlock(&r->s->lock);
+	}
 	free(r);
 	return NULL;
 }

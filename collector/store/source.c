@@ -213,9 +213,12 @@ static void add_partitions(struct from *q, struct store *s, const struct flow_so
 	char error[STORE_ERROR];
 	duckdb_connection c;
 
-	if (duck.connect(s->db, &c) != DuckDBSuccess)
-		return;
 	pthread_mutex_lock(&s->lock);
+	if (!s->db || duck.connect(s->db, &c) != DuckDBSuccess) {
+		pthread_mutex_unlock(&s->lock);
+		add_nothing(q, cfg);
+		return;
+	}
 	for (struct partition *p = s->partitions; p; p = p->next) {
 		int r;
 

@@ -357,3 +357,17 @@ int state_forget_partition(struct store *s, const struct partition *p, char *err
 	return duck_exec(s->c, error, "DELETE FROM partitions WHERE start_s = %lld",
 			 (long long)p->start_s);
 }
+
+int state_saved(struct store *s, char *error)
+{
+	uint64_t exporters = 0, zones = 0;
+	int r = duck_number(s->c, error, "SELECT count(*)::UBIGINT FROM exporters", &exporters);
+
+	if (!r)
+		r = duck_number(s->c, error, "SELECT count(*)::UBIGINT FROM zones", &zones);
+	if (!r) {
+		s->exporters.saved = (uint32_t)exporters;
+		s->zones.saved = (uint32_t)zones;
+	}
+	return r;
+}

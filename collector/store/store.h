@@ -32,7 +32,7 @@ struct store_cfg {
 	uint64_t free_bytes;   /* of the file system, kept free by removing the oldest partitions */
 	uint64_t cold_s;       /* partitions older than this become Parquet; 0: never */
 	uint64_t keep_1m_s, keep_5m_s, keep_1h_s; /* roll-ups; 0: 14 days, 90 days, 2 years */
-	uint32_t upkeep_ms;	/* how often retention is looked at; 0: 10,000 */
+	uint32_t upkeep_ms;			  /* how often retention is looked at; 0: 10,000 */
 	bool read_only;		 /* queries of a store that nobody holds; no writer */
 	struct block_pool *pool; /* where blocks come from; NULL: no writer */
 	/* Everything of (stream, epoch) before @to is durable. Writer thread; may be NULL. */

@@ -27,6 +27,7 @@
 #define BATCH_ROW(b)   ((uint64_t)(b) << 32)
 #define FEEDS_MAX      16u /* partitions that one flush writes */
 
+struct adder;
 struct feed;
 struct rollup;
 
@@ -87,11 +88,14 @@ struct store {
 	struct names interfaces; /* struct interface; changed ones are appended */
 	struct names zones;	 /* struct interface, stream 0 */
 	struct names committed;	 /* struct committed */
+	uint32_t readers;	 /* queries that hold a connection */
+	pthread_cond_t idle;
 	struct rollup *rollup;
 	uint32_t last_batch;
 	struct store_stats stats;
 	bool complained;
 	/* writer */
+	struct adder *adder;
 	pthread_t thread;
 	bool running;
 	bool stop;
@@ -108,6 +112,14 @@ struct store {
 uint64_t store_now_ms(void);
 int64_t store_wall_s(void);
 
+/**
+ * store_reopen - the engine once more: after a failed write it refuses everything
+ *
+ * Waits a while for queries to end. What state.db says is the last batch is in @ret_batch.
+ * Return: 0; -EBUSY: queries are still running; what opening gave. Writer thread, no feed is open.
+ */
+int store_reopen(struct store *s, char *error, uint32_t *ret_batch);
+
 /* Tell the administrator. */
 void store_complain(struct store *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -118,6 +130,9 @@ int state_open(struct store *s, char *error);
 
 /* Everything that makes batch @batch count, in one transaction. Writer thread. */
 int state_commit(struct store *s, uint32_t batch, char *error);
+
+/* How many exporters and zones state.db has: after a commit whose end is not known. */
+int state_saved(struct store *s, char *error);
 
 /* @p may have rows of an unfinished batch from now on, or no longer. */
 int state_partition(struct store *s, const struct partition *p, char *error);

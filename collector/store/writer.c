@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "collector/store/adder.h"
 #include "collector/store/feed.h"
 #include "collector/store/rollup.h"
 #include "collector/store/store_int.h"
@@ -288,10 +289,14 @@ static void finish(struct store *s)
 
 static int flush_once(struct store *s, char *error)
 {
-	int r = s->broken ? write_again(s, error) : 0;
+	int r = s->c ? 0 : -EIO;
+
+	if (!r && s->broken)
+		r = write_again(s, error);
 
 	if (!r)
 		r = commit_feeds(s, error);
+	adder_wait(s->adder);
 	if (!r)
 		r = mark_all(s);
 	if (!r)
@@ -300,10 +305,32 @@ static int flush_once(struct store *s, char *error)
 	return r;
 }
 
+/*
+ * Before the next try. The engine may have given up on a file that it could not write: it is opened
+ * again. True: the batch had become durable all the same.
+ */
+static bool again(struct store *s)
+{
+	struct timespec wait = {.tv_sec = RETRY_MS / 1000};
+	char error[STORE_ERROR];
+	uint32_t batch = 0;
+
+	s->upkeep_ms = 0;
+	if (s->c)
+		partition_upkeep(s); /* retention may make room */
+	nanosleep(&wait, NULL);
+	abort_feeds(s);
+	if (store_reopen(s, error, &batch))
+		return false;
+	if (batch <= s->last_batch)
+		return false;
+	rollup_saved(s->rollup);
+	return true;
+}
+
 /* Until it works; a store that is being closed tries once more and gives up. */
 static int flush(struct store *s)
 {
-	struct timespec wait = {.tv_sec = RETRY_MS / 1000};
 	char error[STORE_ERROR] = "";
 	int r;
 
@@ -316,9 +343,8 @@ static int flush(struct store *s)
 		s->complained = true;
 		if (s->stop)
 			return r;
-		s->upkeep_ms = 0;
-		partition_upkeep(s); /* retention may make room */
-		nanosleep(&wait, NULL);
+		if (again(s))
+			break;
 	}
 	if (s->complained)
 		store_complain(s, "writing works again");
@@ -333,7 +359,7 @@ static void take(struct store *s, struct block *b)
 
 	if (!s->held_n)
 		s->first_ms = store_now_ms();
-	rollup_add(s->rollup, b, s->last_batch + 1);
+	adder_push(s->adder, b, s->last_batch + 1);
 	if (!s->broken && write_block(s, b, error)) {
 		store_complain(s, "writing failed (%s): trying again", error);
 		s->broken = true;
@@ -402,8 +428,13 @@ int writer_start(struct store *s)
 	s->held = calloc(s->held_max, sizeof(*s->held));
 	if (!s->held)
 		return -ENOMEM;
-	if (pthread_create(&s->thread, NULL, writer, s))
+	s->adder = adder_new(s->rollup, s->held_max);
+	if (!s->adder)
+		return -ENOMEM;
+	if (pthread_create(&s->thread, NULL, writer, s)) {
+		s->adder = adder_free(s->adder);
 		return -EAGAIN;
+	}
 	s->running = true;
 	return 0;
 }
@@ -420,6 +451,7 @@ void writer_stop(struct store *s)
 	pthread_mutex_unlock(&s->lock);
 	pthread_join(s->thread, NULL);
 	s->running = false;
+	s->adder = adder_free(s->adder);
 	if (s->held_n) { /* could not be written */
 		take_back(s);
 		for (uint32_t i = 0; i < s->held_n; i++)

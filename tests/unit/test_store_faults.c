@@ -185,7 +185,7 @@ Test(store_faults, a_partition_whose_head_is_damaged_is_left_out_and_named)
 
 Test(store_faults, retention_by_bytes_and_age_removes_whole_files_from_the_oldest_on)
 {
-	struct store_cfg cfg = {.keep_bytes = 6000000, .upkeep_ms = 100, .partition_s = 300};
+	struct store_cfg cfg = {.keep_bytes = 24000000, .upkeep_ms = 100, .partition_s = 300};
 	struct store_stats st;
 	struct store_rig g;
 	struct rows rows;
@@ -194,7 +194,7 @@ Test(store_faults, retention_by_bytes_and_age_removes_whole_files_from_the_oldes
 	if (!store_rig_open(&g, &cfg))
 		return;
 	rows_init(&rows, 6, T0, 30000); /* 10,000 flows in a partition */
-	for (uint32_t i = 0; i < 20; i++) {
+	for (uint32_t i = 0; i < 40; i++) {
 		store_rig_send(&g, &rows, 10000);
 		cr_assert(eq(int, store_flush(g.s), 0));
 	}
@@ -211,7 +211,7 @@ Test(store_faults, retention_by_bytes_and_age_removes_whole_files_from_the_oldes
 	first = store_rig_number(&g, "SELECT min(end_us)::UBIGINT FROM %s");
 	cr_expect(eq(u64, first, st.first_us));
 	store_rig_close(&g);
-	g.cfg.keep_s = (uint64_t)(time(NULL) - (T0 / 1000000 + 5700));
+	g.cfg.keep_s = (uint64_t)(time(NULL) - (T0 / 1000000 + 11700));
 	g.cfg.keep_bytes = 0;
 	cr_assert(eq(int, store_rig_open_again(&g), 0), "%s", g.error);
 	for (uint32_t i = 0; i < 100; i++) {
