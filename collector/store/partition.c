@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "collector/store/cold.h"
 #include "collector/store/rollup.h"
 #include "collector/store/store_int.h"
 
@@ -220,6 +221,10 @@ int partition_recover(struct store *s, char *error)
 		partition_path(s, p, ".db", path);
 		partition_path(s, p, ".parquet", parquet);
 		p->has_db = access(path, F_OK) == 0;
+		if (p->cold == COLD_FILE && !s->cfg.read_only)
+			r = partition_forget_db(s, p, error);
+		if (r)
+			break;
 		if (p->writing) {
 			r = recover_one(s, p, error);
 		} else if (!p->has_db && access(parquet, F_OK) && p->rows) {
@@ -301,7 +306,7 @@ static void retire(struct store *s)
 		struct partition *p = s->partitions;
 		const char *why;
 
-		while (p && (p->damaged || p->feed))
+		while (p && (p->damaged || p->feed || cold_has(s->cold, p)))
 			p = p->next;
 		/* the one being filled stays, whatever it takes */
 		if (!p || !p->next)
@@ -356,6 +361,8 @@ void partition_upkeep(struct store *s)
 		rest(s, p, now);
 	s->stats.bytes = all_bytes(s);
 	retire(s);
+	if (s->cold)
+		cold_upkeep(s->cold);
 	pthread_mutex_unlock(&s->lock);
 	if (now / 3600000 != s->upkeep_ms / 3600000)
 		expire_rollups(s);

@@ -229,7 +229,7 @@ static void add_partitions(struct from *q, struct store *s, const struct flow_so
 			add_parquet(q, s, cfg, p);
 			between = " UNION ALL ";
 		}
-		if (!p->has_db)
+		if (!p->has_db || p->cold == COLD_FILE)
 			continue;
 		r = partition_attach(s, p, c, error);
 		if (r == -EIO)

@@ -114,7 +114,7 @@ static int load_partition(void *arg, const struct duck_row *r)
 	if (!p)
 		return -ENOMEM;
 	p->writing = duck_u32(r, 1);
-	p->cold = duck_u32(r, 2);
+	p->cold = (uint8_t)duck_u32(r, 2);
 	p->rows = duck_u64(r, 3);
 	p->min_us = (int64_t)duck_u64(r, 4);
 	p->max_us = (int64_t)duck_u64(r, 5);

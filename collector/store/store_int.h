@@ -27,7 +27,12 @@
 #define BATCH_ROW(b)   ((uint64_t)(b) << 32)
 #define FEEDS_MAX      16u /* partitions that one flush writes */
 
+/* Of a partition: where its flows are; 0: in its database. */
+#define COLD_FILE 1u /* in a Parquet file; a database is the one that it was made of */
+#define COLD	  2u /* in both */
+
 struct adder;
+struct cold;
 struct feed;
 struct rollup;
 
@@ -36,7 +41,7 @@ struct partition {
 	char catalog[CATALOG_MAX];
 	bool attached;
 	bool writing; /* state.db says that it may have rows of an unfinished batch */
-	bool cold;    /* Parquet beside, or instead of, its database */
+	uint8_t cold; /* COLD_... */
 	bool has_db;
 	bool damaged; /* left out */
 	uint64_t rows;
@@ -96,6 +101,7 @@ struct store {
 	bool complained;
 	/* writer */
 	struct adder *adder;
+	struct cold *cold;
 	pthread_t thread;
 	bool running;
 	bool stop;
@@ -155,6 +161,9 @@ struct partition *partition_make(struct store *s, int64_t start_s);
 /* Attach its database, create it and its tables where they are not there. @c: any connection. */
 int partition_attach(struct store *s, struct partition *p, duckdb_connection c, char *error);
 int partition_detach(struct store *s, struct partition *p, duckdb_connection c, char *error);
+
+/* A Parquet file has what the database had: remove that. cold.c */
+int partition_forget_db(struct store *s, struct partition *p, char *error);
 
 /* Remove rows of batches after @batch. */
 int partition_trim(struct store *s, struct partition *p, uint32_t batch, char *error);

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "collector/store/adder.h"
+#include "collector/store/cold.h"
 #include "collector/store/feed.h"
 #include "collector/store/rollup.h"
 #include "collector/store/store_int.h"
@@ -429,12 +430,12 @@ int writer_start(struct store *s)
 	if (!s->held)
 		return -ENOMEM;
 	s->adder = adder_new(s->rollup, s->held_max);
-	if (!s->adder)
+	if (s->cfg.cold_s)
+		s->cold = cold_new(s);
+	if (!s->adder || (s->cfg.cold_s && !s->cold))
 		return -ENOMEM;
-	if (pthread_create(&s->thread, NULL, writer, s)) {
-		s->adder = adder_free(s->adder);
+	if (pthread_create(&s->thread, NULL, writer, s))
 		return -EAGAIN;
-	}
 	s->running = true;
 	return 0;
 }
@@ -443,8 +444,11 @@ void writer_stop(struct store *s)
 {
 	char error[STORE_ERROR] = "";
 
-	if (!s->running)
+	s->cold = cold_free(s->cold);
+	if (!s->running) {
+		s->adder = adder_free(s->adder);
 		return;
+	}
 	block_close(s->cfg.pool);
 	pthread_mutex_lock(&s->lock);
 	s->stop = true;

@@ -271,3 +271,43 @@ Test(store_faults, on_a_full_disk_it_waits_and_loses_nothing)
 	umount2(mount_point, MNT_DETACH);
 	rmdir(mount_point);
 }
+
+Test(store_faults, cold_partitions_are_parquet_and_late_flows_lie_beside)
+{
+	struct store_cfg cfg = {.cold_s = 60, .upkeep_ms = 100};
+	uint64_t bytes, names;
+	struct store_stats st;
+	struct store_rig g;
+	struct rows rows;
+
+	if (!store_rig_open(&g, NULL))
+		return;
+	fill_two_partitions(&g);
+	bytes = store_rig_number(&g, "SELECT sum(bytes) FROM %s");
+	names = store_rig_number(
+		&g, "SELECT count(DISTINCT dns_qname) + count(tls_sni) + count(vni) FROM %s");
+	store_rig_close(&g);
+	g.cfg.cold_s = cfg.cold_s;
+	g.cfg.upkeep_ms = cfg.upkeep_ms;
+	cr_assert(eq(int, store_rig_open_again(&g), 0), "%s", g.error);
+	for (uint32_t i = 0; i < 200; i++) {
+		usleep(100000);
+		store_stats(g.s, &st);
+		if (st.cold == 2)
+			break;
+	}
+	cr_assert(eq(u64, st.cold, 2));
+	cr_expect(eq(u64, store_rig_number(&g, "SELECT count(*) FROM %s"), 40000));
+	cr_expect(eq(u64, store_rig_number(&g, "SELECT sum(bytes) FROM %s"), bytes));
+	cr_expect(eq(u64,
+		     store_rig_number(&g, "SELECT count(DISTINCT dns_qname) + count(tls_sni) + "
+					  "count(vni) FROM %s"),
+		     names));
+	rows_init(&rows, 8, T0 + 100000, 1000); /* late */
+	store_rig_send(&g, &rows, 500);
+	cr_assert(eq(int, store_flush(g.s), 0));
+	cr_expect(eq(u64, store_rig_number(&g, "SELECT count(*) FROM %s"), 40500));
+	store_rig_reopen(&g);
+	cr_expect(eq(u64, store_rig_number(&g, "SELECT count(*) FROM %s"), 40500));
+	store_rig_done(&g);
+}
