@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "loader/netns.h"
+#include "loader/policy/board.h"
 #include "weir/abi.h"
 
 #define IFACE_ROWS 2048u /* twice what can be attached at one time, see ifaces.h */
@@ -45,6 +46,7 @@ struct iface_table {
 	uint32_t netns, netns_gone; /* core: other network namespaces watched; that were, ever */
 	uint8_t programs_measured;  /* bool; core: the next is filled */
 	struct prog_runs programs[_HOOK_MAX];
+	struct policy_board policy;
 	struct iface_row row[IFACE_ROWS];
 };
 

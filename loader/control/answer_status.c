@@ -13,6 +13,7 @@
 #include "loader/iface_table.h"
 #include "loader/ledger.h"
 #include "loader/merge.h"
+#include "weir/counters.h"
 
 _Static_assert(IFACE_TOTALS >= 2 * IFACE_ROWS, "a place for every interface");
 
@@ -192,6 +193,30 @@ static void put_exports(struct control_server *c, struct json *j)
 	json_close(j, ']');
 }
 
+static void put_policy(struct control_server *c, struct json *j)
+{
+	static struct policy_state s;
+
+	if (!board_get(&c->env.ifaces->policy, &s) || !s.on)
+		return;
+	put_key(j, "policy");
+	json_open(j, '{');
+	put_count(j, "rules", s.rules);
+	put_count(j, "rules_max", s.rules_max);
+	put_count(j, "decisions", s.decisions);
+	put_count(j, "decisions_max", s.decisions_max);
+	put_key(j, "stopped");
+	json_bool(j, s.stopped);
+	put_key(j, "breaker");
+	json_bool(j, s.breaker);
+	put_key(j, "lease");
+	json_bool(j, s.lease);
+	put_count(j, "dropped",
+		  dataplane_counter(c->env.dp, CNT_DROPPED_PACKETS) +
+			  dataplane_counter(c->env.dp, CNT_DROPPED_IN_FLOWS));
+	json_close(j, '}');
+}
+
 static void put_control(struct control_server *c, struct json *j)
 {
 	unsigned int clients = 0;
@@ -231,6 +256,7 @@ void status_answer(struct control_server *c, struct client *cl)
 	put_pin(c, &j);
 	put_counters(c, &j);
 	put_exports(c, &j);
+	put_policy(c, &j);
 	put_control(c, &j);
 	json_close(&j, '}');
 	if (!json_end(&j, &len)) {

@@ -203,6 +203,26 @@ static void print_exports(const json_t *status)
 	}
 }
 
+static void print_policy(const json_t *status)
+{
+	const json_t *p = json_object_get(status, "policy");
+	char rules[UNITS_TEXT], decisions[UNITS_TEXT], dropped[UNITS_TEXT];
+
+	if (!p || (!number_of(p, "rules") && !number_of(p, "dropped")))
+		return;
+	printf("policy %s rules, %s decisions, %s packets dropped",
+	       units_grouped(number_of(p, "rules"), rules),
+	       units_grouped(number_of(p, "decisions"), decisions),
+	       units_grouped(number_of(p, "dropped"), dropped));
+	if (json_is_true(json_object_get(p, "stopped")))
+		fputs(" ! stopped: 'weir panic --off' enforces again", stdout);
+	else if (json_is_true(json_object_get(p, "breaker")))
+		fputs(" ! the breaker has acted, rules only count: 'weir panic --off'", stdout);
+	else if (!json_is_true(json_object_get(p, "lease")))
+		fputs(" ! no lease: nothing is enforced", stdout);
+	putchar('\n');
+}
+
 /* ---- what its processes may do: the kernel is asked, not weir ---- */
 
 static json_t *capability_names(uint64_t set)
@@ -265,6 +285,7 @@ static int print_status(json_t *status, const char *format, const struct privile
 	print_ifaces(status);
 	print_flows(status);
 	print_pin(status);
+	print_policy(status);
 	print_exports(status);
 	if (p)
 		print_processes(p);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/policy.h"
 #include "loader/control/control_int.h"
 #include "loader/control/counters.h"
 #include "loader/dataplane.h"
@@ -189,6 +190,49 @@ static void put_programs(struct control_server *c, struct text *t)
 		    __atomic_load_n(&p[i].runs, __ATOMIC_RELAXED));
 }
 
+/* ---- policies ---- */
+
+static void put_rules(struct text *t, const struct policy_state *s, const char *name,
+		      const char *help, size_t member)
+{
+	head(t, name, "counter", help);
+	for (uint32_t i = 0; i < s->n; i++) {
+		const struct board_row *row = &s->row[i];
+		char rule[160], issuer[80];
+		uint64_t v;
+
+		memcpy(&v, (const char *)row + member, sizeof(v));
+		put(t,
+		    "weir_%s{rule=\"%s\",issuer=\"%s\",action=\"%s\",shadow=\"%d\"} %" PRIu64 "\n",
+		    name, label(row->name, rule, sizeof(rule)),
+		    label(row->issuer, issuer, sizeof(issuer)), policy_action_word(row->action),
+		    row->shadow, v);
+	}
+}
+
+static void put_policy(struct control_server *c, struct text *t)
+{
+	static struct policy_state s;
+
+	if (!board_get(&c->env.ifaces->policy, &s) || !s.on)
+		return;
+	put_rules(t, &s, "policy_matches_total", "Packets that a rule acted on.",
+		  offsetof(struct board_row, packets));
+	put_rules(t, &s, "policy_bytes_total", "IP bytes of those packets.",
+		  offsetof(struct board_row, bytes));
+	put_rules(t, &s, "policy_would_matches_total",
+		  "Packets that a rule in shadow would have acted on.",
+		  offsetof(struct board_row, would_packets));
+	head(t, "policy_rules", "gauge", "Rules in force.");
+	put(t, "weir_policy_rules %" PRIu32 "\n", s.rules);
+	head(t, "policy_decisions", "gauge", "Addresses, names and flows that lead to rules.");
+	put(t, "weir_policy_decisions %" PRIu32 "\n", s.decisions);
+	head(t, "policy_decisions_max", "gauge", "What there is room for.");
+	put(t, "weir_policy_decisions_max %" PRIu32 "\n", s.decisions_max);
+	head(t, "policy_enforcing", "gauge", "0: stopped, in shadow, or without a lease.");
+	put(t, "weir_policy_enforcing %d\n", s.lease && !s.stopped && !s.breaker);
+}
+
 /* ---- exports ---- */
 
 static void put_export_values(struct control_server *c, struct text *t, const char *name,
@@ -269,6 +313,7 @@ int metrics_text(struct control_server *c, char *buf, size_t cap)
 	put_class(c, &t, "DROPPED", "dropped_total",
 		  "Packets, and their bytes, dropped by policy.");
 	put_class(c, &t, "NAME", "names_total", "Names read, and names that could not be.");
+	put_policy(c, &t);
 	put_exports(c, &t);
 	return t.full ? -ENOSPC : (int)t.len;
 }

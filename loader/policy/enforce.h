@@ -9,6 +9,7 @@
 #define WEIR_LOADER_POLICY_ENFORCE_H
 
 #include <sys/types.h>
+#include "loader/policy/board.h"
 #include "loader/policy/guard.h"
 #include "loader/policy/table.h"
 #include "loader/policy/wire.h"
@@ -85,6 +86,9 @@ struct enforce_traffic {
  */
 bool enforce_tick(struct enforce *e, const struct policy_time *now, bool alive,
 		  const struct enforce_traffic *traffic);
+
+/* What there is, for others to see. */
+void enforce_state(const struct enforce *e, struct policy_state *ret);
 
 /* Addresses, routes or links have changed. */
 void enforce_node_changed(struct enforce *e);

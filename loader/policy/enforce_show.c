@@ -86,6 +86,65 @@ uint64_t enforce_watched(const struct enforce *e)
 	return packets;
 }
 
+/* ---- for the worker ---- */
+
+static struct board_row *row_of(struct policy_state *s, const char *issuer,
+				const struct policy_rule *r)
+{
+	const bool shadow = r->flags & RULE_SHADOW;
+
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->row[i].action == r->action && s->row[i].shadow == shadow &&
+		    !strcmp(s->row[i].name, (const char *)r->name) &&
+		    !strcmp(s->row[i].issuer, issuer))
+			return &s->row[i];
+	if (s->n == BOARD_ROWS)
+		return NULL;
+	s->row[s->n] = (struct board_row){.action = r->action, .shadow = shadow};
+	memcpy(s->row[s->n].name, r->name, sizeof(r->name));
+	memcpy(s->row[s->n].issuer, issuer, sizeof(s->row[s->n].issuer));
+	return &s->row[s->n++];
+}
+
+static void put_row(const struct enforce *e, uint32_t slot, const struct policy_rule *r,
+		    struct policy_state *s)
+{
+	struct board_row *row = row_of(s, e->issuers[slot].name, r);
+	struct policy_counters c;
+
+	if (!row) {
+		s->more++;
+		return;
+	}
+	counters_of(e, slot, r, &c);
+	row->packets += c.packets;
+	row->bytes += c.bytes;
+	row->would_packets += c.would_packets;
+	row->would_bytes += c.would_bytes;
+	row->passed += c.passed;
+}
+
+void enforce_state(const struct enforce *e, struct policy_state *ret)
+{
+	struct policy_usage u = {};
+
+	policy_table_usage(e->table, &u);
+	*ret = (struct policy_state){
+		.on = 1,
+		.stopped = e->stopped,
+		.breaker = e->shadow,
+		.lease = e->guarding && enforce_mono_s() < e->lease_renewed + e->cfg->lease_s,
+		.rules = u.rules,
+		.rules_max = u.rules_max,
+		.decisions = u.decisions,
+		.decisions_max = u.decisions_max,
+	};
+	for (uint32_t i = SLOT_LOCAL; i < SLOT_NAMED; i++)
+		for (uint32_t k = 0; e->issuers[i].now.image && k < e->issuers[i].now.p.n_rules;
+		     k++)
+			put_row(e, i, &e->issuers[i].now.p.rules[k], ret);
+}
+
 /* ---- one rule ---- */
 
 static struct policy_shown *show_rule(struct shower *s, const struct policy_rule *r)

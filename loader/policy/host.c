@@ -144,6 +144,7 @@ static void tick(struct policy_host *h, uint64_t now)
 					     CNT_TC_EGRESS_FRAMES};
 	const uint64_t progress = __atomic_load_n(&h->table->progress, __ATOMIC_RELAXED);
 	const struct policy_time t = time_of(h->dp);
+	static struct policy_state state;
 	struct enforce_traffic traffic = {
 		.dropped = dataplane_counter(h->dp, CNT_DROPPED_PACKETS) +
 			   dataplane_counter(h->dp, CNT_DROPPED_IN_FLOWS),
@@ -158,6 +159,8 @@ static void tick(struct policy_host *h, uint64_t now)
 	for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++)
 		traffic.frames += dataplane_counter(h->dp, hooks[i]);
 	enforce_tick(h->e, &t, now - h->progress_ms < STALLED_MS, &traffic);
+	enforce_state(h->e, &state);
+	board_put(&h->table->policy, &state);
 	h->tick_ms = now;
 }
 
