@@ -315,13 +315,15 @@ static int multiply(const struct dnf *d, const struct alternatives *a, const str
 static int all_of(const struct dnf *d, const struct filter_node *n, bool negate,
 		  struct alternatives *to)
 {
-	struct alternatives *sum = malloc(3 * sizeof(*sum)), *next = sum + 1, *part = sum + 2;
-	int r = sum ? 0 : -ENOMEM;
+	struct alternatives *sum = malloc(3 * sizeof(*sum)), *next, *part;
+	int r = 0;
 
-	if (sum) {
-		sum->n = 1;
-		sum->any[0].n = 0;
-	}
+	if (!sum)
+		return -ENOMEM;
+	next = sum + 1;
+	part = sum + 2;
+	sum->n = 1;
+	sum->any[0].n = 0;
 	for (uint32_t i = n->first; i && !r; i = d->p->ast->nodes[i].next) {
 		part->n = next->n = 0;
 		r = walk(d, i, negate, part);

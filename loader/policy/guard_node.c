@@ -110,7 +110,7 @@ static bool is_failsafe(uint16_t port)
 bool sessions_parse(const void *buf, size_t len, node_fn *fn, void *arg)
 {
 	const struct nlmsghdr *h;
-	uint8_t addr[16];
+	uint8_t addr[16], port[2];
 	size_t pos = 0;
 
 	while ((h = next_message(buf, len, &pos))) {
@@ -119,8 +119,10 @@ bool sessions_parse(const void *buf, size_t len, node_fn *fn, void *arg)
 		if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR)
 			return true;
 		if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
-		    h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)) ||
-		    !is_failsafe(ntohs(m->id.idiag_sport)))
+		    h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)))
+			continue;
+		memcpy(port, &m->id.idiag_sport, sizeof(port));
+		if (!is_failsafe((uint16_t)(port[0] << 8 | port[1])))
 			continue;
 		from_family(m->idiag_family, m->id.idiag_dst, addr);
 		fn(arg, NODE_ADDRESS, addr);
