@@ -147,6 +147,8 @@ static const char *bad_prefix(const uint8_t addr[16], unsigned int bits)
 static int check_action(const struct check *c, const struct policy_rule *r)
 {
 	switch (r->action) {
+	case POLICY_RESET:
+		return fail(c, "action", "reset is reserved: this version does not do it");
 	case POLICY_DO_MIRROR:
 	case POLICY_DO_CAPTURE:
 		return fail(c, "action", "%s is reserved: this version does not do it",
@@ -155,7 +157,6 @@ static int check_action(const struct check *c, const struct policy_rule *r)
 	case POLICY_NEVER:
 	case POLICY_DROP:
 	case POLICY_LIMIT:
-	case POLICY_RESET:
 		return 0;
 	default:
 		return fail(c, "action", "%u is unknown", r->action);

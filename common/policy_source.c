@@ -315,15 +315,10 @@ static const struct {
 	uint8_t action;
 	int (*take)(struct source *s, char *at); /* NULL: a statement */
 } words[] = {
-	{"drop", POLICY_DROP, NULL},
-	{"reset", POLICY_RESET, NULL},
-	{"limit", POLICY_LIMIT, NULL},
-	{"pass", POLICY_PASS, NULL},
-	{"never", POLICY_NEVER, NULL},
-	{"issuer", 0, take_issuer},
-	{"generation", 0, take_generation},
-	{"until", 0, take_until},
-	{"list", 0, take_list},
+	{"drop", POLICY_DROP, NULL}, {"limit", POLICY_LIMIT, NULL},
+	{"pass", POLICY_PASS, NULL}, {"never", POLICY_NEVER, NULL},
+	{"issuer", 0, take_issuer},  {"generation", 0, take_generation},
+	{"until", 0, take_until},    {"list", 0, take_list},
 };
 
 static int unknown(struct source *s, const char *word)

@@ -19,7 +19,6 @@ enum {
 	OPT_FOR = 1,
 	OPT_SHADOW,
 	OPT_DRY_RUN,
-	OPT_RESET,
 	OPT_RATE,
 	OPT_BURST,
 	OPT_PER_SOURCE,
@@ -65,7 +64,6 @@ static int cmd_unblock(int argc, char **argv);
 
 static const struct cli_option block_options[] = {
 	COMMON_OPTIONS,
-	{OPT_RESET, 0, "reset", NULL, NULL, NULL, "end TCP connections with a RST, drop the rest"},
 	{},
 };
 
@@ -186,9 +184,6 @@ static int take(struct cli *c, struct block *b, int id)
 		return 0;
 	case OPT_DRY_RUN:
 		b->dry_run = true;
-		return 0;
-	case OPT_RESET:
-		b->rule.action = POLICY_RESET;
 		return 0;
 	case OPT_IFACE:
 		b->iface = c->arg;

@@ -68,8 +68,8 @@ Test(policy, names_become_entries)
 		{"drop tls.sni suffix \".blocked.test\" or http.host == \"a.test\" for 1m",
 		 "1 drop by name: tls.sni suffix \".blocked.test\"\n"
 		 "2 drop by name: http.host == \"a.test\""},
-		{"reset http.host in {\"a.test\", \"b.test\"} and dst.port == 80 for 1m",
-		 "1 reset by name: http.host == \"a.test\" or 1 others and dst.port == 80"},
+		{"drop http.host in {\"a.test\", \"b.test\"} and dst.port == 80 for 1m",
+		 "1 drop by name: http.host == \"a.test\" or 1 others and dst.port == 80"},
 		{"drop dns.qname suffix \".evil.test\" and src.ip in 10.0.0.0/8 for 1m",
 		 "1 drop by name: dns.qname suffix \".evil.test\" and src.ip in 10.0.0.0/8"},
 	};
@@ -242,6 +242,8 @@ static const struct change {
 	 "rule 2 (two): number 2 does not come after 2: rules stand in their order"},
 	{P_RULE, AT(policy_rule, action), POLICY_DO_MIRROR,
 	 "rule 1 (one): action mirror is reserved: this version does not do it"},
+	{P_RULE, AT(policy_rule, action), POLICY_RESET,
+	 "rule 1 (one): action reset is reserved: this version does not do it"},
 	{P_RULE, AT(policy_rule, action), 9, "rule 1 (one): action 9 is unknown"},
 	{P_RULE, AT(policy_rule, flags), 0x80, "rule 1 (one): flags has unknown bits: 0x80"},
 	{P_RULE, AT(policy_rule, flags), RULE_FAILSAFE,
