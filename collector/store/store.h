@@ -111,7 +111,8 @@ struct store_value {
 };
 
 struct store_query {
-	const char *sql; /* one statement; values as $1, $2, ... */
+	const char *
+		sql; /* one statement; values as $1, $2, ...; one that is a column of its own: cast */
 	const struct store_value *values;
 	uint32_t values_n;
 	uint32_t timeout_ms; /* 0: none; then -ETIMEDOUT */

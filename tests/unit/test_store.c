@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,5 +185,106 @@ Test(store, rollups_are_equal_to_raw_flows_open_closed_and_reopened)
 	expect_equal_rollups(&g, T0 - 1000000, T0 + 5000000000);
 	cr_expect(eq(u64, store_rig_rollup(&g, RB_TOTAL, ROLLUP_1H, "sum(est_bytes)"),
 		     rows.est_bytes));
+	store_rig_done(&g);
+}
+
+/* Many rows out of few: something that takes its time. */
+#define SLOW \
+	"SELECT count(*) FROM range(100000) a, range(10000000) b WHERE a.range * b.range % 7 = 3"
+
+static void *cancel_soon(void *arg)
+{
+	usleep(200000);
+	store_cancel(arg);
+	return NULL;
+}
+
+Test(store, a_query_is_cancelled_timed_out_or_wrong)
+{
+	struct store_query q = {.sql = SLOW};
+	struct store_result *r;
+	struct store_rig g;
+	pthread_t thread;
+	uint32_t n;
+
+	if (!store_rig_open(&g, NULL))
+		return;
+	cr_assert(eq(int, store_select(g.s, &q, g.error, &r), 0));
+	cr_assert(eq(int, pthread_create(&thread, NULL, cancel_soon, r), 0));
+	cr_expect(eq(int, store_next(r, &n), -ECANCELED));
+	pthread_join(thread, NULL);
+	store_result_free(r);
+	q.timeout_ms = 200;
+	cr_assert(eq(int, store_select(g.s, &q, g.error, &r), 0));
+	cr_expect(eq(int, store_next(r, &n), -ETIMEDOUT));
+	store_result_free(r);
+	q.sql = "SELECT no_such_column FROM exporters";
+	cr_expect(eq(int, store_select(g.s, &q, g.error, &r), -EINVAL));
+	cr_expect(strstr(g.error, "no_such_column") != NULL, "%s", g.error);
+	store_rig_done(&g);
+}
+
+Test(store, values_are_bound_and_come_back_as_what_they_are)
+{
+	const struct store_value in[] = {{.type = ST_TEXT, .s = {"it's; -- text", 13}},
+					 {.type = ST_I64, .i = -5},
+					 {.type = ST_U64, .u = UINT64_MAX},
+					 {.type = ST_NULL}};
+	struct store_query q = {
+		.sql = "SELECT $1::VARCHAR AS a, $2::BIGINT, $3::UBIGINT, $4::VARCHAR, sum(x), avg(x), "
+		       "sum(x)::DECIMAL(20,2) / 4 FROM (VALUES (18446744073709551615::"
+		       "UBIGINT), (1)) v(x)",
+		.values = in,
+		.values_n = 4};
+	struct store_result *r;
+	struct store_value v;
+	struct store_rig g;
+	uint32_t n;
+
+	if (!store_rig_open(&g, NULL))
+		return;
+	cr_assert(eq(int, store_select(g.s, &q, g.error, &r), 0), "%s", g.error);
+	cr_expect(eq(u32, store_columns(r), 7));
+	cr_expect(eq(str, (char *)store_column_name(r, 0), "a"));
+	cr_assert(eq(int, store_next(r, &n), 0), "%s", store_error(r));
+	cr_assert(eq(u32, n, 1));
+	cr_assert(store_get(r, 0, 0, &v));
+	cr_expect(eq(u32, v.s.len, 13));
+	cr_expect(eq(int, memcmp(v.s.s, "it's; -- text", 13), 0));
+	cr_assert(store_get(r, 1, 0, &v));
+	cr_expect(eq(i64, v.i, -5));
+	cr_assert(store_get(r, 2, 0, &v));
+	cr_expect(eq(u64, v.u, UINT64_MAX));
+	cr_expect(not(store_get(r, 3, 0, &v)));
+	cr_assert(store_get(r, 4, 0, &v)); /* beyond 64 bits */
+	cr_expect(eq(int, v.type, ST_F64));
+	cr_expect(gt(dbl, v.f, 1.8e19));
+	cr_expect(eq(int, store_next(r, &n), -ENODATA));
+	store_result_free(r);
+	store_rig_done(&g);
+}
+
+Test(store, an_answer_is_written_as_parquet_and_a_store_at_rest_is_read)
+{
+	struct store_query q = {.sql = "SELECT range AS n FROM range(1000)"};
+	struct store_rig g;
+	char path[128], sql[256];
+	struct rows rows;
+
+	if (!store_rig_open(&g, NULL))
+		return;
+	snprintf(path, sizeof(path), "%s/out.parquet", g.dir);
+	cr_assert(eq(int, store_export(g.s, &q, path, g.error), 0), "%s", g.error);
+	snprintf(sql, sizeof(sql), "SELECT sum(n)::UBIGINT FROM read_parquet('%s'), %%s", path);
+	rows_init(&rows, 3, T0, 1000);
+	store_rig_send(&g, &rows, 1);
+	cr_assert(eq(int, store_flush(g.s), 0));
+	cr_expect(eq(u64, store_rig_number(&g, sql), 499500));
+	q.sql = "SELECT 1/";
+	cr_expect(eq(int, store_export(g.s, &q, path, g.error), -EINVAL));
+	store_rig_close(&g);
+	g.cfg.read_only = true; /* nobody holds it: questions are answered from the files */
+	cr_assert(eq(int, store_rig_open_again(&g), 0), "%s", g.error);
+	cr_expect(eq(u64, store_rig_number(&g, "SELECT count(*) FROM %s"), 1));
 	store_rig_done(&g);
 }
