@@ -240,6 +240,8 @@ slow_reader()
 {
 	local before after
 
+	# none of earlier tests may end between the count and the question
+	expect_true "slow: nothing is open" wait_for 15 no_flows
 	before=$(wc -l <"$tmp/w.json")
 	python3 - "$socket" "$tmp/slow.go" "$tmp/slow.ready" >"$tmp/slow.out" <<'PY' &
 import json, os, socket, sys, time
@@ -286,6 +288,11 @@ large()
 	rc_of "$weir" flows --live -o json "src.port in {$(seq -s, 1000 3 2999)}"
 	expect "large: a set" "$rc" 0
 	expect_true "large: what it has" holds_ports
+}
+
+no_flows()
+{
+	[ "$("$weir" status -o json | jq .flows.live)" -eq 0 ]
 }
 
 live_flows() # N
