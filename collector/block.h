@@ -88,6 +88,7 @@ struct block {
 	uint32_t rows;
 	uint32_t marks_n;
 	uint32_t text_len;
+	bool more; /* rows of it have their mark in a later block: durable together or not at all */
 	uint64_t used[(_BC_MAX + 63) / 64]; /* columns with a valid row */
 	void *data[_BC_MAX];		    /* BLOCK_ROWS values of the column's type */
 	uint64_t *valid[_BC_MAX];	    /* BLOCK_WORDS */

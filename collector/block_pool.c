@@ -66,6 +66,7 @@ void block_reset(struct block *b)
 			memset(b->valid[c], 0, BLOCK_WORDS * sizeof(uint64_t));
 	}
 	memset(b->used, 0, sizeof(b->used));
+	b->more = false;
 	b->rows = b->marks_n = b->text_len = 0;
 	b->next = NULL;
 }

@@ -84,11 +84,18 @@ static struct block *get_block(struct decoder *d)
 	return b;
 }
 
+/* Rows whose records are not marked yet: their marks come with a block behind this one. */
+static void send_full(struct decoder *d)
+{
+	d->b->more = d->unmarked_n > 0;
+	send_block(d);
+}
+
 struct block *block_room(struct decoder *d, uint32_t rows, size_t octets, int64_t now_us)
 {
 	if (d->b && (d->b->rows + rows > BLOCK_ROWS || d->b->marks_n == BLOCK_MARKS_MAX ||
 		     COLUMNS_TEXT(octets) > BLOCK_TEXT - d->b->text_len))
-		send_block(d);
+		send_full(d);
 	if (!d->b) {
 		d->b = get_block(d);
 		d->b_since_us = now_us;

@@ -369,12 +369,22 @@ static void take(struct store *s, struct block *b)
 	s->held_rows += b->rows;
 }
 
+/* Rows without their marks: a sender that starts again would send them again. */
+static bool unfinished(const struct store *s)
+{
+	return s->held_n && s->held_n < s->held_max && s->held[s->held_n - 1]->more && !s->stop;
+}
+
 static bool due(struct store *s, uint64_t now, bool asked)
 {
 	if (!s->held_n)
 		return rollup_due(s->rollup);
+	if (s->held_n == s->held_max)
+		return true;
+	if (unfinished(s))
+		return false;
 	return asked || s->broken || s->held_rows >= s->cfg.flush_rows ||
-	       s->held_n == s->held_max || now - s->first_ms >= s->cfg.flush_ms;
+	       now - s->first_ms >= s->cfg.flush_ms;
 }
 
 static void answer(struct store *s, uint64_t asked, int r)
@@ -411,7 +421,7 @@ static void *writer(void *arg)
 		}
 		if (due(s, store_now_ms(), ask))
 			r = flush(s);
-		if (ask && asked != s->flush_done)
+		if (ask && asked != s->flush_done && !unfinished(s))
 			answer(s, asked, r);
 		partition_upkeep(s);
 		if (!b && (s->stop || block_closed(s->cfg.pool)))

@@ -51,10 +51,12 @@ static void open_store(void)
 static bool read_spec(char *text, struct spec *q)
 {
 	char why[SPEC_ERROR];
-	char *save = NULL;
 
 	spec_init(q, SPEC_TOP, INT64_C(1790000000000000));
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+	for (char *line = text, *next; line; line = next) {
+		next = strchr(line, 0x0a);
+		if (next)
+			*next++ = 0;
 		char *eq = line == text ? NULL : strchr(line, '=');
 
 		if (line == text) {

@@ -37,7 +37,8 @@ static struct store_result *ask(struct store_rig *g, const struct bound *sql)
 	const struct store_query q = {.sql = sql->text, .values = sql->values, .values_n = sql->n};
 	struct store_result *r = NULL;
 
-	if (store_select(g->s, &q, g->error, &r)) fprintf(stderr, "%s: %s\n", g->error, strstr(sql->text, " AS f ") ?: sql->text);
+	if (store_select(g->s, &q, g->error, &r))
+		fprintf(stderr, "%s: %s\n", g->error, strstr(sql->text, " AS f ") ?: sql->text);
 	cr_assert(r != NULL, "%s", g->error);
 	return r;
 }
