@@ -272,7 +272,11 @@ docs-check: $(BUILD)/docs/gen ## fail if a generated page is not what the tables
 
 # ---- man pages, completion, the default configuration: made by weir of its own tables ----
 MAN_PAGES := $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(wildcard docs/man/*.scd))
-SHELLS    := $(BUILD)/shell/weir.bash $(BUILD)/shell/weir.zsh $(BUILD)/shell/weir.fish
+SHELLS    := $(foreach p,weir weir-collector,$(addprefix $(BUILD)/shell/$(p).,bash zsh fish))
+$(BUILD)/man/weir-collector%: docs/man/weir-collector%.scd docs/man/make $(OUT)/weir-collector
+	@mkdir -p $(@D)
+	$(call msg,MAN,$@)
+	$(Q)docs/man/make $(OUT)/weir-collector $< > $@
 $(BUILD)/man/%: docs/man/%.scd docs/man/make $(OUT)/weir
 	@mkdir -p $(@D)
 	$(call msg,MAN,$@)
@@ -280,37 +284,48 @@ $(BUILD)/man/%: docs/man/%.scd docs/man/make $(OUT)/weir
 $(BUILD)/shell/weir.%: $(OUT)/weir
 	@mkdir -p $(@D)
 	$(Q)$< completion $* > $@
+$(BUILD)/shell/weir-collector.%: $(OUT)/weir-collector
+	@mkdir -p $(@D)
+	$(Q)$< completion $* > $@
 $(BUILD)/weir.conf: $(OUT)/weir
+	$(Q)$< __reference conf > $@
+$(BUILD)/collector.conf: $(OUT)/weir-collector
 	$(Q)$< __reference conf > $@
 man: $(MAN_PAGES) ## the man pages (build/man)
 
 SHARE      = $(DESTDIR)$(PREFIX)/share
 PRIVATE_LIB = $(DESTDIR)$(PREFIX)/lib/weir
-install: all man $(SHELLS) $(BUILD)/weir.conf ## install to PREFIX (/usr/local), under DESTDIR
-	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $(OUT)/weir $(OUT)/weir-collector
+# PROGRAM CONF
+define install_program
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $(OUT)/$(1)
+	install -D -m 644 $(BUILD)/shell/$(1).bash $(SHARE)/bash-completion/completions/$(1)
+	install -D -m 644 $(BUILD)/shell/$(1).zsh $(SHARE)/zsh/vendor-completions/_$(1)
+	install -D -m 644 $(BUILD)/shell/$(1).fish $(SHARE)/fish/vendor_completions.d/$(1).fish
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's|@SBINDIR@|$(PREFIX)/sbin|g; s|@SYSCONFDIR@|$(SYSCONFDIR)|g' packaging/systemd/$(1).service \
+		> $(DESTDIR)$(UNITDIR)/$(1).service
+	test -e $(DESTDIR)$(SYSCONFDIR)/weir/$(2) || \
+		install -D -m 644 $(BUILD)/$(2) $(DESTDIR)$(SYSCONFDIR)/weir/$(2)
+	install -D -m 644 $(BUILD)/$(2) $(SHARE)/doc/weir/examples/$(2)
+endef
+install: all man $(SHELLS) $(BUILD)/weir.conf $(BUILD)/collector.conf ## install to PREFIX (/usr/local), under DESTDIR
+	$(call install_program,weir,weir.conf)
+	$(call install_program,weir-collector,collector.conf)
 	$(if $(DUCKDB_FETCHED),install -D -m 644 $(DEPS)/duckdb/libduckdb.so $(PRIVATE_LIB)/libduckdb.so)
 	$(if $(DUCKDB_FETCHED),install -D -m 644 $(DEPS)/duckdb/LICENSE $(SHARE)/doc/weir/libduckdb.LICENSE)
 	install -D -m 644 -t $(SHARE)/man/man5 $(filter %.5,$(MAN_PAGES))
 	install -D -m 644 -t $(SHARE)/man/man8 $(filter %.8,$(MAN_PAGES))
-	install -D -m 644 $(BUILD)/shell/weir.bash $(SHARE)/bash-completion/completions/weir
-	install -D -m 644 $(BUILD)/shell/weir.zsh $(SHARE)/zsh/vendor-completions/_weir
-	install -D -m 644 $(BUILD)/shell/weir.fish $(SHARE)/fish/vendor_completions.d/weir.fish
-	install -d $(DESTDIR)$(UNITDIR)
-	sed 's|@SBINDIR@|$(PREFIX)/sbin|g; s|@SYSCONFDIR@|$(SYSCONFDIR)|g' packaging/systemd/weir.service \
-		> $(DESTDIR)$(UNITDIR)/weir.service
 	install -D -m 644 packaging/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/weir.conf
 	install -D -m 644 packaging/systemd/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/weir.conf
-	test -e $(DESTDIR)$(SYSCONFDIR)/weir/weir.conf || \
-		install -D -m 644 $(BUILD)/weir.conf $(DESTDIR)$(SYSCONFDIR)/weir/weir.conf
-	install -D -m 644 $(BUILD)/weir.conf $(SHARE)/doc/weir/examples/weir.conf
 	install -D -m 644 -t $(SHARE)/doc/weir/examples packaging/k8s/weir.yaml
 	install -D -m 644 -t $(SHARE)/doc/weir README.md docs/security.md docs/policy.md $(DOCS)
 uninstall: ## remove what install put there, but not the configuration
-	rm -f $(DESTDIR)$(PREFIX)/sbin/weir $(DESTDIR)$(PREFIX)/sbin/weir-collector $(PRIVATE_LIB)/libduckdb.so \
+	rm -f $(PRIVATE_LIB)/libduckdb.so \
 		$(addprefix $(SHARE)/man/man5/,$(notdir $(filter %.5,$(MAN_PAGES)))) \
 		$(addprefix $(SHARE)/man/man8/,$(notdir $(filter %.8,$(MAN_PAGES)))) \
-		$(SHARE)/bash-completion/completions/weir $(SHARE)/zsh/vendor-completions/_weir \
-		$(SHARE)/fish/vendor_completions.d/weir.fish $(DESTDIR)$(UNITDIR)/weir.service \
+		$(foreach p,weir weir-collector,$(DESTDIR)$(PREFIX)/sbin/$(p) $(DESTDIR)$(UNITDIR)/$(p).service \
+		$(SHARE)/bash-completion/completions/$(p) $(SHARE)/zsh/vendor-completions/_$(p) \
+		$(SHARE)/fish/vendor_completions.d/$(p).fish) \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d/weir.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/weir.conf
 	rm -rf $(SHARE)/doc/weir
 package: ## a Debian package: build/package/weir_VERSION_ARCH.deb, checked by lintian

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "collector/enrich/enrich.h"
 #include "collector/local_store.h"
 #include "collector/query/answer_line.h"
 #include "collector/query/answer_print.h"
@@ -227,19 +228,26 @@ static int ask_store(struct asking *x, const struct answer_sink *k)
 {
 	char error[STORE_ERROR] = "";
 	struct query_env env = {};
+	static struct ask a;
+	struct enrich *enrich = NULL;
 	struct settings *s;
 	int rc = client_settings(&x->a->at, &s), r;
 
 	if (rc)
 		return rc;
-	rc = local_store_open(s, &env.store);
+	rc = enrich_new(s, NULL, &enrich) ? EXIT_FAILED : local_store_open(s, &env.store);
 	settings_free(s);
-	if (rc)
+	if (rc) {
+		enrich_free(enrich);
 		return rc;
-	r = strcmp(x->a->format, "parquet") ? query_run(&env, &x->a->spec, k, error)
-					    : export_here(&env, x->a, error);
+	}
+	a = *x->a;
+	a.spec.env = enrich_lists(enrich);
+	r = strcmp(a.format, "parquet") ? query_run(&env, &a.spec, k, error)
+					: export_here(&env, &a, error);
 	forget_progress(x);
 	store_close(env.store);
+	enrich_free(enrich);
 	if (!r || r == -EPIPE)
 		return EXIT_OK;
 	if (r == -ECANCELED)

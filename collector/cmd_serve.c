@@ -208,6 +208,7 @@ static int open_endpoint(struct serving *v)
 		.timeout_ms = query_timeout(s),
 		.store = v->store,
 		.dir = settings_text(s, CSET_STORE_DIR),
+		.lists = enrich_lists(v->enrich),
 		.status = serving_status,
 		.metrics = serving_metrics,
 		.arg = v,

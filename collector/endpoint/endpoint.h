@@ -14,6 +14,7 @@
 
 #include <jansson.h>
 #include "collector/store/store.h"
+#include "common/filter.h"
 
 #define ENDPOINT_VERSION     1u
 #define ENDPOINT_REQUEST_MAX (64u << 10)
@@ -31,7 +32,8 @@ struct endpoint_cfg {
 	uint32_t clients;
 	uint32_t timeout_ms; /* of a query; may change, see endpoint_set_timeout() */
 	struct store *store;
-	const char *dir; /* for files that are made for clients */
+	const char *dir;		/* for files that are made for clients */
+	const struct filter_env *lists; /* of filters */
 	/* Any thread. An object without "type"; NULL: no memory. */
 	json_t *(*status)(void *arg);
 	/* Any thread. Prometheus text, free() it; NULL: no memory. */

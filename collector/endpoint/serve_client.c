@@ -165,6 +165,7 @@ static int take_query(struct request *q, const json_t *line)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	spec_init(&q->spec, SPEC_TOP, (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+	q->spec.env = q->c->e->cfg.lists;
 	json_object_foreach((json_t *)(uintptr_t)spec, key, v)
 	{
 		if (!json_is_string(v))

@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * enrich.h - what is added to flows before they are stored: autonomous system and country of their
- * addresses, zone and name of the site list, names learnt from earlier flows. What the exporter said
- * stays. Several receiving threads at once; a reload does not stop them.
+ * enrich.h - what is added to flows before they are stored: zones and names of their addresses, from
+ * the site list. What the exporter said stays. Several receiving threads at once; a reload does not
+ * stop them.
  */
 #ifndef WEIR_COLLECTOR_ENRICH_ENRICH_H
 #define WEIR_COLLECTOR_ENRICH_ENRICH_H
 
 #include "collector/settings.h"
 #include "collector/store/store.h"
+#include "common/filter.h"
 
 struct enrich;
 
-/* A file that can't be read is an error at the start. Return: 0, -EINVAL (said in the log), -ENOMEM. */
+/**
+ * enrich_new - read the files
+ * @store: that numbers the zones; NULL: nothing is added to flows, the lists are for filters alone
+ *
+ * Return: 0, -EINVAL: a file can't be read (said in the log), -ENOMEM.
+ */
 int enrich_new(const struct settings *s, struct store *store, struct enrich **ret);
 void enrich_free(struct enrich *e); /* NULL is fine */
 
@@ -21,5 +27,8 @@ void enrich_reload(struct enrich *e, const struct settings *s);
 
 /* Fill columns of all rows of a block. Any thread. */
 void enrich_block(struct enrich *e, struct block *b);
+
+/* @ZONE in filters. Lives as long as @e. Any thread. */
+const struct filter_env *enrich_lists(struct enrich *e);
 
 #endif

@@ -25,9 +25,9 @@ int plan_filter(struct bound *sql, const struct spec *q, struct flow_source_cfg 
 
 	if (!*q->filter)
 		return 0;
-	r = filter_parse_tree(q->filter, strlen(q->filter), NULL, &tree, &e);
+	r = filter_parse_tree(q->filter, strlen(q->filter), q->env, &tree, &e);
 	if (r) {
-		snprintf(error, STORE_ERROR, "%s", e.message);
+		filter_error_text(&e, error);
 		return r;
 	}
 	filter_sql(sql, &tree, source);

@@ -231,9 +231,9 @@ static int set_filter(struct spec *s, const char *value, char *err)
 	if (strlen(value) > SPEC_FILTER_MAX)
 		return bad(err, "the filter is longer than %u bytes", SPEC_FILTER_MAX);
 	snprintf(s->filter, sizeof(s->filter), "%s", value);
-	if (!*value)
+	if (!*value || (!s->env && strchr(value, '@')))
 		return 0;
-	if (filter_parse(value, strlen(value), NULL, &f, &e))
+	if (filter_parse(value, strlen(value), s->env, &f, &e))
 		return bad(err, "%s", filter_error_text(&e, text));
 	filter_free(f);
 	return 0;

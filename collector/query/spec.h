@@ -59,7 +59,9 @@ struct spec {
 	bool explain;		/* how it would be answered, instead of an answer */
 	int64_t from_us, to_us; /* [from, to) of the flows' ends */
 	int64_t step_us;	/* 0: no series */
-	char cursor[64];	/* SPEC_FLOWS: where the last page ended; "" begin */
+	const struct filter_env
+		*env;	 /* lists of filters; NULL: not known here, @NAME is not checked */
+	char cursor[64]; /* SPEC_FLOWS: where the last page ended; "" begin */
 };
 
 /* Time now is @now_us; everything else as it is when nothing is said. */
