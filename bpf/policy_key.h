@@ -19,6 +19,19 @@ struct policy_place {
 	__u32 bucket;
 };
 
+/*
+ * Buckets are taken from the low bits, and lists are full of sequences that one multiplication by an
+ * unlucky seed leaves in few of them: two rounds.
+ */
+static __always_inline __u64 policy_finish(__u64 h)
+{
+	h ^= h >> 32;
+	h *= KEY_HASH_MULT;
+	h ^= h >> 29;
+	h *= NAME_MULT0;
+	return h ^ h >> 32;
+}
+
 static __always_inline __u64 policy_nh(const __u64 *key, const volatile __u64 *seed)
 {
 	return nh(key[0], key[0] >> 32, seed[0]) + nh(key[1], key[1] >> 32, seed[1]);
@@ -28,7 +41,7 @@ static __always_inline __u64 policy_nh(const __u64 *key, const volatile __u64 *s
 static __always_inline struct policy_place policy_place(const __u64 *key, __u32 kind,
 							const volatile __u64 *seed)
 {
-	__u64 h = key_finish(policy_nh(key, seed) + nh(kind, ~kind, seed[2]));
+	__u64 h = policy_finish(policy_nh(key, seed) + nh(kind, ~kind, seed[2]));
 	struct policy_place p = {.tag = h >> 32, .bucket = h};
 
 	p.tag |= !p.tag;
@@ -60,18 +73,18 @@ static __always_inline void policy_port_key(const __u64 *addr, __u16 port, __u8 
 {
 	__u32 end = (__u32)proto << 16 | port;
 
-	ret[0] = key_finish(policy_nh(addr, seed + 3) + nh(end, KIND_ADDR_PORT, seed[5]));
-	ret[1] = key_finish(policy_nh(addr, seed + 6) + nh(end, KIND_ADDR_PORT, seed[8]));
+	ret[0] = policy_finish(policy_nh(addr, seed + 3) + nh(end, KIND_ADDR_PORT, seed[5]));
+	ret[1] = policy_finish(policy_nh(addr, seed + 6) + nh(end, KIND_ADDR_PORT, seed[8]));
 }
 
 /* A flow: both endpoints as key_order() has them; @ports: port[0] in the low half. */
 static __always_inline void policy_flow_key(const __u64 *addr0, const __u64 *addr1, __u32 ports,
 					    __u8 proto, const volatile __u64 *seed, __u64 *ret)
 {
-	ret[0] = key_finish(policy_nh(addr0, seed + 3) + policy_nh(addr1, seed + 5) +
-			    nh(ports, proto, seed[7]));
-	ret[1] = key_finish(policy_nh(addr0, seed + 8) + policy_nh(addr1, seed + 10) +
-			    nh(ports, proto, seed[0]));
+	ret[0] = policy_finish(policy_nh(addr0, seed + 3) + policy_nh(addr1, seed + 5) +
+			       nh(ports, proto, seed[7]));
+	ret[1] = policy_finish(policy_nh(addr0, seed + 8) + policy_nh(addr1, seed + 10) +
+			       nh(ports, proto, seed[0]));
 }
 
 /* Names are hashed from their end, a byte (lower case) at a time. */
@@ -107,7 +120,7 @@ static __always_inline __u32 policy_presence6(const __u64 *addr, const volatile 
 
 	policy_mask(PRESENCE_BITS6, mask);
 	net[0] &= mask[0];
-	return PRESENCE_HALF + (key_finish(policy_nh(net, seed)) >> 40);
+	return PRESENCE_HALF + (policy_finish(policy_nh(net, seed)) >> 40);
 }
 
 /* Of a key that is a hash. */

@@ -233,6 +233,41 @@ __noinline int verdict_settle(__u32 cached)
 	return 0;
 }
 
+/*
+ * A listed source or destination, plainly dropped: known from the addresses alone, before anything is
+ * made of the packet. Whatever else may matter is left to verdict_judge(). Return: 1: dropped.
+ */
+__noinline int verdict_early4(__u32 src, __u32 dst, __u32 ports)
+{
+	const struct policy_control *c = policy_control_get();
+	struct verdict_work *w = verdict_work_get();
+	struct scratch *s = scratch_get();
+
+	if (!c || !w || !s)
+		return 0;
+	w->now = policy_now();
+	if (w->now >= c->lease_until)
+		return 0;
+	w->generation = s->active >> 8;
+	w->side = hook_side(s->hook);
+	w->never = 0;
+	w->rule.order = NO_ORDER;
+	w->rule.rule = 0;
+	early_address(w, c, src, ROLE_SRC);
+	early_address(w, c, dst, ROLE_DST);
+	if (w->never || !w->rule.rule || w->rule.order >= c->other_order)
+		return 0;
+	w->first = is_first_syn(&s->l4);
+	w->src[0] = 0;
+	w->src[1] = (__u64)src << 32 | bpf_htonl(0xffff);
+	s->pkt.key.port[1] = ports >> 16;
+	s->pkt.key.proto = s->l4.proto;
+	s->verdict = VERDICT_DROP;
+	count_acted(s, w, w->rule.rule, w->rule.decision);
+	drop_new();
+	return 1;
+}
+
 /**
  * verdict_judge - the packet's fate, into scratch->verdict
  * @known: it is one of a flow in the cache, and accounted there; else pkt.key is set, and what is to

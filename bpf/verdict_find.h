@@ -40,7 +40,7 @@ static __always_inline __u32 bucket_scan(const struct policy_bucket *b, __u32 ta
 }
 
 static __always_inline void bucket_try(const struct policy_bucket *b, __u32 found,
-				       struct verdict_work *w)
+				       struct verdict_work *w, const int early)
 {
 	for (__u32 i = 0; i < INDEX_WAYS && found; i++) {
 		__u32 way = low_bit(found) & (INDEX_WAYS - 1), n;
@@ -50,33 +50,52 @@ static __always_inline void bucket_try(const struct policy_bucket *b, __u32 foun
 		n = b->way[way & (INDEX_WAYS - 1)] & INDEX_NUMBER;
 		found &= found - 1;
 		d = bpf_map_lookup_elem(&policy_decisions, &n);
-		if (d && decision_holds(d, w))
+		if (!d || !decision_holds(d, w))
+			continue;
+		if (early)
+			try_early(w, d->rule, n);
+		else
 			verdict_try(d->rule, n);
 	}
 }
 
 /* Try the rules of all decisions with w->key, w->kind. */
-__noinline int verdict_probe(void)
+static __always_inline void probe(struct verdict_work *w, const struct policy_control *c,
+				  const int early)
 {
-	struct verdict_work *w = verdict_work_get();
-	const struct policy_control *c = policy_control_get();
+	struct policy_place p = policy_place(w->key, w->kind, c->seed);
 	const struct policy_bucket *b;
-	struct policy_place p;
 	__u32 bucket, found;
 
-	if (!w || !c)
-		return 0;
-	p = policy_place(w->key, w->kind, c->seed);
 	for (__u32 i = 0; i < 2; i++) {
 		bucket = (i ? policy_second(p) : p.bucket) & c->index_mask;
 		b = bpf_map_lookup_elem(&policy_index, &bucket);
 		if (!b)
 			break;
 		found = bucket_scan(b, p.tag);
-		bucket_try(b, found & ((1u << INDEX_WAYS) - 1), w);
+		bucket_try(b, found & ((1u << INDEX_WAYS) - 1), w, early);
 		if (i || !(found >> INDEX_WAYS))
 			break;
 	}
+}
+
+__noinline int verdict_probe(void)
+{
+	struct verdict_work *w = verdict_work_get();
+	const struct policy_control *c = policy_control_get();
+
+	if (w && c)
+		probe(w, c, 0);
+	return 0;
+}
+
+__noinline int verdict_probe_early(void)
+{
+	struct verdict_work *w = verdict_work_get();
+	const struct policy_control *c = policy_control_get();
+
+	if (w && c)
+		probe(w, c, 1);
 	return 0;
 }
 
@@ -139,6 +158,27 @@ __noinline int verdict_address6(void)
 			probe_prefix(w, addr, bits);
 	}
 	return 0;
+}
+
+/* The prefixes that an IPv4 address lies in, for verdict_early4(). */
+static __always_inline void early_address(struct verdict_work *w, const struct policy_control *c,
+					  __u32 addr, __u32 role)
+{
+	const __u64 mapped = (__u64)addr << 32 | bpf_htonl(0xffff);
+	__u64 lengths = c->lengths4, mask[2];
+
+	if (!is_present(policy_presence4(addr)))
+		return;
+	w->role = role;
+	for (__u32 i = 0; i <= 32; i++) {
+		if (!(lengths >> (32 - i) & 1))
+			continue;
+		policy_mask(128 - i, mask);
+		w->key[0] = 0;
+		w->key[1] = mapped & mask[1];
+		w->kind = KIND_ADDR | (128 - i) << 8;
+		verdict_probe_early();
+	}
 }
 
 static __always_inline void verdict_addresses(struct verdict_work *w, const struct flow_key *k)

@@ -173,35 +173,61 @@ static __always_inline int version_matches(const struct policy_version *v, struc
  * Try a rule that may act on the packet. @decision: what led to it, 0: nothing. What it means is kept
  * in the work: never-block, or the lowest rule, enforced or shadow.
  */
-__noinline int verdict_try(__u32 rule, __u32 decision)
+static __always_inline void try_rule(struct verdict_work *w, const struct scratch *s, __u32 rule,
+				     __u32 decision)
 {
 	struct policy_slot *slot = bpf_map_lookup_elem(&policy_rules, &rule);
-	struct verdict_work *w = verdict_work_get();
-	struct scratch *s = scratch_get();
 	struct policy_version *v;
 	struct acting *a;
 
-	if (!slot || !w || !s)
-		return 0;
+	if (!slot)
+		return;
 	v = policy_version(slot, w->generation);
 	if (!v || !version_counts(v, w))
-		return 0;
+		return;
 	if (v->have && !w->kept && !version_matches(v, w, s))
-		return 0;
+		return;
 	if (v->action == POLICY_NEVER) {
 		if (!(v->flags & RULE_FAILSAFE) || is_failsafe(w, &s->pkt.key))
 			w->never = 1;
-		return 0;
+		return;
 	}
 	a = v->flags & RULE_SHADOW ? &w->shadow : &w->rule;
 	if (v->order >= a->order)
-		return 0;
+		return;
 	a->order = v->order;
 	a->rule = rule;
 	a->decision = decision;
 	a->action = v->action;
 	a->by_name = w->by_name;
-	return 1;
+}
+
+/* The same before there is a key: a rule that wants more than an address is not for here. */
+static __always_inline void try_early(struct verdict_work *w, __u32 rule, __u32 decision)
+{
+	struct policy_slot *slot = bpf_map_lookup_elem(&policy_rules, &rule);
+	struct policy_version *v;
+
+	if (!slot)
+		return;
+	v = policy_version(slot, w->generation);
+	if (!v || !version_counts(v, w))
+		return;
+	if (v->have || v->action != POLICY_DROP || v->flags & RULE_SHADOW)
+		w->never = 1;
+	w->rule.order = v->order;
+	w->rule.rule = rule;
+	w->rule.decision = decision;
+}
+
+__noinline int verdict_try(__u32 rule, __u32 decision)
+{
+	struct verdict_work *w = verdict_work_get();
+	struct scratch *s = scratch_get();
+
+	if (w && s)
+		try_rule(w, s, rule, decision);
+	return 0;
 }
 
 #endif

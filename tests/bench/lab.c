@@ -131,6 +131,7 @@ int lab_open(struct lab *l, uint32_t flows)
 	cfg.cpus = OWN_CPUS;
 	cfg.flows = OWN_CPUS * flows > FLOWS_MIN ? OWN_CPUS * flows : FLOWS_MIN;
 	cfg.idle_ns = IDLE_NS;
+	cfg.policy_entries = l->policy_entries;
 	l->merge_flows = cfg.flows > MERGE_MIN ? cfg.flows : MERGE_MIN;
 	r = dataplane_load(&l->dp, &cfg, &dataplane_variant_default);
 	r = r ?: load_bench(l, 0, &l->plain);

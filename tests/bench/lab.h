@@ -35,6 +35,7 @@ struct lab {
 	atomic_bool stop;
 	bool scans; /* the thread scans too, once a second */
 	uint32_t merge_flows;
+	uint32_t policy_entries; /* room for decisions; 0: no verdicts */
 	uint64_t records; /* emitted since lab_clear() */
 	uint64_t packets; /* in those records */
 	uint64_t named;	  /* of those records, with tls.sni */
@@ -42,7 +43,7 @@ struct lab {
 
 /**
  * lab_open - load everything
- * @l:     zeroed
+ * @l:     zeroed, but for policy_entries
  * @flows: room for so many on one CPU, at half load
  *
  * Return: 0 or -errno; lab_close() in either case.
