@@ -233,11 +233,14 @@ __noinline int verdict_settle(__u32 cached)
 	return 0;
 }
 
+enum early { EARLY_SRC = 1, EARLY_DST = 2 };
+
 /*
- * A listed source or destination, plainly dropped: known from the addresses alone, before anything is
- * made of the packet. Whatever else may matter is left to verdict_judge(). Return: 1: dropped.
+ * A listed source or destination (@where: enum early), plainly dropped: known from the addresses
+ * alone, before anything is made of the packet. Whatever else may matter is left to verdict_judge().
+ * scratch: l4, hook, now, segs, bytes, active. Return: 1: dropped.
  */
-__noinline int verdict_early4(__u32 src, __u32 dst, __u32 ports)
+__noinline int verdict_early4(__u32 src, __u32 dst, __u32 ports, __u32 where)
 {
 	const struct policy_control *c = policy_control_get();
 	struct verdict_work *w = verdict_work_get();
@@ -253,8 +256,10 @@ __noinline int verdict_early4(__u32 src, __u32 dst, __u32 ports)
 	w->never = 0;
 	w->rule.order = NO_ORDER;
 	w->rule.rule = 0;
-	early_address(w, c, src, ROLE_SRC);
-	early_address(w, c, dst, ROLE_DST);
+	if (where & EARLY_SRC)
+		early_address(w, c, src, ROLE_SRC);
+	if (where & EARLY_DST)
+		early_address(w, c, dst, ROLE_DST);
 	if (w->never || !w->rule.rule || w->rule.order >= c->other_order)
 		return 0;
 	w->first = is_first_syn(&s->l4);
@@ -262,10 +267,7 @@ __noinline int verdict_early4(__u32 src, __u32 dst, __u32 ports)
 	w->src[1] = (__u64)src << 32 | bpf_htonl(0xffff);
 	s->pkt.key.port[1] = ports >> 16;
 	s->pkt.key.proto = s->l4.proto;
-	s->verdict = VERDICT_DROP;
-	count_acted(s, w, w->rule.rule, w->rule.decision);
-	drop_new();
-	return 1;
+	return drop_early();
 }
 
 /**

@@ -256,6 +256,29 @@ __noinline int drop_new(void)
 	return 0;
 }
 
+/* The packet that w->rule drops by its address. A host's own decision has all there is to say of it. */
+__noinline int drop_early(void)
+{
+	struct verdict_work *w = verdict_work_get();
+	struct scratch *s = scratch_get();
+	struct counter_row *row = counters_get();
+	struct policy_decision *d;
+	__u32 n;
+
+	if (!w || !s || !row)
+		return 0;
+	n = w->rule.decision;
+	d = bpf_map_lookup_elem(&policy_decisions, &n);
+	if (!d)
+		return 0;
+	count_acted(s, w, w->rule.rule, n);
+	if (d->bits != 128)
+		return drop_new() == 0;
+	row->v[CNT_DROPPED_PACKETS] += s->segs;
+	row->v[CNT_DROPPED_BYTES] += s->bytes;
+	return 1;
+}
+
 /* ---- dropped packets of a known flow: accounted in it, and here ---- */
 
 static __always_inline void drop_count(struct scratch *s, struct flow_hot *h,

@@ -125,23 +125,34 @@ static __always_inline __u32 xdp_len(struct xdp_md *ctx, __u32 linear, __u32 nee
  * Is the packet of a listed source, to be dropped and no more? Of what parse_fast() took, over IPv4; of
  * UDP not what might be DHCP.
  */
-static __always_inline int is_listed4(void *data, void *data_end, const struct l4 *l, __u32 ifindex)
+static __always_inline int is_listed4(void *data, void *data_end, struct way *w, struct scratch *s)
 {
+	const struct l4 *l = &w->f.l4;
 	__u8 *ip = l->hdr_off == ETH_HLEN ? data + ETH_HLEN : data + ETH_HLEN + 4;
-	struct scratch *s = scratch_get();
-	__u32 src, dst, ports;
+	__u32 src, dst, ports, where;
 
-	if (!s || (void *)ip + sizeof(struct iphdr) + 4 > data_end || *ip != 0x45)
+	if (!cfg_enforce || !w->active || s->parsed)
+		return 0;
+	if ((void *)ip + sizeof(struct iphdr) + 4 > data_end || *ip != 0x45)
 		return 0;
 	src = *(__u32 *)(ip + 12);
 	dst = *(__u32 *)(ip + 16);
-	if (!is_present(policy_presence4(src)) && !is_present(policy_presence4(dst)))
+	where = is_present(policy_presence4(src)) ? EARLY_SRC : 0;
+	where |= is_present(policy_presence4(dst)) ? EARLY_DST : 0;
+	if (!where)
 		return 0;
 	ports = *(__u32 *)(ip + sizeof(struct iphdr));
 	if (l->proto != IPPROTO_TCP && bpf_ntohs(ports >> 16) < 1024)
 		return 0;
-	s->pkt.key.ifindex = ifindex;
-	return verdict_early4(src, dst, ports);
+	s->l4.proto = l->proto;
+	s->l4.tcp_flags = l->tcp_flags;
+	s->segs = w->segs;
+	s->bytes = w->bytes;
+	s->active = w->active;
+	if (!verdict_early4(src, dst, ports, where))
+		return 0;
+	w->verdict = VERDICT_DROP;
+	return 1;
 }
 
 /* The slow way while a policy is on: no packet goes further than its verdict. */
@@ -149,12 +160,6 @@ static __always_inline void xdp_judged(struct xdp_md *ctx, struct way *w, struct
 {
 	int wanted = 0, known = s->slot != CACHE_MISS;
 
-	if (!known && !s->parsed &&
-	    is_listed4((void *)(long)ctx->data, (void *)(long)ctx->data_end, &s->l4,
-		       ctx->ingress_ifindex)) {
-		w->verdict = VERDICT_DROP;
-		return;
-	}
 	if (!known && !xdp_key(ctx))
 		verdict_judge(0);
 	if (!s->verdict)
@@ -191,6 +196,8 @@ static __always_inline int xdp_way(struct xdp_md *ctx, struct way *w)
 	if (way_hit(w, &slot))
 		return layers;
 	s->hook = HOOK_XDP;
+	if (slot == CACHE_MISS && is_listed4(data, data_end, w, s))
+		return layers;
 	s->frame_len = bpf_xdp_get_buff_len(ctx);
 	way_to_scratch(w, s, slot);
 	if (cfg_enforce && w->active)
@@ -266,12 +273,6 @@ static __always_inline void tc_judged(struct __sk_buff *skb, struct way *w, stru
 {
 	int wanted = 0, known = s->slot != CACHE_MISS;
 
-	if (!known && !s->parsed &&
-	    is_listed4((void *)(long)skb->data, (void *)(long)skb->data_end, &s->l4,
-		       skb->ifindex)) {
-		w->verdict = VERDICT_DROP;
-		return;
-	}
 	if (!known && !tc_key(skb))
 		verdict_judge(0);
 	if (!s->verdict)
@@ -312,6 +313,8 @@ static __always_inline int tc_way(struct __sk_buff *skb, struct way *w, enum wei
 	if (way_hit(w, &slot))
 		return layers;
 	s->hook = hook;
+	if (slot == CACHE_MISS && is_listed4(data, data_end, w, s))
+		return layers;
 	s->frame_len = skb->len;
 	way_to_scratch(w, s, slot);
 	if (cfg_enforce && w->active)

@@ -136,18 +136,58 @@ uint32_t decision_find(const struct policy_table *t, const struct listing *l)
 	return 0;
 }
 
-static bool index_put(struct policy_table *t, struct policy_place p, uint32_t n)
+static void way_set(uint64_t *way, uint32_t tag, uint32_t n)
 {
-	for (uint32_t i = 0; i < 2 * INDEX_WAYS; i++) {
-		uint64_t *w = bucket_way(t, p, i), *first = bucket_way(t, p, 0);
+	__atomic_store_n(way, (uint64_t)tag << 32 | n | (*way & INDEX_OVERFLOW), __ATOMIC_RELEASE);
+}
+
+/* In one of the ways [from, from + INDEX_WAYS) of a place. */
+static bool index_put_half(struct policy_table *t, struct policy_place p, uint32_t from, uint32_t n)
+{
+	for (uint32_t i = from; i < from + INDEX_WAYS; i++) {
+		uint64_t *w = bucket_way(t, p, i);
 
 		if (*w & INDEX_NUMBER)
 			continue;
-		__atomic_store_n(w, (uint64_t)p.tag << 32 | n | (*w & INDEX_OVERFLOW),
-				 __ATOMIC_RELEASE);
-		if (i >= INDEX_WAYS)
-			__atomic_fetch_or(first, INDEX_OVERFLOW, __ATOMIC_RELEASE);
+		way_set(w, p.tag, n);
+		if (from)
+			__atomic_fetch_or(bucket_way(t, p, 0), INDEX_OVERFLOW, __ATOMIC_RELEASE);
 		return true;
+	}
+	return false;
+}
+
+/* Move one entry of the two full buckets to its other bucket. Those that no packet can want yet just
+ * go; others stay in both places for a grace period.
+ */
+static bool index_make_room(struct policy_table *t, struct policy_place p, bool old)
+{
+	for (uint32_t i = 0; i < 2 * INDEX_WAYS; i++) {
+		uint64_t *w = bucket_way(t, p, i);
+		uint32_t n = *w & INDEX_NUMBER;
+		const struct policy_decision *d = &t->decisions[n];
+		uint64_t key[2] = {d->key[0], d->key[1]};
+		struct policy_place its = place_of(t, key, d->kind, d->bits);
+		bool first = w == bucket_way(t, its, i % INDEX_WAYS);
+
+		if ((d->from == t->next) == old ||
+		    !index_put_half(t, its, first ? INDEX_WAYS : 0, n))
+			continue;
+		if (old)
+			policy_grace();
+		__atomic_store_n(w, *w & INDEX_OVERFLOW, __ATOMIC_RELEASE);
+		return true;
+	}
+	return false;
+}
+
+static bool index_put(struct policy_table *t, struct policy_place p, uint32_t n)
+{
+	for (int i = 0; i < 2; i++) {
+		if (index_put_half(t, p, 0, n) || index_put_half(t, p, INDEX_WAYS, n))
+			return true;
+		if (i || (!index_make_room(t, p, false) && !index_make_room(t, p, true)))
+			break;
 	}
 	return false;
 }

@@ -254,6 +254,7 @@ static int run(struct bench *b)
 	r = r ?: established(b, "established, all loaded", FLOWS);
 	fill(&b->lists, 1024, 1024, 0, 0);
 	r = r ?: apply(b) < 0 ? -EIO : 0;
+	r = r ?: dropping(b, "drop, 1 k listed", 1);
 	r = r ?: dropping(b, "drop, 1 k listed", 1024);
 	fill(&b->lists, 1u << 20, 1u << 20, 0, 0);
 	r = r ?: apply(b) < 0 ? -EIO : 0;
