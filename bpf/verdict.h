@@ -267,7 +267,7 @@ __noinline int verdict_early4(__u32 src, __u32 dst, __u32 ports, __u32 where)
 	w->src[1] = (__u64)src << 32 | bpf_htonl(0xffff);
 	s->pkt.key.port[1] = ports >> 16;
 	s->pkt.key.proto = s->l4.proto;
-	return drop_early();
+	return drop_early(s, w);
 }
 
 /**

@@ -257,21 +257,25 @@ __noinline int drop_new(void)
 }
 
 /* The packet that w->rule drops by its address. A host's own decision has all there is to say of it. */
-__noinline int drop_early(void)
+static __always_inline int drop_early(struct scratch *s, const struct verdict_work *w)
 {
-	struct verdict_work *w = verdict_work_get();
-	struct scratch *s = scratch_get();
 	struct counter_row *row = counters_get();
-	struct policy_decision *d;
-	__u32 n;
+	struct policy_count *c = rule_counts(w->rule.rule);
+	__u32 n = w->rule.decision;
+	struct policy_decision *d = bpf_map_lookup_elem(&policy_decisions, &n);
 
-	if (!w || !s || !row)
+	if (!d || !c || !row)
 		return 0;
-	n = w->rule.decision;
-	d = bpf_map_lookup_elem(&policy_decisions, &n);
-	if (!d)
-		return 0;
-	count_acted(s, w, w->rule.rule, n);
+	c->packets += s->segs;
+	c->bytes += s->bytes;
+	c->flows += w->first;
+	c->last = w->now;
+	__sync_fetch_and_add(&d->packets, s->segs);
+	__sync_fetch_and_add(&d->bytes, s->bytes);
+	if (w->first)
+		__sync_fetch_and_add(&d->flows, 1);
+	if (d->last != w->now)
+		d->last = w->now;
 	if (d->bits != 128)
 		return drop_new() == 0;
 	row->v[CNT_DROPPED_PACKETS] += s->segs;

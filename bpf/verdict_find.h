@@ -160,31 +160,30 @@ __noinline int verdict_address6(void)
 	return 0;
 }
 
-static __always_inline void early_prefix(struct verdict_work *w, __u64 mapped, __u32 bits)
-{
-	__u64 mask[2];
-
-	policy_mask(bits, mask);
-	w->key[0] = 0;
-	w->key[1] = mapped & mask[1];
-	w->kind = KIND_ADDR | bits << 8;
-	verdict_probe_early();
-}
-
-/* The prefixes that an IPv4 address lies in, for verdict_early4(). */
+/*
+ * The prefixes that an IPv4 address lies in, for verdict_early4(). The host's own entry is looked for
+ * without a call: each costs as much as the rest.
+ */
 static __always_inline void early_address(struct verdict_work *w, const struct policy_control *c,
 					  __u32 addr, __u32 role)
 {
 	const __u64 mapped = (__u64)addr << 32 | bpf_htonl(0xffff);
-	__u64 lengths = c->lengths4;
+	__u64 lengths = c->lengths4, mask[2];
 
 	w->role = role;
+	w->key[0] = 0;
+	w->key[1] = mapped;
+	w->kind = KIND_ADDR | 128 << 8;
 	if (lengths >> 32 & 1)
-		early_prefix(w, mapped, 128);
+		probe(w, c, 1);
 	lengths &= 0xffffffff;
 	for (__u32 i = 1; i <= 32 && lengths; i++) {
-		if (lengths >> (32 - i) & 1)
-			early_prefix(w, mapped, 128 - i);
+		if (lengths >> (32 - i) & 1) {
+			policy_mask(128 - i, mask);
+			w->key[1] = mapped & mask[1];
+			w->kind = KIND_ADDR | (128 - i) << 8;
+			verdict_probe_early();
+		}
 		lengths &= (1ull << (32 - i)) - 1;
 	}
 }
