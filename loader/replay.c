@@ -19,6 +19,7 @@
 #include "common/scan.h"
 #include "loader/capture_file.h"
 #include "loader/command.h"
+#include "loader/replay_policy.h"
 #include "loader/replay_run.h"
 #include "loader/summary.h"
 
@@ -31,13 +32,15 @@ enum replay_option {
 	OPT_FLOWS,
 	OPT_NO_NAMES,
 	OPT_SUMMARY,
-	OPT_WHERE
+	OPT_WHERE,
+	OPT_POLICY
 };
 
 struct replay_options {
 	struct replay_cfg run;
 	const char *path;
 	const char *format;
+	const char *policy;
 	struct filter *where;
 	bool summary_json;
 };
@@ -51,6 +54,8 @@ static const struct cli_option options[] = {
 	{OPT_NO_NAMES, 0, "no-names", NULL, NULL, NULL, "do not look at payload"},
 	{OPT_WHERE, 0, "where", "FILTER", CLI_FILTER, NULL,
 	 "print only flows that match, see weir-filter(5)"},
+	{OPT_POLICY, 0, "policy", "FILE", CLI_FILE, NULL,
+	 "judge every packet by this policy, see weir-policy(5)"},
 	{OPT_SUMMARY, 0, "summary", "FORM", "text|json", "text",
 	 "form of the account at the end, on standard error"},
 	{},
@@ -114,6 +119,9 @@ static int take_option(const struct cli *c, int id, struct replay_options *o)
 		break;
 	case OPT_WHERE:
 		return set_where(c, o);
+	case OPT_POLICY:
+		o->policy = c->arg;
+		break;
 	case OPT_SUMMARY:
 		o->summary_json = !strcmp(c->arg, "json");
 		break;
@@ -201,6 +209,8 @@ static void print_account(const struct replay_options *o, struct replay *r, cons
 	if (o->summary_json) {
 		frames_json(o, stats, damage, stderr);
 		summary_json(&summary, replay_dataplane(r), stderr);
+		if (o->run.policy)
+			replay_policy_json(o->run.policy, stderr);
 		return;
 	}
 	frames_text(stats, stderr);
@@ -208,6 +218,8 @@ static void print_account(const struct replay_options *o, struct replay *r, cons
 		fprintf(stderr, "weir: %" PRIu64 " of %" PRIu64 " records match\n", stats->matched,
 			summary.records);
 	summary_text(&summary, replay_dataplane(r), stderr);
+	if (o->run.policy)
+		replay_policy_text(o->run.policy, stderr);
 }
 
 /* @r: how reading the capture ended. */
@@ -243,9 +255,22 @@ static int replay_capture(const struct replay_options *o, struct capture *c)
 	}
 	r = replay_all(rp, c);
 	rc = finish(o, rp, c, r);
+	if (replay_stats(rp)->policy)
+		rc = fail(replay_stats(rp)->policy, "policy");
 	replay_free(rp);
 	output_free(out);
 	return rc;
+}
+
+/* Return: 0, or the exit status. */
+static int open_policy(const struct cli *c, struct replay_options *o)
+{
+	if (!o->policy)
+		return 0;
+	if (o->run.programs.sample > 1)
+		return cli_error(c,
+				 "--policy and --sample: what sampling passes over has no verdict");
+	return replay_policy_load(o->policy, &o->run.policy, &o->run.dp.policy_entries);
 }
 
 int cmd_replay(int argc, char **argv)
@@ -266,14 +291,16 @@ int cmd_replay(int argc, char **argv)
 	libbpf_set_print(quiet);
 	signal(SIGPIPE, SIG_IGN);
 	o.run.where = o.where;
-	r = capture_open(o.path, &c);
+	rc = open_policy(&cli, &o);
+	r = rc ? 0 : capture_open(o.path, &c);
 	if (r < 0) {
 		fprintf(stderr, "weir: %s: %s\n", o.path, strerror(-r));
 		rc = EXIT_FAILED;
-	} else {
+	} else if (!rc) {
 		rc = replay_capture(&o, c);
 		capture_free(c);
 	}
+	replay_policy_free(o.run.policy);
 	filter_free(o.where);
 	return rc;
 }

@@ -24,6 +24,7 @@
 #include "loader/drain.h"
 #include "loader/replay_cache.h"
 #include "loader/replay_clock.h"
+#include "loader/replay_policy.h"
 #include "weir.skel.h"
 
 #define NS_PER_S   UINT64_C(1000000000)
@@ -114,7 +115,10 @@ static int load_programs(struct replay *r)
 	dp->replay = true;
 	dp->tick_ns = REPLAY_TICK_NS;
 	dp->idle_ns = r->cfg.idle_ns;
-	return dataplane_load(&r->dp, dp, &r->cfg.programs);
+	e = dataplane_load(&r->dp, dp, &r->cfg.programs);
+	if (!e && r->cfg.policy)
+		e = replay_policy_open(r->cfg.policy, &r->dp);
+	return e;
 }
 
 static int make_merge(struct replay *r)
@@ -266,6 +270,8 @@ static void advance(struct replay *r, uint64_t capture_ns)
 		r->cache.aged = r->time.tick;
 	r->dp.control->replay_ns = ns;
 	r->dp.control->replay_tick = (uint32_t)r->time.frame;
+	if (r->cfg.policy && !r->stats.policy)
+		r->stats.policy = replay_policy_time(r->cfg.policy, ns, capture_ns);
 }
 
 static void run_frame(struct replay *r, const struct ether_frame *e)

@@ -16,6 +16,7 @@ struct capture;
 struct filter;
 struct output;
 struct replay;
+struct replay_policy;
 
 struct replay_cfg {
 	struct dataplane_cfg dp; /* names, flows; the rest is set here */
@@ -24,6 +25,7 @@ struct replay_cfg {
 	uint64_t active_ns;
 	uint64_t idle_ns;
 	uint64_t syn_ns;
+	struct replay_policy *policy; /* or NULL. Must outlive it */
 	const struct filter *where; /* records that match are written; NULL: all. Must outlive it */
 };
 
@@ -35,6 +37,7 @@ struct replay_stats {
 	uint64_t run_failed;	     /* the kernel would not run the program on it */
 	uint64_t clock_steps;	     /* times that the capture went back by a second or more */
 	uint64_t drains;
+	int policy;	      /* -errno: the policy could not be put in force */
 	uint64_t matched;     /* records that were written */
 	uint32_t unsupported; /* link type of the last frame refused for it */
 };
