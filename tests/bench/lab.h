@@ -36,9 +36,9 @@ struct lab {
 	bool scans; /* the thread scans too, once a second */
 	uint32_t merge_flows;
 	uint32_t policy_entries; /* room for decisions; 0: no verdicts */
-	uint64_t records; /* emitted since lab_clear() */
-	uint64_t packets; /* in those records */
-	uint64_t named;	  /* of those records, with tls.sni */
+	uint64_t records;	 /* emitted since lab_clear() */
+	uint64_t packets;	 /* in those records */
+	uint64_t named;		 /* of those records, with tls.sni */
 };
 
 /**
