@@ -17,7 +17,6 @@
 
 #include "loader/nic.h"
 #include "loader/pin.h"
-#include "weir.skel.h"
 
 /* Kernel 6.6, include/uapi/linux/bpf.h; older headers lack them. */
 #define ATTACH_TCX_INGRESS 46
@@ -74,11 +73,11 @@ static const char *xdp_hook(bool generic)
 /* The programs of an interface that stay (--pin) are found again under these names. */
 static const char *const tc_hook[2] = {"ingress", "egress"};
 
-static int attach_xdp(struct attachment *a, struct weir_bpf *skel, bool generic)
+static int attach_xdp(struct attachment *a, const struct dataplane_object *o, bool generic)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts,
 		    .flags = generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE);
-	int prog = bpf_program__fd(skel->progs.xdp_flows), fd;
+	int prog = o->prog[HOOK_XDP], fd;
 	uint32_t id;
 
 	a->xdp = true;
@@ -160,9 +159,9 @@ static void remove_stale_filter(struct attachment *a, bool egress)
 	}
 }
 
-static int attach_tc(struct attachment *a, struct weir_bpf *skel, bool egress)
+static int attach_tc(struct attachment *a, const struct dataplane_object *o, bool egress)
 {
-	int prog = bpf_program__fd(egress ? skel->progs.tc_egress : skel->progs.tc_ingress);
+	int prog = o->prog[egress ? HOOK_TC_EGRESS : HOOK_TC_INGRESS];
 	int r = held_link(a, tc_hook[egress], prog);
 	bool held = r >= 0;
 
@@ -193,7 +192,7 @@ static const char *xdp_is_unfit(const struct nic *nic, enum role role)
 	return NULL;
 }
 
-static int attach_auto(struct attachment *a, struct weir_bpf *skel)
+static int attach_auto(struct attachment *a, const struct dataplane_object *o)
 {
 	const char *unfit;
 	struct nic nic;
@@ -205,7 +204,7 @@ static int attach_auto(struct attachment *a, struct weir_bpf *skel)
 	}
 	unfit = xdp_is_unfit(&nic, a->v.role);
 	if (!unfit) {
-		r = attach_xdp(a, skel, false);
+		r = attach_xdp(a, o, false);
 		if (!r || r == -EBUSY) {
 			snprintf(a->why, sizeof(a->why), "driver %s, MTU %u%s", nic.driver, nic.mtu,
 				 a->taken_over ? ", taken over" : "");
@@ -217,23 +216,24 @@ static int attach_auto(struct attachment *a, struct weir_bpf *skel)
 	else
 		snprintf(a->why, sizeof(a->why), "driver %s at MTU %u takes no native XDP: %s",
 			 nic.driver, nic.mtu, strerror(-r));
-	return attach_tc(a, skel, false);
+	return attach_tc(a, o, false);
 }
 
-static int attach_ingress(struct attachment *a, struct weir_bpf *skel, enum hook_mode mode)
+static int attach_ingress(struct attachment *a, const struct dataplane_object *o,
+			  enum hook_mode mode)
 {
 	snprintf(a->why, sizeof(a->why), "as asked");
 	switch (mode) {
 	case HOOK_MODE_XDP:
-		return attach_xdp(a, skel, false);
+		return attach_xdp(a, o, false);
 	case HOOK_MODE_GENERIC:
-		return attach_xdp(a, skel, true);
+		return attach_xdp(a, o, true);
 	case HOOK_MODE_TC:
-		return attach_tc(a, skel, false);
+		return attach_tc(a, o, false);
 	case HOOK_AUTO:
 		break;
 	}
-	return attach_auto(a, skel);
+	return attach_auto(a, o);
 }
 
 /* Devices whose frames begin with the IP header: the programs look for Ethernet first. */
@@ -317,16 +317,16 @@ static void drop_others(const struct attachment *a)
 
 int attach_interface(struct attachment *a, const struct dataplane *dp, enum hook_mode mode)
 {
-	struct weir_bpf *skel = dataplane_object(dp, &a->v);
+	const struct dataplane_object *o = dataplane_object(dp, &a->v);
 	int r;
 
 	a->xdp_fd = a->tc[0].link_fd = a->tc[1].link_fd = a->lock_fd = -1;
 	a->pin = dp->pin;
 	r = check_type(a);
 	r = r ?: lock_interface(a);
-	r = r ?: attach_ingress(a, skel, mode);
+	r = r ?: attach_ingress(a, o, mode);
 	if (!r)
-		r = attach_tc(a, skel, true);
+		r = attach_tc(a, o, true);
 	if (r)
 		attach_drop(a);
 	else

@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -292,12 +293,40 @@ static bool same_variant(const struct dataplane_variant *a, const struct datapla
 	       a->decap_depth == b->decap_depth;
 }
 
-struct weir_bpf *dataplane_object(const struct dataplane *dp, const struct dataplane_variant *v)
+const struct dataplane_object *dataplane_object(const struct dataplane *dp,
+						const struct dataplane_variant *v)
 {
 	for (unsigned int i = 0; i < dp->objects; i++)
 		if (same_variant(&dp->object[i].v, v))
-			return dp->object[i].skel;
+			return &dp->object[i];
 	return NULL;
+}
+
+/* Its programs, without what libbpf knows of them, which is some twenty times as much. */
+static int keep_programs(struct dataplane_object *o, const struct weir_bpf *skel)
+{
+	const struct bpf_program *prog[_HOOK_MAX] = {
+		[HOOK_XDP] = skel->progs.xdp_flows,
+		[HOOK_TC_INGRESS] = skel->progs.tc_ingress,
+		[HOOK_TC_EGRESS] = skel->progs.tc_egress,
+	};
+
+	for (int i = 0; i < _HOOK_MAX; i++) {
+		int fd = bpf_program__fd(prog[i]);
+
+		o->prog[i] = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		if (fd >= 0 && o->prog[i] < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static void drop_programs(struct dataplane_object *o)
+{
+	for (int i = 0; i < _HOOK_MAX; i++)
+		if (o->prog[i] >= 0)
+			close(o->prog[i]);
+	weir_bpf__destroy(o->skel);
 }
 
 void dataplane_unload(struct dataplane *dp, uint32_t netns)
@@ -305,7 +334,7 @@ void dataplane_unload(struct dataplane *dp, uint32_t netns)
 	for (unsigned int i = dp->objects; i-- > 1;) {
 		if (dp->object[i].v.netns != netns)
 			continue;
-		weir_bpf__destroy(dp->object[i].skel);
+		drop_programs(&dp->object[i]);
 		dp->object[i] = dp->object[--dp->objects];
 	}
 }
@@ -337,18 +366,43 @@ static int use_maps(struct dataplane *dp, struct weir_bpf *skel)
 	return r;
 }
 
+/* Load what is open, and keep what is needed of it. */
+static int add_object(struct dataplane *dp, struct weir_bpf *skel,
+		      const struct dataplane_variant *v)
+{
+	struct dataplane_object *o = &dp->object[dp->objects];
+	struct weir_bpf *first = dp->objects ? dp->object[0].skel : NULL;
+	int r = make_object(dp, first, skel, v);
+
+	*o = (struct dataplane_object){.v = *v, .prog = {-1, -1, -1}};
+	if (!r && !first)
+		r = use_maps(dp, skel);
+	r = r ?: keep_programs(o, skel);
+	if (!first) {
+		o->skel = skel;
+		dp->objects++; /* failed or not: dataplane_done() is for it */
+		return r;
+	}
+	weir_bpf__destroy(skel);
+	if (r)
+		drop_programs(o);
+	else
+		dp->objects++;
+	return r;
+}
+
 int dataplane_load(struct dataplane *dp, const struct dataplane_cfg *cfg,
 		   const struct dataplane_variant *v)
 {
-	struct weir_bpf *first = dp->objects ? dp->object[0].skel : NULL, *skel;
 	struct dataplane_object *o;
+	struct weir_bpf *skel;
 	int r = 0;
 
 	if (dataplane_object(dp, v))
 		return 0;
-	if (!v->sample || (!first && v->netns))
+	if (!v->sample || (!dp->objects && v->netns))
 		return -EINVAL; /* what the first one has is the seed of all */
-	if (!first)
+	if (!dp->objects)
 		r = set_layout(dp, cfg);
 	if (r)
 		return r;
@@ -357,17 +411,7 @@ int dataplane_load(struct dataplane *dp, const struct dataplane_cfg *cfg,
 		return -ENOMEM;
 	dp->object = o;
 	skel = weir_bpf__open();
-	if (!skel)
-		return -errno;
-	r = make_object(dp, first, skel, v);
-	if (r && first) {
-		weir_bpf__destroy(skel);
-		return r;
-	}
-	if (!r && !first)
-		r = use_maps(dp, skel);
-	dp->object[dp->objects++] = (struct dataplane_object){*v, skel};
-	return r;
+	return skel ? add_object(dp, skel, v) : -errno;
 }
 
 void dataplane_done(struct dataplane *dp)
@@ -381,7 +425,7 @@ void dataplane_done(struct dataplane *dp)
 		if (maps[i])
 			munmap(maps[i], dp->map_bytes[i]);
 	for (unsigned int i = 0; i < dp->objects; i++)
-		weir_bpf__destroy(dp->object[i].skel);
+		drop_programs(&dp->object[i]);
 	free(dp->object);
 	*dp = (struct dataplane){};
 }

@@ -43,7 +43,8 @@ struct dataplane_variant {
 
 struct dataplane_object {
 	struct dataplane_variant v;
-	struct weir_bpf *skel;
+	int prog[_HOOK_MAX];   /* descriptors */
+	struct weir_bpf *skel; /* of the first alone, that the maps belong to */
 };
 
 struct dataplane {
@@ -83,8 +84,9 @@ extern const struct dataplane_variant dataplane_variant_default;
 int dataplane_load(struct dataplane *dp, const struct dataplane_cfg *cfg,
 		   const struct dataplane_variant *v);
 
-/* The programs of a variant, or NULL. Valid until the next dataplane_load() or dataplane_unload(). */
-struct weir_bpf *dataplane_object(const struct dataplane *dp, const struct dataplane_variant *v);
+/* What has been loaded for a variant, or NULL. Valid until the next dataplane_load() or dataplane_unload(). */
+const struct dataplane_object *dataplane_object(const struct dataplane *dp,
+						const struct dataplane_variant *v);
 
 /* A network namespace is gone: its programs go too, but for those that made the maps. */
 void dataplane_unload(struct dataplane *dp, uint32_t netns);

@@ -283,7 +283,7 @@ void places_update(struct places *p)
 
 int places_change(struct places *p)
 {
-	int r = ifaces_change(&p->own);
+	int r = ifaces_change(&p->own), inner;
 
 	if (!p->entered) {
 		if (places_are_elsewhere(p->own.want, p->own.wants))
@@ -295,9 +295,12 @@ int places_change(struct places *p)
 	for (unsigned int i = 0; i < p->others; i++)
 		take_wants(p->other[i], &p->own);
 	let_go(p);
-	for (unsigned int i = 0; i < p->others; i++)
-		r = inside(p->other[i], ifaces_change) ?: r;
-	return watch_all(p, true) ?: r;
+	for (unsigned int i = 0; i < p->others; i++) {
+		inner = inside(p->other[i], ifaces_change);
+		r = r ?: inner;
+	}
+	inner = watch_all(p, true);
+	return r ?: inner;
 }
 
 void places_stop(struct places *p)
