@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "collector/store/store_int.h"
@@ -32,6 +33,10 @@ struct store_result {
 	bool running, done;
 	atomic_bool cancelled;
 	uint64_t deadline_ms;
+	pthread_t guard;
+	pthread_mutex_t lock;
+	pthread_cond_t ended;
+	bool guarded, over;
 	uint32_t n;
 	struct column *column;
 	char error[STORE_ERROR];
@@ -130,6 +135,8 @@ int store_select(struct store *s, const struct store_query *q, char *error,
 
 	if (!r)
 		return -ENOMEM;
+	pthread_mutex_init(&r->lock, NULL);
+	pthread_cond_init(&r->ended, NULL);
 	e = prepare(s, q, r);
 	if (!e)
 		e = describe(r);
@@ -156,6 +163,41 @@ static int stopped(struct store_result *r)
 	return 0;
 }
 
+#define GUARD_MS 50u
+
+/* Interrupts the engine when it has to stop, again and again: one that comes too early is forgotten. */
+static void *guard(void *arg)
+{
+	struct store_result *r = arg;
+	struct timespec until;
+
+	pthread_mutex_lock(&r->lock);
+	while (!r->over) {
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += (long)GUARD_MS * 1000000;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		pthread_cond_timedwait(&r->ended, &r->lock, &until);
+		if (atomic_load(&r->cancelled) ||
+		    (r->deadline_ms && store_now_ms() > r->deadline_ms))
+			duck.interrupt(r->c);
+	}
+	pthread_mutex_unlock(&r->lock);
+	return NULL;
+}
+
+static void guard_end(struct store_result *r)
+{
+	if (!r->guarded)
+		return;
+	pthread_mutex_lock(&r->lock);
+	r->over = true;
+	pthread_cond_signal(&r->ended);
+	pthread_mutex_unlock(&r->lock);
+	pthread_join(r->guard, NULL);
+	r->guarded = false;
+}
+
 static int failed(struct store_result *r, duckdb_error_type type, const char *message)
 {
 	int e = stopped(r);
@@ -172,6 +214,7 @@ static int run(struct store_result *r)
 	duckdb_pending_state state = DUCKDB_PENDING_RESULT_NOT_READY;
 	int e = 0;
 
+	r->guarded = pthread_create(&r->guard, NULL, guard, r) == 0;
 	if (duck.pending_prepared_streaming(r->p, &pending) != DuckDBSuccess) {
 		e = failed(r, DUCKDB_ERROR_INVALID, duck.pending_error(pending));
 		duck.destroy_pending(&pending);
@@ -358,6 +401,9 @@ struct store_result *store_result_free(struct store_result *r)
 {
 	if (!r)
 		return NULL;
+	guard_end(r);
+	pthread_cond_destroy(&r->ended);
+	pthread_mutex_destroy(&r->lock);
 	if (r->chunk)
 		duck.destroy_data_chunk(&r->chunk);
 	if (r->running)

@@ -232,7 +232,7 @@ Test(store, values_are_bound_and_come_back_as_what_they_are)
 					 {.type = ST_NULL}};
 	struct store_query q = {
 		.sql = "SELECT $1::VARCHAR AS a, $2::BIGINT, $3::UBIGINT, $4::VARCHAR, sum(x), avg(x), "
-		       "sum(x)::DECIMAL(20,2) / 4 FROM (VALUES (18446744073709551615::"
+		       "sum(x)::DECIMAL(38,2) / 4 FROM (VALUES (18446744073709551615::"
 		       "UBIGINT), (1)) v(x)",
 		.values = in,
 		.values_n = 4};
