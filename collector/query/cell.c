@@ -61,7 +61,7 @@ static void ip_cell(const struct cell_at *at, const struct spec_by *by, struct a
 	len = ip_text(ip, 0, buf);
 	if (by->prefix4 != SPEC_NO_PREFIX)
 		len += (size_t)snprintf(buf + len, CELL_TEXT - len, "/%u",
-					v4 ? by->prefix4 : by->prefix6);
+					(unsigned int)(v4 ? by->prefix4 : by->prefix6));
 	*ret = text_cell(buf, len);
 }
 

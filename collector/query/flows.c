@@ -122,7 +122,8 @@ static int find_from(const struct query_env *env, const struct spec *q, const st
 		watch_begin(&watch, k, result);
 		r = store_next(result, &n);
 		stopped = watch_end(&watch);
-		r = stopped ?: r;
+		if (stopped)
+			r = stopped;
 	}
 	if (r == -EIO)
 		snprintf(error, STORE_ERROR, "%s", store_error(result));
@@ -164,7 +165,7 @@ static int put_page(const struct query_env *env, const struct spec *q, int64_t f
 	struct timespec a, b;
 	struct watch watch;
 	struct bound s = {};
-	int r;
+	int r, stopped;
 
 	clock_gettime(CLOCK_MONOTONIC, &a);
 	r = flows_sql(env, q, from_us, &s, error);
@@ -173,7 +174,9 @@ static int put_page(const struct query_env *env, const struct spec *q, int64_t f
 	else if (!r && !(r = start(env, &s, &result, error))) {
 		watch_begin(&watch, k, result);
 		r = put_rows(result, k, &end);
-		r = watch_end(&watch) ?: r;
+		stopped = watch_end(&watch);
+		if (stopped)
+			r = stopped;
 	}
 	if (r == -EIO && result)
 		snprintf(error, STORE_ERROR, "%s", store_error(result));

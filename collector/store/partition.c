@@ -50,12 +50,12 @@ struct partition *partition_find(struct store *s, int64_t start_s)
 
 struct partition *partition_make(struct store *s, int64_t start_s)
 {
-	struct partition **at = &s->partitions, *p;
+	struct partition **at = &s->partitions, *p = partition_find(s, start_s);
 
+	if (p)
+		return p;
 	while (*at && (*at)->start_s < start_s)
 		at = &(*at)->next;
-	if (*at && (*at)->start_s == start_s)
-		return *at;
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return NULL;

@@ -269,7 +269,7 @@ static int save_window(struct save *v, struct window *w)
 int rollup_save(struct rollup *r, uint32_t batch, char *error)
 {
 	struct save v = {.r = r, .batch = batch, .error = error};
-	char ignored[STORE_ERROR];
+	char ignored[STORE_ERROR] = "";
 	bool any = false;
 	int e = 0;
 

@@ -228,7 +228,7 @@ char *policy_read_file(const char *path, size_t *ret_len, const char **ret_why)
 char *policy_normal_filter(const char *text)
 {
 	struct filter_ast ast = {};
-	struct filter_error err;
+	struct filter_error err = {};
 	struct filter_parser p = {
 		.text = text, .len = (uint32_t)strlen(text), .ast = &ast, .err = &err};
 	char message[FILTER_ERROR_TEXT], *normal = NULL;

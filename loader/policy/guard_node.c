@@ -124,7 +124,7 @@ bool sessions_parse(const void *buf, size_t len, node_fn *fn, void *arg)
 		memcpy(port, &m->id.idiag_sport, sizeof(port));
 		if (!is_failsafe((uint16_t)(port[0] << 8 | port[1])))
 			continue;
-		from_family(m->idiag_family, m->id.idiag_dst, addr);
+		from_family(m->idiag_family, &m->id.idiag_dst, addr);
 		fn(arg, NODE_ADDRESS, addr);
 	}
 	return false;

@@ -200,7 +200,7 @@ refused() # CASE EXIT-STATUS REGEX COMMAND...
 
 case_refused()
 {
-	local three=(setpriv --inh-caps=-all --bounding-set=-all,+bpf,+net_admin,+perfmon,+dac_override --no-new-privs)
+	local three=(setpriv --inh-caps=-all "--bounding-set=-all,+bpf,+net_admin,+perfmon,+dac_override" --no-new-privs)
 
 	refused "no such namespace" 1 'weir-nope: no such network namespace' "$weir" run -i weir-nope/eth0
 	refused "no such interface inside" 1 "$t1/eth9: no such interface" "$weir" run -i "$t1/eth9"
