@@ -55,8 +55,8 @@ conserved() # PINGS
 
 check "the veth pair works" pair_new
 date -s '2026-06-15 12:00:00' >/dev/null
-check "weir starts" weir_start --active-timeout 2s --idle-timeout 3s --drain-interval 500ms
 begin=$(cut -d. -f1 /proc/uptime)
+check "weir starts" weir_start --active-timeout 2s --idle-timeout 3s --drain-interval 500ms
 ping -c 300 -i 0.1 -q 192.0.2.2 >/tmp/long & # one flow over all of it
 long=$!
 ping -c 23 -i 0.1 -q 192.0.2.2 >/dev/null
