@@ -187,7 +187,8 @@ static int read_line(struct reader *r, const char *end)
 	size_t n, zone_len, name_len;
 	int e;
 
-	end = hash ?: end;
+	if (hash)
+		end = hash;
 	while (end > p && (end[-1] == '\r' || end[-1] == ' ' || end[-1] == '\t'))
 		end--;
 	n = next_word(&p, end, &cidr);

@@ -118,8 +118,7 @@ bool sessions_parse(const void *buf, size_t len, node_fn *fn, void *arg)
 
 		if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR)
 			return true;
-		if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
-		    h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)))
+		if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY || h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)))
 			continue;
 		memcpy(port, &m->id.idiag_sport, sizeof(port));
 		if (!is_failsafe((uint16_t)(port[0] << 8 | port[1])))
