@@ -17,7 +17,6 @@ struct print_cfg {
 	enum print_format format;
 	bool numeric; /* tables: all digits, no k, M, G */
 	bool bars;    /* tables: shares as bars too */
-	bool matrix;  /* tables: the first field's groups as rows, the second's as columns */
 	FILE *out;
 };
 
