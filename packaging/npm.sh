@@ -28,7 +28,7 @@ case $list in
 	exit 0
 	;;
 esac
-if ! command -v npm >/dev/null; then
+if ! command -v npm >/dev/null || ! command -v openssl >/dev/null; then
 	"$here/deps.sh" fetch
 fi
 

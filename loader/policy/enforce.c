@@ -169,8 +169,8 @@ int enforce_put_quic(struct enforce *e)
 		.action = POLICY_DROP,
 		.direction = DIR_BOTH,
 		.expires = UINT64_MAX,
-		.name = "block_quic",
-		.origin = "setting:policy.block_quic",
+		.name = "block-quic",
+		.origin = "setting:policy.block-quic",
 		.match = {.have = COND_PROTO | COND_DST_PORT, .proto = 17, .dst_port = {443, 443}},
 	};
 	const bool on = e->cfg->block_quic && enforce_wants_names(e);

@@ -26,7 +26,7 @@ struct guard_prefixes {
 };
 
 struct guard_cfg {
-	struct guard_prefixes never; /* policy.never_block */
+	struct guard_prefixes never; /* policy.never-block */
 	struct guard_prefixes admin; /* policy.admin */
 	bool admin_sessions;
 	uint32_t rate;	  /* new automatic decisions a minute; 0: any number */
