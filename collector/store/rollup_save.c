@@ -33,12 +33,34 @@ struct save {
 	struct put *put[_ST_MAX];
 };
 
+static enum rollup_level above(enum rollup_level level)
+{
+	return level == RL_1M ? RL_5M : level == RL_5M ? RL_1H : _RL_MAX;
+}
+
+static int64_t floor_ts(int64_t ts, enum rollup_level level)
+{
+	return ts - ts % rollup_span[level];
+}
+
+/* Is a window open whose sums will be part of this one? They are added when that one is written. */
+static bool has_below(const struct rollup *r, const struct window *w)
+{
+	if (w->level <= RL_HOST)
+		return false;
+	for (const struct window *x = r->windows; x; x = x->next) {
+		if (above(x->level) == w->level && floor_ts(x->ts, w->level) == w->ts)
+			return true;
+	}
+	return false;
+}
+
 static bool is_over(const struct rollup *r, const struct window *w)
 {
 	if (r->close_all && w->level <= RL_HOST)
 		return true;
 	return w->ts + rollup_span[w->level] + GRACE_S <= store_wall_s() &&
-	       store_now_ms() - w->touched_ms >= QUIET_MS;
+	       store_now_ms() - w->touched_ms >= QUIET_MS && !has_below(r, w);
 }
 
 bool rollup_due(const struct rollup *r)
@@ -71,7 +93,7 @@ static void choose_excess(struct rollup *r, enum rollup_level level, uint32_t n)
 	if (!v)
 		return;
 	for (struct window *w = r->windows; w; w = w->next) {
-		if (w->level == level && !w->saving && k < n)
+		if (w->level == level && !w->saving && k < n && !has_below(r, w))
 			v[k++] = w;
 	}
 	qsort(v, k, sizeof(*v), by_touch);
@@ -196,16 +218,6 @@ static int save_top(struct save *v, struct window *w, enum window_sums which)
 	if (s->has_other)
 		how[which].put(v->put[ST_SUMS + which], w, NULL, v->batch);
 	return 0;
-}
-
-static enum rollup_level above(enum rollup_level level)
-{
-	return level == RL_1M ? RL_5M : level == RL_5M ? RL_1H : _RL_MAX;
-}
-
-static int64_t floor_ts(int64_t ts, enum rollup_level level)
-{
-	return ts - ts % rollup_span[level];
 }
 
 static int save_dims(struct save *v, struct window *w)

@@ -124,50 +124,71 @@ void store_rig_send(struct store_rig *g, struct rows *rows, uint32_t n)
 	}
 }
 
-static uint64_t number(struct store_rig *g, const char *sql)
+/* Return: 0, or -errno with the reason in g->error: a partition may go, or become another, meanwhile. */
+static int try_number(struct store_rig *g, const char *sql, uint64_t *ret)
 {
 	struct store_query q = {.sql = sql};
-	struct store_result *r;
+	struct store_result *r = NULL;
 	struct store_value v = {0};
 	uint32_t n;
+	int e = store_select(g->s, &q, g->error, &r);
 
-	cr_assert(eq(int, store_select(g->s, &q, g->error, &r), 0), "%s: %s", g->error, sql);
-	cr_assert(eq(int, store_next(r, &n), 0), "%s: %s", store_error(r), sql);
-	store_get(r, 0, 0, &v);
+	if (e)
+		return e;
+	e = store_next(r, &n);
+	if (e)
+		snprintf(g->error, sizeof(g->error), "%s", store_error(r));
+	else
+		store_get(r, 0, 0, &v);
 	store_result_free(r);
-	return v.u;
+	*ret = v.u;
+	return e;
 }
+
+#define TRIES 5
 
 uint64_t store_rig_number(struct store_rig *g, const char *sql)
 {
 	struct flow_source_cfg cfg = {.range = {g->from, g->to}};
 	const char *at = strstr(sql, "%s");
-	char *from, *all = NULL;
-	uint64_t v;
+	uint64_t v = 0;
+	int e = -EIO;
 
 	cr_assert(at != NULL);
 	for (unsigned int c = 0; c < _FS_MAX; c++)
 		flow_source_add(&cfg, c);
-	cr_assert(eq(int, store_source(g->s, &cfg, &from), 0));
-	cr_assert(gt(int, asprintf(&all, "%.*s%s s %s", (int)(at - sql), sql, from, at + 2), 0));
-	v = number(g, all);
-	free(from);
-	free(all);
+	for (unsigned int i = 0; e && i < TRIES; i++) {
+		char *from, *all = NULL;
+
+		cr_assert(eq(int, store_source(g->s, &cfg, &from), 0));
+		cr_assert(gt(int, asprintf(&all, "%.*s%s s %s", (int)(at - sql), sql, from, at + 2),
+			     0));
+		e = try_number(g, all, &v);
+		free(from);
+		free(all);
+	}
+	cr_assert(eq(int, e, 0), "%s: %s", g->error, sql);
 	return v;
 }
 
 uint64_t store_rig_rollup(struct store_rig *g, enum rollup_by by, uint32_t step, const char *what)
 {
 	struct rollup_cfg cfg = {.range = {g->from, g->to}, .by = by, .step = step};
-	char *from, *all = NULL;
-	uint64_t v;
+	uint64_t v = 0;
+	int e = -EIO;
 
 	if (g->from == INT64_MIN)
 		cfg.range = (struct flow_range){0, INT64_C(4000000000000000)};
-	cr_assert(eq(int, store_rollup(g->s, &cfg, &from), 0));
-	cr_assert(gt(int, asprintf(&all, "SELECT coalesce(%s, 0) FROM %s r", what, from), 0));
-	v = number(g, all);
-	free(from);
-	free(all);
+	for (unsigned int i = 0; e && i < TRIES; i++) {
+		char *from, *all = NULL;
+
+		cr_assert(eq(int, store_rollup(g->s, &cfg, &from), 0));
+		cr_assert(
+			gt(int, asprintf(&all, "SELECT coalesce(%s, 0) FROM %s r", what, from), 0));
+		e = try_number(g, all, &v);
+		free(from);
+		free(all);
+	}
+	cr_assert(eq(int, e, 0), "%s: %s", g->error, what);
 	return v;
 }
