@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # test_collector_kill.sh - the collector killed without warning, again and again under load, with a real
-# weir that exports to it (WEIR_KILLS times, for a minute or more of patience: 20): what weir was told is stored is stored; at the end every record that weir
-# wrote is there, and none twice.
+# weir that exports to it: what weir was told is stored is stored; at the end every record that weir wrote
+# is there, and none twice. WEIR_KILLS=20 takes minutes, as weir waits before it connects again.
 # shellcheck disable=SC2016,SC2154
 export WEIR_COLLECTOR_STORE_FLUSH=200ms
 . "$(dirname "$0")/lib.sh"

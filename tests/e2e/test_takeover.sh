@@ -6,7 +6,7 @@
 # the records of all runs = what was sent, minus losses that have a name.
 . "$(dirname "$0")/lib.sh"
 
-kills=${WEIR_KILLS:-20}
+kills=${WEIR_KILLS:-8}
 
 mkdir "$tmp/bpf"
 mount -t bpf bpf "$tmp/bpf" || { skip "takeover" "no BPF file system can be mounted"; exit 0; }
