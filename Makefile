@@ -118,22 +118,27 @@ $(BUILD)/gen/commit: force
 	@echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' >$@
 .PHONY: force
 
-$(OUT)/weir: $(LOADER_OBJS) $(COMMON_OBJS)
-	$(call msg,LD,$@)
-	$(Q)$(CC) $(ALLCFLAGS) $^ -o $@ $(ALLLIBS)
+# What they are made of changes without any file of it changing: when libduckdb comes, or a file goes.
+$(OUT)/objects: force
+	@mkdir -p $(@D)
+	@echo '$(LIB_OBJS)' | cmp -s - $@ || echo '$(LIB_OBJS)' >$@
 
-$(OUT)/weir-collector: $(COLLECTOR_OBJS) $(COMMON_OBJS)
+$(OUT)/weir: $(LOADER_OBJS) $(COMMON_OBJS) $(OUT)/objects
 	$(call msg,LD,$@)
-	$(Q)$(CC) $(ALLCFLAGS) $^ -o $@ -Wl,--as-needed $(ALLLIBS) -lm
+	$(Q)$(CC) $(ALLCFLAGS) $(filter %.o,$^) -o $@ $(ALLLIBS)
+
+$(OUT)/weir-collector: $(COLLECTOR_OBJS) $(COMMON_OBJS) $(OUT)/objects
+	$(call msg,LD,$@)
+	$(Q)$(CC) $(ALLCFLAGS) $(filter %.o,$^) -o $@ -Wl,--as-needed $(ALLLIBS) -lm
 
 # ---- test programs: their own object, their folder's helpers, tests/lib, and the project ----
 define archive
 	@mkdir -p $(@D)
 	$(call msg,AR,$@)
-	$(Q)rm -f $@ && $(AR) rcs $@ $^
+	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
 endef
 helpers = $(call objs,$(filter-out tests/$(1)/$(2)_%,$(wildcard tests/$(1)/*.c)))
-$(OUT)/libweir.a: $(LIB_OBJS)
+$(OUT)/libweir.a: $(LIB_OBJS) $(OUT)/objects
 	$(archive)
 $(OUT)/tests/lib.a: $(TESTLIB_OBJS)
 	$(archive)
@@ -232,9 +237,9 @@ $(BUILD)/fuzz/%.o: %.c | $(BUILD)/gen/weir.skel.h
 	$(fuzz_cc)
 $(BUILD)/cover/%.o: %.c | $(BUILD)/gen/weir.skel.h
 	$(fuzz_cc)
-$(BUILD)/fuzz/libweir.a: $(patsubst $(OUT)/%,$(BUILD)/fuzz/%,$(LIB_OBJS) $(TESTLIB_OBJS))
+$(BUILD)/fuzz/libweir.a: $(patsubst $(OUT)/%,$(BUILD)/fuzz/%,$(LIB_OBJS) $(TESTLIB_OBJS)) $(OUT)/objects
 	$(archive)
-$(BUILD)/cover/libweir.a: $(patsubst $(OUT)/%,$(BUILD)/cover/%,$(LIB_OBJS) $(TESTLIB_OBJS))
+$(BUILD)/cover/libweir.a: $(patsubst $(OUT)/%,$(BUILD)/cover/%,$(LIB_OBJS) $(TESTLIB_OBJS)) $(OUT)/objects
 	$(archive)
 $(FUZZ_BINS): $(BUILD)/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(BUILD)/fuzz/libweir.a
 	$(call msg,LD,$@)

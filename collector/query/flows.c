@@ -180,6 +180,8 @@ static int put_page(const struct query_env *env, const struct spec *q, int64_t f
 	}
 	if (r == -EIO && result)
 		snprintf(error, STORE_ERROR, "%s", store_error(result));
+	if (r == -EIO && !end.rows)
+		r = -ESTALE;
 	store_result_free(result);
 	bound_done(&s);
 	if (end.rows < q->top)
@@ -189,14 +191,30 @@ static int put_page(const struct query_env *env, const struct spec *q, int64_t f
 	return r ?: k->end(k->arg, &end);
 }
 
-int flows_run(const struct query_env *env, const struct spec *q, const struct answer_sink *k,
-	      char *error)
+/* One attempt. -ESTALE: the engine failed, and nothing has been said. */
+static int attempt(const struct query_env *env, const struct spec *q, const struct answer_sink *k,
+		   char *error)
 {
 	const struct answer_end none = {.source = "flows"};
 	int64_t from_us = q->from_us;
 	int r = q->ascending || q->explain ? 0 : find_from(env, q, k, &from_us, error);
 
+	if (r == -EIO)
+		return -ESTALE;
 	if (r == -ENODATA)
 		return k->end(k->arg, &none);
 	return r ?: put_page(env, q, from_us, k, error);
+}
+
+int flows_run(const struct query_env *env, const struct spec *q, const struct answer_sink *k,
+	      char *error)
+{
+	int r = attempt(env, q, k, error);
+
+	/* a partition may be removed, or become another file, before it is read: once more */
+	if (r == -ESTALE) {
+		*error = 0;
+		r = attempt(env, q, k, error);
+	}
+	return r == -ESTALE ? -EIO : r;
 }

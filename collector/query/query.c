@@ -27,6 +27,7 @@ struct run {
 	int64_t next_step; /* the first one not written yet; -1: no series at hand */
 	uint64_t groups;   /* of the answer */
 	uint64_t rows;
+	bool headed; /* the answer has begun */
 };
 
 static uint64_t now_us(void)
@@ -269,25 +270,28 @@ static int finish_series(struct run *x)
 static int take_rows(struct run *x)
 {
 	uint32_t n;
-	int r;
+	int r = store_next(x->result, &n), e;
 
-	while (!(r = store_next(x->result, &n))) {
-		for (uint32_t row = 0; !r && row < n; row++)
-			r = x->plan->steps ? put_step(x, row) : put_group(x, row);
-		if (r)
-			return r;
+	if (r && r != -ENODATA)
+		return r; /* and nothing has been said */
+	x->headed = true;
+	e = put_head(x);
+	for (; !e && !r; r = store_next(x->result, &n)) {
+		for (uint32_t row = 0; !e && row < n; row++)
+			e = x->plan->steps ? put_step(x, row) : put_group(x, row);
+		if (e)
+			break;
 	}
-	return r == -ENODATA ? 0 : r;
+	return e ? e : r == -ENODATA ? 0 : r;
 }
 
 static int answer(struct run *x, struct answer_end *end, char *error)
 {
 	struct watch watch;
-	int r = put_head(x), stopped;
+	int r, stopped;
 
 	watch_begin(&watch, x->k, x->result);
-	if (!r)
-		r = take_rows(x);
+	r = take_rows(x);
 	stopped = watch_end(&watch);
 	if (stopped)
 		r = stopped;
@@ -337,12 +341,20 @@ static int run_groups(const struct query_env *env, const struct spec *q,
 	const uint64_t start = now_us();
 	struct answer_end end = {};
 	struct plan plan = {};
-	struct run x = {.q = q, .plan = &plan, .k = k, .next_step = -1};
-	int r = select_plan(env, q, &plan, &x.result, error);
+	struct run x;
+	int r = -EIO;
 
-	if (!r)
-		r = q->explain ? explain(&plan, k) : answer(&x, &end, error);
-	store_result_free(x.result);
+	/* a partition may be removed, or become another file, before it is read: once more */
+	for (int i = 0; i < 2 && r == -EIO; i++) {
+		*error = 0;
+		x = (struct run){.q = q, .plan = &plan, .k = k, .next_step = -1};
+		r = select_plan(env, q, &plan, &x.result, error);
+		if (!r)
+			r = q->explain ? explain(&plan, k) : answer(&x, &end, error);
+		store_result_free(x.result);
+		if (x.headed)
+			break;
+	}
 	snprintf(end.source, sizeof(end.source), "%s", plan.source);
 	plan_done(&plan);
 	end.us = now_us() - start;

@@ -125,7 +125,9 @@ struct store_result;
  * @error: STORE_ERROR octets
  *
  * The answer is taken while the engine computes; writes go on beside it.
- * Return: 0; -EINVAL: the SQL is wrong; -ENOMEM.
+ * Return: 0; -EINVAL: the SQL is wrong, or names a partition that is gone; -ENOMEM. Of either, and of -EIO by
+ * the first store_next(), a partition that has just been removed or has become Parquet may be the reason:
+ * whoever asks makes the text once more (store_source()) and asks again.
  */
 int store_select(struct store *s, const struct store_query *q, char *error,
 		 struct store_result **ret);

@@ -7,6 +7,7 @@
  * Options: -max_len=2048
  */
 #include <errno.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,13 +28,18 @@ const char *__lsan_default_suppressions(void)
 static struct store *store;
 static char dir[] = "/tmp/weir-fuzz-XXXXXX";
 
+static int unlink_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
 static void close_store(void)
 {
-	char command[64];
-
 	store_close(store);
-	snprintf(command, sizeof(command), "%s", dir);
-	(void)rmdir(command); /* files of an empty store may be left */
+	nftw(dir, unlink_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 static void open_store(void)
