@@ -21,6 +21,8 @@ static void *run(void *arg)
 {
 	struct adder *a = arg;
 
+	pthread_setname_np(pthread_self(), "store-rollup");
+
 	pthread_mutex_lock(&a->lock);
 	for (;;) {
 		const struct block *b;

@@ -6,17 +6,20 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "collector/store/store.h"
 #include "common/json.h"
 
 #define DUCK_FILE "libduckdb.so"
+#define NAP_US	  200
 
 struct duck_api duck;
 
@@ -44,6 +47,17 @@ static void *open_library(char *error)
 	return NULL;
 }
 
+/*
+ * The engine takes and gives back blocks of 256 KB all the time: by default the C library hands each
+ * to the kernel, which clears it when it is wanted again.
+ */
+static void keep_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 32 << 20);
+	mallopt(M_TRIM_THRESHOLD, 256 << 20);
+	mallopt(M_TOP_PAD, 16 << 20);
+}
+
 static int load(char *error)
 {
 	void *lib = open_library(error);
@@ -59,6 +73,7 @@ static int load(char *error)
 			return -ENOSYS;
 		}
 	}
+	keep_memory();
 	return 0;
 }
 
@@ -122,6 +137,57 @@ static int run(duckdb_connection c, char *error, const char *sql, duckdb_result 
 	r = duck_errno(duck.result_error_type(ret), duck.result_error(ret));
 	duck_words(error, duck.result_error(ret));
 	duck.destroy_result(ret);
+	return r;
+}
+
+duckdb_pending_state duck_step(duckdb_pending_result pending)
+{
+	const struct timespec nap = {.tv_nsec = NAP_US * 1000};
+	const duckdb_pending_state state = duck.pending_execute_task(pending);
+
+	if (state == DUCKDB_PENDING_NO_TASKS_AVAILABLE)
+		nanosleep(&nap, NULL);
+	return state;
+}
+
+int duck_finish(duckdb_prepared_statement p, char *error)
+{
+	duckdb_pending_result pending = NULL;
+	duckdb_pending_state state;
+	duckdb_result result;
+	int r = 0;
+
+	if (duck.pending_prepared(p, &pending) != DuckDBSuccess) {
+		r = -EIO;
+		duck_words(error, duck.pending_error(pending));
+		duck.destroy_pending(&pending);
+		return r;
+	}
+	do
+		state = duck_step(pending);
+	while (state == DUCKDB_PENDING_RESULT_NOT_READY ||
+	       state == DUCKDB_PENDING_NO_TASKS_AVAILABLE);
+	if (duck.execute_pending(pending, &result) != DuckDBSuccess) {
+		r = duck_errno(duck.result_error_type(&result), duck.result_error(&result));
+		duck_words(error, duck.result_error(&result));
+	}
+	duck.destroy_result(&result);
+	duck.destroy_pending(&pending);
+	return r;
+}
+
+int duck_commit(duckdb_connection c, char *error)
+{
+	duckdb_prepared_statement p = NULL;
+	int r;
+
+	if (duck.prepare(c, "COMMIT", &p) == DuckDBSuccess) {
+		r = duck_finish(p, error);
+	} else {
+		r = -EIO;
+		duck_words(error, duck.prepare_error(p));
+	}
+	duck.destroy_prepare(&p);
 	return r;
 }
 

@@ -32,6 +32,15 @@ int duck_load(char *error);
 int duck_exec(duckdb_connection c, char *error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* The next task of what is pending; sleeps a little when other threads have them all. */
+duckdb_pending_state duck_step(duckdb_pending_result pending);
+
+/* Run what was prepared, without spinning while other threads have its tasks. Return: as duck_exec(). */
+int duck_finish(duckdb_prepared_statement p, char *error);
+
+/* COMMIT without spinning while a thread of the engine does it. Return: as duck_exec(). */
+int duck_commit(duckdb_connection c, char *error);
+
 struct store_value;
 
 /* Bind values $1, $2, ... Texts that are no UTF-8 are cleaned. Return: 0, -EINVAL. */

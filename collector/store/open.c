@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "collector/store/feed.h"
 #include "collector/store/rollup.h"
 #include "collector/store/store_int.h"
 
@@ -94,6 +95,8 @@ static int open_database(struct store *s, char *error)
 		duck.free(why);
 	} else if (duck.connect(s->db, &s->c) != DuckDBSuccess) {
 		r = -ENOMEM;
+	} else {
+		r = feeder_register(s->feeder, s->c);
 	}
 	duck.destroy_config(&cfg);
 	return r;
@@ -145,6 +148,9 @@ static int start(struct store *s, char *error)
 		snprintf(error, STORE_ERROR, "%s: %s", s->dir, strerror(-r));
 		return r;
 	}
+	s->feeder = feeder_new();
+	if (!s->feeder)
+		return -ENOMEM;
 	r = open_database(s, error);
 	if (!r)
 		r = state_open(s, error);
@@ -237,6 +243,7 @@ struct store *store_close(struct store *s)
 		duck.disconnect(&s->c);
 	if (s->db)
 		duck.close(&s->db);
+	s->feeder = feeder_free(s->feeder);
 	pthread_cond_destroy(&s->flushed);
 	pthread_cond_destroy(&s->idle);
 	pthread_mutex_destroy(&s->lock);

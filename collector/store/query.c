@@ -222,9 +222,7 @@ static int run(struct store_result *r)
 	}
 	while (!e && (state == DUCKDB_PENDING_RESULT_NOT_READY ||
 		      state == DUCKDB_PENDING_NO_TASKS_AVAILABLE)) {
-		state = duck.pending_execute_task(pending);
-		if (state == DUCKDB_PENDING_NO_TASKS_AVAILABLE)
-			usleep(200);
+		state = duck_step(pending);
 		e = stopped(r);
 	}
 	if (!e && state == DUCKDB_PENDING_ERROR)

@@ -34,6 +34,7 @@
 struct adder;
 struct cold;
 struct feed;
+struct feeder;
 struct rollup;
 
 struct partition {
@@ -100,6 +101,7 @@ struct store {
 	struct store_stats stats;
 	bool complained;
 	/* writer */
+	struct feeder *feeder;
 	struct adder *adder;
 	struct cold *cold;
 	pthread_t thread;

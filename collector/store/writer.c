@@ -54,7 +54,7 @@ static int begin(struct store *s, int64_t start_s, struct partition **ret, char 
 		if (!r)
 			r = partition_attach(s, p, s->c, error);
 		if (!r)
-			r = feed_begin(s->db, p->catalog, error, &p->feed);
+			r = feed_begin(s->feeder, s->db, p->catalog, error, &p->feed);
 		p->new_rows = 0;
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -400,6 +400,7 @@ static void *writer(void *arg)
 {
 	struct store *s = arg;
 
+	pthread_setname_np(pthread_self(), "store-writer");
 	for (;;) {
 		struct block *b = block_receive(s->cfg.pool, 100);
 		uint64_t asked;
