@@ -83,16 +83,25 @@ static __always_inline void count_passed(const struct scratch *s, __u32 rule)
 
 /* ---- limits: a token bucket as the time at which it is full again (GCRA) ---- */
 
-/* Return: 1 if the packet is beyond the limit; else its tokens are taken. */
-static __always_inline int meter_take(__u64 *full, __u64 now, __u64 cost, __u64 burst)
+/*
+ * Return: 1 if the packet is beyond the limit; else its tokens are taken. One that is larger than the
+ * bucket passes when that is full, and the next ones wait for it. A bucket that is emptier than can be
+ * is of another rate, or of a clock that was set: it begins anew, empty.
+ */
+static __always_inline int meter_take(__u64 *full, __u64 now, __u64 cost,
+				      const struct policy_version *v)
 {
-	for (int i = 0; i < METER_TRIES; i++) {
-		__u64 was = *(volatile __u64 *)full, base = was > now ? was : now;
+	const __u64 want = cost < v->burst ? cost : v->burst;
 
-		if (base + cost > now + burst)
+	for (int i = 0; i < METER_TRIES; i++) {
+		__u64 was = *(volatile __u64 *)full, base = was > now ? was : now, to = base + cost;
+
+		if (base > now + v->emptiest)
+			to = now + v->burst;
+		else if (base + want > now + v->burst)
 			return 1;
-		if (__sync_val_compare_and_swap(full, was, base + cost) == was)
-			return 0;
+		if (__sync_val_compare_and_swap(full, was, to) == was)
+			return base > now + v->emptiest;
 	}
 	return 0;
 }
@@ -136,16 +145,19 @@ __noinline int meter_exceeded(__u32 rule)
 	struct verdict_work *w = verdict_work_get();
 	struct scratch *s = scratch_get();
 	const struct policy_version *v;
-	__u64 cost, *full;
+	__u64 n, cost, *full;
 
 	if (!slot || !c || !w || !s)
 		return 0;
 	v = policy_version(slot, w->generation);
 	if (!v)
 		return 0;
-	cost = (v->limit & LIMIT_BPS ? s->bytes : s->segs) * v->cost >> 16;
+	n = v->limit & LIMIT_BPS ? s->bytes : s->segs;
+	cost = n * (v->cost >> 16) + (n * (v->cost & 0xffff) >> 16);
+	if (cost > v->emptiest)
+		cost = v->emptiest;
 	full = v->limit & LIMIT_PER_SOURCE ? meter_of_source(w, rule, c->seed) : &slot->limit_ns;
-	return full ? meter_take(full, now_ns(), cost, v->burst) : 0;
+	return full ? meter_take(full, now_ns(), cost, v) : 0;
 }
 
 /* ---- what becomes of it ---- */

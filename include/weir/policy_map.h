@@ -112,12 +112,13 @@ struct policy_version {
 	__u16 ethertype;
 	__u32 vni;
 	__u32 ifindex;
-	__u64 cost;  /* ns a packet or byte, << 16 */
-	__u64 burst; /* ns */
-	__u8 id[16]; /* from here on: for the loader that takes over */
+	__u64 cost;	/* ns a packet or byte, << 16 */
+	__u64 burst;	/* ns */
+	__u64 emptiest; /* ns: from the emptiest that a bucket can be until it is full */
+	__u8 id[16];	/* from here on: for the loader that takes over */
 	__u32 issuer;
 	__u32 number;
-	__u64 pad2[3];
+	__u64 pad2[2];
 };
 
 /* Two versions, so that a rule changes and what names it does not. */

@@ -14,7 +14,11 @@
 #include "bpf/policy_key.h"
 #include "loader/policy/table_int.h"
 
-#define NS_PER_S UINT64_C(1000000000)
+#define NS_PER_S     UINT64_C(1000000000)
+#define METER_NS_MAX (NS_PER_S << 32)
+/* The largest packet there is (BIG TCP), in bytes and in segments of 512 bytes. */
+#define PACKET_BYTES_MAX 524280u
+#define PACKET_SEGS_MAX	 1024u
 
 void policy_grace(void)
 {
@@ -59,6 +63,14 @@ static void set_net(const uint8_t *addr, uint32_t bits, __u64 *net, __u64 *mask)
 	net[1] &= m[1];
 }
 
+/* What a bucket costs to fill, in ns; more than a century is as good as a century. */
+static uint64_t meter_ns(unsigned __int128 cost, uint64_t n)
+{
+	unsigned __int128 ns = cost * n >> 16;
+
+	return ns < METER_NS_MAX ? (uint64_t)ns : METER_NS_MAX;
+}
+
 static void set_limit(const struct policy_rule *r, struct policy_version *v)
 {
 	unsigned __int128 unit = r->limit & LIMIT_BPS ? 8 * NS_PER_S : NS_PER_S;
@@ -68,8 +80,10 @@ static void set_limit(const struct policy_rule *r, struct policy_version *v)
 	if (r->action != POLICY_LIMIT || !r->rate)
 		return;
 	cost = (unit << 16) / r->rate;
-	v->cost = cost;
-	v->burst = (uint64_t)(cost * (r->burst ? r->burst : 1) >> 16);
+	v->cost = (uint64_t)cost;
+	v->burst = meter_ns(cost, r->burst ?: 1);
+	v->emptiest = v->burst +
+		      meter_ns(cost, r->limit & LIMIT_BPS ? PACKET_BYTES_MAX : PACKET_SEGS_MAX);
 }
 
 static void version_of(const struct policy_table *t, uint32_t issuer, const struct policy_rule *r,
@@ -182,6 +196,7 @@ int rule_put(struct policy_table *t, uint32_t issuer, const struct policy_rule *
 	idle = &t->slots[i].version[!m->current];
 	if (idle->until > idle->from)
 		policy_grace();
+	__atomic_store_n(&t->slots[i].limit_ns, 0, __ATOMIC_RELAXED); /* of the rate before */
 	version_write(t, idle, &v);
 	__atomic_store_n(&now->until, t->next, __ATOMIC_RELEASE);
 	m->current = !m->current;
