@@ -3,7 +3,8 @@
  * test_budget.c - every combination of the settings loads, stays within the verifier budget that
  * budget.csv grants, and really is another program than the one with a setting flipped.
  * Lines `budget,...` on stdout are what was measured: tests/bpf/update_budget makes the file of them.
- * WEIR_SLOW (emulated machines): 8 combinations that hold every pair of settings, instead of all 64.
+ * WEIR_SLOW (emulated machines): combinations that hold every pair of settings, instead of all 96 (who
+ * samples does not enforce).
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -16,14 +17,24 @@
 #include <bpf/libbpf.h>
 #include "weir.skel.h"
 
-enum setting { SET_DECAP, SET_NAMES, SET_SAMPLE, SET_RT, SET_REPLAY, SET_CONSUME, _SET_MAX };
+enum setting {
+	SET_DECAP,
+	SET_NAMES,
+	SET_SAMPLE,
+	SET_RT,
+	SET_REPLAY,
+	SET_CONSUME,
+	SET_ENFORCE,
+	_SET_MAX
+};
 
 static const char *const setting_names[] = {"cfg_decap_depth", "cfg_names",  "cfg_sample",
-					    "cfg_rt",	       "cfg_replay", "cfg_consume"};
+					    "cfg_rt",	       "cfg_replay", "cfg_consume",
+					    "cfg_enforce"};
 
 #define PROGRAMS     3
-#define CLASSES	     4 /* decap x names decide what is verified; the rest is small change */
-#define PERMUTATIONS (1u << _SET_MAX)
+#define CLASSES	     8 /* enforce x decap x names decide what is verified; the rest is small change */
+#define PERMUTATIONS (1u << SET_ENFORCE) /* and the same again with verdicts */
 #define SLACK_PCT    10
 #define BUDGET_FILE  "tests/bpf/budget.csv"
 #define INSNS_MAX    200000u
@@ -42,7 +53,8 @@ static bool is_set(__u32 flags, enum setting s)
 
 static __u32 class_of(__u32 flags)
 {
-	return (is_set(flags, SET_DECAP) ? 2 : 0) + (is_set(flags, SET_NAMES) ? 1 : 0);
+	return (is_set(flags, SET_ENFORCE) ? 4 : 0) + (is_set(flags, SET_DECAP) ? 2 : 0) +
+	       (is_set(flags, SET_NAMES) ? 1 : 0);
 }
 
 /* Row x of the orthogonal array L8: any two of its columns hold all four pairs. */
@@ -113,6 +125,7 @@ static void measure(__u32 flags, struct measured *ret_m)
 	skel->rodata->cfg_rt = is_set(flags, SET_RT);
 	skel->rodata->cfg_replay = is_set(flags, SET_REPLAY);
 	skel->rodata->cfg_consume = is_set(flags, SET_CONSUME);
+	skel->rodata->cfg_enforce = is_set(flags, SET_ENFORCE);
 	cr_assert_eq(weir_bpf__load(skel), 0, "settings 0x%02x do not load", flags);
 	for (int i = 0; i < PROGRAMS; i++) {
 		const struct bpf_program *prog =
@@ -146,7 +159,8 @@ static __u32 budget_of(const char *series, const char *program, __u32 class)
 
 	if (!f)
 		return 0;
-	snprintf(want, sizeof(want), "%s,%s,%u,%u,", series, program, class >> 1, class & 1);
+	snprintf(want, sizeof(want), "%s,%s,%u,%u,%u,", series, program, class >> 2, class >> 1 & 1,
+		 class & 1);
 	while (fgets(line, sizeof(line), f)) {
 		if (strncmp(line, want, strlen(want)))
 			continue;
@@ -158,15 +172,20 @@ static __u32 budget_of(const char *series, const char *program, __u32 class)
 	return insns;
 }
 
-static void collect(__u32 max[PROGRAMS][CLASSES])
+static void collect(bool enforce, __u32 max[PROGRAMS][CLASSES])
 {
 	__u32 n = is_slow() ? 8 : PERMUTATIONS;
 
 	for (__u32 i = 0; i < n; i++) {
-		__u32 flags = is_slow() ? pairwise_row(i) : i;
+		__u32 flags = (is_slow() ? pairwise_row(i) : i) | (__u32)enforce << SET_ENFORCE;
 		__u32 class = class_of(flags);
 		struct measured m;
 
+		if (enforce && is_set(flags, SET_SAMPLE)) {
+			if (!is_slow())
+				continue;
+			flags &= ~(1u << SET_SAMPLE);
+		}
 		measure(flags, &m);
 		for (int p = 0; p < PROGRAMS; p++)
 			if (m.insns[p] > max[p][class])
@@ -174,36 +193,48 @@ static void collect(__u32 max[PROGRAMS][CLASSES])
 	}
 }
 
-TestSuite(budget, .timeout = 600);
-
-Test(budget, every_combination_loads_within_its_budget)
+static void expect_budget(const char *series, const char *program, __u32 class, __u32 insns,
+			  int *ret_missing)
 {
-	__u32 max[PROGRAMS][CLASSES] = {};
+	__u32 enforce = class >> 2, decap = class >> 1 & 1, names = class & 1;
+	__u32 budget = budget_of(series, program, class);
+
+	printf("budget,%s,%s,%u,%u,%u,%u\n", series, program, enforce, decap, names, insns);
+	*ret_missing += !budget;
+	if (budget)
+		cr_expect_leq(
+			(__u64)insns * 100, (__u64)budget * (100 + SLACK_PCT),
+			"%s (enforce %u, decap %u, names %u): %u instructions verified, %u granted",
+			program, enforce, decap, names, insns, budget);
+}
+
+static void check_combinations(bool enforce)
+{
+	__u32 max[PROGRAMS][CLASSES] = {}, first = enforce ? CLASSES / 2 : 0;
 	char series[sizeof(((struct utsname *)0)->release)];
 	int missing = 0;
 
 	libbpf_set_print(libbpf_silent);
 	kernel_series(series, sizeof(series));
-	collect(max);
-	for (int p = 0; p < PROGRAMS; p++) {
-		for (__u32 c = 0; c < CLASSES; c++) {
-			__u32 budget = budget_of(series, programs[p], c);
-
-			printf("budget,%s,%s,%u,%u,%u\n", series, programs[p], c >> 1, c & 1,
-			       max[p][c]);
-			if (!budget) {
-				missing++;
-				continue;
-			}
-			cr_expect_leq(
-				(__u64)max[p][c] * 100, (__u64)budget * (100 + SLACK_PCT),
-				"%s (decap %u, names %u): %u instructions verified, %u granted",
-				programs[p], c >> 1, c & 1, max[p][c], budget);
-		}
-	}
+	collect(enforce, max);
+	for (int p = 0; p < PROGRAMS; p++)
+		for (__u32 c = first; c < first + CLASSES / 2; c++)
+			expect_budget(series, programs[p], c, max[p][c], &missing);
 	fflush(stdout);
 	if (missing)
 		cr_skip_test("all load, but " BUDGET_FILE " has no rows for this kernel series");
+}
+
+TestSuite(budget, .timeout = 600);
+
+Test(budget, every_combination_loads_within_its_budget)
+{
+	check_combinations(false);
+}
+
+Test(budget, every_combination_with_verdicts_loads_within_its_budget)
+{
+	check_combinations(true);
 }
 
 /* Guards the test above: a setting that is not carried into the object would be verified never. */
@@ -221,7 +252,7 @@ Test(budget, each_setting_makes_another_program)
 			     "program is not stable",
 			     programs[p]);
 	/* that a setting reaches the object does not depend on the kernel: one is enough there */
-	for (int s = is_slow() ? SET_CONSUME : 0; s < _SET_MAX; s++) {
+	for (int s = is_slow() ? SET_ENFORCE : 0; s < _SET_MAX; s++) {
 		bool differs = false;
 
 		measure(base ^ 1u << s, &without);
