@@ -164,6 +164,8 @@ struct change {
 	struct policy_table *t;
 	uint32_t issuer;
 	uint16_t *element; /* of each rule number */
+	uint64_t until;	   /* of the last entry, and what that is by the policy clock */
+	uint32_t expires;
 };
 
 static int put_rules(struct change *c, const struct policy_set *set)
@@ -178,16 +180,28 @@ static int put_rules(struct change *c, const struct policy_set *set)
 	return 0;
 }
 
-/* One record: known, or new. @expires: its own, or 0 */
-static int put_listing(struct change *c, struct listing *l, uint32_t number, uint64_t expires)
+/* Policy clock of an entry's end. Whole lists have the same one. */
+static uint32_t end_of(struct change *c, uint64_t until, uint32_t rule)
 {
+	until = until ?: c->t->rule[rule].rec.expires;
+	if (until != c->until) {
+		c->until = until;
+		c->expires = policy_clock(c->t, until);
+	}
+	return c->expires;
+}
+
+/* One entry: known, or new. */
+static int put_listing(void *arg, struct listing *l)
+{
+	struct change *c = arg;
 	struct policy_table *t = c->t;
-	uint32_t n, rule = c->element[number & POLICY_NUMBER_MAX];
+	uint32_t n, rule = c->element[l->number & POLICY_NUMBER_MAX];
 
 	if (!rule)
 		return -EINVAL;
 	l->rule = (uint16_t)rule;
-	l->expires = policy_clock(t, expires ?: t->rule[rule].rec.expires);
+	l->expires = end_of(c, l->until, rule);
 	n = decision_find(t, l);
 	if (!n)
 		return decision_add(t, l, c->issuer) ? 0 : -ENOSPC;
@@ -200,38 +214,6 @@ static int put_listing(struct change *c, struct listing *l, uint32_t number, uin
 	if (l->expires < t->next_expiry)
 		t->next_expiry = l->expires;
 	return 0;
-}
-
-static int put_hosts(struct change *c, const struct policy_set *set)
-{
-	struct listing l = {};
-	int r = 0;
-
-	for (uint32_t i = 0; i < set->addrs_n && !r; i++) {
-		listing_addr(&set->addrs[i], &l);
-		r = put_listing(c, &l, set->addrs[i].rule, set->addrs[i].expires);
-	}
-	for (uint32_t i = 0; i < set->addr_ports_n && !r; i++) {
-		listing_addr_port(c->t, &set->addr_ports[i], &l);
-		r = put_listing(c, &l, set->addr_ports[i].rule, set->addr_ports[i].expires);
-	}
-	return r;
-}
-
-static int put_lists(struct change *c, const struct policy_set *set)
-{
-	struct listing l = {};
-	int r = put_hosts(c, set);
-
-	for (uint32_t i = 0; i < set->flows_n && !r; i++) {
-		listing_flow(c->t, &set->flows[i], &l);
-		r = put_listing(c, &l, set->flows[i].rule, set->flows[i].expires);
-	}
-	for (uint32_t i = 0; i < set->names_n && !r; i++) {
-		listing_name(c->t, &set->names[i], &l);
-		r = put_listing(c, &l, set->names[i].rule, set->names[i].expires);
-	}
-	return r;
 }
 
 /* What the issuer had and doesn't want any more. */
@@ -257,7 +239,7 @@ static void end_orphans(struct policy_table *t)
 static int change(struct policy_table *t, uint32_t issuer, const struct policy_set *set,
 		  bool replace)
 {
-	struct change c = {.t = t, .issuer = issuer};
+	struct change c = {.t = t, .issuer = issuer, .expires = POLICY_FOREVER};
 	int r;
 
 	c.element = calloc(POLICY_NUMBER_MAX + 1, sizeof(*c.element));
@@ -269,7 +251,7 @@ static int change(struct policy_table *t, uint32_t issuer, const struct policy_s
 			if (t->rule[i].used && !t->rule[i].ended && t->rule[i].issuer == issuer)
 				c.element[t->rule[i].rec.number & POLICY_NUMBER_MAX] = (uint16_t)i;
 	r = put_rules(&c, set);
-	r = r ?: put_lists(&c, set);
+	r = r ?: listings_each(t, set, put_listing, &c);
 	if (!r && replace)
 		end_unmarked(t, issuer);
 	if (r)
@@ -335,7 +317,7 @@ int policy_table_unlist(struct policy_table *t, uint32_t issuer, const struct po
 	struct listing l = {};
 	int ended = 0;
 
-	if (!listing_of(t, set, &l))
+	if (!listing_at(t, set, 0, &l))
 		return 0;
 	change_begin(t);
 	for (uint32_t i = 1; i < POLICY_RULES; i++) {

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * table_index.c - decisions of the kernel's table: where they are, the index that leads to them, and
- * the presence map in front of it.
+ * table_index.c - decisions of the kernel's table: the index that leads to them, and the presence map in
+ * front of it.
  */
-#include <arpa/inet.h>
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bpf/policy_key.h"
 #include "loader/policy/table_int.h"
 
 #define MAPPED_BITS 96u /* ::ffff:0:0/96 */
@@ -18,86 +15,6 @@ static bool is_mapped(const uint64_t *addr)
 	static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
 
 	return !memcmp(addr, prefix, sizeof(prefix));
-}
-
-/* ---- records to keys ---- */
-
-void listing_addr(const struct policy_addr *a, struct listing *l)
-{
-	__u64 mask[2];
-
-	memcpy(l->key, a->addr, 16);
-	policy_mask(a->bits, mask);
-	l->key[0] &= mask[0];
-	l->key[1] &= mask[1];
-	l->kind = KIND_ADDR;
-	l->bits = a->bits;
-	l->role = a->role;
-	l->how = 0;
-	l->length = 0;
-}
-
-void listing_addr_port(const struct policy_table *t, const struct policy_addr_port *a,
-		       struct listing *l)
-{
-	__u64 addr[2], key[2];
-
-	memcpy(addr, a->addr, 16);
-	policy_port_key(addr, htons(a->port), a->proto, t->control->seed, key);
-	memcpy(l->key, key, sizeof(key));
-	l->kind = KIND_ADDR_PORT;
-	l->bits = 0;
-	l->role = a->role;
-	l->how = 0;
-	l->length = 0;
-}
-
-void listing_flow(const struct policy_table *t, const struct policy_flow *f, struct listing *l)
-{
-	struct flow_key k = {.port = {htons(f->port[0]), htons(f->port[1])}};
-	__u64 addr[2][2], key[2];
-
-	memcpy(k.addr, f->addr, sizeof(k.addr));
-	key_order(&k);
-	memcpy(addr, k.addr, sizeof(addr));
-	policy_flow_key(addr[0], addr[1], k.port[0] | (uint32_t)k.port[1] << 16, f->proto,
-			t->control->seed, key);
-	memcpy(l->key, key, sizeof(key));
-	l->kind = KIND_FLOW;
-	l->bits = 0;
-	l->role = ROLE_EITHER;
-	l->how = 0;
-	l->length = 0;
-}
-
-void listing_name(const struct policy_table *t, const struct policy_name *n, struct listing *l)
-{
-	__u64 h[2];
-
-	policy_name_begin(t->control->seed, h);
-	for (uint32_t i = n->length; i > 0; i--)
-		policy_name_byte(h, (uint8_t)tolower(n->name[i - 1]));
-	memcpy(l->key, h, sizeof(h));
-	l->kind = KIND_NAME;
-	l->bits = 0;
-	l->length = n->length;
-	l->role = n->kinds;
-	l->how = n->how;
-}
-
-bool listing_of(const struct policy_table *t, const struct policy_set *set, struct listing *l)
-{
-	if (set->addrs_n)
-		listing_addr(set->addrs, l);
-	else if (set->addr_ports_n)
-		listing_addr_port(t, set->addr_ports, l);
-	else if (set->flows_n)
-		listing_flow(t, set->flows, l);
-	else if (set->names_n)
-		listing_name(t, set->names, l);
-	else
-		return false;
-	return true;
 }
 
 static struct policy_place place_of(const struct policy_table *t, const uint64_t *key,
@@ -110,6 +27,28 @@ static struct policy_place place_of(const struct policy_table *t, const uint64_t
 
 /* ---- the index ---- */
 
+void listing_place(const struct policy_table *t, struct listing *l)
+{
+	l->place = place_of(t, l->key, l->kind, l->bits);
+}
+
+void decision_fetch_index(const struct policy_table *t, const struct listing *l)
+{
+	__builtin_prefetch(&t->index[l->place.bucket & (t->buckets - 1)], 1);
+}
+
+void decision_fetch(const struct policy_table *t, const struct listing *l)
+{
+	for (uint32_t i = 0; i < INDEX_WAYS; i++) {
+		const uint64_t w = t->index[l->place.bucket & (t->buckets - 1)].way[i];
+
+		if (w >> 32 != l->place.tag)
+			continue;
+		__builtin_prefetch(&t->decisions[w & INDEX_NUMBER]);
+		__builtin_prefetch(&t->meta[w & INDEX_NUMBER], 1);
+	}
+}
+
 static uint64_t *bucket_way(const struct policy_table *t, struct policy_place p, uint32_t n)
 {
 	uint32_t bucket = n < INDEX_WAYS ? p.bucket : policy_second(p);
@@ -117,20 +56,28 @@ static uint64_t *bucket_way(const struct policy_table *t, struct policy_place p,
 	return (uint64_t *)&t->index[bucket & (t->buckets - 1)].way[n % INDEX_WAYS];
 }
 
+static bool is_listed(const struct policy_table *t, uint32_t n, const struct listing *l)
+{
+	const struct policy_decision *d = &t->decisions[n];
+
+	return t->meta[n].state == DECISION_LIVE && d->key[0] == l->key[0] &&
+	       d->key[1] == l->key[1] && d->kind == l->kind && d->bits == l->bits &&
+	       d->role == l->role && d->how == l->how && d->rule == l->rule;
+}
+
 uint32_t decision_find(const struct policy_table *t, const struct listing *l)
 {
-	struct policy_place p = place_of(t, l->key, l->kind, l->bits);
+	const struct policy_place p = l->place;
 
 	for (uint32_t i = 0; i < 2 * INDEX_WAYS; i++) {
-		uint64_t w = *bucket_way(t, p, i);
-		uint32_t n = w & INDEX_NUMBER;
-		const struct policy_decision *d = &t->decisions[n];
+		uint64_t w;
+		uint32_t n;
 
-		if (!n || w >> 32 != p.tag || t->meta[n].state != DECISION_LIVE)
-			continue;
-		if (d->key[0] == l->key[0] && d->key[1] == l->key[1] && d->kind == l->kind &&
-		    d->bits == l->bits && d->role == l->role && d->how == l->how &&
-		    d->rule == l->rule)
+		if (i == INDEX_WAYS && !(*bucket_way(t, p, 0) & INDEX_OVERFLOW))
+			break;
+		w = *bucket_way(t, p, i);
+		n = w & INDEX_NUMBER;
+		if (n && w >> 32 == p.tag && is_listed(t, n, l))
 			return n;
 	}
 	return 0;
@@ -301,7 +248,6 @@ void control_update(struct policy_table *t)
 
 uint32_t decision_add(struct policy_table *t, const struct listing *l, uint32_t issuer)
 {
-	struct policy_place p = place_of(t, l->key, l->kind, l->bits);
 	struct policy_decision *d;
 	uint32_t n;
 
@@ -323,7 +269,7 @@ uint32_t decision_add(struct policy_table *t, const struct listing *l, uint32_t 
 	};
 	t->meta[n] = (struct decision_meta){
 		.expires = l->expires, .mark = t->epoch, .issuer = issuer, .state = DECISION_LIVE};
-	if (!index_put(t, p, n)) {
+	if (!index_put(t, l->place, n)) {
 		*d = (struct policy_decision){};
 		t->meta[n].state = DECISION_FREE;
 		return 0;

@@ -6,6 +6,7 @@
 #ifndef WEIR_LOADER_POLICY_TABLE_INT_H
 #define WEIR_LOADER_POLICY_TABLE_INT_H
 
+#include "bpf/policy_key.h"
 #include "loader/policy/table.h"
 
 #define FOREVER_GEN UINT32_MAX /* until: in force */
@@ -39,9 +40,12 @@ struct rule_meta {
 /* A decision as it would be entered. */
 struct listing {
 	uint64_t key[2];
-	uint32_t expires;
-	uint16_t rule;
-	uint16_t length; /* KIND_NAME */
+	struct policy_place place; /* in the index */
+	uint64_t until;		   /* as in the record: seconds since 1970, 0: the rule's */
+	uint32_t number;	   /* of its rule, in the record */
+	uint32_t expires;	   /* policy clock */
+	uint16_t rule;		   /* element of policy_rules */
+	uint16_t length;	   /* KIND_NAME */
 	uint8_t kind;
 	uint8_t bits;
 	uint8_t role;
@@ -96,14 +100,22 @@ void decision_undo(struct policy_table *t, uint32_t n);
 uint32_t decisions_reclaim(struct policy_table *t);
 /* What is listed at all, into control. */
 void control_update(struct policy_table *t);
-/* Fill @l from one record of @set (the first there is); rule and expires are left alone. */
-bool listing_of(const struct policy_table *t, const struct policy_set *set, struct listing *l);
+/* Where the index has it: called when the rest is known. */
+void listing_place(const struct policy_table *t, struct listing *l);
+/* Have the lines of the index, and then of what is there, come closer. */
+void decision_fetch_index(const struct policy_table *t, const struct listing *l);
+void decision_fetch(const struct policy_table *t, const struct listing *l);
 
-void listing_addr(const struct policy_addr *a, struct listing *l);
-void listing_addr_port(const struct policy_table *t, const struct policy_addr_port *a,
-		       struct listing *l);
-void listing_flow(const struct policy_table *t, const struct policy_flow *f, struct listing *l);
-void listing_name(const struct policy_table *t, const struct policy_name *n, struct listing *l);
+/* ---- table_list.c ---- */
+
+/* How many entries a set has, of all types. */
+uint32_t set_listings(const struct policy_set *set);
+/* Fill @l from entry @i of @set; rule and expires are left alone. Return: is there one? */
+bool listing_at(const struct policy_table *t, const struct policy_set *set, uint32_t i,
+		struct listing *l);
+/* Call @fn with each, until it returns something other than 0, which is returned. */
+int listings_each(const struct policy_table *t, const struct policy_set *set,
+		  int (*fn)(void *arg, struct listing *l), void *arg);
 
 /* ---- table_rule.c ---- */
 

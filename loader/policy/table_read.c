@@ -3,9 +3,9 @@
  * table_read.c - what the tables hold and have counted.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "bpf/policy_key.h"
 #include "loader/policy/table_int.h"
 
 void policy_table_usage(const struct policy_table *t, struct policy_usage *ret)
@@ -22,14 +22,48 @@ void policy_table_usage(const struct policy_table *t, struct policy_usage *ret)
 	};
 }
 
-static uint32_t set_decisions(const struct policy_set *set)
+struct known {
+	const struct policy_table *t;
+	uint32_t n;
+	uint16_t element[POLICY_NUMBER_MAX + 1]; /* of each rule number, 0: to come */
+};
+
+static int count_known(void *arg, struct listing *l)
 {
-	return set->addrs_n + set->addr_ports_n + set->flows_n + set->names_n;
+	struct known *k = arg;
+
+	l->rule = k->element[l->number & POLICY_NUMBER_MAX];
+	k->n += l->rule && decision_find(k->t, l);
+	return 0;
+}
+
+/* Entries that need a place: those that are there already keep theirs. */
+static uint32_t new_listings(const struct policy_table *t, uint32_t issuer,
+			     const struct policy_set *set)
+{
+	const uint32_t all = set_listings(set);
+	struct known *k;
+	uint32_t n;
+
+	if (all <= t->free_n)
+		return all;
+	k = calloc(1, sizeof(*k));
+	if (!k)
+		return all;
+	k->t = t;
+	for (uint32_t i = 0; i < set->rules_n; i++)
+		k->element[set->rules[i].number & POLICY_NUMBER_MAX] =
+			(uint16_t)rule_find(t, issuer, set->rules[i].id);
+	listings_each(t, set, count_known, k);
+	n = all - k->n;
+	free(k);
+	return n;
 }
 
 int policy_table_fits(const struct policy_table *t, uint32_t issuer, const struct policy_set *set,
 		      struct policy_usage *ret)
 {
+	const uint32_t decisions = new_listings(t, issuer, set);
 	uint32_t linear = t->linear, rules = t->rules, wanted = 0;
 	struct policy_usage u;
 
@@ -45,13 +79,13 @@ int policy_table_fits(const struct policy_table *t, uint32_t issuer, const struc
 	}
 	u.rules = rules;
 	u.linear = linear;
-	u.decisions = t->live + set_decisions(set);
+	u.decisions = t->live + decisions;
 	if (ret)
 		*ret = u;
 	if (linear > POLICY_LINEAR_MAX ||
 	    wanted + t->rules - t->linear > POLICY_RULES - POLICY_LINEAR)
 		return -ENOSPC;
-	return set_decisions(set) > t->free_n + t->dead ? -ENOSPC : 0;
+	return decisions > t->free_n + t->dead ? -ENOSPC : 0;
 }
 
 uint32_t policy_table_rule(const struct policy_table *t, uint32_t issuer, const uint8_t id[16])
@@ -116,7 +150,7 @@ const struct policy_decision *policy_table_find(const struct policy_table *t, ui
 {
 	struct listing l = {};
 
-	if (!listing_of(t, set, &l))
+	if (!listing_at(t, set, 0, &l))
 		return NULL;
 	for (uint32_t i = 1; i < POLICY_RULES; i++) {
 		uint32_t n;
