@@ -59,6 +59,7 @@ struct drain {
 	uint64_t packet_ns;    /* the packet path's fine clock, read for each batch */
 	bool since_ever;       /* a scan passes over nothing */
 	uint32_t scan_tick[3]; /* start of the last complete scans, the oldest first */
+	unsigned int left; /* slots for the next scan; all, if the last one did not get to them */
 	struct name_result name;
 	void (*on_name)(void *arg, const struct name_result *name);
 	void *on_name_arg;
@@ -406,6 +407,7 @@ static bool let_go_of(struct drain *d, uint32_t slot, struct shadow *s)
 		return true;
 	save(d, s);
 	s->replaced = 1;
+	d->left++;
 	return false;
 }
 
@@ -555,8 +557,10 @@ void drain_scan(struct drain *d, const struct clock *c)
 	unsigned int delay = d->ledger ? 1 : 0;
 	uint32_t start = c->now_tick;
 
+	d->left = 1;
 	if (!drain_evicted_all(d))
 		return; /* the totals kept for them are needed yet; the next scan does it all */
+	d->left = 0;
 	d->orphans = 0;
 	/* since the scan before the last: a packet may have been on its way for a while */
 	scan_slots(d, d->scan_tick[1 - delay], d->since_ever || d->stats.scans < 2 + delay);
@@ -570,6 +574,12 @@ void drain_scan(struct drain *d, const struct clock *c)
 	d->scan_tick[0] = d->scan_tick[1];
 	d->scan_tick[1] = d->scan_tick[2];
 	d->scan_tick[2] = start;
+}
+
+void drain_rest(struct drain *d, const struct clock *c)
+{
+	for (int i = 0; i < 3 && d->left; i++)
+		drain_scan(d, c);
 }
 
 bool drain_to_the_end(struct drain *d, const struct clock *c)

@@ -69,6 +69,12 @@ unsigned int drain_rings(struct drain *d);
 void drain_scan(struct drain *d, const struct clock *c);
 
 /**
+ * drain_rest - what the last scan has left for the next one, when there will be none
+ * @c: set to now by the caller
+ */
+void drain_rest(struct drain *d, const struct clock *c);
+
+/**
  * drain_to_the_end - read everything once more, entry by entry, now that no packet comes any more
  * @c: set to now by the caller
  *

@@ -509,6 +509,7 @@ int worker_main(const struct worker_start *start)
 	worker_loop(&w, ipc);
 	exports_finish(w.exports, STOP_NS);
 	drain_all(&w);
+	drain_rest(w.drain, &w.clock);
 	if (w.superseded)
 		w.superseded = drain_to_the_end(w.drain, &w.clock);
 	merge_flush(w.merge, FLOW_SHUTDOWN);

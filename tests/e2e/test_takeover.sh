@@ -147,6 +147,23 @@ case_core_killed()
 	expect "core killed: nothing lost, nothing twice" "$(sum_of core '.proto == "icmp"')" "92 $((92 * 84))"
 }
 
+# The last scan finds that a flow has begun anew in its slot; what it says is told now, not by the next weir.
+case_begun_anew()
+{
+	local fast='--idle-timeout 300ms --drain-interval 20ms'
+
+	: >"$tmp/anew.json"
+	# shellcheck disable=SC2086
+	run_pinned anew -i va $fast || die "weir does not start"
+	in_a ping -c 23 -i 0.002 -q "$ip_b" >/dev/null
+	expect_true "begun anew: the first life is told" wait_for 5 has_line "$tmp/anew.json" '"icmp"'
+	weir_stop
+	run_pinned anew -i va --idle-timeout 300ms --drain-interval 30s || die "weir does not start again: $(cat "$tmp/anew.err")"
+	in_a ping -c 23 -i 0.002 -q "$ip_b" >/dev/null
+	weir_stop
+	expect "begun anew: both lives are told" "$(sum_of anew '.proto == "icmp"')" "92 $((92 * 84))"
+}
+
 # As long as older tables have not been read to the end they are there.
 tables_are() # COUNT
 {
@@ -278,6 +295,7 @@ fi
 case_clean_restart
 case_two_at_once
 case_core_killed
+case_begun_anew
 forget_all
 net_new
 case_unguarded

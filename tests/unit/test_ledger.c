@@ -451,6 +451,40 @@ Test(ledger, nor_does_one_that_is_followed_by_one_with_other_tables)
 	cr_expect(eq(u32, merge_flows_in(&ledger), 0));
 }
 
+/* A flow that begins anew where all of its former life had been read: the scan that finds out leaves
+ * the slot for the next one, which is not to be waited for at the end.
+ */
+Test(ledger, the_last_scan_leaves_no_slot_unread)
+{
+	struct clock clock = {.tick_ns = 1000000};
+	struct merge_cfg cfg = merge_cfg_default;
+	struct drains s;
+	struct merge *m;
+
+	cr_assert(eq(int, ledger_open(&ledger, ledger_mem, flows_max, parts, 1), 0));
+	ledger.deliver = to_log;
+	cfg.clock = &clock;
+	cfg.emit = keep;
+	cfg.max_flows = flows_max;
+	cfg.ledger = &ledger;
+	set_time(&clock);
+	cr_assert(eq(int, merge_new(&cfg, &m), 0));
+	cr_assert(eq(int, open_drains(&s, m), 0));
+	insert(7, 7);
+	for (int i = 0; i < 5; i++) {
+		w->tick += 100;
+		drain(&s, m, &clock, false);
+	}
+	cr_assert(is_read(hot_of(7)));
+	insert(7, 7);
+	packet(7);
+	drain(&s, m, &clock, true);
+	drain_rest(s.d[0], &clock);
+	merge_flush(m, FLOW_SHUTDOWN);
+	ledger_commit(&ledger);
+	compare();
+}
+
 Test(ledger, memory_made_for_other_sizes_is_refused)
 {
 	struct ledger_part other = parts[0];
