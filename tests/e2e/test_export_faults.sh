@@ -46,10 +46,16 @@ expect_conserved() # CASE NAME
 		"$(export_of "$2" '.records + .waiting + ([.lost[]] | add)')" "$(export_of "$2" .taken)"
 }
 
+# It listens, or does no more: weir has found it already, and it takes one connection.
+collector_is_up() # PORT
+{
+	in_a ss -Htan "sport = :$1" | grep -qE '^(LISTEN|ESTAB)'
+}
+
 collector_start() # NAME PORT: what comes goes to $tmp/NAME.ipfix
 {
 	spawn "$1" "$ns_a" socat -u "TCP-LISTEN:$2,bind=127.0.0.1,reuseaddr" "OPEN:$tmp/$1.ipfix,creat,append"
-	wait_for 20 listening "$ns_a" tcp "$2" || die "socat does not start: $(tail -n 1 "$tmp/$1.err")"
+	wait_for 20 collector_is_up "$2" || die "socat does not start: $(tail -n 1 "$tmp/$1.err")"
 }
 
 # Flow records in IPFIX streams: those with a source port.
