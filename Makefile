@@ -75,7 +75,8 @@ UNIT_BINS   := $(call progs,tests/unit/test_*.c)
 BPFT_BINS   := $(call progs,tests/bpf/test_*.c)
 BENCH_BINS  := $(call progs,tests/bench/bench_*.c)
 E2E_BINS    := $(filter-out %.bpf,$(call progs,tests/e2e/*.c))
-E2E_TOOLS   := $(E2E_BINS) $(OUT)/tests/bench/bench_load
+WEIR_NEXT   := $(OUT)/tests/e2e/weir_next
+E2E_TOOLS   := $(E2E_BINS) $(OUT)/tests/bench/bench_load $(WEIR_NEXT)
 FUZZ_BINS   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 COVER_BINS  := $(patsubst $(BUILD)/fuzz/%,$(BUILD)/cover/%,$(FUZZ_BINS))
 CORPUS_SH   := $(wildcard tests/corpus/test_*.sh)
@@ -166,6 +167,15 @@ $(BENCH_BINS): %: %.o $(OUT)/tests/bench.a $(TEST_LIBS)
 	$(call link_test,)
 $(E2E_BINS): %: %.o $(TEST_LIBS)
 	$(call link_test,)
+
+# A weir whose tables are of another version: one takes the place of the other.
+$(WEIR_NEXT).o: loader/pin.c | $(BUILD)/gen/weir.skel.h
+	@mkdir -p $(@D)
+	$(call msg,CC,$@)
+	$(Q)$(CC) $(ALLCFLAGS) -DWEIR_ABI_VERSION=65000 -c $< -o $@
+$(WEIR_NEXT): $(WEIR_NEXT).o $(filter-out %/loader/pin.o,$(LOADER_OBJS)) $(COMMON_OBJS) $(OUT)/objects
+	$(call msg,LD,$@)
+	$(Q)$(CC) $(ALLCFLAGS) $(filter %.o,$^) -o $@ $(ALLLIBS)
 
 # ---- running tests; tests/run counts, and prints the closing line ----
 SAN_DIR   := $(BUILD)/san-address-undefined

@@ -33,6 +33,7 @@
 
 #define NS_PER_MS 1000000ull
 #define NS_PER_S  1000000000ull
+#define LEAVE_S	  40 /* for one that was asked to leave: its exports may take a while */
 
 static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
@@ -429,20 +430,6 @@ static int exit_code_of(int r)
 	return EXIT_FAILED;
 }
 
-/* Before programs are loaded, which takes a while: a name that is mistyped. */
-static int check_names(const struct core *c)
-{
-	for (unsigned int i = 0; i < c->cfg.ifaces; i++) {
-		const char *name = c->cfg.iface[i].name;
-
-		if (strchr(name, '/') || iface_is_pattern(name) || if_nametoindex(name))
-			continue;
-		log_error(name, "no such interface");
-		return -ENODEV;
-	}
-	return 0;
-}
-
 /* After the worker was started: end it again. @what: what went wrong, if that has not been said. */
 static int give_up(struct core *c, int r, const char *what)
 {
@@ -463,6 +450,35 @@ static void in_place(struct core *c)
 	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 }
 
+/* Policies, once nobody else changes the tables. A dataplane without them only observes. */
+static void start_policy(struct core *c)
+{
+	const struct policy_host_start start = {
+		.cfg = &c->cfg.policy,
+		.exports = c->cfg.exports,
+		.n_exports = c->cfg.n_exports,
+		.dp = &c->dp,
+		.table = c->places.own.table,
+	};
+	int r = c->cfg.dp.policy_entries ? policy_host_start(&c->policy, &start) : 0;
+
+	if (r)
+		log_warn("policy", "%s; nothing can be blocked", strerror(-r));
+}
+
+/* The one that leaves writes its last records. */
+static int wait_for_lock(struct core *c)
+{
+	const uint64_t until = mono_ns() + LEAVE_S * NS_PER_S;
+	int r;
+
+	do {
+		policy_host_wait(&c->policy);
+		r = pin_wait(&c->pin, 100);
+	} while (r == -EBUSY && mono_ns() < until);
+	return r;
+}
+
 /* --replace: the weir that is at work leaves, in the steps that handover.h tells of. */
 static int take_place(struct core *c)
 {
@@ -474,32 +490,15 @@ static int take_place(struct core *c)
 			  c->pin.dir);
 		return -EBUSY;
 	}
+	start_policy(c);
 	r = places_start(&c->places);
 	if (!r)
 		in_place(c);
 	handover_done(fd, r || !tables ? "" : tables + 1);
-	r = r ?: pin_wait(&c->pin);
+	r = r ?: wait_for_lock(c);
 	if (r && c->pin.error[0])
 		log_error(NULL, "%s", c->pin.error);
 	return r;
-}
-
-/* Policies, once nobody else has the tables. A dataplane without them only observes. */
-static void start_policy(struct core *c)
-{
-	const struct policy_host_start start = {
-		.cfg = &c->cfg.policy,
-		.control = &c->cfg.control,
-		.exports = c->cfg.exports,
-		.n_exports = c->cfg.n_exports,
-		.dp = &c->dp,
-		.table = c->places.own.table,
-		.names = c->names,
-	};
-	int r = c->cfg.dp.policy_entries ? policy_host_start(&c->policy, &start) : 0;
-
-	if (r)
-		log_warn("policy", "%s; nothing can be blocked", strerror(-r));
 }
 
 /* What is needed before the worker starts, in the end with the lock of --pin held. 0 or exit code. */
@@ -529,7 +528,7 @@ static int run(struct core *c)
 	struct ipc_msg alone = {.type = IPC_ALONE, .size = sizeof(alone)};
 	int r;
 
-	if (check_names(c))
+	if (places_check(c->cfg.iface, c->cfg.ifaces))
 		return EXIT_FAILED;
 	r = prepare(c);
 	if (r)
@@ -537,11 +536,13 @@ static int run(struct core *c)
 	r = start_worker(c);
 	if (r)
 		return fail(r, "start worker");
-	start_policy(c);
-	if (c->places.poll_fd < 0) /* not yet, by take_place() */
+	if (c->places.poll_fd < 0) { /* not yet, by take_place() */
+		start_policy(c);
 		r = places_start(&c->places);
+	}
 	if (r)
 		return give_up(c, r, NULL);
+	policy_host_open(&c->policy, &c->cfg.control, c->names);
 	in_place(c);
 	c->measured = prog_runs_measured(&c->dp);
 	if (c->dp.pin)
@@ -583,6 +584,7 @@ int core_run(const struct run_cfg *cfg)
 	c.control = (struct control_fds){.socket = -1, .http = -1};
 	c.names = -1;
 	rc = c.places.own.table ? run(&c) : fail(-ENOMEM, "start");
+	policy_host_stop(&c.policy);
 	control_unlisten(&c.cfg.control, &c.control);
 	dataplane_done(&c.dp);
 	pin_close(&c.pin);

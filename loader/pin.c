@@ -23,9 +23,8 @@
 #include "loader/handover.h"
 #include "loader/ledger.h"
 
-#define PAGE	 4096u
-#define LEAVE_MS 40000 /* for one that was asked to leave: its exports may take a while */
-#define WAIT_MS	 15000 /* for the worker of a core that has died: it drains and writes */
+#define PAGE	4096u
+#define WAIT_MS 15000 /* for the worker of a core that has died: it drains and writes */
 
 /* DIR/owner: never changes its form. */
 struct pin_owner {
@@ -150,9 +149,9 @@ static int take_lock(struct pin *p, bool replace, int wait_ms, bool for_living)
 				      : "stop that one first, or take its place with --replace");
 }
 
-int pin_wait(struct pin *p)
+int pin_wait(struct pin *p, int ms)
 {
-	return take_lock(p, false, LEAVE_MS, true);
+	return take_lock(p, false, ms, true);
 }
 
 int pin_open(struct pin *p, const char *dir, bool replace)

@@ -58,8 +58,10 @@ struct pin {
  */
 int pin_open(struct pin *p, const char *dir, bool replace);
 
-/* The weir that was at work has been asked to leave: wait until it has. 0 or -errno with p->error. */
-int pin_wait(struct pin *p);
+/* The weir that was at work has been asked to leave: wait until it has, @ms at most. 0 or -errno with
+ * p->error: -EBUSY: not yet.
+ */
+int pin_wait(struct pin *p, int ms);
 
 /**
  * pin_reuse - between open and load of the first object: its maps become those that are pinned

@@ -27,6 +27,19 @@ bool places_are_elsewhere(const struct iface_want *want, unsigned int wants)
 	return false;
 }
 
+int places_check(const struct iface_want *want, unsigned int wants)
+{
+	for (unsigned int i = 0; i < wants; i++) {
+		const char *name = want[i].name;
+
+		if (strchr(name, '/') || iface_is_pattern(name) || if_nametoindex(name))
+			continue;
+		log_error(name, "no such interface");
+		return -ENODEV;
+	}
+	return 0;
+}
+
 /* The label of an interface asked for; false: it is of our own namespace. */
 static bool label_of(const struct iface_want *w, char ret[NETNS_LABEL_MAX])
 {

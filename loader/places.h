@@ -27,6 +27,9 @@ struct places {
 /* Is one of another namespace among the interfaces asked for? */
 bool places_are_elsewhere(const struct iface_want *want, unsigned int wants);
 
+/* Before programs are loaded, which takes a while: a name that is mistyped is said. 0 or -ENODEV. */
+int places_check(const struct iface_want *want, unsigned int wants);
+
 /* As ifaces_start(); also -EPERM: CAP_SYS_ADMIN is missing, which has been said. */
 int places_start(struct places *p);
 

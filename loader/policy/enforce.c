@@ -406,6 +406,31 @@ int enforce_new(const struct enforce_start *start, struct enforce **ret)
 	return 0;
 }
 
+void enforce_leave(const struct enforce *e)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = SLOT_LOCAL; i < SLOT_NAMED; i++) {
+		const struct issuer *is = &e->issuers[i];
+
+		if (is->now.image)
+			n += is->now.p.n_rules;
+		if (is->confirm_at && e->cfg->keep)
+			log_warn("policy",
+				 "nobody has confirmed the last change of %s: the next weir has "
+				 "what was before it",
+				 is->name);
+	}
+	if (n && !e->cfg->keep)
+		log_warn("policy", "%u rules end here; with --pin the next weir would know them",
+			 n);
+	else if (n && !e->cfg->state[0])
+		log_warn("policy",
+			 "%u rules end within the lease: the next weir does not know them, since "
+			 "policy.state is none",
+			 n);
+}
+
 void enforce_free(struct enforce *e)
 {
 	if (!e)

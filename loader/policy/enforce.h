@@ -45,6 +45,9 @@ struct enforce_start {
  */
 int enforce_new(const struct enforce_start *start, struct enforce **ret);
 
+/* The process is about to end: rules that the next one will not know are said. */
+void enforce_leave(const struct enforce *e);
+
 /* Not kept: nothing is enforced any more. NULL is fine. */
 void enforce_free(struct enforce *e);
 

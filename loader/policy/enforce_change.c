@@ -225,8 +225,11 @@ static int do_confirm(struct enforce *e, struct policy_reply *ret)
 	unsigned int n = 0;
 
 	for (uint32_t i = SLOT_LOCAL; i < SLOT_NAMED; i++) {
-		n += e->issuers[i].confirm_at != 0;
+		if (!e->issuers[i].confirm_at)
+			continue;
 		e->issuers[i].confirm_at = 0;
+		state_save(e, i);
+		n++;
 	}
 	return n ? 0 : enforce_refuse(ret, -ENOENT, "nothing waits for a confirmation");
 }

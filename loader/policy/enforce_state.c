@@ -57,8 +57,10 @@ static int write_all(int fd, const void *bytes, size_t len)
 void state_save(struct enforce *e, uint32_t slot)
 {
 	const struct issuer *is = &e->issuers[slot];
-	const bool image = e->cfg->keep && is->now.image;
-	struct state_head head = {.generation = is->generation, .len = image ? is->now.len : 0};
+	/* what waits for a confirmation is not to come back without one */
+	const struct held *h = is->confirm_at ? &is->before : &is->now;
+	const bool image = e->cfg->keep && h->image;
+	struct state_head head = {.generation = is->generation, .len = image ? h->len : 0};
 	char path[256], old[256];
 	int fd, r;
 
@@ -71,7 +73,7 @@ void state_save(struct enforce *e, uint32_t slot)
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	r = fd < 0 ? -errno : write_all(fd, &head, sizeof(head));
 	if (!r && image)
-		r = write_all(fd, is->now.image, is->now.len);
+		r = write_all(fd, h->image, h->len);
 	if (!r && fdatasync(fd))
 		r = -errno;
 	if (fd >= 0)

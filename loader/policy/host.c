@@ -60,8 +60,7 @@ int policy_host_start(struct policy_host *h, const struct policy_host_start *sta
 		.cfg = start->cfg, .exports = start->exports, .n_exports = start->n_exports};
 	int r;
 
-	*h = (struct policy_host){
-		.dp = start->dp, .table = start->table, .names = start->names, .node = -1};
+	*h = (struct policy_host){.dp = start->dp, .table = start->table, .names = -1, .node = -1};
 	h->serve.listening = -1;
 	if (!start->dp->cfg.policy_entries)
 		return -ENOENT;
@@ -72,10 +71,19 @@ int policy_host_start(struct policy_host *h, const struct policy_host_start *sta
 		return r;
 	h->serve.e = h->e;
 	h->serve.cfg = start->cfg;
-	serve_open(&h->serve, start->control);
-	h->node = watch_node();
 	h->progress_ms = mono_ms();
 	return 0;
+}
+
+void policy_host_open(struct policy_host *h, const struct control_cfg *control, int names)
+{
+	if (!h->e)
+		return;
+	h->names = names;
+	serve_open(&h->serve, control);
+	h->node = watch_node();
+	enforce_node_changed(h->e); /* what has happened before */
+	h->progress_ms = mono_ms();
 }
 
 void policy_host_stop(struct policy_host *h)
@@ -85,6 +93,7 @@ void policy_host_stop(struct policy_host *h)
 	serve_close(&h->serve);
 	if (h->node >= 0)
 		close(h->node);
+	enforce_leave(h->e);
 	enforce_free(h->e);
 	*h = (struct policy_host){};
 }
@@ -162,6 +171,16 @@ static void tick(struct policy_host *h, uint64_t now)
 	enforce_state(h->e, &state);
 	board_put(&h->table->policy, &state);
 	h->tick_ms = now;
+}
+
+void policy_host_wait(struct policy_host *h)
+{
+	const uint64_t now = mono_ms();
+
+	if (!h->e || now - h->tick_ms < TICK_MS)
+		return;
+	h->progress_ms = now; /* nobody yet who could stall */
+	tick(h, now);
 }
 
 void policy_host_work(struct policy_host *h, const struct pollfd *p)

@@ -29,20 +29,26 @@ struct policy_host {
 
 struct policy_host_start {
 	const struct enforce_cfg *cfg;
-	const struct control_cfg *control;
 	const struct export_cfg *exports;
 	unsigned int n_exports;
 	struct dataplane *dp;
 	struct iface_table *table;
-	int names;
 };
 
 /**
- * policy_host_start - map the tables, bring back what was kept, listen
+ * policy_host_start - map the tables, bring back what was kept
  *
- * After the worker was forked: it shall not have the tables. Return: 0 or -errno.
+ * Before programs are put in place of others: what was blocked stays blocked. Return: 0 or -errno.
  */
 int policy_host_start(struct policy_host *h, const struct policy_host_start *start);
+
+/* Listen: to commands, to the node's news and, on @names, to the worker. */
+void policy_host_open(struct policy_host *h, const struct control_cfg *control, int names);
+
+/* Instead of policy_host_work() as long as there is no worker: what is enforced goes on. */
+void policy_host_wait(struct policy_host *h);
+
+/* What does not go on after us is said. Nothing to do is fine. */
 void policy_host_stop(struct policy_host *h);
 
 /* @p: POLICY_HOST_FDS of them. */

@@ -30,6 +30,7 @@ static int map_one(int fd, size_t value, void **ret, size_t *ret_bytes)
 	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
 		return -errno;
+	(void)madvise(p, bytes, MADV_DONTFORK); /* the worker shall not have them */
 	*ret = p;
 	*ret_bytes = bytes;
 	return (int)info.max_entries;

@@ -88,6 +88,78 @@ case_pinned()
 	forget_all
 }
 
+# UDP datagrams that reached weir's host.
+arrived()
+{
+	in_a awk '/^Udp: [0-9]/ { print $2 + $3 }' /proc/net/snmp
+}
+
+# To a port where nobody is, until $tmp/enough is there.
+datagrams()
+{
+	in_b python3 - "$ip_a" "$tmp/enough" <<-'EOF'
+		import os, socket, sys, time
+		s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		while not os.path.exists(sys.argv[2]):
+		    for i in range(20):
+		        s.sendto(b"x" * 64, (sys.argv[1], 9))
+		    time.sleep(0.002)
+	EOF
+}
+
+knows() # NAMES
+{
+	[ "$(shown 'map(.name) | unique | join(",")')" = "$1" ]
+}
+
+# Another weir takes the place of one that enforces: nothing that is blocked gets through meanwhile, whether
+# it has the same tables or others, and however long the first one is at its end.
+case_replaced() # CASE ARG...: of the second
+{
+	local name=$1 before first sender
+
+	shift
+	rm -f "$tmp/enough"
+	weir_start "$name-1" -i va --pin "$pin" --export 'ipfix+tcp://127.0.0.1:4821?queue_bytes=1Mi' || return
+	first=$weir_pid
+	in_a "$weir" block 'proto udp' --for 5m --as kept >/dev/null
+	before=$(arrived)
+	datagrams &
+	sender=$!
+	weir_start "$name" -i va --pin "$pin" --replace "$@" || return
+	expect_true "replaced, $name: the first has left" wait_for 10 pid_gone "$first"
+	expect_true "replaced, $name: the rule holds" wait_for 10 knows kept
+	expect_true "replaced, $name: and drops" wait_for 5 dropped_some
+	touch "$tmp/enough"
+	wait "$sender"
+	expect "replaced, $name: nothing came through meanwhile" "$(($(arrived) - before))" 0
+	weir_stop
+	forget_all
+}
+
+dropped_some()
+{
+	[ "$(shown 'map(.packets) | add')" -gt 0 ]
+}
+
+# What nobody has confirmed is not there after a restart.
+case_unconfirmed()
+{
+	weir_start unsure -i va --pin "$pin" || return
+	in_a "$weir" block 'host 192.0.2.1' --for 5m --as sure >/dev/null
+	in_a "$weir" block 'host 192.0.2.2' --for 5m --as asked --confirm 5m >/dev/null
+	in_a "$weir" policy confirm >/dev/null
+	in_a "$weir" block "host $ip_b" --for 5m --as unsure --confirm 5m >/dev/null
+	expect_true "unconfirmed: it holds" no_ping
+	weir_stop
+	expect_match "unconfirmed: it is said at the end" "$(cat "$tmp/unsure.err")" 'nobody has confirmed'
+	weir_start unsure2 -i va --pin "$pin" || return
+	expect_true "unconfirmed: not after a restart" pings
+	expect "unconfirmed: what was before it is there" "$(shown 'map(.name) | unique | join(",")')" asked,sure
+	weir_stop
+	forget_all
+}
+
 case_stopped()
 {
 	weir_start stopped -i va || return
@@ -147,6 +219,10 @@ case_panic_kept()
 net_new
 case_killed
 case_pinned
+case_replaced same
+case_replaced other --flows 1Mi
+case_replaced fewer --flows 1024 --policy-entries 1000
+case_unconfirmed
 case_stopped
 case_worker
 case_breaker

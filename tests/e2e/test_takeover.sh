@@ -223,7 +223,8 @@ case_replaced() # CASE ARG...: of the second
 	bursts 97 5000 &
 	traffic=$!
 	sleep 0.5
-	run_pinned "$name" -i va --replace "$@" || die "$name: $(cat "$tmp/$name.err" "$tmp/$name-1.err")"
+	weir=${replaced_by:-$weir} run_pinned "$name" -i va --replace "$@" ||
+		die "$name: $(cat "$tmp/$name.err" "$tmp/$name-1.err")"
 	expect_true "$name: the first has left" wait_for 10 pid_gone "$first"
 	wait "$first"
 	expect "$name: its exit status" $? 0
@@ -233,12 +234,28 @@ case_replaced() # CASE ARG...: of the second
 	wait "$traffic"
 	settle
 	expect_true "$name: tables of one layout are left" wait_for 10 tables_are 1
+	if [ -n "${replaced_by:-}" ]; then
+		expect "$name: they are of its version" "$(find "$pin" -maxdepth 1 -name 'tables-v65000-*' | wc -l)" \
+			"$([ "$replaced_by" = "$tools/weir_next" ] && echo 1 || echo 0)"
+	fi
 	weir_stop
 	expect "$name: exit status" "$weir_rc" 0
 	cat "$tmp/$name-1.json" >>"$tmp/$name.json"
 	expect_all "$name" "$name" "$(cut -d' ' -f1 "$tmp/sent")"
 	echo "     $(wc -l <"$tmp/$name-1.json") of $(wc -l <"$tmp/$name.json") records by the first," \
 		"$(cut -d' ' -f1 "$tmp/sent") frames, $(counter "$name" lost_packets) lost"
+}
+
+# The tables that the two count in are nothing to each other: each reads its own to the end.
+case_replaced_by_other_version()
+{
+	local this=$weir next=$tools/weir_next replaced_by
+
+	replaced_by=$next
+	case_replaced newer
+	weir=$next replaced_by=$this
+	case_replaced older
+	weir=$this
 }
 
 # Nobody is there, or one that does not answer.
@@ -310,6 +327,7 @@ case_replace_nobody
 case_replaced replaced
 case_replaced wider --flows 1Mi
 case_replaced narrower --flows 1024
+case_replaced_by_other_version
 net_new
 forget_all
 often='--drain-interval 20ms --active-timeout 200ms --idle-timeout 100ms'
