@@ -122,7 +122,8 @@ case_replaced() # CASE ARG...: of the second
 	rm -f "$tmp/enough"
 	weir_start "$name-1" -i va --pin "$pin" --export 'ipfix+tcp://127.0.0.1:4821?queue_bytes=1Mi' || return
 	first=$weir_pid
-	in_a "$weir" block 'proto udp' --for 5m --as kept >/dev/null
+	# by address: nearly all of the traffic, which is what the breaker would stop
+	in_a "$weir" block "host $ip_b" --for 5m --as kept >/dev/null
 	before=$(arrived)
 	datagrams &
 	sender=$!
