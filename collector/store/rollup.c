@@ -15,8 +15,8 @@ const uint32_t rollup_span[_RL_MAX] = {
 #define HOSTS_MAX (1u << 18)
 #define PAIRS_MAX (1u << 19)
 #define NAMES_MAX (1u << 17)
-#define AHEAD	  16u /* rows whose entries are on their way from memory */
-#define PEERS	  4u  /* words of a host's sketch: 64 registers of 4 bits */
+#define AHEAD	  8u /* rows whose places are on their way from memory */
+#define PEERS	  4u /* words of a host's sketch: 64 registers of 4 bits */
 
 struct rollup *rollup_new(struct store *s)
 {
@@ -235,12 +235,13 @@ static void add_dims(struct window *w, const struct numbers *v, uint32_t i,
 		add_dim(w, RD_ZONE, v->zone[i], c);
 }
 
-/* A row's keys and their hashes, computed some rows ahead. */
+/* Keys of some rows and their hashes, and where they go. */
 struct keys {
-	uint64_t pair[4];
-	uint64_t hash_src, hash_dst, hash_pair;
-	uint64_t name[2], hash_name;
-	struct flow_str text;
+	uint32_t from, n; /* rows of the block */
+	uint64_t src[SOME], dst[SOME], pair[SOME];
+	uint64_t name[SOME][2];
+	struct flow_str text[SOME];
+	struct window *hosts[SOME], *dims[SOME]; /* NULL: not wanted there */
 };
 
 static bool get_name(const struct block *b, uint32_t row, struct flow_str *ret)
@@ -259,26 +260,24 @@ static bool get_name(const struct block *b, uint32_t row, struct flow_str *ret)
 	return false;
 }
 
-static void get_keys(const struct window *w, const struct block *b, uint32_t row,
-		     const struct numbers *v, struct keys *k)
+static void get_keys(const struct block *b, uint32_t from, uint32_t n, const struct numbers *v,
+		     struct keys *k)
 {
-	uint32_t i = row % SOME;
+	const bool named = block_is_used(b, BC_TLS_SNI) || block_is_used(b, BC_HTTP_HOST) ||
+			   block_is_used(b, BC_DNS_QNAME);
 
-	k->pair[0] = v->src_hi[i];
-	k->pair[1] = v->src_lo[i];
-	k->pair[2] = v->dst_hi[i];
-	k->pair[3] = v->dst_lo[i];
-	k->hash_src = sums_hash(k->pair, 2);
-	k->hash_dst = sums_hash(k->pair + 2, 2);
-	k->hash_pair = sums_mix(k->hash_src, k->hash_dst);
-	sums_prefetch(&w->sums[WS_HOST], k->hash_src);
-	sums_prefetch(&w->sums[WS_HOST], k->hash_dst);
-	sums_prefetch(&w->sums[WS_PAIR], k->hash_pair);
-	k->text.s = NULL;
-	if (get_name(b, row, &k->text)) {
-		sums_hash_text(k->text.s, k->text.len, k->name);
-		k->hash_name = k->name[0];
-		sums_prefetch(&w->sums[WS_NAME], k->hash_name);
+	for (uint32_t i = 0; i < n; i++) {
+		const uint64_t src[2] = {v->src_hi[i], v->src_lo[i]};
+		const uint64_t dst[2] = {v->dst_hi[i], v->dst_lo[i]};
+
+		k->src[i] = sums_hash(src, 2);
+		k->dst[i] = sums_hash(dst, 2);
+		k->pair[i] = sums_mix(k->src[i], k->dst[i]);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		k->text[i].s = NULL;
+		if (named && get_name(b, from + i, &k->text[i]))
+			sums_hash_text(k->text[i].s, k->text[i].len, k->name[i]);
 	}
 }
 
@@ -317,81 +316,116 @@ static uint64_t keep_text(struct window *w, const struct flow_str *t)
 	return (uint64_t)(w->text_len - t->len + 1) << 16 | t->len;
 }
 
-static void add_name(struct window *w, const struct keys *k, const struct rollup_counts *c)
+static void add_name(struct window *w, const struct keys *k, uint32_t i,
+		     const struct rollup_counts *c)
 {
 	struct sums *s = &w->sums[WS_NAME];
-	struct rollup_counts *to;
+	struct rollup_counts *to = sums_at(s, k->name[i], k->name[i][0]);
 
-	to = sums_at(s, k->name, k->hash_name);
 	if (!to->flows && !sums_is_other(s, to))
-		*sums_extra(to) = keep_text(w, &k->text);
+		*sums_extra(to) = keep_text(w, &k->text[i]);
 	counts_add(to, c);
 }
 
-static void add_hosts(struct window *w, const struct keys *k, const struct rollup_counts *c)
+static void add_hosts(struct window *w, const struct numbers *v, const struct keys *k, uint32_t i)
 {
-	struct rollup_counts back = *c, *to;
+	const uint64_t pair[4] = {v->src_hi[i], v->src_lo[i], v->dst_hi[i], v->dst_lo[i]};
+	struct rollup_counts c, back, *to;
 	struct sums *hosts = &w->sums[WS_HOST];
 
-	to = sums_at(hosts, k->pair, k->hash_src);
-	counts_add(to, c);
-	add_peer(hosts, to, k->hash_dst);
-	back.out_packets = c->in_packets;
-	back.out_bytes = c->in_bytes;
-	back.in_packets = c->out_packets;
-	back.in_bytes = c->out_bytes;
-	to = sums_at(hosts, k->pair + 2, k->hash_dst);
+	read_counts(v, i, &c);
+	to = sums_at(hosts, pair, k->src[i]);
+	counts_add(to, &c);
+	add_peer(hosts, to, k->dst[i]);
+	back = c;
+	back.out_packets = c.in_packets;
+	back.out_bytes = c.in_bytes;
+	back.in_packets = c.out_packets;
+	back.in_bytes = c.out_bytes;
+	to = sums_at(hosts, pair + 2, k->dst[i]);
 	counts_add(to, &back);
-	add_peer(hosts, to, k->hash_src);
-	counts_add(sums_at(&w->sums[WS_PAIR], k->pair, k->hash_pair), c);
-	if (k->text.s)
-		add_name(w, k, c);
+	add_peer(hosts, to, k->src[i]);
+	counts_add(sums_at(&w->sums[WS_PAIR], pair, k->pair[i]), &c);
+	if (k->text[i].s)
+		add_name(w, k, i, &c);
 }
 
-/* The window of a row; NULL: it is not wanted there. */
-static struct window *window_of(struct rollup *r, const struct adding *a, enum rollup_level level,
-				uint32_t row)
+/* The window of time @ts; NULL: there is none for it. */
+static struct window *window_at(struct rollup *r, const struct adding *a, enum rollup_level level,
+				int64_t ts)
 {
-	int64_t end = BLOCK_COLUMN(a->b, int64_t, BC_END)[row] / 1000000;
-	int64_t ts = end - end % rollup_span[level];
 	struct window *w = r->last[level];
 
 	if (!w || w->ts != ts) {
 		w = rollup_window(r, level, ts, a->ids ? 0 : a->batch);
 		r->last[level] = w;
 	}
-	if (w && a->ids && a->ids[row] < BATCH_ROW(w->from_batch))
-		return NULL;
 	if (w)
 		w->touched_ms = a->now_ms;
 	return w;
 }
 
-/* Rows [from, from + n); those of hosts AHEAD rows later, when their entries are there. */
+static void get_windows(struct rollup *r, const struct adding *a, enum rollup_level level,
+			struct keys *k)
+{
+	const int64_t span = (int64_t)rollup_span[level] * 1000000;
+	const int64_t *end = BLOCK_COLUMN(a->b, int64_t, BC_END) + k->from;
+	struct window *w = NULL, **to = level == RL_HOST ? k->hosts : k->dims;
+	int64_t at = 0, next = 0; /* of @w, in microseconds */
+
+	for (uint32_t i = 0; i < k->n; i++) {
+		if (!i || end[i] < at || end[i] >= next) {
+			const int64_t s = end[i] / 1000000;
+
+			at = (s - s % rollup_span[level]) * 1000000;
+			next = at + span;
+			w = window_at(r, a, level, at / 1000000);
+		}
+		to[i] = w;
+		if (w && a->ids && a->ids[k->from + i] < BATCH_ROW(w->from_batch))
+			to[i] = NULL;
+	}
+}
+
+static void prefetch(const struct keys *k, uint32_t i,
+		     void (*touch)(const struct sums *s, uint64_t hash))
+{
+	const struct window *w = k->hosts[i];
+
+	if (!w)
+		return;
+	touch(&w->sums[WS_HOST], k->src[i]);
+	touch(&w->sums[WS_HOST], k->dst[i]);
+	touch(&w->sums[WS_PAIR], k->pair[i]);
+	if (k->text[i].s)
+		touch(&w->sums[WS_NAME], k->name[i][0]);
+}
+
+/* Rows [from, from + n): places in the indexes are on their way from memory first, then entries. */
 static void add_some(struct rollup *r, const struct adding *a, const struct numbers *v,
 		     uint32_t from, uint32_t n)
 {
-	struct keys ring[AHEAD];
 	struct rollup_counts c;
+	struct keys k;
 
-	for (uint32_t i = 0; i < n + AHEAD; i++) {
-		struct window *w;
-
-		if (i >= AHEAD) {
-			w = window_of(r, a, RL_HOST, from + i - AHEAD);
-			read_counts(v, i - AHEAD, &c);
-			if (w)
-				add_hosts(w, &ring[i % AHEAD], &c);
-		}
-		if (i >= n)
+	k.from = from;
+	k.n = n;
+	get_windows(r, a, RL_HOST, &k);
+	get_windows(r, a, RL_1M, &k);
+	get_keys(a->b, from, n, v, &k);
+	for (uint32_t i = 0; i < n + 2 * AHEAD; i++) {
+		if (i < n)
+			prefetch(&k, i, sums_prefetch);
+		if (i >= AHEAD && i - AHEAD < n)
+			prefetch(&k, i - AHEAD, sums_prefetch_entry);
+		if (i >= 2 * AHEAD && k.hosts[i - 2 * AHEAD])
+			add_hosts(k.hosts[i - 2 * AHEAD], v, &k, i - 2 * AHEAD);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		if (!k.dims[i])
 			continue;
-		w = window_of(r, a, RL_HOST, from + i);
-		if (w)
-			get_keys(w, a->b, from + i, v, &ring[i % AHEAD]);
-		w = window_of(r, a, RL_1M, from + i);
 		read_counts(v, i, &c);
-		if (w)
-			add_dims(w, v, i, &c);
+		add_dims(k.dims[i], v, i, &c);
 	}
 }
 

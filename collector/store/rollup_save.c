@@ -209,12 +209,8 @@ static int save_top(struct save *v, struct window *w, enum window_sums which)
 	if (e)
 		return e;
 	sums_prune(s, v->r->s->cfg.top_n);
-	for (uint32_t i = 0; i < s->size; i++) {
-		const uint64_t *at = sums_entry(s, i);
-
-		if (at)
-			how[which].put(v->put[ST_SUMS + which], w, at, v->batch);
-	}
+	for (uint32_t i = 0; i < s->n; i++)
+		how[which].put(v->put[ST_SUMS + which], w, sums_entry(s, i), v->batch);
 	if (s->has_other)
 		how[which].put(v->put[ST_SUMS + which], w, NULL, v->batch);
 	return 0;
@@ -233,11 +229,9 @@ static int save_dims(struct save *v, struct window *w)
 	if (e)
 		return e;
 	p = v->put[ST_LEVEL + w->level];
-	for (uint32_t i = 0; i < s->size; i++) {
+	for (uint32_t i = 0; i < s->n; i++) {
 		const uint64_t *at = sums_entry(s, i);
 
-		if (!at)
-			continue;
 		put_number(p, (uint64_t)w->ts);
 		put_number(p, at[0]);
 		put_number(p, at[1]);
@@ -314,12 +308,10 @@ static void add_above(struct rollup *r, const struct window *w)
 	if (!to)
 		return;
 	to->touched_ms = store_now_ms();
-	for (uint32_t i = 0; i < s->size; i++) {
+	for (uint32_t i = 0; i < s->n; i++) {
 		const uint64_t *e = sums_entry(s, i);
 
-		if (e)
-			counts_add(sums_at(&to->sums[WS_DIMS], e, sums_hash(e, 2)),
-				   counts_of(s, e));
+		counts_add(sums_at(&to->sums[WS_DIMS], e, sums_hash(e, 2)), counts_of(s, e));
 	}
 }
 

@@ -4,6 +4,7 @@
  */
 #include "collector/store/sums.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,34 +13,85 @@
 
 _Static_assert(sizeof(struct rollup_counts) == 7 * sizeof(uint64_t), "an entry is words");
 
-void sums_init(struct sums *s, uint32_t words, uint32_t extra, uint32_t max)
-{
-	*s = (struct sums){.words = words, .extra = extra, .max = max};
-	s->stride = 1 + words + 7 + extra;
-}
+/*
+ * Memory of tables that are gone, for those that come: a window's is tens of megabytes, and the kernel
+ * would clear all of it each time. A few, for all stores of the process.
+ */
+#define SPARES	    12u
+#define SPARE_BYTES (1u << 20) /* at least */
+#define HUGE_SIZE   (1u << 15) /* entries: nearly every access is to another page */
 
-/* Memory of its own, so that it can be of huge pages: nearly every access is to another page. */
-static uint64_t *table_new(const struct sums *s, uint32_t size)
-{
-	size_t bytes = (size_t)size * s->stride * sizeof(uint64_t);
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+static struct {
+	pthread_mutex_t lock;
+	struct {
+		void *p;
+		size_t bytes;
+	} v[SPARES];
+} spares = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+/* What is in it is anything. */
+static void *take(size_t bytes)
+{
+	void *p = NULL;
+
+	pthread_mutex_lock(&spares.lock);
+	for (unsigned int i = 0; i < SPARES && !p; i++) {
+		if (spares.v[i].bytes != bytes)
+			continue;
+		p = spares.v[i].p;
+		spares.v[i].p = NULL;
+		spares.v[i].bytes = 0;
+	}
+	pthread_mutex_unlock(&spares.lock);
+	if (p)
+		return p;
+	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		 -1, 0);
 	if (p == MAP_FAILED)
 		return NULL;
-	madvise(p, bytes, MADV_HUGEPAGE);
+	madvise(p, bytes, MADV_NOHUGEPAGE); /* most are nearly empty */
 	return p;
 }
 
-static void table_free(struct sums *s)
+static void give(void *p, size_t bytes)
 {
-	if (s->entry)
-		munmap(s->entry, (size_t)s->size * s->stride * sizeof(uint64_t));
+	if (!p)
+		return;
+	pthread_mutex_lock(&spares.lock);
+	for (unsigned int i = 0; i < SPARES && p && bytes >= SPARE_BYTES; i++) {
+		if (spares.v[i].p)
+			continue;
+		spares.v[i].p = p;
+		spares.v[i].bytes = bytes;
+		p = NULL;
+	}
+	pthread_mutex_unlock(&spares.lock);
+	if (p)
+		munmap(p, bytes);
+}
+
+void sums_init(struct sums *s, uint32_t words, uint32_t extra, uint32_t max)
+{
+	*s = (struct sums){.words = words, .extra = extra, .max = max};
+	s->stride = words + 7 + extra;
+}
+
+static size_t index_bytes(uint32_t size)
+{
+	return size * sizeof(uint64_t);
+}
+
+/* For as many as there may ever be: pages that nobody touches are not there. */
+static size_t entry_bytes(const struct sums *s)
+{
+	return (size_t)s->max / 2 * s->stride * sizeof(uint64_t);
 }
 
 void sums_done(struct sums *s)
 {
-	table_free(s);
-	s->entry = NULL;
+	give(s->index, index_bytes(s->size));
+	give(s->entry, entry_bytes(s));
+	s->index = s->entry = NULL;
 	s->size = s->n = 0;
 }
 
@@ -78,57 +130,87 @@ void sums_hash_text(const char *p, uint32_t len, uint64_t ret[static 2])
 	ret[1] = mix(b + word);
 }
 
-static struct rollup_counts *counts_of(const struct sums *s, uint64_t *e)
+static struct rollup_counts *counts_of(const struct sums *s, uint32_t i)
 {
-	return (struct rollup_counts *)(e + 1 + s->words);
+	return (struct rollup_counts *)(sums_entry(s, i) + s->words);
 }
 
-static bool same_key(const struct sums *s, const uint64_t *e, const uint64_t *key)
+static bool same_key(const struct sums *s, uint32_t i, const uint64_t *key)
 {
-	for (uint32_t i = 0; i < s->words; i++) {
-		if (e[1 + i] != key[i])
+	const uint64_t *e = sums_entry(s, i);
+
+	for (uint32_t k = 0; k < s->words; k++) {
+		if (e[k] != key[k])
 			return false;
 	}
 	return true;
 }
 
-/* The entry of the key, or the empty place for it. */
+/* The slot of the key, or the empty one for it. */
 static uint64_t *find(const struct sums *s, const uint64_t *key, uint64_t hash)
 {
-	for (uint64_t i = hash & (s->size - 1);; i = (i + 1) & (s->size - 1)) {
-		uint64_t *e = s->entry + i * s->stride;
+	for (uint64_t at = hash >> s->shift;; at = (at + 1) & (s->size - 1)) {
+		uint64_t *slot = s->index + at;
 
-		if (!e[0] || (e[0] == hash && same_key(s, e, key)))
-			return e;
+		if (!*slot)
+			return slot;
+		if ((*slot ^ hash) <= SUMS_NUMBER &&
+		    same_key(s, (uint32_t)((*slot & SUMS_NUMBER) - 1), key))
+			return slot;
 	}
 }
 
-/* All entries with est_bytes of @least or more into a table of @size. */
-static bool rehash(struct sums *s, uint32_t size, uint64_t least)
+#define GONE UINT32_MAX
+
+/* An index of @size of the entries that are there; their numbers have become @number, or are as they were. */
+static bool reindex(struct sums *s, uint32_t size, const uint32_t *number)
 {
-	struct sums to = *s;
+	const uint32_t shift = 64 - (uint32_t)__builtin_ctz(size);
+	uint64_t *to = take(index_bytes(size));
 
-	to.entry = table_new(&to, size);
-	if (!to.entry)
+	if (!to)
 		return false;
-	to.size = size;
-	to.n = 0;
+	memset(to, 0, index_bytes(size));
 	for (uint32_t i = 0; i < s->size; i++) {
-		uint64_t *e = s->entry + (uint64_t)i * s->stride;
+		const uint64_t slot = s->index[i];
+		const uint32_t was = (uint32_t)(slot & SUMS_NUMBER) - 1;
+		const uint32_t is = number && slot ? number[was] : was;
+		uint64_t at = slot >> shift;
 
-		if (!e[0])
+		if (!slot || is == GONE)
 			continue;
-		if (counts_of(s, e)->est_bytes < least) {
-			counts_add(&to.other, counts_of(s, e));
-			to.has_other = true;
-			continue;
-		}
-		memcpy(find(&to, e + 1, e[0]), e, s->stride * sizeof(*e));
-		to.n++;
+		while (to[at])
+			at = (at + 1) & (size - 1);
+		to[at] = (slot & ~SUMS_NUMBER) | (is + 1);
 	}
-	table_free(s);
-	*s = to;
+	give(s->index, index_bytes(s->size));
+	s->index = to;
+	s->size = size;
+	s->shift = shift;
 	return true;
+}
+
+/* Entries with est_bytes below @least become part of the other. */
+static void drop_below(struct sums *s, uint64_t least)
+{
+	uint32_t *number = s->n ? malloc(s->n * sizeof(*number)) : NULL, n = 0;
+
+	if (!number)
+		return;
+	for (uint32_t i = 0; i < s->n; i++)
+		number[i] = counts_of(s, i)->est_bytes < least ? GONE : n++;
+	if (n < s->n && reindex(s, s->size, number)) {
+		for (uint32_t i = 0; i < s->n; i++) {
+			if (number[i] == GONE)
+				counts_add(&s->other, counts_of(s, i));
+			else if (number[i] != i)
+				memcpy(sums_entry(s, number[i]), sums_entry(s, i),
+				       s->stride * sizeof(uint64_t));
+		}
+		s->n = n;
+		s->has_other = true;
+	}
+	free(number);
 }
 
 static int descending(const void *a, const void *b)
@@ -148,12 +230,8 @@ void sums_prune(struct sums *s, uint32_t keep)
 	all = malloc(s->n * sizeof(*all));
 	if (!all)
 		return;
-	for (uint32_t i = 0; i < s->size; i++) {
-		uint64_t *e = s->entry + (uint64_t)i * s->stride;
-
-		if (e[0])
-			all[n++] = counts_of(s, e)->est_bytes;
-	}
+	for (n = 0; n < s->n; n++)
+		all[n] = counts_of(s, n)->est_bytes;
 	qsort(all, n, sizeof(*all), descending);
 	least = keep ? all[keep - 1] : UINT64_MAX;
 	while (above < n && all[above] > least)
@@ -162,7 +240,7 @@ void sums_prune(struct sums *s, uint32_t keep)
 	if (n > keep && all[keep] == least && above >= keep / 2)
 		least++;
 	free(all);
-	rehash(s, s->size, least);
+	drop_below(s, least);
 }
 
 /* Quarters of a power of two: 256 classes of size. */
@@ -177,48 +255,49 @@ void sums_shrink(struct sums *s, uint32_t keep)
 {
 	uint32_t n[256] = {0}, kept = 0, c = 256, log;
 
-	for (uint32_t i = 0; i < s->size; i++) {
-		uint64_t *e = s->entry + (uint64_t)i * s->stride;
-
-		if (e[0])
-			n[class_of(counts_of(s, e)->est_bytes)]++;
-	}
+	for (uint32_t i = 0; i < s->n; i++)
+		n[class_of(counts_of(s, i)->est_bytes)]++;
 	while (c > 0 && kept + n[c - 1] <= keep)
 		kept += n[--c];
 	log = c / 4;
-	rehash(s, s->size,
-	       c == 256 ? UINT64_MAX
-			: (UINT64_C(1) << log) + (log >= 2 ? (uint64_t)(c % 4) << (log - 2) : 0));
+	drop_below(s, c == 256 ? UINT64_MAX
+			       : (UINT64_C(1) << log) +
+					 (log >= 2 ? (uint64_t)(c % 4) << (log - 2) : 0));
 }
 
 static bool make_room(struct sums *s)
 {
+	if (!s->entry)
+		s->entry = take(entry_bytes(s));
+	if (!s->entry)
+		return false;
 	if (!s->size)
-		return rehash(s, SIZE_MIN, 0);
+		return reindex(s, SIZE_MIN < s->max ? SIZE_MIN : s->max, NULL);
 	if (s->n < s->size / 2)
 		return true;
-	if (s->size < s->max && rehash(s, s->size * 2, 0))
-		return true;
+	if (s->size == HUGE_SIZE)
+		madvise(s->entry, entry_bytes(s), MADV_HUGEPAGE);
+	if (s->size < s->max)
+		return reindex(s, s->size * 2, NULL);
 	sums_shrink(s, s->size / 8);
-	return s->n < s->size / 2 + s->size / 4;
+	return s->n < s->size / 2;
 }
 
 struct rollup_counts *sums_at(struct sums *s, const uint64_t *key, uint64_t hash)
 {
-	uint64_t *e;
+	uint64_t *slot, *e;
 
-	hash += hash == 0;
-	e = s->size ? find(s, key, hash) : NULL;
-	if (e && e[0])
-		return counts_of(s, e);
+	slot = s->size ? find(s, key, hash) : NULL;
+	if (slot && *slot)
+		return counts_of(s, (uint32_t)(*slot & SUMS_NUMBER) - 1);
 	if (!make_room(s)) {
 		s->has_other = true;
 		return &s->other;
 	}
-	e = find(s, key, hash);
+	slot = find(s, key, hash);
+	*slot = (hash & ~SUMS_NUMBER) | (s->n + 1);
+	e = sums_entry(s, s->n);
 	memset(e, 0, s->stride * sizeof(*e));
-	e[0] = hash;
-	memcpy(e + 1, key, s->words * sizeof(*e));
-	s->n++;
-	return counts_of(s, e);
+	memcpy(e, key, s->words * sizeof(*e));
+	return counts_of(s, s->n++);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sums.h - hash tables of sums by key, for the roll-ups: a key is one to four numbers, open
- * addressing, bounded: at the bound the smaller three quarters become part of `other`. No locks.
+ * sums.h - hash tables of sums by key, for the roll-ups: a key is one to four numbers. Entries lie
+ * one behind the other, an open-addressed index with a part of each hash says where. Bounded: at the
+ * bound the smaller three quarters become part of `other`. A table belongs to one thread.
  */
 #ifndef WEIR_COLLECTOR_STORE_SUMS_H
 #define WEIR_COLLECTOR_STORE_SUMS_H
@@ -11,15 +12,18 @@
 #include "collector/store/rollup.h"
 
 #define SUMS_KEY_MAX 4u
+#define SUMS_NUMBER  UINT64_C(0xffffff) /* of an entry, in the index */
 
 struct sums {
 	uint32_t words;	 /* of a key */
 	uint32_t extra;	 /* words after the counts, of the caller; kept when tables grow */
 	uint32_t stride; /* words of an entry */
-	uint32_t max;	 /* entries */
+	uint32_t max;	 /* of size */
 	uint32_t n;
-	uint32_t size;	 /* power of two, or 0 */
-	uint64_t *entry; /* hash (0: empty), key, struct rollup_counts, extra */
+	uint32_t size;	 /* of the index: power of two, or 0; half of it may be entries */
+	uint32_t shift;	 /* 64 less the bits of size */
+	uint64_t *index; /* upper 40 bits of the hash, number of the entry + 1; 0: empty */
+	uint64_t *entry; /* key, struct rollup_counts, extra */
 	bool has_other;
 	struct rollup_counts other;
 };
@@ -39,12 +43,20 @@ static inline uint64_t sums_mix(uint64_t a, uint64_t b)
 	return (a ^ b >> 29) * UINT64_C(0x9e3779b97f4a7c15) ^ b;
 }
 
-/* Touch the place of a hash, so that it is there when it is wanted. */
+/* Touch the place of a hash in the index, so that it is there when it is wanted. */
 static inline void sums_prefetch(const struct sums *s, uint64_t hash)
 {
-	const uint64_t *e = s->entry + (hash & (s->size - 1)) * s->stride;
+	if (s->size)
+		__builtin_prefetch(s->index + (hash >> s->shift));
+}
 
-	if (!s->size)
+/* The same for the entry, once the index is there. */
+static inline void sums_prefetch_entry(const struct sums *s, uint64_t hash)
+{
+	const uint64_t slot = s->size ? s->index[hash >> s->shift] : 0;
+	const uint64_t *e = s->entry + ((slot & SUMS_NUMBER) - 1) * s->stride;
+
+	if (!slot)
 		return;
 	__builtin_prefetch(e, 1);
 	__builtin_prefetch(e + 8, 1);
@@ -86,12 +98,10 @@ void sums_shrink(struct sums *s, uint32_t keep);
 /* Leave the @keep entries with most est_bytes; the rest goes to `other`. */
 void sums_prune(struct sums *s, uint32_t keep);
 
-/* Key of entry number @i below s->size, its counts after it; NULL: there is none. */
+/* Key of entry number @i below s->n; its counts are behind it. */
 static inline uint64_t *sums_entry(const struct sums *s, uint32_t i)
 {
-	uint64_t *e = s->entry + (uint64_t)i * s->stride;
-
-	return e[0] ? e + 1 : NULL;
+	return s->entry + (uint64_t)i * s->stride;
 }
 
 #endif
