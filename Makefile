@@ -40,6 +40,7 @@ WARNINGS  := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-protot
 CPPFLAGS_ALL = -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' -Iinclude -I. -I$(BUILD)/gen $(PKG_CFLAGS)
 ALLCFLAGS  = $(CFLAGS) -std=gnu17 $(WARNINGS) -fstack-protector-strong -fPIE $(CPPFLAGS_ALL) -MMD -MP
 ALLLIBS    = $(PKG_LIBS) -lpthread -ldl $(LDFLAGS)
+COLLECTOR_LIBS := -lmaxminddb
 BPF_CFLAGS = -g -O2 -target bpf -mcpu=v3 -Wall -Wextra -Werror -Iinclude -Ibpf -I. -idirafter $(ARCHINC) \
              -MMD -MP
 ifneq ($(SAN),)
@@ -130,7 +131,7 @@ $(OUT)/weir: $(LOADER_OBJS) $(COMMON_OBJS) $(OUT)/objects
 
 $(OUT)/weir-collector: $(COLLECTOR_OBJS) $(COMMON_OBJS) $(OUT)/objects
 	$(call msg,LD,$@)
-	$(Q)$(CC) $(ALLCFLAGS) $(filter %.o,$^) -o $@ -Wl,--as-needed $(ALLLIBS) -lm
+	$(Q)$(CC) $(ALLCFLAGS) $(filter %.o,$^) -o $@ -Wl,--as-needed $(ALLLIBS) $(COLLECTOR_LIBS) -lm
 
 # ---- test programs: their own object, their folder's helpers, tests/lib, and the project ----
 define archive
@@ -157,7 +158,7 @@ $(call objs,$(wildcard tests/e2e/*.c)): | $(call skels,tests/e2e)
 TEST_LIBS = $(OUT)/tests/lib.a $(OUT)/libweir.a
 define link_test
 	$(call msg,LD,$@)
-	$(Q)$(CC) $(ALLCFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ $(ALLLIBS) $(1) -lm
+	$(Q)$(CC) $(ALLCFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ $(ALLLIBS) $(COLLECTOR_LIBS) $(1) -lm
 endef
 $(UNIT_BINS): %: %.o $(OUT)/tests/unit.a $(TEST_LIBS)
 	$(call link_test,-lcriterion)
@@ -253,10 +254,10 @@ $(BUILD)/cover/libweir.a: $(patsubst $(OUT)/%,$(BUILD)/cover/%,$(LIB_OBJS) $(TES
 	$(archive)
 $(FUZZ_BINS): $(BUILD)/fuzz/%: $(BUILD)/fuzz/tests/fuzz/%.o $(BUILD)/fuzz/libweir.a
 	$(call msg,LD,$@)
-	$(Q)$(CLANG) -fsanitize=fuzzer $(FUZZ_SAN) $^ -o $@ $(ALLLIBS) -lm
+	$(Q)$(CLANG) -fsanitize=fuzzer $(FUZZ_SAN) $^ -o $@ $(ALLLIBS) $(COLLECTOR_LIBS) -lm
 $(COVER_BINS): $(BUILD)/cover/%: $(BUILD)/cover/tests/fuzz/%.o $(BUILD)/cover/libweir.a
 	$(call msg,LD,$@)
-	$(Q)$(CLANG) -fsanitize=fuzzer -fprofile-instr-generate $^ -o $@ $(ALLLIBS) -lm
+	$(Q)$(CLANG) -fsanitize=fuzzer -fprofile-instr-generate $^ -o $@ $(ALLLIBS) $(COLLECTOR_LIBS) -lm
 
 fuzz: $(FUZZ_BINS) ## each fuzz target for FUZZ_SECONDS (30)
 	@$(forget); tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ_BINS); tests/run --total

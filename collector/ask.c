@@ -272,6 +272,7 @@ static int start_output(struct asking *x)
 	struct print_cfg cfg = {
 		.numeric = x->a->numeric, .out = stdout, .bars = isatty(STDOUT_FILENO)};
 	const char *format = x->a->format;
+	int r;
 
 	if (!strcmp(format, "json"))
 		cfg.format = PRINT_JSON;
@@ -282,7 +283,10 @@ static int start_output(struct asking *x)
 		return -ENOMEM;
 	if (x->a->spec.what != SPEC_FLOWS)
 		return 0;
-	return output_new(strcmp(format, "wide") ? format : "table", STDOUT_FILENO, &x->out);
+	r = output_new(strcmp(format, "wide") ? format : "table", STDOUT_FILENO, &x->out);
+	if (!r)
+		output_added(x->out);
+	return r;
 }
 
 int ask_run(const struct ask *a)

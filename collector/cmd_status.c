@@ -154,6 +154,23 @@ static void put_store(const json_t *s)
 		printf("    ! %" PRIu64 " damaged partitions left out\n", number(s, "damaged"));
 }
 
+static void put_enrich(const json_t *e)
+{
+	char names[UNITS_TEXT];
+
+	printf("known of addresses: ");
+	if (json_is_true(json_object_get(e, "sites")))
+		printf("sites, ");
+	if (*text(e, "asn_built"))
+		printf("systems of %.10s, ", text(e, "asn_built"));
+	if (*text(e, "country_built"))
+		printf("countries of %.10s, ", text(e, "country_built"));
+	printf("%s names learnt\n", units_grouped(number(e, "names"), names));
+	if (number(e, "errors"))
+		printf("    ! %" PRIu64 " lookups failed: a database is damaged\n",
+		       number(e, "errors"));
+}
+
 static void put_table(const json_t *was, const json_t *now)
 {
 	const json_t *list = json_object_get(now, "exporters"),
@@ -168,6 +185,7 @@ static void put_table(const json_t *was, const json_t *now)
 	if (!i)
 		puts("(no exporter yet)");
 	put_store(json_object_get(now, "store"));
+	put_enrich(json_object_get(now, "enrich"));
 	printf("queries: %" PRIu64 " done, %" PRIu64 " running, %" PRIu64 " failed, %" PRIu64
 	       " cancelled; up %s\n",
 	       number(q, "done"), number(q, "running"), number(q, "failed"), number(q, "cancelled"),

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "collector/enrich/enrich.h"
 #include "collector/serving.h"
 #include "common/num_text.h"
 
@@ -141,6 +142,29 @@ static void put_pool(FILE *out, struct block_pool *p)
 	    st.queued);
 }
 
+static void put_enrich(FILE *out, struct enrich *e)
+{
+	struct enrich_stats st;
+
+	enrich_stats(e, &st);
+	head(out, "weir_collector_database_built_seconds", "gauge",
+	     "When a database of addresses was made; absent: there is none.");
+	if (st.asn_built)
+		fprintf(out,
+			"weir_collector_database_built_seconds{database=\"asn\"} %" PRIu64 "\n",
+			st.asn_built);
+	if (st.country_built)
+		fprintf(out,
+			"weir_collector_database_built_seconds{database=\"country\"} %" PRIu64 "\n",
+			st.country_built);
+	one(out, "weir_collector_database_errors_total", "counter",
+	    "Lookups that a damaged database could not answer.", st.errors);
+	one(out, "weir_collector_names", "gauge", "Names of servers learnt from flows.",
+	    st.names.names);
+	one(out, "weir_collector_names_replaced_total", "counter",
+	    "Of those, given up for names of other servers.", st.names.replaced);
+}
+
 static void put_queries(FILE *out, struct endpoint *e)
 {
 	struct endpoint_stats st;
@@ -170,6 +194,7 @@ char *serving_metrics(void *arg, size_t *ret_len)
 	put_ingest(out, v);
 	put_pool(out, v->pool);
 	put_store(out, v->store);
+	put_enrich(out, v->enrich);
 	put_queries(out, v->endpoint);
 	return fclose(out) ? NULL : text;
 }

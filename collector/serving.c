@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "collector/enrich/enrich.h"
 #include "common/num_text.h"
 
 static int64_t now_us(void)
@@ -148,6 +149,33 @@ static json_t *pool_status(struct block_pool *p)
 	return o;
 }
 
+/* When a database was made; absent: there is none. */
+static void put_built(json_t *o, const char *key, uint64_t built_s)
+{
+	char text[TIME_TEXT];
+
+	if (!built_s)
+		return;
+	time_text(built_s * 1000000000, text);
+	json_object_set_new(o, key, json_string(text));
+}
+
+static json_t *enrich_status(struct enrich *e)
+{
+	struct enrich_stats st;
+	json_t *o = json_object();
+
+	enrich_stats(e, &st);
+	json_object_set_new(o, "sites", json_boolean(st.sites));
+	put_built(o, "asn_built", st.asn_built);
+	put_built(o, "country_built", st.country_built);
+	put_u64(o, "errors", st.errors);
+	put_u64(o, "names", st.names.names);
+	put_u64(o, "names_replaced", st.names.replaced);
+	put_u64(o, "names_too_long", st.names.too_long);
+	return o;
+}
+
 static json_t *query_status(struct endpoint *e)
 {
 	struct endpoint_stats st;
@@ -180,6 +208,7 @@ json_t *serving_status(void *arg)
 	json_object_set_new(o, "exporters", exporters);
 	json_object_set_new(o, "pool", pool_status(v->pool));
 	json_object_set_new(o, "store", store_status(v->store));
+	json_object_set_new(o, "enrich", enrich_status(v->enrich));
 	json_object_set_new(o, "queries", query_status(v->endpoint));
 	return o;
 }

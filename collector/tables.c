@@ -22,6 +22,7 @@ static const struct program collector = {
 		"# collector.conf - what weir-collector serve does; weir-collector.conf(5) says more,\n"
 		"# 'weir-collector config check' checks it. Lines here are the defaults.",
 	.conf_tail = "",
+	.added = true,
 };
 
 /* ---- config ---- */

@@ -33,6 +33,7 @@ struct program {
 	const char *conf_head; /* first lines of the default configuration file */
 	const char *conf_tail; /* its last ones: sections with names, as comments */
 	const struct reference_part *parts;
+	bool added; /* its filters have the words that only the collector knows */
 };
 
 /* Options of `config show`; settings_options go behind them. */

@@ -8,8 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/filter.h"
 #include "common/commands.h"
+#include "common/filter_int.h"
+#include "common/flow_text.h"
 
 /* "@file" and "@dir" are the shell's own job. */
 static const char bash_script[] =
@@ -153,13 +154,28 @@ static void add_word(void *arg, const char *word, const char *doc)
 	}
 }
 
+static struct filter_env words_env;
+
 static void offer_filter(const char *prefix)
 {
 	static struct filter_words w;
-	size_t at = filter_complete(prefix, strlen(prefix), add_word, &w);
+	size_t at = filter_complete(prefix, strlen(prefix), &words_env, add_word, &w);
 
 	for (unsigned int i = 0; i < w.n; i++)
 		printf("%.*s%s%s%s\n", (int)at, prefix, w.text[i], *w.doc[i] ? "\t" : "", w.doc[i]);
+}
+
+/* A list with commas: what is before the last one comes back with it. */
+static void offer_field(const char *prefix)
+{
+	const char *comma = strrchr(prefix, ',');
+	const size_t at = comma ? (size_t)(comma + 1 - prefix) : 0;
+
+	for (int f = 0; f < _FF_MAX; f++)
+		if (filter_field_known(&words_env, f) && !flow_type_list(flow_fields[f].type) &&
+		    !strncmp(flow_fields[f].path, prefix + at, strlen(prefix + at)))
+			printf("%.*s%s\t%s\n", (int)at, prefix, flow_fields[f].path,
+			       flow_fields[f].doc);
 }
 
 static void dynamic(const char *kind, const char *prefix)
@@ -168,10 +184,13 @@ static void dynamic(const char *kind, const char *prefix)
 		offer_interfaces(prefix);
 	else if (!strcmp(kind, CLI_FILTER))
 		offer_filter(prefix);
+	else if (!strcmp(kind, CLI_FIELD))
+		offer_field(prefix);
 }
 
 int completion_words(const struct program *p, int argc, char **argv)
 {
+	words_env.added = p->added;
 	cli_complete(p->top, argc, argv, dynamic);
 	return 0;
 }

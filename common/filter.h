@@ -27,11 +27,12 @@ struct filter_error {
 /*
  * What `@name` and `$name` stand for. resolve() returns text of the language: for '@' values with
  * commas between them ("10.0.0.0/8, 192.0.2.1"), for '$' one value; NULL: there is none. The text
- * must stay until filter_parse() returns.
+ * must stay until filter_parse() returns. Without resolve() there is nothing of either.
  */
 struct filter_env {
 	const char *(*resolve)(void *arg, char kind, const char *name);
 	void *arg;
+	bool added; /* words that only the collector knows (ADDED in weir/fields.def) are known */
 };
 
 /**
@@ -70,11 +71,13 @@ typedef void filter_word_fn(void *arg, const char *word, const char *doc);
 /**
  * filter_complete - the words that are possible at the cursor
  * @text:   what stands before the cursor, @len bytes; what is behind it does not matter
+ * @env:    as for filter_parse(); may be NULL
  *
  * Calls @add for every word that goes on from the letters right before the cursor. Nothing is
  * offered where any number or text could stand, or when there is a mistake before the cursor.
  * Return: offset at which the word under the cursor begins (@len: at the cursor).
  */
-size_t filter_complete(const char *text, size_t len, filter_word_fn *add, void *arg);
+size_t filter_complete(const char *text, size_t len, const struct filter_env *env,
+		       filter_word_fn *add, void *arg);
 
 #endif

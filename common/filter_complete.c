@@ -9,6 +9,7 @@
 #include "common/flow_text.h"
 
 struct completion {
+	const struct filter_env *env;
 	const char *prefix;
 	size_t len;
 	filter_word_fn *add;
@@ -24,7 +25,8 @@ static void offer(const struct completion *c, const char *word, const char *doc)
 static void offer_fields(const struct completion *c)
 {
 	for (int f = 0; f < _FF_MAX; f++)
-		offer(c, flow_fields[f].path, flow_fields[f].doc);
+		if (filter_field_known(c->env, f))
+			offer(c, flow_fields[f].path, flow_fields[f].doc);
 }
 
 static void offer_sides(const struct completion *c)
@@ -32,6 +34,10 @@ static void offer_sides(const struct completion *c)
 	offer(c, "host", "address of either end, or of the side before it");
 	offer(c, "net", "network of either end, or of the side before it");
 	offer(c, "port", "port of either end, or of the side before it");
+	if (!filter_field_known(c->env, FF_SRC_AS))
+		return;
+	offer(c, "as", "autonomous system of either end, or of the side before it");
+	offer(c, "country", "country of either end, or of the side before it");
 }
 
 static void offer_primary(const struct completion *c)
@@ -116,11 +122,12 @@ static void offer_expected(const struct completion *c, const struct filter_parse
 	}
 }
 
-size_t filter_complete(const char *text, size_t len, filter_word_fn *add, void *arg)
+size_t filter_complete(const char *text, size_t len, const struct filter_env *env,
+		       filter_word_fn *add, void *arg)
 {
 	struct filter_error err;
 	struct filter_ast ast = {};
-	struct filter_parser p = {.text = text, .ast = &ast, .err = &err};
+	struct filter_parser p = {.text = text, .ast = &ast, .env = env, .err = &err};
 	size_t start = len;
 	struct completion c;
 
@@ -134,7 +141,7 @@ size_t filter_complete(const char *text, size_t len, filter_word_fn *add, void *
 		return start;
 	filter_parse_ast(&p);
 	filter_ast_done(&ast);
-	c = (struct completion){text + start, len - start, add, arg};
+	c = (struct completion){env, text + start, len - start, add, arg};
 	offer_expected(&c, &p);
 	return start;
 }

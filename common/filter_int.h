@@ -173,6 +173,7 @@ int filter_ast_print(const struct filter_ast *a, FILE *out);
 /* filter_parse.c: as filter_parse(), up to the tree; @ast is empty when it fails. */
 int filter_parse_ast(struct filter_parser *p);
 int filter_field_find(const char *word, size_t len); /* enum flow_field, or -1 */
+bool filter_field_known(const struct filter_env *env, enum flow_field f); /* may it be named? */
 
 /* filter_value.c: at the token; moves behind what it took. Index of the value, or an error. */
 int filter_value(struct filter_parser *p, enum flow_field f, bool ranges);

@@ -17,14 +17,13 @@
 static const struct sugar {
 	const char *word;
 	enum flow_field src, dst;
-	bool known; /* are there such fields? */
 	const char *want;
 } sugars[] = {
-	{"host", FF_SRC_IP, FF_DST_IP, true, "an address such as 192.0.2.1"},
-	{"net", FF_SRC_IP, FF_DST_IP, true, "a network such as 192.0.2.0/24"},
-	{"port", FF_SRC_PORT, FF_DST_PORT, true, "a port such as 443, or 8000-8100"},
-	{"as", FF_SRC_IP, FF_DST_IP, false, ""},
-	{"country", FF_SRC_IP, FF_DST_IP, false, ""},
+	{"host", FF_SRC_IP, FF_DST_IP, "an address such as 192.0.2.1"},
+	{"net", FF_SRC_IP, FF_DST_IP, "a network such as 192.0.2.0/24"},
+	{"port", FF_SRC_PORT, FF_DST_PORT, "a port such as 443, or 8000-8100"},
+	{"as", FF_SRC_AS, FF_DST_AS, "an autonomous system's number such as 64496"},
+	{"country", FF_SRC_COUNTRY, FF_DST_COUNTRY, "two letters such as CZ"},
 };
 
 static int parse_or(struct filter_parser *p);
@@ -38,6 +37,19 @@ int filter_field_find(const char *word, size_t len)
 }
 
 /* ---- fields ---- */
+
+bool filter_field_known(const struct filter_env *env, enum flow_field f)
+{
+	return !flow_fields[f].added || (env && env->added);
+}
+
+/* A word of @len octets at @at that stands for a field only the collector has. */
+static int not_here(struct filter_parser *p, uint32_t at, uint32_t len)
+{
+	return filter_fail(p, at,
+			   "'%.*s' is known to the collector alone: ask 'weir-collector query'",
+			   (int)len, p->text + at);
+}
 
 static int unknown_field(struct filter_parser *p)
 {
@@ -57,9 +69,10 @@ static int unknown_field(struct filter_parser *p)
 	}
 	suggest_init(&near, word, p->tok.len);
 	for (int f = 0; f < _FF_MAX; f++)
-		suggest_try(&near, flow_fields[f].path);
+		if (filter_field_known(p->env, f))
+			suggest_try(&near, flow_fields[f].path);
 	for (size_t i = 0; i < sizeof(sugars) / sizeof(sugars[0]); i++)
-		if (sugars[i].known)
+		if (filter_field_known(p->env, sugars[i].src))
 			suggest_try(&near, sugars[i].word);
 	suggest_try(&near, "not");
 	suggest_try(&near, "exists");
@@ -78,6 +91,8 @@ static int parse_field(struct filter_parser *p, enum filter_expect e)
 	f = filter_field_find(p->text + p->tok.at, p->tok.len);
 	if (f < 0)
 		return unknown_field(p);
+	if (!filter_field_known(p->env, (enum flow_field)f))
+		return not_here(p, p->tok.at, p->tok.len);
 	filter_next(p);
 	return f;
 }
@@ -223,8 +238,8 @@ static int parse_sugar(struct filter_parser *p, const struct sugar *s, bool src,
 	enum filter_op op;
 	int v, a, b;
 
-	if (!s->known)
-		return filter_fail(p, p->tok.at, "'%s': flows have no such field here", s->word);
+	if (!filter_field_known(p->env, s->src))
+		return not_here(p, p->tok.at, p->tok.len);
 	filter_next(p);
 	v = sugar_value(p, s, &op);
 	if (!src || !dst)

@@ -242,6 +242,10 @@ static int unknown_word(struct filter_parser *p, enum flow_field f, const char *
 	unsigned int i = 0;
 	uint64_t v;
 
+	if (flow_fields[f].type == FT_COUNTRY)
+		return filter_fail(p, p->tok.at,
+				   "%s is never '%.*s': two letters of ISO 3166, such as CZ", path,
+				   TOKEN_ARGS(p));
 	suggest_init(&near, s, strlen(s));
 	while ((word = filter_word(flow_fields[f].type, &i, &v)))
 		suggest_try(&near, word);

@@ -102,12 +102,25 @@ static int other_number(enum flow_type t, const char *word, uint64_t *ret)
 	return scan_u64(word, 0, tables[t].max, ret) ? -EINVAL : 0;
 }
 
+/* Two letters, in either case. */
+static int country_number(const char *word, uint64_t *ret)
+{
+	const char a = (char)(word[0] & ~0x20), b = (char)(a ? word[1] & ~0x20 : 0);
+
+	if (a < 'A' || a > 'Z' || b < 'A' || b > 'Z' || word[2])
+		return -EINVAL;
+	*ret = (uint64_t)a << 8 | (uint64_t)b;
+	return 0;
+}
+
 int filter_word_number(enum flow_type t, const char *word, uint64_t *ret)
 {
 	const char *known;
 	unsigned int i = 0;
 	uint64_t v;
 
+	if (t == FT_COUNTRY)
+		return country_number(word, ret);
 	while ((known = filter_word(t, &i, &v))) {
 		if (!strcasecmp(known, word)) {
 			*ret = v;

@@ -46,6 +46,7 @@ enum flow_type {
 	FT_QTYPE,   /* uint16_t */
 	FT_RCODE,   /* uint16_t */
 	FT_QUICVER, /* uint32_t */
+	FT_COUNTRY, /* uint16_t, two letters, the first in the upper octet */
 	FT_CID,	    /* no member: community_id.h */
 	_FT_MAX
 };
@@ -129,6 +130,8 @@ struct flow_record {
 	uint16_t tls_offered;
 	uint16_t dns_qtype;
 	uint16_t dns_rcode;
+	uint16_t src_country;
+	uint16_t dst_country;
 	uint8_t family; /* 4, 6, or 0: not IP; always set */
 	uint8_t proto;
 	uint8_t tcp_flags;
@@ -144,11 +147,19 @@ struct flow_record {
 	uint32_t vni;
 	uint32_t quic_version;
 	uint32_t sampling;
+	uint32_t src_as;
+	uint32_t dst_as;
 	uint32_t ifindex; /* always set; 0 = none */
 	uint64_t rtt_client_us;
 	uint64_t rtt_server_us;
 	uint64_t response_us;
 	uint64_t dns_latency_us;
+	struct flow_str src_name;
+	struct flow_str dst_name;
+	struct flow_str src_as_org;
+	struct flow_str dst_as_org;
+	struct flow_str src_zone;
+	struct flow_str dst_zone;
 	struct flow_str tls_sni;
 	struct flow_str tls_alpn;
 	struct flow_str http_host;
@@ -188,6 +199,7 @@ struct flow_field_info {
 	uint16_t element;
 	uint16_t element6;
 	uint8_t type; /* enum flow_type */
+	bool added;   /* by weir-collector: no node knows it */
 };
 
 /* Indexed by enum flow_field. Read-only. */

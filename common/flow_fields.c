@@ -15,17 +15,20 @@
 const enum flow_field flow_lists[FLOW_LISTS] = {FF_HTTP_HOSTS, FF_LABELS, FF_SEEN_ON};
 
 const struct flow_field_info flow_fields[_FF_MAX] = {
-#define FIELD(id, path_, type_, member, unit_, pen_, element_, element6_, doc_) \
-	[FF_##id] = {                                                           \
-		.path = path_,                                                  \
-		.unit = unit_,                                                  \
-		.doc = doc_,                                                    \
-		.offset = offsetof(struct flow_record, member),                 \
-		.pen = pen_,                                                    \
-		.element = element_,                                            \
-		.element6 = element6_,                                          \
-		.type = FT_##type_,                                             \
+#define ROW(id, path_, type_, member, unit_, pen_, element_, element6_, doc_, added_) \
+	[FF_##id] = {                                                                 \
+		.path = path_,                                                        \
+		.unit = unit_,                                                        \
+		.doc = doc_,                                                          \
+		.offset = offsetof(struct flow_record, member),                       \
+		.pen = pen_,                                                          \
+		.element = element_,                                                  \
+		.element6 = element6_,                                                \
+		.type = FT_##type_,                                                   \
+		.added = added_,                                                      \
 	},
+#define FIELD(...) ROW(__VA_ARGS__, false)
+#define ADDED(...) ROW(__VA_ARGS__, true)
 #include "weir/fields.def"
 #undef FIELD
 };
@@ -58,6 +61,7 @@ unsigned int flow_number_width(enum flow_type t)
 	case FT_TLSVER:
 	case FT_QTYPE:
 	case FT_RCODE:
+	case FT_COUNTRY:
 		return 2;
 	case FT_U8:
 	case FT_PROTO:
@@ -122,6 +126,8 @@ const char *flow_word(enum flow_type t, uint64_t v, char *buf)
 		return dns_rcode_word((uint16_t)v, buf);
 	case FT_QUICVER:
 		return quic_version_word((uint32_t)v, buf);
+	case FT_COUNTRY:
+		return country_word((uint16_t)v, buf);
 	default:
 		return "";
 	}

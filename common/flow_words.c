@@ -273,6 +273,12 @@ static int is_gquic(uint32_t v)
 	return c == 'Q' || c == 'T';
 }
 
+const char *country_word(uint16_t country, char *buf)
+{
+	snprintf(buf, WORD_TEXT, "%c%c", country >> 8, country & 0xff);
+	return buf;
+}
+
 const char *quic_version_word(uint32_t version, char *buf)
 {
 	if (version == 1)

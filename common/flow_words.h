@@ -34,6 +34,9 @@ const char *tls_version_word(uint16_t version, char *buf);
 /* "1", "2", "draft-29", gQUIC's "Q046"; else "0x1a2a3a4a". */
 const char *quic_version_word(uint32_t version, char *buf);
 
+/* "CZ" from the two letters in one number. */
+const char *country_word(uint16_t country, char *buf);
+
 /* IANA's mnemonic ("A", "HTTPS", "NXDOMAIN"); else TYPE<n> (RFC 3597) or RCODE<n>. */
 const char *dns_type_word(uint16_t qtype, char *buf);
 const char *dns_rcode_word(uint16_t rcode, char *buf);

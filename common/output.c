@@ -82,6 +82,12 @@ int output_new(const char *format, int fd, struct output **ret)
 	return 0;
 }
 
+void output_added(struct output *o)
+{
+	o->added = true;
+	o->len = output_header(o, o->buf);
+}
+
 void output_free(struct output *o)
 {
 	if (!o)
@@ -144,7 +150,7 @@ ssize_t output_text(struct output *o, const struct flow_record *r, char *buf)
 
 size_t output_header(const struct output *o, char *buf)
 {
-	return o->format == output_csv ? output_csv_header(buf) : 0;
+	return o->format == output_csv ? output_csv_header(o, buf) : 0;
 }
 
 int output_flow(struct output *o, const struct flow_record *r)

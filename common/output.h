@@ -37,6 +37,9 @@ int output_new(const char *format, int fd, struct output **ret);
 /* Writes nothing more: call output_flush() before. NULL is fine. */
 void output_free(struct output *o);
 
+/* CSV with the members that the collector adds too. Before the first record. */
+void output_added(struct output *o);
+
 /* Overrule what output_new() found: colour, and columns (0 = leave). Table only. */
 void output_style(struct output *o, bool color, unsigned int columns);
 

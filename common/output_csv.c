@@ -9,19 +9,19 @@
 #include "common/flow_text.h"
 #include "common/output_int.h"
 
-static bool is_column(unsigned int f)
+static bool is_column(const struct output *o, unsigned int f)
 {
-	return !flow_type_list(flow_fields[f].type);
+	return !flow_type_list(flow_fields[f].type) && (o->added || !flow_fields[f].added);
 }
 
-size_t output_csv_header(char *buf)
+size_t output_csv_header(const struct output *o, char *buf)
 {
 	size_t n = 0;
 
 	for (unsigned int f = 0; f < _FF_MAX; f++) {
 		const size_t len = strlen(flow_fields[f].path);
 
-		if (!is_column(f))
+		if (!is_column(o, f))
 			continue;
 		if (n)
 			buf[n++] = ',';
@@ -71,7 +71,7 @@ ssize_t output_csv(struct output *o, const struct flow_record *r, char *buf)
 	for (unsigned int f = 0; f < _FF_MAX; f++) {
 		struct flow_str s;
 
-		if (!is_column(f))
+		if (!is_column(o, f))
 			continue;
 		if (f)
 			buf[n++] = ',';

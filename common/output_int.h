@@ -17,6 +17,7 @@ struct output {
 	struct community *community;
 	char *buf; /* OUTPUT_LINE_MAX * 3 */
 	size_t len;
+	bool added;		    /* csv: columns of what the collector adds */
 	uint8_t group_len[_FF_MAX]; /* json: length of "tls" in "tls.sni" */
 	bool color;
 	unsigned int columns;
@@ -27,7 +28,7 @@ struct output {
 ssize_t output_json(struct output *o, const struct flow_record *r, char *buf);
 ssize_t output_eve(struct output *o, const struct flow_record *r, char *buf);
 ssize_t output_csv(struct output *o, const struct flow_record *r, char *buf);
-size_t output_csv_header(char *buf);
+size_t output_csv_header(const struct output *o, char *buf);
 ssize_t output_table(struct output *o, const struct flow_record *r, char *buf);
 
 /**

@@ -25,7 +25,7 @@ int plan_filter(struct bound *sql, const struct spec *q, struct flow_source_cfg 
 
 	if (!*q->filter)
 		return 0;
-	r = filter_parse_tree(q->filter, strlen(q->filter), q->env, &tree, &e);
+	r = filter_parse_tree(q->filter, strlen(q->filter), spec_env(q), &tree, &e);
 	if (r) {
 		filter_error_text(&e, error);
 		return r;

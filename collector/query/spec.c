@@ -222,6 +222,13 @@ static int set_what(struct spec *s, const char *value, char *err)
 	return 0;
 }
 
+const struct filter_env *spec_env(const struct spec *s)
+{
+	static const struct filter_env none = {.added = true};
+
+	return s->env ?: &none;
+}
+
 static int set_filter(struct spec *s, const char *value, char *err)
 {
 	struct filter *f = NULL;
@@ -233,7 +240,7 @@ static int set_filter(struct spec *s, const char *value, char *err)
 	snprintf(s->filter, sizeof(s->filter), "%s", value);
 	if (!*value || (!s->env && strchr(value, '@')))
 		return 0;
-	if (filter_parse(value, strlen(value), s->env, &f, &e))
+	if (filter_parse(value, strlen(value), spec_env(s), &f, &e))
 		return bad(err, "%s", filter_error_text(&e, text));
 	filter_free(f);
 	return 0;

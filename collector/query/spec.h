@@ -83,6 +83,9 @@ int spec_set(struct spec *s, const char *key, const char *value, char *reterr);
  */
 int spec_finish(struct spec *s, char *reterr);
 
+/* For filters: its lists, and the words that only the collector knows. */
+const struct filter_env *spec_env(const struct spec *s);
+
 /* "bytes", "distinct(dst.ip)", "src.ip/24": as columns are called. @cap octets. */
 void spec_measure_name(const struct spec_measure *m, char *buf, size_t cap);
 void spec_by_name(const struct spec_by *b, char *buf, size_t cap);

@@ -219,6 +219,7 @@ static void free_memory(struct store *s)
 	free(e);
 	free_interfaces(&s->interfaces);
 	free_interfaces(&s->zones);
+	free_interfaces(&s->asns);
 	free(s->committed.v);
 	free(s->held);
 	free(s->dir);
@@ -429,6 +430,16 @@ int store_zone(struct store *s, struct flow_str name, uint16_t *ret)
 	pthread_mutex_unlock(&s->lock);
 	if (!r)
 		*ret = (uint16_t)(i + 1);
+	return r;
+}
+
+int store_as(struct store *s, uint32_t number, struct flow_str name)
+{
+	int r;
+
+	pthread_mutex_lock(&s->lock);
+	r = add_name(&s->asns, 0, number, &name);
+	pthread_mutex_unlock(&s->lock);
 	return r;
 }
 

@@ -27,6 +27,9 @@ static const struct {
 	EXTRA(DOMAIN, "domain", "UINTEGER"),
 	EXTRA(SRC_ZONE_NAME, "src_zone_name", "VARCHAR"),
 	EXTRA(DST_ZONE_NAME, "dst_zone_name", "VARCHAR"),
+	EXTRA(SERVER_NAME, "server_name", "VARCHAR"),
+	EXTRA(SRC_AS_ORG, "src_as_org", "VARCHAR"),
+	EXTRA(DST_AS_ORG, "dst_as_org", "VARCHAR"),
 	EXTRA(PACKETS, "packets", "UBIGINT"),
 	EXTRA(BYTES, "bytes", "UBIGINT"),
 	EXTRA(SERVICE, "service", "UINTEGER"),
@@ -95,6 +98,9 @@ static void add_needs(struct flow_source_cfg *c)
 		{FS_DOMAIN, {BC_EXPORTER}, 1},
 		{FS_SRC_ZONE_NAME, {BC_SRC_ZONE}, 1},
 		{FS_DST_ZONE_NAME, {BC_DST_ZONE}, 1},
+		{FS_SERVER_NAME, {BC_DST_NAME, BC_TLS_SNI}, 2},
+		{FS_SRC_AS_ORG, {BC_SRC_AS}, 1},
+		{FS_DST_AS_ORG, {BC_DST_AS}, 1},
 		{FS_PACKETS, {BC_OUT_PACKETS, BC_IN_PACKETS}, 2},
 		{FS_BYTES, {BC_OUT_BYTES, BC_IN_BYTES}, 2},
 		{FS_SERVICE, {BC_PROTO, BC_SRC_PORT, BC_DST_PORT, BC_IN_PACKETS}, 4},
@@ -261,6 +267,9 @@ static void add_extra(struct from *q, const struct flow_source_cfg *cfg)
 		[FS_DOMAIN - _BC_MAX] = "x.domain",
 		[FS_SRC_ZONE_NAME - _BC_MAX] = "zs.name",
 		[FS_DST_ZONE_NAME - _BC_MAX] = "zd.name",
+		[FS_SERVER_NAME - _BC_MAX] = "coalesce(u.dst_name, u.tls_sni)",
+		[FS_SRC_AS_ORG - _BC_MAX] = "asrc.name",
+		[FS_DST_AS_ORG - _BC_MAX] = "adst.name",
 		[FS_PACKETS - _BC_MAX] = "coalesce(u.out_packets, 0) + coalesce(u.in_packets, 0)",
 		[FS_BYTES - _BC_MAX] = "coalesce(u.out_bytes, 0) + coalesce(u.in_bytes, 0)",
 		[FS_SERVICE - _BC_MAX] = SQL_SERVICE("u"),
@@ -272,6 +281,9 @@ static void add_extra(struct from *q, const struct flow_source_cfg *cfg)
 				 extra[c - _BC_MAX].name);
 	}
 }
+
+/* An autonomous system may have been renamed. */
+#define AS_NAMES "(SELECT id, arg_max(name, batch) AS name FROM asns GROUP BY id)"
 
 static void add_joins(struct from *q, const struct flow_source_cfg *cfg)
 {
@@ -289,6 +301,10 @@ static void add_joins(struct from *q, const struct flow_source_cfg *cfg)
 		from_add(q, " LEFT JOIN zones zs ON zs.id = u.src_zone");
 	if (wants(cfg, FS_DST_ZONE_NAME))
 		from_add(q, " LEFT JOIN zones zd ON zd.id = u.dst_zone");
+	if (wants(cfg, FS_SRC_AS_ORG))
+		from_add(q, " LEFT JOIN " AS_NAMES " asrc ON asrc.id = u.src_as");
+	if (wants(cfg, FS_DST_AS_ORG))
+		from_add(q, " LEFT JOIN " AS_NAMES " adst ON adst.id = u.dst_as");
 }
 
 void source_add(struct from *q, struct store *s, const struct flow_source_cfg *wanted)

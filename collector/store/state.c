@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/store/put.h"
 #include "collector/store/rollup.h"
 #include "collector/store/store_int.h"
 
@@ -35,6 +36,7 @@ static const char *const migrations[] = {
 	" dst_hi UBIGINT, dst_lo UBIGINT, batch UINTEGER," ROLLUP_COUNTS ");"
 	"CREATE TABLE rollup_name(ts BIGINT, other BOOLEAN, name VARCHAR, batch UINTEGER," ROLLUP_COUNTS
 	");",
+	"CREATE TABLE asns(id UINTEGER, name VARCHAR, batch UINTEGER);",
 };
 
 _Static_assert(sizeof(migrations) / sizeof(migrations[0]) == SCHEMA_VERSION, "a step per version");
@@ -141,6 +143,8 @@ static int load(struct store *s, char *error)
 	s->exporters.saved = s->exporters.n;
 	s->interfaces.saved = s->interfaces.n;
 	s->zones.saved = s->zones.n;
+	if (!r)
+		r = duck_number(s->c, error, "SELECT count(*)::UBIGINT FROM asns", &s->asns_before);
 	return r;
 }
 
@@ -260,6 +264,30 @@ static int save_names(struct store *s, struct names *n, uint32_t upto, char *err
 	return r;
 }
 
+/* Rows are only added: of several for a number the latest counts. */
+static int save_asns(struct store *s, uint32_t upto, uint32_t batch, char *error)
+{
+	struct put *p;
+	int r;
+
+	if (s->asns.saved == upto)
+		return 0;
+	r = put_begin(s->c, "asns", "4s4", error, &p);
+	if (r)
+		return r;
+	for (uint32_t i = s->asns.saved; i < upto; i++) {
+		struct interface f;
+
+		pthread_mutex_lock(&s->lock);
+		f = ((struct interface *)s->asns.v)[i];
+		pthread_mutex_unlock(&s->lock);
+		put_number(p, f.index);
+		put_text(p, f.name, f.len);
+		put_number(p, batch);
+	}
+	return put_end(p, error);
+}
+
 static int save_committed(struct store *s, char *error)
 {
 	struct committed *c = s->committed.v;
@@ -302,7 +330,7 @@ static int save_partitions(struct store *s, char *error)
 
 int state_commit(struct store *s, uint32_t batch, char *error)
 {
-	uint32_t exporters, interfaces, zones;
+	uint32_t exporters, interfaces, zones, asns;
 	char ignored[STORE_ERROR];
 	int r;
 
@@ -310,6 +338,7 @@ int state_commit(struct store *s, uint32_t batch, char *error)
 	exporters = s->exporters.n;
 	interfaces = s->interfaces.n;
 	zones = s->zones.n;
+	asns = s->asns.n;
 	pthread_mutex_unlock(&s->lock);
 	r = duck_exec(s->c, error, "BEGIN");
 	if (r)
@@ -319,6 +348,8 @@ int state_commit(struct store *s, uint32_t batch, char *error)
 		r = save_names(s, &s->interfaces, interfaces, error);
 	if (!r)
 		r = save_names(s, &s->zones, zones, error);
+	if (!r)
+		r = save_asns(s, asns, batch, error);
 	if (!r)
 		r = save_committed(s, error);
 	if (!r)
@@ -335,6 +366,7 @@ int state_commit(struct store *s, uint32_t batch, char *error)
 	s->exporters.saved = exporters;
 	s->interfaces.saved = interfaces;
 	s->zones.saved = zones;
+	s->asns.saved = asns;
 	rollup_saved(s->rollup);
 	return 0;
 }
@@ -360,14 +392,17 @@ int state_forget_partition(struct store *s, const struct partition *p, char *err
 
 int state_saved(struct store *s, char *error)
 {
-	uint64_t exporters = 0, zones = 0;
+	uint64_t exporters = 0, zones = 0, asns = 0;
 	int r = duck_number(s->c, error, "SELECT count(*)::UBIGINT FROM exporters", &exporters);
 
 	if (!r)
 		r = duck_number(s->c, error, "SELECT count(*)::UBIGINT FROM zones", &zones);
+	if (!r)
+		r = duck_number(s->c, error, "SELECT count(*)::UBIGINT FROM asns", &asns);
 	if (!r) {
 		s->exporters.saved = (uint32_t)exporters;
 		s->zones.saved = (uint32_t)zones;
+		s->asns.saved = (uint32_t)(asns - s->asns_before);
 	}
 	return r;
 }

@@ -86,6 +86,9 @@ int store_interface(struct store *s, uint32_t exporter, uint32_t index, struct f
 /* Number of a zone's name, for BC_SRC_ZONE and BC_DST_ZONE. */
 int store_zone(struct store *s, struct flow_str name, uint16_t *ret);
 
+/* The autonomous system @number is called @name from now on; once for each, and after changes. */
+int store_as(struct store *s, uint32_t number, struct flow_str name);
+
 /* ---- asking ---- */
 
 enum store_type {

@@ -20,7 +20,7 @@
 #include "collector/store/schema.h"
 #include "collector/store/store.h"
 
-#define SCHEMA_VERSION 1u
+#define SCHEMA_VERSION 2u
 #define CATALOG_MAX    24u
 #define EXPORTERS_MAX  65535u
 #define PATH_BYTES     4096u
@@ -93,6 +93,8 @@ struct store {
 	struct names exporters;	 /* struct exporter */
 	struct names interfaces; /* struct interface; changed ones are appended */
 	struct names zones;	 /* struct interface, stream 0 */
+	struct names asns;	 /* struct interface: index is the number; of this run alone */
+	uint64_t asns_before;	 /* rows of earlier runs in state.db */
 	struct names committed;	 /* struct committed */
 	uint32_t readers;	 /* queries that hold a connection */
 	pthread_cond_t idle;

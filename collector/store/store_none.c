@@ -35,6 +35,7 @@ NONE(int, store_committed, (struct store * s, uint32_t stream, uint64_t epoch, u
      -ENOSYS)
 NONE(int, store_interface,
      (struct store * s, uint32_t exporter, uint32_t index, struct flow_str name), -ENOSYS)
+NONE(int, store_as, (struct store * s, uint32_t number, struct flow_str name), -ENOSYS)
 NONE(int, store_zone, (struct store * s, struct flow_str name, uint16_t *ret), -ENOSYS)
 NONE(int, store_select,
      (struct store * s, const struct store_query *q, char *error, struct store_result **ret),

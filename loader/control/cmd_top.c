@@ -143,7 +143,8 @@ static int bad_by(struct cli *c, const char *word)
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		suggest_try(&near, words[i]);
 	for (int f = 0; f < _FF_MAX; f++)
-		suggest_try(&near, flow_fields[f].path);
+		if (!flow_fields[f].added)
+			suggest_try(&near, flow_fields[f].path);
 	if (near.best)
 		return cli_error(c, "--by '%s': did you mean '%s'?", word, near.best);
 	return cli_error(c, "--by '%s': want flow, host, name, port, or a field that is no list",

@@ -53,9 +53,9 @@ int request_by(const char *word, struct request *ret)
 		return 0;
 	}
 	f = filter_field_find(word, strlen(word));
-	if (f < 0 || flow_fields[f].type == FT_CID || flow_fields[f].type == FT_STRS ||
-	    flow_fields[f].type == FT_ALPN || flow_fields[f].type == FT_QUERIES ||
-	    flow_fields[f].type == FT_VLAN)
+	if (f < 0 || flow_fields[f].added || flow_fields[f].type == FT_CID ||
+	    flow_fields[f].type == FT_STRS || flow_fields[f].type == FT_ALPN ||
+	    flow_fields[f].type == FT_QUERIES || flow_fields[f].type == FT_VLAN)
 		return -EINVAL;
 	ret->by = BY_FIELD;
 	ret->field = (enum flow_field)f;

@@ -129,7 +129,7 @@ static void note_word(void *arg, const char *word, const char *doc)
 static void complete(struct screen *s)
 {
 	struct common c = {};
-	const size_t len = strlen(s->edit), at = filter_complete(s->edit, len, note_word, &c);
+	const size_t len = strlen(s->edit), at = filter_complete(s->edit, len, NULL, note_word, &c);
 	const size_t n = strlen(c.text);
 
 	if (!c.n || at + n + 2 > sizeof(s->edit))

@@ -118,7 +118,7 @@ static void parse(const char *text, size_t len, const struct filter_env *env)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *text = (const char *)data + 1, *end;
-	struct filter_env env = {.resolve = resolve};
+	struct filter_env env = {.resolve = resolve, .added = true};
 	unsigned int words = 0;
 	size_t len;
 	char *list;
@@ -133,7 +133,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	len = end ? (size_t)(end - text) : len;
 	env.arg = list;
 	if (!data[0] || data[0] == '?') {
-		if (filter_complete(text, len, count_word, &words) > len)
+		if (filter_complete(text, len, &env, count_word, &words) > len)
 			abort();
 	} else {
 		parse(text, len, &env);

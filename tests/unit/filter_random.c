@@ -39,6 +39,8 @@ static uint64_t random_number(enum flow_field f)
 	unsigned int words = 0, i = 0, pick;
 	uint64_t v = 0;
 
+	if (t == FT_COUNTRY)
+		return (65 + random_below(26)) << 8 | (65 + random_below(26));
 	if (max[t] && (max[t] < 256 || random_below(2)))
 		return max[t] == UINT64_MAX ? random_u64() : random_u64() % (max[t] + 1);
 	if (filter_class(f) != FC_WORD && filter_class(f) != FC_VERSION)

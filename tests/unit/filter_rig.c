@@ -34,7 +34,7 @@ static const char *resolve(void *arg, char kind, const char *name)
 	return NULL;
 }
 
-const struct filter_env filter_rig_env = {.resolve = resolve};
+const struct filter_env filter_rig_env = {.resolve = resolve, .added = true};
 
 const char *filter_rig_parse(const char *text)
 {

@@ -104,8 +104,12 @@ Test(filter, says_which_word_is_wrong_and_where)
 		{"exists(tls.sni", "1:15 expected ')', but the filter ends here"},
 		{"exists()", "1:8 expected a field, not ')'"},
 		{"src 10.0.0.1", "1:5 expected host, net or port, not '10.0.0.1'"},
-		{"src as 65000", "1:5 'as': flows have no such field here"},
-		{"country \"DE\"", "1:1 'country': flows have no such field here"},
+		{"src as AS65000",
+		 "1:8 'AS65000' does not fit src.as, which wants a number such as 443, "
+		 "12Ki or 0x1f"},
+		{"country DEU",
+		 "1:9 src.country is never 'DEU': two letters of ISO 3166, such as CZ"},
+		{"src.ass = 1", "1:1 unknown field 'src.ass', did you mean 'src.as'?"},
 	};
 
 	CHECK(rows);
@@ -234,6 +238,29 @@ Test(filter, has_no_lists_without_a_resolver)
 	cr_expect(f == NULL);
 }
 
+/* Of a program that has no collector's knowledge, and of one that has. */
+Test(filter, words_of_the_collector_are_refused_elsewhere)
+{
+	static const char *const texts[] = {"src.as == 64496", "exists(dst.country)", "as 64496",
+					    "dst country CZ", "dst.name suffix \".test\""};
+	struct filter_env env = {.added = true};
+	struct filter_error err;
+	struct filter *f = NULL;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		cr_expect(
+			eq(int, filter_parse(texts[i], strlen(texts[i]), NULL, &f, &err), -EINVAL));
+		cr_expect(strstr(err.message, "is known to the collector alone") != NULL, "%s: %s",
+			  texts[i], err.message);
+		cr_expect(eq(int, filter_parse(texts[i], strlen(texts[i]), &env, &f, &err), 0),
+			  "%s: %s", texts[i], err.message);
+		f = filter_free(f);
+	}
+	/* nor are they suggested */
+	cr_expect(eq(int, filter_parse("src.zon = 1", 11, NULL, &f, &err), -EINVAL));
+	cr_expect(strstr(err.message, "src.zone") == NULL, "%s", err.message);
+}
+
 static int parse(const char *text, size_t len, struct filter_error *err)
 {
 	struct filter *f;
@@ -323,7 +350,8 @@ Test(filter, completes_what_could_stand_at_the_cursor)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		words[0] = 0;
 		cr_expect(eq(sz,
-			     filter_complete(rows[i].text, strlen(rows[i].text), add_word, NULL),
+			     filter_complete(rows[i].text, strlen(rows[i].text), NULL, add_word,
+					     NULL),
 			     rows[i].start));
 		cr_expect(eq(str, words, (char *)rows[i].want), "%s", rows[i].text);
 	}

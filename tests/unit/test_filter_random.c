@@ -13,6 +13,7 @@
 #include "common/filter_code.h"
 #include "common/flow_text.h"
 #include "filter_random.h"
+#include "filter_rig.h"
 
 #define TREES	20000u
 #define RECORDS 8u
@@ -230,8 +231,11 @@ Test(filter_random, prints_what_parses_to_the_same_tree, .timeout = 60)
 		cr_assert(out != NULL);
 		cr_assert(eq(int, filter_ast_print(&a, out), 0));
 		fclose(out);
-		p = (struct filter_parser){
-			.text = text, .len = (uint32_t)strlen(text), .ast = &b, .err = &err};
+		p = (struct filter_parser){.text = text,
+					   .len = (uint32_t)strlen(text),
+					   .ast = &b,
+					   .env = &filter_rig_env,
+					   .err = &err};
 		if (p.len <= FILTER_TEXT_MAX) {
 			cr_assert(eq(int, filter_parse_ast(&p), 0), "col %u: %s in %s", err.column,
 				  err.message, text);

@@ -102,7 +102,7 @@ static bool random_tree(struct filter_tree *ret, char *text, size_t cap)
 	make_clean(&a);
 	ok = out && !filter_ast_print(&a, out) && !fclose(out);
 	filter_ast_done(&a);
-	return ok && !filter_parse_tree(text, strlen(text), NULL, ret, &err);
+	return ok && !filter_parse_tree(text, strlen(text), &filter_rig_env, ret, &err);
 }
 
 static struct store_result *ask_rows(struct store_rig *g)
@@ -224,6 +224,11 @@ static void goes_round(const struct flow_record *in)
 	sent.present[FF_IFACE / 64] &= ~(UINT64_C(1) << FF_IFACE % 64);
 	sent.present[FF_NODE / 64] &= ~(UINT64_C(1) << FF_NODE % 64);
 	sent.present[FF_LABELS / 64] &= ~(UINT64_C(1) << FF_LABELS % 64);
+	/* what the client asked for is the server's name */
+	if (flow_has(&sent, FF_TLS_SNI)) {
+		sent.dst_name = sent.tls_sni;
+		flow_set(&sent, FF_DST_NAME);
+	}
 	as_json(&sent, want);
 	{
 		struct flow_record back = *flow_row_read(row, r, 0, &end, &id);

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/enrich/block_facts.h"
+
+#include <endian.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "collector/enrich/address_hash.h"
+#include "collector/store/store.h"
+
+#define KNOWN 4096u  /* addresses a thread remembers; 64 octets each */
+#define TOLD  65536u /* autonomous systems whose names the store was told */
+
+struct known {
+	uint64_t hi, lo; /* both 0: nothing is here */
+	uint32_t as;
+	uint16_t country, zone;
+	const char *site_name;
+	uint32_t block;	       /* the one whose text `name` is in */
+	uint32_t learnt;       /* the one in which a name of it was learnt */
+	struct block_str name; /* len 0: it has none */
+	bool of_site;
+};
+
+/* One is in use by each thread that fills a block. */
+struct cache {
+	uint64_t generation, key;
+	uint32_t block; /* number of the block at hand */
+	struct cache *next;
+	struct known v[KNOWN];
+};
+
+struct told {
+	uint32_t as;
+	uint32_t text; /* hash of the name */
+};
+
+struct block_facts {
+	struct block_facts_cfg cfg;
+	struct learn *learn;
+	pthread_mutex_t lock;
+	struct cache *free;
+	struct told *told;
+	int64_t keep_us; /* atomic */
+};
+
+struct block_facts *block_facts_new(const struct block_facts_cfg *cfg)
+{
+	struct block_facts *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	f->cfg = *cfg;
+	f->keep_us = cfg->keep_us;
+	f->told = calloc(TOLD, sizeof(*f->told));
+	if (cfg->names)
+		f->learn = learn_new(cfg->names);
+	pthread_mutex_init(&f->lock, NULL);
+	if (f->told && (f->learn || !cfg->names))
+		return f;
+	block_facts_free(f);
+	return NULL;
+}
+
+void block_facts_free(struct block_facts *f)
+{
+	if (!f)
+		return;
+	while (f->free) {
+		struct cache *next = f->free->next;
+
+		free(f->free);
+		f->free = next;
+	}
+	learn_free(f->learn);
+	free(f->told);
+	pthread_mutex_destroy(&f->lock);
+	free(f);
+}
+
+static struct cache *take_cache(struct block_facts *f, uint64_t generation)
+{
+	struct cache *c;
+
+	pthread_mutex_lock(&f->lock);
+	c = f->free;
+	if (c)
+		f->free = c->next;
+	pthread_mutex_unlock(&f->lock);
+	c = c ?: calloc(1, sizeof(*c));
+	if (!c)
+		return NULL;
+	/* numbers of blocks begin with 1, and once in a long while again */
+	if (c->generation != generation || !++c->block) {
+		memset(c, 0, sizeof(*c));
+		c->generation = generation;
+		c->key = address_hash_key();
+		c->block = 1;
+	}
+	return c;
+}
+
+static void give_cache(struct block_facts *f, struct cache *c)
+{
+	pthread_mutex_lock(&f->lock);
+	c->next = f->free;
+	f->free = c;
+	pthread_mutex_unlock(&f->lock);
+}
+
+/* The store keeps names by number: each is told once, and when it changes. */
+static void tell_as(void *arg, uint32_t number, const char *name, uint32_t len)
+{
+	struct block_facts *f = arg;
+	uint32_t text = 2166136261u; /* FNV-1a */
+	struct told *t = &f->told[(number * 2654435761u) >> 16];
+
+	for (uint32_t i = 0; i < len; i++)
+		text = (text ^ (uint8_t)name[i]) * 16777619u;
+	pthread_mutex_lock(&f->lock);
+	if (t->as != number || t->text != text) {
+		/* without memory it is told another time */
+		if (!store_as(f->cfg.store, number, (struct flow_str){name, len}))
+			*t = (struct told){number, text};
+	}
+	pthread_mutex_unlock(&f->lock);
+}
+
+/* ---- one block ---- */
+
+struct work {
+	struct block_facts *f;
+	struct cache *c;
+	struct block *b;
+	int64_t now_us, keep_us;
+	bool any;
+};
+
+struct side {
+	uint8_t hi, as, country, zone, name; /* enum block_column */
+};
+
+static const struct side sides[2] = {
+	{BC_SRC_HI, BC_SRC_AS, BC_SRC_COUNTRY, BC_SRC_ZONE, BC_SRC_NAME},
+	{BC_DST_HI, BC_DST_AS, BC_DST_COUNTRY, BC_DST_ZONE, BC_DST_NAME},
+};
+
+static struct known *look(const struct work *w, uint64_t hi, uint64_t lo)
+{
+	struct known *k = &w->c->v[address_hash(hi, lo, w->c->key) >> 52];
+	const struct facts_sink to = {tell_as, w->f};
+	struct facts facts = {0};
+	uint64_t half[2];
+	uint8_t ip[16];
+
+	_Static_assert(KNOWN == 1u << (64 - 52), "bits of the hash");
+	if (k->hi == hi && k->lo == lo)
+		return k;
+	if (w->any) {
+		half[0] = htobe64(hi);
+		half[1] = htobe64(lo);
+		memcpy(ip, half, sizeof(ip));
+		w->f->cfg.find(w->f->cfg.arg, ip, &to, &facts);
+	}
+	*k = (struct known){.hi = hi,
+			    .lo = lo,
+			    .as = facts.as,
+			    .country = facts.country,
+			    .zone = facts.zone,
+			    .site_name = facts.name};
+	return k;
+}
+
+static int64_t end_of(const struct work *w, uint32_t row)
+{
+	const int64_t us = BLOCK_COLUMN(w->b, int64_t, BC_END)[row];
+
+	/* a clock that runs ahead must not hold a place for ever */
+	return us < w->now_us ? us : w->now_us;
+}
+
+/* Its name, of the list or learnt, into the block's texts; once a block. */
+static void find_name(const struct work *w, struct known *k, uint32_t row)
+{
+	char text[LEARN_NAME];
+	const char *name = k->site_name;
+	uint32_t len = name ? (uint32_t)strlen(name) : 0;
+
+	k->block = w->c->block;
+	k->name.len = 0;
+	k->of_site = name != NULL;
+	if (!name && w->f->learn) {
+		len = learn_find(w->f->learn, (struct learn_ip){k->hi, k->lo}, end_of(w, row),
+				 w->keep_us, text);
+		name = text;
+	}
+	/* without room in the arena the flow goes without the name */
+	if (len && block_text(w->b, name, len, &k->name))
+		k->name.len = 0;
+}
+
+static void add_name(const struct work *w, uint32_t row, struct known *k, const struct side *s)
+{
+	struct block *b = w->b;
+
+	if (block_is_valid(b, s->name, row))
+		return;
+	if (k->block != w->c->block)
+		find_name(w, k, row);
+	if (!k->name.len)
+		return;
+	/* what the flow itself asked for is its name: it need not be there twice */
+	if (!k->of_site && s->name == BC_DST_NAME && block_is_valid(b, BC_TLS_SNI, row))
+		return;
+	BLOCK_COLUMN(b, struct block_str, s->name)[row] = k->name;
+	block_set_valid(b, s->name, row);
+}
+
+static void add_row(const struct work *w, uint32_t row, const struct side *s)
+{
+	struct block *b = w->b;
+	struct known *k;
+
+	if (!block_is_valid(b, s->hi, row))
+		return;
+	k = look(w, BLOCK_COLUMN(b, uint64_t, s->hi)[row],
+		 BLOCK_COLUMN(b, uint64_t, s->hi + 1)[row]);
+	if (k->as && !block_is_valid(b, s->as, row)) {
+		BLOCK_COLUMN(b, uint32_t, s->as)[row] = k->as;
+		block_set_valid(b, s->as, row);
+	}
+	if (k->country) {
+		BLOCK_COLUMN(b, uint16_t, s->country)[row] = k->country;
+		block_set_valid(b, s->country, row);
+	}
+	if (k->zone) {
+		BLOCK_COLUMN(b, uint16_t, s->zone)[row] = k->zone;
+		block_set_valid(b, s->zone, row);
+	}
+	add_name(w, row, k, s);
+}
+
+/* ---- learning ---- */
+
+static bool is_other(char c)
+{
+	return (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+}
+
+/*
+ * A host's name in lower case without the port, or 0: it is none (RFC 1123 section 2.1), or an
+ * address. Hosts are what a client says: what is no name must not become one.
+ */
+static uint32_t host_name(const char *s, uint32_t len, char *ret)
+{
+	uint32_t n = 0;
+	bool letter = false;
+
+	for (; n < len && n < LEARN_NAME && s[n] != ':'; n++) {
+		const char c = s[n] >= 'A' && s[n] <= 'Z' ? (char)(s[n] | 0x20) : s[n];
+		const bool is_letter = c >= 'a' && c <= 'z';
+
+		if (!is_letter && !is_other(c))
+			return 0;
+		letter |= is_letter;
+		ret[n] = c;
+	}
+	return letter && (n == len || s[n] == ':') ? n : 0;
+}
+
+static void learn_row(const struct work *w, uint32_t row, enum block_column c)
+{
+	struct block *b = w->b;
+	const struct block_str *s = &BLOCK_COLUMN(b, struct block_str, c)[row];
+	char name[LEARN_NAME];
+	struct known *k;
+	uint32_t len;
+
+	if (!block_is_valid(b, c, row) || !block_is_valid(b, BC_DST_HI, row))
+		return;
+	k = look(w, BLOCK_COLUMN(b, uint64_t, BC_DST_HI)[row],
+		 BLOCK_COLUMN(b, uint64_t, BC_DST_LO)[row]);
+	if (k->learnt == w->c->block)
+		return;
+	k->learnt = w->c->block;
+	len = host_name(b->text + s->at, s->len, name);
+	if (len)
+		learn_put(w->f->learn, (struct learn_ip){k->hi, k->lo}, name, len, end_of(w, row));
+}
+
+static void learn_block(const struct work *w)
+{
+	static const uint8_t names[] = {BC_TLS_SNI, BC_HTTP_HOST};
+
+	for (unsigned int i = 0; i < sizeof(names); i++)
+		for (uint32_t row = 0; block_is_used(w->b, names[i]) && row < w->b->rows; row++)
+			learn_row(w, row, names[i]);
+}
+
+void block_facts_add(struct block_facts *f, struct block *b, uint64_t generation, bool any)
+{
+	struct work w = {.f = f, .b = b, .any = any};
+	struct timespec ts;
+
+	if (!f || (!any && !f->learn) || !b->rows)
+		return;
+	w.c = take_cache(f, generation);
+	if (!w.c)
+		return;
+	clock_gettime(CLOCK_REALTIME_COARSE, &ts);
+	w.now_us = (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+	w.keep_us = __atomic_load_n(&f->keep_us, __ATOMIC_RELAXED);
+	if (f->learn)
+		learn_block(&w);
+	for (unsigned int side = 0; side < 2; side++)
+		for (uint32_t row = 0; row < b->rows; row++)
+			add_row(&w, row, &sides[side]);
+	give_cache(f, w.c);
+}
+
+void block_facts_set_keep(struct block_facts *f, int64_t keep_us)
+{
+	__atomic_store_n(&f->keep_us, keep_us, __ATOMIC_RELAXED);
+}
+
+void block_facts_names(const struct block_facts *f, struct learn_stats *ret)
+{
+	*ret = (struct learn_stats){0};
+	if (f->learn)
+		learn_stats(f->learn, ret);
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/enrich/learn.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "collector/enrich/address_hash.h"
+
+#define WAYS  4u
+#define LOCKS 64u
+
+struct place {
+	struct learn_ip ip;
+	int64_t us; /* when it was last seen; 0: the place is free */
+	uint32_t len;
+	char name[LEARN_NAME];
+};
+
+struct learn {
+	pthread_mutex_t lock[LOCKS];
+	uint64_t key; /* of the hash: nobody outside can choose who meets whom */
+	uint32_t sets;
+	struct place *places;	  /* one mapping: pages that nobody touches are never there */
+	struct learn_stats stats; /* atomic */
+};
+
+struct learn *learn_new(uint32_t names)
+{
+	struct learn *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	for (l->sets = 1; l->sets * WAYS < names;)
+		l->sets *= 2;
+	l->places = mmap(NULL, (size_t)l->sets * WAYS * sizeof(struct place),
+			 PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+			 0);
+	if (l->places == MAP_FAILED) {
+		free(l);
+		return NULL;
+	}
+	l->key = address_hash_key();
+	for (unsigned int i = 0; i < LOCKS; i++)
+		pthread_mutex_init(&l->lock[i], NULL);
+	return l;
+}
+
+struct learn *learn_free(struct learn *l)
+{
+	if (!l)
+		return NULL;
+	munmap(l->places, (size_t)l->sets * WAYS * sizeof(struct place));
+	for (unsigned int i = 0; i < LOCKS; i++)
+		pthread_mutex_destroy(&l->lock[i]);
+	free(l);
+	return NULL;
+}
+
+static uint32_t set_of(const struct learn *l, struct learn_ip ip)
+{
+	return (uint32_t)(address_hash(ip.hi, ip.lo, l->key) >> 32) & (l->sets - 1);
+}
+
+static struct place *look(struct place *set, struct learn_ip ip)
+{
+	for (unsigned int i = 0; i < WAYS; i++)
+		if (set[i].us && set[i].ip.hi == ip.hi && set[i].ip.lo == ip.lo)
+			return &set[i];
+	return NULL;
+}
+
+/* A free place, or the one that was not seen for longest. */
+static struct place *make(struct learn *l, struct place *set)
+{
+	struct place *to = set;
+
+	for (unsigned int i = 1; i < WAYS; i++)
+		if (set[i].us < to->us)
+			to = &set[i];
+	__atomic_add_fetch(to->us ? &l->stats.replaced : &l->stats.names, 1, __ATOMIC_RELAXED);
+	return to;
+}
+
+void learn_put(struct learn *l, struct learn_ip ip, const char *name, uint32_t len, int64_t us)
+{
+	const uint32_t set = set_of(l, ip);
+	struct place *p;
+
+	if (!len || us <= 0)
+		return;
+	if (len > LEARN_NAME) {
+		__atomic_add_fetch(&l->stats.too_long, 1, __ATOMIC_RELAXED);
+		return;
+	}
+	pthread_mutex_lock(&l->lock[set % LOCKS]);
+	p = look(l->places + (size_t)set * WAYS, ip);
+	if (!p) {
+		p = make(l, l->places + (size_t)set * WAYS);
+		p->ip = ip;
+		p->us = 0;
+	}
+	if (us >= p->us) {
+		p->us = us;
+		p->len = len;
+		memcpy(p->name, name, len);
+	}
+	pthread_mutex_unlock(&l->lock[set % LOCKS]);
+}
+
+uint32_t learn_find(struct learn *l, struct learn_ip ip, int64_t us, int64_t keep_us, char *ret)
+{
+	const uint32_t set = set_of(l, ip);
+	const struct place *p;
+	uint32_t len = 0;
+
+	if (!__atomic_load_n(&l->stats.names, __ATOMIC_RELAXED))
+		return 0;
+	pthread_mutex_lock(&l->lock[set % LOCKS]);
+	p = look(l->places + (size_t)set * WAYS, ip);
+	if (p && us - p->us <= keep_us && p->us - us <= keep_us) {
+		len = p->len;
+		memcpy(ret, p->name, len);
+	}
+	pthread_mutex_unlock(&l->lock[set % LOCKS]);
+	return len;
+}
+
+void learn_stats(const struct learn *l, struct learn_stats *ret)
+{
+	ret->names = __atomic_load_n(&l->stats.names, __ATOMIC_RELAXED);
+	ret->replaced = __atomic_load_n(&l->stats.replaced, __ATOMIC_RELAXED);
+	ret->too_long = __atomic_load_n(&l->stats.too_long, __ATOMIC_RELAXED);
+}
