@@ -32,7 +32,9 @@ struct frag_key {
 struct frag_value {
 	__u16 port[2];
 	__u8 proto;
-	__u8 pad[3];
+	__u8 icmp_type;
+	__u8 icmp_code;
+	__u8 pad;
 };
 
 /* Key: datagram. Value: what its first fragment said. Writer and reader: all CPUs. Memory: about
@@ -67,6 +69,8 @@ static __always_inline void frag_first(const struct pkt *k)
 	struct frag_value v = {
 		.port = {k->key.port[0], k->key.port[1]},
 		.proto = k->key.proto,
+		.icmp_type = k->l4.icmp_type,
+		.icmp_code = k->l4.icmp_code,
 	};
 
 	frag_key_from(&key, k);
@@ -101,6 +105,8 @@ static __always_inline int frag_later(struct pkt *k)
 	k->key.port[0] = v->port[0];
 	k->key.port[1] = v->port[1];
 	k->key.proto = k->l4.proto = v->proto;
+	k->l4.icmp_type = v->icmp_type;
+	k->l4.icmp_code = v->icmp_code;
 	return 0;
 }
 

@@ -40,7 +40,8 @@ static __always_inline void verdict_can(struct verdict_work *w, const struct flo
 		w->can |= COND_SRC_PORT | COND_DST_PORT | COND_ANY_PORT;
 	if (k->proto == IPPROTO_TCP)
 		w->can |= COND_TCP_FLAGS;
-	if (k->proto == IPPROTO_ICMP || k->proto == PROTO_ICMP6_NR)
+	/* without "port": cut short, or a later fragment of which nothing more is known */
+	if ((k->proto == IPPROTO_ICMP || k->proto == PROTO_ICMP6_NR) && k->port[0])
 		w->can |= COND_ICMP_TYPE | COND_ICMP_CODE;
 	if (k->tun_type)
 		w->can |= COND_VNI;

@@ -30,7 +30,7 @@ static bool has_ports(const struct flow_key *k)
 
 static bool is_icmp(const struct flow_key *k)
 {
-	return is_ip(k) && (k->proto == 1 || k->proto == 58);
+	return is_ip(k) && (k->proto == 1 || k->proto == 58) && k->port[0];
 }
 
 /* Prefixes of fewer than 96 bits are IPv6's alone. */
