@@ -13,6 +13,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "collector/block.h"
@@ -27,6 +28,7 @@
 #define OUT_MAX	  (ACKS_MAX * ACK_BYTES * 2)
 #define TICK_MS	  100
 #define EVENTS	  32
+#define NAP_US	  1000
 
 struct acked {
 	struct numbering *n;
@@ -59,6 +61,8 @@ struct stream_worker {
 	struct decoder *d;
 	struct conn *conns, *current;
 	uint32_t n;
+	uint64_t octets; /* read since it woke */
+	int64_t woken_us;
 };
 
 /* ---- sockets ---- */
@@ -292,6 +296,7 @@ static void serve(struct stream_worker *w, struct conn *c)
 		return;
 	}
 	c->have += (uint32_t)n;
+	w->octets += (uint64_t)n;
 	if (!take_messages(w, c, ingest_now_us()))
 		c->closed = true;
 	else if (c->out_len)
@@ -330,6 +335,18 @@ static void close_those_that_are(struct stream_worker *w)
 	}
 }
 
+/* What comes in small pieces is taken some at a time: to be woken costs more than to decode. */
+static void gather(struct stream_worker *w)
+{
+	const int64_t now_us = ingest_now_us();
+
+	if (w->octets && w->octets < ROOM / 2 && now_us >= w->woken_us &&
+	    now_us - w->woken_us < 2 * NAP_US)
+		nanosleep(&(struct timespec){.tv_nsec = NAP_US * 1000}, NULL);
+	w->octets = 0;
+	w->woken_us = ingest_now_us();
+}
+
 static void *run(void *arg)
 {
 	struct stream_worker *w = arg;
@@ -342,6 +359,8 @@ static void *run(void *arg)
 		for (int k = 0; k < n; k++)
 			handle(w, &e[k]);
 		close_those_that_are(w);
+		if (n > 0)
+			gather(w);
 		decoder_flush(w->d, ingest_now_us() - flush_us);
 		publish_strays(w->g, UDP_THREADS_MAX, w->d);
 	}

@@ -24,6 +24,9 @@
 #define EXPIRE_US 10000000
 #define RCVBUF	  (64u << 20)
 #define EVENTS	  16
+#define NAP_US	  1000u
+#define WIRE_RATE \
+	4096u /* octets of the socket's buffer that a link fills in a microsecond, at most */
 
 union control {
 	struct cmsghdr align;
@@ -38,7 +41,7 @@ struct udp_worker {
 	int epoll, stop;
 	struct decoder *d;
 	uint64_t saved_generation;
-	int64_t saved_us, expired_us;
+	int64_t saved_us, expired_us, woken_us;
 	struct mmsghdr msg[BATCH];
 	struct iovec iov[BATCH];
 	struct sockaddr_storage from[BATCH];
@@ -233,6 +236,27 @@ static void tick(struct udp_worker *w, int64_t now_us)
 	}
 }
 
+/*
+ * Datagrams that come one by one are taken some at a time: to be woken costs more than to decode, and
+ * columns of one value are no columns. As long as the sockets surely have the room for it.
+ */
+static void gather(struct udp_worker *w)
+{
+	const int64_t now_us = ingest_now_us();
+	uint32_t nap_us = NAP_US;
+
+	for (uint32_t k = 0; k < w->g->cfg.listeners_n; k++) {
+		const struct listener *l = &w->g->l[k];
+		const uint32_t safe = l->rcvbuf / w->g->threads / WIRE_RATE;
+
+		if (l->cfg.transport == INGEST_UDP && safe < nap_us)
+			nap_us = safe;
+	}
+	if (now_us - w->woken_us < 2 * (int64_t)NAP_US && now_us >= w->woken_us)
+		nanosleep(&(struct timespec){.tv_nsec = nap_us * 1000l}, NULL);
+	w->woken_us = ingest_now_us();
+}
+
 static void *run(void *arg)
 {
 	struct udp_worker *w = arg;
@@ -259,6 +283,8 @@ static void *run(void *arg)
 			tick(w, now_us);
 			ticked_us = now_us;
 		}
+		if (n > 0)
+			gather(w);
 	}
 }
 

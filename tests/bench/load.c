@@ -13,7 +13,7 @@
 #define HOSTS	20000u
 #define SERVERS 4000u
 #define NAMES	10000u
-#define RECORDS 64u /* of a message at most */
+#define RECORDS 512u /* of a message at most */
 #define V9_HEAD 20u
 #define V5_HEAD 24u
 #define V5_ROW	48u
