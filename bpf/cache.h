@@ -16,7 +16,6 @@
 
 #include <linux/in.h>
 #include <stddef.h>
-#include "weir/lone_syn.h"
 #include "maps.h"
 #include "key.h"
 #include "tcp.h"
@@ -90,8 +89,6 @@ static __always_inline __u32 hot_age(const struct flow_hot *h, __u32 now)
 {
 	__u32 a0 = tick_age(h->last[0], now), a1 = tick_age(h->last[1], now);
 
-	if (lone_syn_is(h))
-		return lone_syn_dir(h) ? a1 : a0;
 	if (!h->packets[0])
 		return a1;
 	if (!h->packets[1])
@@ -109,21 +106,7 @@ static __always_inline int hot_is_read(const struct flow_hot *h, __u32 now)
 
 static __always_inline int hot_is_lone_syn(const struct flow_hot *h)
 {
-	return lone_syn_is(h) || (h->packets[0] + h->packets[1] == 1 &&
-				  (h->tcp_flags[0] | h->tcp_flags[1]) == TCP_SYN);
-}
-
-static __always_inline int cache_evict_lone(const struct flow_hot *hot, __u32 slot)
-{
-	struct flow_final *f = bpf_ringbuf_reserve(&evicted, offsetof(struct flow_final, cold), 0);
-
-	if (!f)
-		return -1;
-	f->slot = slot;
-	f->pad = 0;
-	f->hot = *hot;
-	bpf_ringbuf_submit(f, BPF_RB_NO_WAKEUP);
-	return 0;
+	return h->packets[0] + h->packets[1] == 1 && (h->tcp_flags[0] | h->tcp_flags[1]) == TCP_SYN;
 }
 
 static __always_inline int cache_evict_head(const struct flow_hot *hot,
@@ -178,11 +161,8 @@ static __always_inline int cache_evict_dropped(const struct flow_hot *hot,
 /* Final record of an entry to the ring, as much as there is of it. 0, or -1 when the ring is full. */
 static __always_inline int cache_evict(const struct flow_hot *hot, __u32 slot)
 {
-	const struct flow_cold *cold;
+	const struct flow_cold *cold = cold_get(slot);
 
-	if (lone_syn_is(hot))
-		return cache_evict_lone(hot, slot);
-	cold = cold_get(slot);
 	if (!cold)
 		return -1;
 	if (cfg_enforce && hot->extra & EXTRA_DROPPED)
@@ -192,13 +172,30 @@ static __always_inline int cache_evict(const struct flow_hot *hot, __u32 slot)
 	return cache_evict_head(hot, cold, slot);
 }
 
+/* Store what others see only after all that was stored before it, and before all that will be. An
+ * exchange waits for every load still under way, a cache miss among them: where plain stores will do,
+ * a new flow costs a fifth less.
+ */
+static __always_inline void tag_store(__u64 *tag, __u64 v)
+{
+	if (!cfg_tso) {
+		__sync_lock_test_and_set(tag, v);
+		return;
+	}
+	asm volatile("" ::: "memory");
+	*(volatile __u64 *)tag = v;
+	asm volatile("" ::: "memory");
+}
+
 /* Begin a new life in a slot: the hot half is zero but for the tag, which is invalid until
  * cache_open(), and for what it knows of the other tables. Return: the tag that was.
  */
 static __always_inline __u64 cache_close(struct flow_hot *hot)
 {
-	__u64 old = __sync_lock_test_and_set(&hot->tag, 0);
-	__u8 extra = hot->extra & ~EXTRA_LONE;
+	__u64 old = hot->tag;
+	__u8 extra = hot->extra;
+
+	tag_store(&hot->tag, 0);
 
 	hot->bytes[0] = hot->bytes[1] = 0;
 	hot->packets[0] = hot->packets[1] = 0;
@@ -226,7 +223,7 @@ static __always_inline void cache_open(struct flow_hot *hot, __u64 old, __u64 ha
 {
 	__u32 gen = (old + 1) & ((1u << WEIR_TAG_GEN_BITS) - 1);
 
-	__sync_lock_test_and_set(&hot->tag, hash << WEIR_TAG_GEN_BITS | (gen ? gen : 1));
+	tag_store(&hot->tag, hash << WEIR_TAG_GEN_BITS | (gen ? gen : 1));
 }
 
 /* How gladly a way is given up: 0 free of charge, else the higher the better. */
@@ -260,6 +257,31 @@ static __always_inline __u32 cache_victim(const struct flow_set *set, __u32 own,
 	}
 	*ret_worth = best;
 	return way;
+}
+
+/* May the table have a flow of this hash? One line of marks answers for a set; it says yes to one in
+ * twenty that are not there.
+ */
+static __always_inline int cache_may_have(__u64 hash)
+{
+	const __u64 ones = 0x0101010101010101ULL, tops = ones << 7;
+	__u32 index = cache_set(region_id(), hash);
+	const struct set_marks *m = bpf_map_lookup_elem(&marks, &index);
+	__u64 mark = (__u8)hash * ones, a, b;
+
+	if (!m)
+		return 1;
+	a = m->half[0] ^ mark;
+	b = m->half[1] ^ mark;
+	return (((a - ones) & ~a) | ((b - ones) & ~b)) & tops ? 1 : 0;
+}
+
+static __always_inline void cache_mark(__u32 index, __u32 way, __u64 hash)
+{
+	struct set_marks *m = bpf_map_lookup_elem(&marks, &index);
+
+	if (m)
+		((__u8 *)m)[way_bound(way)] = hash;
 }
 
 /*

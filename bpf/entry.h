@@ -107,6 +107,18 @@ found:
 	return 1;
 }
 
+/*
+ * Is it a SYN of a flow that the cache has not? Then no line of the cache is waited for. Its clock is read
+ * here, which waits for every load under way.
+ */
+static __always_inline int way_is_fresh_syn(const struct way *w, struct scratch *s)
+{
+	if (likely(!syn_is_bare(&w->f.l4)))
+		return 0;
+	s->ns = now_ns();
+	return !cache_may_have(w->f.hash);
+}
+
 /* Hand the packet to the slow function. */
 static __always_inline void way_to_scratch(const struct way *w, struct scratch *s, __u32 slot)
 {

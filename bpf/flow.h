@@ -9,7 +9,7 @@
 
 #include <linux/in.h>
 #include <linux/in6.h>
-#include "cache.h"
+#include "syn.h"
 
 static __always_inline void flow_lost(const struct scratch *s)
 {
@@ -60,8 +60,7 @@ static __always_inline void flow_tcp(struct flow_hot *h, struct flow_cold *c,
 /* Is it the SYN that begins a direction, and nothing more? */
 static __always_inline int flow_is_bare_syn(const struct flow_hot *h, const struct l4 *l, __u32 d)
 {
-	return l->proto == IPPROTO_TCP && l->tcp_flags == TCP_SYN && !l->payload_len &&
-	       !h->packets[d];
+	return syn_is_bare(l) && !h->packets[d];
 }
 
 /* Account the packet in an open entry; everything that the fast path leaves out. */
@@ -92,11 +91,13 @@ static __always_inline void flow_account(struct flow_hot *h, struct flow_cold *c
 	h->cold_changes++;
 }
 
-/* First packet of a new life in an entry; @c has the flow's key, @old: what cache_close() returned. */
+/* First packet of a new life in an entry; @c has the flow's key, @syn: what there was of it, or NULL. */
 static __always_inline void flow_begin(struct flow_hot *h, struct flow_cold *c,
-				       const struct scratch *s, __u32 d, __u64 old)
+				       const struct scratch *s, const struct flow_hot *syn)
 {
 	__u8 budget = s->l4.proto == IPPROTO_UDP ? L7_DATAGRAMS : L7_SEGMENTS;
+	__u64 old = cache_close(h);
+	__u32 d = s->dir & 1;
 
 	cache_clear(h, c, s->slot);
 	c->l7_budget[0] = c->l7_budget[1] = budget;
@@ -105,44 +106,10 @@ static __always_inline void flow_begin(struct flow_hot *h, struct flow_cold *c,
 	c->icmp_type = s->l4.icmp_type;
 	c->icmp_code = s->l4.icmp_code;
 	h->l7 = L7_WANT_0 | L7_WANT_1;
+	if (syn)
+		syn_resume(h, c, syn);
 	flow_account(h, c, s, d);
 	cache_open(h, old, s->hash);
-}
-
-/* Does the flow begin in its hot line alone? @k: its key. */
-static __always_inline int flow_is_lone_syn(const struct flow_key *k, const struct l4 *l,
-					    __u32 segs)
-{
-	return cfg_sample <= 1 && segs == 1 && l->proto == IPPROTO_TCP && l->tcp_flags == TCP_SYN &&
-	       !l->payload_len && lone_syn_fits(k);
-}
-
-static __always_inline void flow_begin_lone(struct flow_hot *h, const struct scratch *s, __u32 d,
-					    __u64 old)
-{
-	h->bytes[d] = s->bytes;
-	h->packets[d] = 1;
-	h->last[d] = s->now;
-	h->next_seq[d] = s->l4.seq + 1;
-	h->tcp_flags[d] = TCP_SYN;
-	h->ttl[d] = s->l4.ttl;
-	h->l7 = L7_WANT_0 | L7_WANT_1;
-	h->cold_changes = 1;
-	lone_syn_pack(h, &s->pkt.key, now_ns(), s->l4.dscp, s->hook & 3);
-	cache_open(h, old, s->hash);
-}
-
-/* A second packet has come: two halves. Readers see nothing in between; the generation stays. */
-static __always_inline void flow_unpack(struct flow_hot *h, struct flow_cold *c, __u32 slot)
-{
-	__u64 tag = __sync_lock_test_and_set(&h->tag, 0);
-
-	cache_clear(h, c, slot);
-	__builtin_memset(&c->key, 0, sizeof(c->key));
-	lone_syn_unpack(h, c, now_ns());
-	c->l7_budget[0] = c->l7_budget[1] = L7_SEGMENTS;
-	c->sampling = cfg_sample;
-	__sync_lock_test_and_set(&h->tag, tag);
 }
 
 /* Start anew in place: the old life is over and read, or its final record is in the ring. */
@@ -156,19 +123,16 @@ static __always_inline void flow_renew(struct flow_hot *h, struct flow_cold *c,
 		return;
 	}
 	count(CNT_RENEWED, 1);
-	flow_begin(h, c, s, d, cache_close(h));
+	flow_begin(h, c, s, 0);
 }
 
-/* Insert the flow of the packet in scratch->pkt. Returns 1 if an entry was written. */
-static __always_inline int flow_insert(struct scratch *s)
+/* A flow's first entry in the cache, @syn: in the place of that one. Return 1 if it was written. */
+static __always_inline int flow_enter(struct scratch *s, const struct flow_hot *syn)
 {
-	__u32 index = cache_set(region_id(), s->hash), own = cache_own_way(s->hash), way, d;
+	__u32 index = cache_set(region_id(), s->hash), own = cache_own_way(s->hash), way;
 	struct flow_set *set = bpf_map_lookup_elem(&flows, &index);
-	struct flow_hot *h;
 	struct flow_cold *c;
-	__u64 old;
 
-	s->slot = CACHE_MISS;
 	if (!set)
 		return 0;
 	way = cache_take(set, index, own, s->now);
@@ -182,20 +146,59 @@ static __always_inline int flow_insert(struct scratch *s)
 	if (!c)
 		return 0;
 	cache_move_in(set, way, own);
-	h = &set->way[way];
-	old = cache_close(h);
-	s->pkt.key.netns = cfg_netns;
-	d = key_dir(&s->pkt.key) & 1;
-	s->dir = d;
-	count(CNT_INSERTS, 1);
-	if (flow_is_lone_syn(&s->pkt.key, &s->l4, s->segs)) {
-		flow_begin_lone(h, s, d, old);
-		return 1;
-	}
+	cache_mark(index, way, s->hash);
 	c->key = s->pkt.key;
 	key_order(&c->key);
-	flow_begin(h, c, s, d, old);
+	flow_begin(&set->way[way], c, s, syn);
 	return 1;
+}
+
+/* Is this packet of another connection than the SYN that waits? */
+static __always_inline int flow_is_other(const struct flow_hot *syn, const struct scratch *s)
+{
+	return syn_age(syn, s->now) > cfg_idle_ticks;
+}
+
+/*
+ * The packet in scratch->pkt is of no flow of the cache. It may be the second of one whose SYN waits.
+ * Return 1 if an entry was written.
+ */
+static __always_inline int flow_insert(struct scratch *s)
+{
+	struct flow_hot *syn = 0;
+	__u32 slot;
+
+	s->slot = CACHE_MISS;
+	s->pkt.key.netns = cfg_netns;
+	s->dir = key_dir(&s->pkt.key) & 1;
+	if (s->l4.proto == IPPROTO_TCP && lone_syn_fits(&s->pkt.key)) {
+		syn = syn_find(s->hash, &slot);
+		if (syn && flow_is_other(syn, s)) {
+			/* over: its record goes out, and its place is free */
+			if (syn_evict(syn, slot, 0)) {
+				flow_lost(s);
+				return 0;
+			}
+			count(CNT_EVICTED, 1);
+			syn->extra |= EXTRA_MOVED;
+			syn = 0;
+		}
+		if (syn && syn_leave(syn, slot)) {
+			flow_lost(s);
+			return 0;
+		}
+		if (!syn && syn_is_bare(&s->l4) && s->segs == 1 && cfg_sample <= 1) {
+			if (syn_insert(s)) {
+				flow_lost(s);
+				return 0;
+			}
+			count(CNT_INSERTS, 1);
+			return 1;
+		}
+	}
+	if (!syn)
+		count(CNT_INSERTS, 1);
+	return flow_enter(s, syn);
 }
 
 /* A packet of a known flow that is out of the ordinary. */
@@ -207,8 +210,6 @@ static __always_inline void flow_update(struct scratch *s)
 
 	if (!h || !c)
 		return;
-	if (lone_syn_is(h))
-		flow_unpack(h, c, s->slot);
 	if (hot_age(h, s->now) > cfg_idle_ticks ||
 	    (s->l4.proto == IPPROTO_TCP && tcp_is_new_connection(h, &s->l4, d)))
 		flow_renew(h, c, s, d);

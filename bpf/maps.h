@@ -13,8 +13,9 @@
 #include "config.h"
 #include "pkt.h"
 
-/* Flow cache. Key: cpu * sets + set. Writer: that CPU. Reader: the loader, through mmap.
- * Memory: 1 KiB a set. Full set: see cache.h. Size: loader.
+/* Flow cache. Key: cpu * sets + set; behind all of these, cpu * sets + set of lone SYNs (syn.h).
+ * Writer: that CPU. Reader: the loader, through mmap. Memory: 1 KiB a set. Full set: see cache.h.
+ * Size: loader.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -40,7 +41,21 @@ struct {
 	__type(value, struct used_row);
 } used SEC(".maps");
 
-/* The cold half, same index, 3 KiB a set. Size: loader. */
+/* Eight bits of the hash of whoever was the last in each way, 0 if none was. Key: as `flows`, without
+ * the sets of lone SYNs. Writer and reader: the owning CPU. Memory: 16 bytes a set. Size: loader.
+ */
+struct set_marks {
+	__u64 half[WEIR_WAYS / 8];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct set_marks);
+} marks SEC(".maps");
+
+/* The cold half, same index, 3 KiB a set; lone SYNs have none. Size: loader. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -108,6 +123,7 @@ struct scratch {
 	__u32 parsed;	 /* pkt holds this packet */
 	__u32 sampled;	 /* packets since the last one that was accounted, cfg_sample */
 	__u32 busy;	 /* cfg_rt: a program on this CPU is at work */
+	__u64 ns;	 /* fine clock, of a lone SYN */
 	__u64 active;	 /* policy_control.active, read once a packet */
 	__u32 verdict;	 /* enum verdict */
 	__u32 cached;	 /* enum policy_cached: what a new flow keeps of it */

@@ -193,7 +193,8 @@ static __always_inline int xdp_way(struct xdp_md *ctx, struct way *w)
 	w->segs = 1;
 	w->bytes = w->f.l4.ip_bytes;
 	*seen += xdp_len(ctx, linear, w->f.l4.hdr_off + w->f.l4.ip_bytes);
-	if (way_hit(w, &slot))
+	slot = CACHE_MISS;
+	if (!way_is_fresh_syn(w, s) && way_hit(w, &slot))
 		return layers;
 	s->hook = HOOK_XDP;
 	if (slot == CACHE_MISS && is_listed4(data, data_end, w, s))
@@ -310,7 +311,8 @@ static __always_inline int tc_way(struct __sk_buff *skb, struct way *w, enum wei
 	if (unlikely(skb->gso_size))
 		seen[1] += tc_segments(skb, w, s);
 	seen[0] += w->segs;
-	if (way_hit(w, &slot))
+	slot = CACHE_MISS;
+	if (!way_is_fresh_syn(w, s) && way_hit(w, &slot))
 		return layers;
 	s->hook = hook;
 	if (slot == CACHE_MISS && is_listed4(data, data_end, w, s))

@@ -24,6 +24,7 @@
 #define FLOWS_MIN	   1024u
 #define FLOWS_MAX	   (64u << 20)
 #define SEED_WORDS	   12
+#define SYN_BITS_MAX	   8	 /* of lone SYNs: 4,096, 256 KiB */
 #define NAMED_LINES	   4096u /* flows dropped by name that all CPUs know of: four a line */
 #define METER_LINES	   4096u /* sources with a limit of their own: four a line */
 #define POLICY_ENTRIES_MAX (1u << 24)
@@ -54,6 +55,12 @@ static uint32_t set_bits(uint32_t flows, int cpus)
 	return bits;
 }
 
+/* Sets of lone SYNs per CPU, log2: what stays in its cache, and less where flows are few. */
+static uint32_t syn_bits(uint32_t set_bits)
+{
+	return set_bits < SYN_BITS_MAX ? set_bits : SYN_BITS_MAX;
+}
+
 static uint64_t kernel_tick_ns(void)
 {
 	struct timespec ts = {};
@@ -70,6 +77,8 @@ static int configure(struct dataplane *dp, struct weir_bpf *skel, const struct d
 	uint64_t idle = cfg->idle_ns / dp->tick_ns;
 
 	skel->rodata->cfg_set_bits = dp->set_bits;
+	skel->rodata->cfg_syn_set = (uint32_t)dp->cpus << dp->set_bits;
+	skel->rodata->cfg_syn_bits = dp->syn_bits;
 	skel->rodata->cfg_idle_ticks = idle > UINT32_MAX / 2 ? UINT32_MAX / 2 : idle;
 	skel->rodata->cfg_decap_depth = v->decap_depth >= 0	 ? (uint32_t)v->decap_depth
 					: v->role == ROLE_MIRROR ? 4
@@ -90,6 +99,9 @@ static int configure(struct dataplane *dp, struct weir_bpf *skel, const struct d
 		bpf_program__set_autoload(skel->progs.tc_egress, false);
 		bpf_program__set_autoload(skel->progs.read_clock, false);
 	}
+#ifdef __x86_64__
+	skel->rodata->cfg_tso = 1;
+#endif
 	skel->rodata->cfg_rt = access("/sys/kernel/realtime", F_OK) == 0;
 	return 0;
 }
@@ -129,7 +141,8 @@ static int set_sizes(struct dataplane *dp, struct weir_bpf *skel)
 	uint32_t row = bpf_map__value_size(skel->maps.used) / sizeof(uint16_t);
 	int r;
 
-	r = bpf_map__set_max_entries(skel->maps.flows, sets);
+	r = bpf_map__set_max_entries(skel->maps.flows, sets + ((uint32_t)dp->cpus << dp->syn_bits));
+	r = r ?: bpf_map__set_max_entries(skel->maps.marks, sets);
 	r = r ?: bpf_map__set_max_entries(skel->maps.flows_cold, sets);
 	r = r ?: bpf_map__set_max_entries(skel->maps.used, (sets + row - 1) / row);
 	r = r ?: bpf_map__set_max_entries(skel->maps.counters, dp->cpus);
@@ -253,7 +266,8 @@ static int set_layout(struct dataplane *dp, const struct dataplane_cfg *cfg)
 	dp->cfg = *cfg;
 	dp->cpus = cfg->cpus ?: libbpf_num_possible_cpus();
 	dp->set_bits = set_bits(cfg->flows, dp->cpus);
-	dp->slots = (size_t)WEIR_WAYS * dp->cpus << dp->set_bits;
+	dp->syn_bits = syn_bits(dp->set_bits);
+	dp->slots = (size_t)WEIR_WAYS * dp->cpus * ((1u << dp->set_bits) + (1u << dp->syn_bits));
 	dp->tick_ns = cfg->tick_ns ?: kernel_tick_ns();
 	return 0;
 }

@@ -53,7 +53,8 @@ struct dataplane {
 	unsigned int objects;
 	int cpus;
 	uint32_t set_bits; /* log2 of sets per CPU */
-	size_t slots;	   /* entries of all CPUs */
+	uint32_t syn_bits; /* log2 of sets of lone SYNs per CPU, behind the others */
+	size_t slots;	   /* entries of all CPUs, those of lone SYNs the last */
 	uint64_t tick_ns;
 	uint64_t tick_base; /* jiffies at tick_base_ns of CLOCK_MONOTONIC */
 	uint64_t tick_base_ns;

@@ -311,7 +311,7 @@ static struct flow_state *settle_state(struct merge *m, const struct merge_delta
 
 	if (!ref) {
 		/* where another interface may count the flow, that must be known first */
-		if (final && delta_lone_syn(d) &&
+		if (final && delta_lone_syn(d) && !(d->hot->extra & EXTRA_MOVED) &&
 		    (!m->sightings || sighting_counts_all(m->sightings, key))) {
 			emit_alone(m, d, FLOW_EVICTED);
 			return NULL;

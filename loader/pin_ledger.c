@@ -107,7 +107,7 @@ static int map_tables(struct pin_older *o)
 		.control = control.mem,
 		.cpus = (int)counters.n,
 		.slots = (size_t)flows.n * WEIR_WAYS,
-		.dropped = dropped.n == flows.n ? dropped.mem : NULL,
+		.dropped = dropped.n == cold.n ? dropped.mem : NULL,
 		.map_bytes = {flows.bytes, cold.bytes, counters.bytes, control.bytes,
 			      dropped.bytes},
 	};
@@ -115,7 +115,7 @@ static int map_tables(struct pin_older *o)
 		munmap(dropped.mem, dropped.bytes); /* one element: without verdicts */
 	r = r ?: map_ring(o, "evicted", &dp->evicted);
 	r = r ?: map_ring(o, "events", &dp->events);
-	return r ?: flows.n == cold.n ? r : -ESTALE;
+	return r ?: flows.n >= cold.n ? r : -ESTALE;
 }
 
 void pin_older_unmap(struct pin *p, unsigned int i)

@@ -13,7 +13,7 @@
 #include <linux/types.h>
 
 #ifndef WEIR_ABI_VERSION /* a test makes a weir of another one */
-#define WEIR_ABI_VERSION 2
+#define WEIR_ABI_VERSION 3
 #endif
 
 #define WEIR_WAYS	  16u	 /* flow entries in one set */
@@ -78,8 +78,8 @@ struct flow_hot {
 enum flow_extra {
 	EXTRA_TAIL = 1,	   /* the last line of flow_cold */
 	EXTRA_DROPPED = 2, /* flow_dropped */
-	EXTRA_LONE = 4, /* a lone SYN, see lone_syn.h: nothing but the hot line is its own; the bits
-			    * above are about what another flow has left */
+	EXTRA_LONE = 4,	   /* a lone SYN, see lone_syn.h: nothing but the hot line is its own */
+	EXTRA_MOVED = 8,   /* the same, and its flow goes on in another slot */
 };
 
 /* What is written on insert and on rare events; parallel to the hot entry, same index. The last line

@@ -57,14 +57,12 @@ static inline __attribute__((__always_inline__)) void lone_syn_pack(struct flow_
 }
 
 /**
- * lone_syn_unpack - the two halves that the entry stands for
- * @h:   packed; as any other entry on return
- * @c:   all zero
+ * lone_syn_cold - the cold half that a packed entry stands for
+ * @c:   all zero, or the key's key and else zero
  * @now: fine clock, not much later than the SYN's
  */
-static inline __attribute__((__always_inline__)) void lone_syn_unpack(struct flow_hot *h,
-								      struct flow_cold *c,
-								      __u64 now)
+static inline __attribute__((__always_inline__)) void lone_syn_cold(const struct flow_hot *h,
+								    struct flow_cold *c, __u64 now)
 {
 	__u32 d = lone_syn_dir(h) & 1, back = d ^ 1, age;
 
@@ -86,14 +84,30 @@ static inline __attribute__((__always_inline__)) void lone_syn_unpack(struct flo
 	c->init_why = INIT_SYN;
 	c->seq_known = 1u << d | 1u << (d + 2);
 	c->hooks = 1u << (h->ttl[back] & 3);
-	h->dscp[d] = h->ttl[back] >> 2;
+}
+
+/* DSCP of the SYN. */
+static inline __attribute__((__always_inline__)) __u8 lone_syn_dscp(const struct flow_hot *h)
+{
+	return h->ttl[lone_syn_dir(h) ^ 1] >> 2;
+}
+
+/* Both halves; @h: packed, as any other entry on return. Else as lone_syn_cold(). */
+static inline __attribute__((__always_inline__)) void lone_syn_unpack(struct flow_hot *h,
+								      struct flow_cold *c,
+								      __u64 now)
+{
+	__u32 d = lone_syn_dir(h) & 1, back = d ^ 1;
+
+	lone_syn_cold(h, c, now);
+	h->dscp[d] = lone_syn_dscp(h);
 	h->dscp[back] = 0;
 	h->ttl[back] = 0;
 	h->bytes[back] = 0;
 	h->packets[back] = 0;
 	h->last[back] = 0;
 	h->next_seq[back] = 0;
-	h->extra = 0;
+	h->extra &= EXTRA_MOVED;
 }
 
 #endif

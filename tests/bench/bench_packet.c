@@ -2,7 +2,7 @@
 /*
  * bench_packet.c - what a packet costs, by BPF_PROG_TEST_RUN: weir's programs, the designs to compare
  * with, and nothing, in turn, on one CPU; the rings are drained on the other.
- * bench_packet [-n ROUNDS] [-p PACKETS] [-f FLOWS] [-s SCENARIO]
+ * bench_packet [-n ROUNDS] [-p PACKETS] [-f FLOWS] [-s SCENARIO] [-d DESIGN]
  * Rows: see measure.h. Exit 1 if packets are unaccounted for.
  */
 #include <bpf/libbpf.h>
@@ -54,6 +54,7 @@ struct options {
 	uint32_t packets; /* of one test run */
 	uint32_t flows;	  /* 0 = all sizes */
 	const char *scenario;
+	const char *design; /* beside nothing; NULL = all */
 };
 
 /* One scenario at one number of flows. */
@@ -84,6 +85,11 @@ static struct contender *add(struct bout *b, const char *name, const struct bpf_
 	return c;
 }
 
+static bool wanted(const struct bout *b, const char *design)
+{
+	return !b->opt->design || !strcmp(b->opt->design, design);
+}
+
 static void line_up(struct bout *b, enum hook hook)
 {
 	struct bench_bpf *own = b->sc->tunnels ? b->lab->decap : b->lab->plain;
@@ -97,7 +103,7 @@ static void line_up(struct bout *b, enum hook hook)
 			add(b, peer_names[i],
 			    hook == XDP ? b->peer[i]->progs.peer_xdp : b->peer[i]->progs.peer_tc,
 			    b->peer[i]->maps.gen);
-	if (b->sc->tunnels)
+	if (b->sc->tunnels || b->opt->design)
 		return;
 	add(b, "parse", hook == XDP ? own->progs.parse_xdp : own->progs.parse_tc, gen);
 	if (hook == XDP && b->filter->front) {
@@ -255,7 +261,7 @@ static int open_peers(struct bout *b)
 	int r = 0;
 
 	for (int i = 0; i < _PEER_MAX && !r; i++)
-		if (i == PEER_HASH || b->sc->all || b->flows < LARGE)
+		if (wanted(b, peer_names[i]) && (i == PEER_HASH || b->sc->all || b->flows < LARGE))
 			r = peer_open(b->lab, i, entries, b->sc->tunnels, &b->peer[i]);
 	return r;
 }
@@ -319,9 +325,13 @@ static int parse_options(int argc, char **argv, struct options *opt)
 	uint64_t v = 0;
 	int c;
 
-	while ((c = getopt(argc, argv, "n:p:f:s:")) != -1) {
+	while ((c = getopt(argc, argv, "n:p:f:s:d:")) != -1) {
 		if (c == 's') {
 			opt->scenario = optarg;
+			continue;
+		}
+		if (c == 'd') {
+			opt->design = optarg;
 			continue;
 		}
 		if (c == '?' || scan_u64(optarg, 1, 1u << 24, &v))
@@ -346,7 +356,8 @@ int main(int argc, char **argv)
 
 	if (parse_options(argc, argv, &opt)) {
 		fprintf(stderr,
-			"usage: bench_packet [-n ROUNDS] [-p PACKETS] [-f FLOWS] [-s SCENARIO]\n"
+			"usage: bench_packet [-n ROUNDS] [-p PACKETS] [-f FLOWS] [-s SCENARIO] "
+			"[-d DESIGN]\n"
 			"FLOWS is a power of two; ROUNDS times PACKETS at most %u\n",
 			TC_FIRST);
 		return 2;

@@ -147,10 +147,9 @@ void lab_close(struct lab *l)
 	dataplane_done(&l->dp);
 }
 
-/* No way of any set has been used. */
-static int clear_used(const struct lab *l)
+/* Of what is the programs' alone. */
+static int clear_own(const struct bpf_map *map)
 {
-	const struct bpf_map *map = l->dp.object[0].skel->maps.used;
 	uint32_t n = bpf_map__max_entries(map), *keys = calloc(n, sizeof(*keys));
 	void *rows = calloc(n, bpf_map__value_size(map));
 	int r = keys && rows ? 0 : -ENOMEM;
@@ -180,7 +179,8 @@ int lab_clear(struct lab *l)
 	int r = clear_map(skel->maps.flows, l->dp.map_bytes[0]);
 
 	r = r ?: clear_map(skel->maps.flows_cold, l->dp.map_bytes[1]);
-	r = r ?: clear_used(l);
+	r = r ?: clear_own(skel->maps.used);
+	r = r ?: clear_own(skel->maps.marks);
 	if (r)
 		return r;
 	drain_rings(l->drain);
