@@ -4,6 +4,7 @@
  * ones for man pages and tests.
  */
 #include "collector/command.h"
+#include "collector/rules/explain.h"
 #include "collector/settings.h"
 
 static int cmd_config(int argc, char **argv);
@@ -14,6 +15,8 @@ static int cmd_complete(int argc, char **argv);
 static int cmd_reference(int argc, char **argv);
 static int cmd_check_line(int argc, char **argv);
 
+static const struct reference_part parts[] = {{"rule-keys", explain_reference}, {}};
+
 static const struct program collector = {
 	.name = "weir-collector",
 	.top = &collector_commands,
@@ -23,6 +26,7 @@ static const struct program collector = {
 		"# 'weir-collector config check' checks it. Lines here are the defaults.",
 	.conf_tail = "",
 	.added = true,
+	.parts = parts,
 };
 
 /* ---- config ---- */

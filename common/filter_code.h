@@ -77,6 +77,13 @@ uint64_t filter_version_rank(uint64_t version);
 /* Order of strings in the table: by bytes, shorter first. */
 int filter_string_order(struct flow_str a, struct flow_str b);
 
+/* One test alone: does it hold for this record? */
+bool filter_test(const struct filter *f, const struct filter_test *t, const struct flow_record *r);
+/* The same for a value of its field, before negation; addresses as in struct filter_ips. */
+bool filter_test_number(const struct filter *f, const struct filter_test *t, uint64_t v);
+bool filter_test_ip(const struct filter *f, const struct filter_test *t, const uint64_t ip[2]);
+bool filter_test_string(const struct filter *f, const struct filter_test *t, struct flow_str s);
+
 static inline char filter_lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;

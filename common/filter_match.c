@@ -73,7 +73,7 @@ static bool in_ips(const struct filter_ips *set, uint32_t n, const uint64_t ip[2
 	return false;
 }
 
-static bool test_number(const struct filter *f, const struct filter_test *t, uint64_t v)
+bool filter_test_number(const struct filter *f, const struct filter_test *t, uint64_t v)
 {
 	switch (t->type) {
 	case TEST_RANGE:
@@ -88,13 +88,8 @@ static bool test_number(const struct filter *f, const struct filter_test *t, uin
 	}
 }
 
-static bool test_ip(const struct filter *f, const struct filter_test *t, const void *member)
+bool filter_test_ip(const struct filter *f, const struct filter_test *t, const uint64_t ip[2])
 {
-	uint64_t ip[2];
-
-	memcpy(ip, member, sizeof(ip));
-	ip[0] = be64toh(ip[0]);
-	ip[1] = be64toh(ip[1]);
 	if (t->type == TEST_IP)
 		return ip[0] == t->ip[0] && ip[1] == t->ip[1];
 	return in_ips(f->ips + t->first, t->n, ip);
@@ -148,7 +143,7 @@ static bool in_strings(const struct flow_str *set, uint32_t n, struct flow_str s
 	return false;
 }
 
-static bool test_string(const struct filter *f, const struct filter_test *t, struct flow_str s)
+bool filter_test_string(const struct filter *f, const struct filter_test *t, struct flow_str s)
 {
 	const struct flow_str known = f->strings[t->first];
 
@@ -178,7 +173,7 @@ static bool test_alpn(const struct filter *f, const struct filter_test *t, struc
 
 		if (len > wire.len - i)
 			break;
-		if (test_string(f, t, (struct flow_str){wire.s + i, len}))
+		if (filter_test_string(f, t, (struct flow_str){wire.s + i, len}))
 			return true;
 		i += len;
 	}
@@ -188,7 +183,7 @@ static bool test_alpn(const struct filter *f, const struct filter_test *t, struc
 static bool test_strings(const struct filter *f, const struct filter_test *t, struct flow_strs strs)
 {
 	for (uint32_t i = 0; i < strs.n; i++)
-		if (test_string(f, t, strs.v[i]))
+		if (filter_test_string(f, t, strs.v[i]))
 			return true;
 	return false;
 }
@@ -197,7 +192,7 @@ static bool test_queries(const struct filter *f, const struct filter_test *t,
 			 struct flow_queries queries)
 {
 	for (uint32_t i = 0; i < queries.n; i++)
-		if (test_string(f, t, queries.v[i].qname))
+		if (filter_test_string(f, t, queries.v[i].qname))
 			return true;
 	return false;
 }
@@ -205,7 +200,7 @@ static bool test_queries(const struct filter *f, const struct filter_test *t,
 static bool test_vlans(const struct filter *f, const struct filter_test *t, const uint16_t *vlan)
 {
 	for (unsigned int i = 0; i < FLOW_VLANS_MAX && vlan[i]; i++)
-		if (test_number(f, t, vlan[i]))
+		if (filter_test_number(f, t, vlan[i]))
 			return true;
 	return false;
 }
@@ -219,14 +214,17 @@ static bool test_member(const struct filter *f, const struct filter_test *t,
 	struct flow_queries queries;
 	struct flow_strs strs;
 	struct flow_str s;
-	uint64_t v;
+	uint64_t v, ip[2];
 
 	switch (t->data) {
 	case FT_IP:
-		return test_ip(f, t, member);
+		memcpy(ip, member, sizeof(ip));
+		ip[0] = be64toh(ip[0]);
+		ip[1] = be64toh(ip[1]);
+		return filter_test_ip(f, t, ip);
 	case FT_STR:
 		memcpy(&s, member, sizeof(s));
-		return test_string(f, t, s);
+		return filter_test_string(f, t, s);
 	case FT_ALPN:
 		memcpy(&s, member, sizeof(s));
 		return test_alpn(f, t, s);
@@ -240,7 +238,7 @@ static bool test_member(const struct filter *f, const struct filter_test *t,
 		return test_vlans(f, t, r->vlan);
 	default:
 		v = flow_number(r, t->field);
-		return test_number(f, t, t->divide ? v / 1000 : v);
+		return filter_test_number(f, t, t->divide ? v / 1000 : v);
 	}
 }
 
@@ -256,7 +254,7 @@ static bool test_id(const struct filter *f, const struct filter_test *t,
 	return in_strings(f->strings + t->first, t->n, s, false) ^ t->negate;
 }
 
-static bool test(const struct filter *f, const struct filter_test *t, const struct flow_record *r)
+bool filter_test(const struct filter *f, const struct filter_test *t, const struct flow_record *r)
 {
 	const bool there = flow_has(r, t->field);
 
@@ -279,7 +277,7 @@ bool filter_match(const struct filter *f, const struct flow_record *r)
 	while (at < FILTER_FALSE) {
 		const struct filter_test *t = &f->tests[at];
 
-		at = test(f, t, r) ? t->if_true : t->if_false;
+		at = filter_test(f, t, r) ? t->if_true : t->if_false;
 	}
 	return at == FILTER_TRUE;
 }

@@ -97,6 +97,11 @@ static int parse_field(struct filter_parser *p, enum filter_expect e)
 	return f;
 }
 
+int filter_parse_field(struct filter_parser *p)
+{
+	return parse_field(p, EXPECT_FIELD_ONLY);
+}
+
 /* ---- comparisons ---- */
 
 /* "==, !=, in" of what the field can do. */
@@ -411,6 +416,11 @@ static int parse_chain(struct filter_parser *p, enum filter_node_type type)
 static int parse_or(struct filter_parser *p)
 {
 	return parse_chain(p, FN_OR);
+}
+
+int filter_parse_expr(struct filter_parser *p)
+{
+	return parse_or(p);
 }
 
 static int left_over(struct filter_parser *p)

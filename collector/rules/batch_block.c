@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * batch_block.c - rows of an ingest block as a batch: numbers widened, texts where they are. What is a
+ * list becomes a record with that one member, row by row, for the comparisons that ask for it. node,
+ * labels and iface belong to the exporter and are absent here.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+
+#include "collector/block.h"
+#include "collector/query/column.h"
+#include "collector/rules/engine_int.h"
+
+#define ALPN_BYTES 1024u
+#define LIST_MAX   64u
+
+struct row_lists {
+	struct flow_str strs[LIST_MAX];
+	struct flow_query queries[FLOW_QUERIES_MAX];
+	char alpn[ALPN_BYTES];
+};
+
+/* Column of a field in a block; -1: it has none of its own. */
+static int column_of(enum flow_field f)
+{
+	return query_columns[f].column < _BC_MAX ? query_columns[f].column : -1;
+}
+
+/* ---- columns ---- */
+
+static void widen(uint64_t *to, const struct block *b, enum block_column c, const uint32_t rows[2])
+{
+	switch (block_columns[c].size) {
+	case 1:
+		for (uint32_t i = 0; i < rows[1]; i++)
+			to[i] = BLOCK_COLUMN(b, const uint8_t, c)[rows[0] + i];
+		break;
+	case 2:
+		for (uint32_t i = 0; i < rows[1]; i++)
+			to[i] = BLOCK_COLUMN(b, const uint16_t, c)[rows[0] + i];
+		break;
+	case 4:
+		for (uint32_t i = 0; i < rows[1]; i++)
+			to[i] = BLOCK_COLUMN(b, const uint32_t, c)[rows[0] + i];
+		break;
+	default:
+		memcpy(to, BLOCK_COLUMN(b, const uint64_t, c) + rows[0], rows[1] * sizeof(*to));
+	}
+	if (block_columns[c].type == BT_TIME)
+		for (uint32_t i = 0; i < rows[1]; i++)
+			to[i] *= 1000;
+}
+
+/* Bits of rows that the batch has. @rows: first, number. */
+static void take_valid(uint64_t *to, const struct block *b, enum block_column c,
+		       const uint32_t rows[2])
+{
+	for (uint32_t w = 0; w * 64 < rows[1]; w++) {
+		to[w] = b->valid[c][rows[0] / 64 + w];
+		if (rows[1] - w * 64 < 64)
+			to[w] &= (UINT64_C(1) << (rows[1] - w * 64)) - 1;
+	}
+}
+
+/* packets, bytes: both directions; the way back may be missing. */
+static void take_sum(struct batch_column *to, const struct block *b, enum block_column out,
+		     const uint32_t rows[2])
+{
+	const enum block_column in = out + (BC_IN_PACKETS - BC_OUT_PACKETS);
+
+	if (!block_is_used(b, out))
+		return;
+	widen(to->numbers, b, out, rows);
+	take_valid(to->valid, b, out, rows);
+	if (!block_is_used(b, in))
+		return;
+	for (uint32_t i = 0; i < rows[1]; i++)
+		if (block_is_valid(b, in, rows[0] + i))
+			to->numbers[i] += BLOCK_COLUMN(b, const uint64_t, in)[rows[0] + i];
+}
+
+static void take_texts(struct batch_column *to, const struct block *b, enum block_column c,
+		       const uint32_t rows[2])
+{
+	const struct block_str *s = BLOCK_COLUMN(b, const struct block_str, c) + rows[0];
+
+	for (uint32_t w = 0; w * 64 < rows[1]; w++) {
+		for (uint64_t rest = to->valid[w]; rest; rest &= rest - 1) {
+			const uint32_t i = w * 64 + (uint32_t)__builtin_ctzll(rest);
+
+			to->strs[i] = (struct flow_str){b->text + s[i].at, s[i].len};
+		}
+	}
+}
+
+static void take_column(struct batch *to, enum flow_field f, const struct block *b,
+			const uint32_t rows[2])
+{
+	struct batch_column *c = &to->columns[f];
+	const int from = column_of(f);
+
+	if (f == FF_PACKETS || f == FF_BYTES) {
+		take_sum(c, b, f == FF_PACKETS ? BC_OUT_PACKETS : BC_OUT_BYTES, rows);
+		return;
+	}
+	if (from < 0 || !block_is_used(b, (enum block_column)from))
+		return;
+	take_valid(c->valid, b, (enum block_column)from, rows);
+	if (c->kind == BATCH_STR) {
+		take_texts(c, b, (enum block_column)from, rows);
+	} else if (c->kind == BATCH_IP) {
+		const uint64_t *hi = BLOCK_COLUMN(b, const uint64_t, from) + rows[0];
+		const uint64_t *lo = BLOCK_COLUMN(b, const uint64_t, from + 1) + rows[0];
+
+		for (uint32_t i = 0; i < rows[1]; i++) {
+			c->ips[i][0] = hi[i];
+			c->ips[i][1] = lo[i];
+		}
+	} else {
+		widen(c->numbers, b, (enum block_column)from, rows);
+	}
+}
+
+/* ---- lists ---- */
+
+static struct flow_str text_at(const struct block *b, enum block_column c, uint32_t row)
+{
+	const struct block_str s = BLOCK_COLUMN(b, const struct block_str, c)[row];
+
+	return (struct flow_str){b->text + s.at, s.len};
+}
+
+static void put_alpn(struct row_lists *l, struct flow_str s, struct flow_record *r)
+{
+	const uint32_t n = block_list(s.s, s.len, l->strs, LIST_MAX);
+	uint32_t len = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (l->strs[i].len > 255 || l->strs[i].len + 1 > ALPN_BYTES - len)
+			break;
+		l->alpn[len++] = (char)l->strs[i].len;
+		if (l->strs[i].len)
+			memcpy(l->alpn + len, l->strs[i].s, l->strs[i].len);
+		len += l->strs[i].len;
+	}
+	r->tls_alpn = (struct flow_str){l->alpn, len};
+}
+
+static void put_ip(uint8_t ip[16], const struct block *b, enum block_column hi, uint32_t row)
+{
+	const uint64_t v[2] = {htobe64(BLOCK_COLUMN(b, const uint64_t, hi)[row]),
+			       htobe64(BLOCK_COLUMN(b, const uint64_t, hi + 1)[row])};
+
+	memcpy(ip, v, sizeof(v));
+}
+
+static bool has(const struct block *b, enum block_column c, uint32_t row)
+{
+	return block_is_used(b, c) && block_is_valid(b, c, row);
+}
+
+/* What community_id is made of. */
+static bool put_tuple(const struct block *b, uint32_t row, struct flow_record *r)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	if (!has(b, BC_SRC_HI, row) || !has(b, BC_DST_HI, row) || !has(b, BC_PROTO, row))
+		return false;
+	put_ip(r->src_ip, b, BC_SRC_HI, row);
+	put_ip(r->dst_ip, b, BC_DST_HI, row);
+	r->family = memcmp(r->src_ip, mapped, sizeof(mapped)) ? 6 : 4;
+	r->proto = BLOCK_COLUMN(b, const uint8_t, BC_PROTO)[row];
+	flow_set(r, FF_SRC_IP);
+	flow_set(r, FF_DST_IP);
+	flow_set(r, FF_PROTO);
+	if (has(b, BC_SRC_PORT, row) && has(b, BC_DST_PORT, row)) {
+		r->src_port = BLOCK_COLUMN(b, const uint16_t, BC_SRC_PORT)[row];
+		r->dst_port = BLOCK_COLUMN(b, const uint16_t, BC_DST_PORT)[row];
+		flow_set(r, FF_SRC_PORT);
+		flow_set(r, FF_DST_PORT);
+	}
+	if (has(b, BC_ICMP_TYPE, row)) {
+		r->icmp_type = BLOCK_COLUMN(b, const uint8_t, BC_ICMP_TYPE)[row];
+		flow_set(r, FF_ICMP_TYPE);
+	}
+	if (has(b, BC_ICMP_CODE, row)) {
+		r->icmp_code = BLOCK_COLUMN(b, const uint8_t, BC_ICMP_CODE)[row];
+		flow_set(r, FF_ICMP_CODE);
+	}
+	flow_set(r, FF_COMMUNITY_ID);
+	return true;
+}
+
+static void put_list(struct row_lists *l, struct flow_str s, enum flow_field f,
+		     struct flow_record *r)
+{
+	for (unsigned int i = 0; i < FLOW_LISTS; i++)
+		if (flow_lists[i] == f)
+			*flow_list(r, i) = (struct flow_strs){
+				l->strs, block_list(s.s, s.len, l->strs, LIST_MAX)};
+}
+
+/* A record with this member alone; false: the row has none. */
+static bool put_member(struct row_lists *l, const struct block *b, uint32_t row, enum flow_field f,
+		       struct flow_record *r)
+{
+	const int c = column_of(f);
+
+	if (flow_fields[f].type == FT_CID)
+		return put_tuple(b, row, r);
+	if (c < 0 || !has(b, (enum block_column)c, row))
+		return false;
+	flow_set(r, f);
+	switch (flow_fields[f].type) {
+	case FT_ALPN:
+		put_alpn(l, text_at(b, (enum block_column)c, row), r);
+		break;
+	case FT_QUERIES: {
+		const struct flow_str s = text_at(b, (enum block_column)c, row);
+
+		r->dns_queries = (struct flow_queries){
+			l->queries, block_queries(s.s, s.len, l->queries, FLOW_QUERIES_MAX)};
+		break;
+	}
+	case FT_VLAN:
+		r->vlan[0] = BLOCK_COLUMN(b, const uint16_t, BC_VLAN)[row];
+		if (has(b, BC_VLAN1, row))
+			r->vlan[1] = BLOCK_COLUMN(b, const uint16_t, BC_VLAN1)[row];
+		break;
+	default:
+		put_list(l, text_at(b, (enum block_column)c, row), f, r);
+	}
+	return true;
+}
+
+static void test_lists(struct batch_test *t, const struct block *b, const uint32_t rows[2])
+{
+	struct row_lists l;
+
+	for (uint32_t i = 0; i < rows[1]; i++) {
+		struct flow_record r = {};
+
+		put_member(&l, b, rows[0] + i, t->test->field, &r);
+		if (filter_test(t->filter, t->test, &r))
+			t->bits[i / 64] |= UINT64_C(1) << (i % 64);
+	}
+}
+
+int batch_take(struct batch *b, const struct block *from, uint32_t at)
+{
+	const uint32_t left = from->rows - at;
+	const uint32_t rows[2] = {at, left < BATCH_ROWS ? left : BATCH_ROWS};
+
+	if (!rows[1])
+		return 0;
+	for (unsigned int f = 0; f < _FF_MAX; f++)
+		if (b->columns[f].used)
+			take_column(b, f, from, rows);
+	for (uint32_t i = 0; i < b->n_tests; i++)
+		if (b->tests[i].by_record)
+			test_lists(&b->tests[i], from, rows);
+	widen(b->end, from, BC_END, rows);
+	b->n = rows[1];
+	return (int)rows[1];
+}

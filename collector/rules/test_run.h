@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_run.h - tests of rules, as their files have them: flows in, alerts counted. Without root, store or
+ * clock.
+ */
+#ifndef WEIR_COLLECTOR_RULES_TEST_RUN_H
+#define WEIR_COLLECTOR_RULES_TEST_RUN_H
+
+#include "collector/rules/rule_files.h"
+
+struct test_result {
+	const char *name;
+	uint32_t line;
+	bool ok;
+	char why[512]; /* "": it is ok */
+	uint64_t flows;
+};
+
+typedef void test_result_fn(void *arg, const struct test_result *r);
+
+/**
+ * tests_run - the tests of a file
+ * @tell: called for each test
+ *
+ * Return: 0, also when tests failed; -EINVAL: @files has errors of the file or its rules; -ENOENT: no
+ *         tests in it; -ENOMEM.
+ */
+int tests_run(struct rule_files *files, const char *path, test_result_fn *tell, void *arg);
+
+/**
+ * flows_feed - records of a file of JSON lines
+ * @path: "-": standard input
+ * @one:  is given each; not 0: stop
+ *
+ * Return: 0; of @one; -EIO, -EINVAL: @reterr (RECORD_JSON_ERROR bytes) says which line.
+ */
+typedef int flow_fn(void *arg, const struct flow_record *r);
+int flows_feed(const char *path, flow_fn *one, void *arg, char *reterr);
+
+#endif
