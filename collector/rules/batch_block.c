@@ -2,7 +2,7 @@
 /*
  * batch_block.c - rows of an ingest block as a batch: numbers widened, texts where they are. What is a
  * list becomes a record with that one member, row by row, for the comparisons that ask for it. node,
- * labels and iface belong to the exporter and are absent here.
+ * labels, iface and zones are numbers of the store's and absent here.
  */
 #include <endian.h>
 #include <errno.h>
@@ -104,7 +104,8 @@ static void take_column(struct batch *to, enum flow_field f, const struct block 
 		take_sum(c, b, f == FF_PACKETS ? BC_OUT_PACKETS : BC_OUT_BYTES, rows);
 		return;
 	}
-	if (from < 0 || !block_is_used(b, (enum block_column)from))
+	if (from < 0 || !block_is_used(b, (enum block_column)from) ||
+	    (c->kind == BATCH_STR) != (block_columns[from].type == BT_STR))
 		return;
 	take_valid(c->valid, b, (enum block_column)from, rows);
 	if (c->kind == BATCH_STR) {

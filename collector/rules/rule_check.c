@@ -80,7 +80,7 @@ static void say_filter(struct rule_reader *rr, const struct rule_text *t,
 static void compile_texts(struct rule_reader *rr, struct rule *r)
 {
 	struct binding b = {rr, r};
-	const struct filter_env env = {resolve, &b};
+	const struct filter_env env = {.resolve = resolve, .arg = &b, .added = true};
 	struct filter_error e;
 	char set[4200];
 	int rc = 0;

@@ -40,8 +40,9 @@ Test(rules, say_where_a_key_is_wrong)
 {
 	static const struct row rows[] = {
 		{"    where: proto tcp\n", ""},
-		{"    whre: proto tcp\n",
-		 "8:5: unknown key 'whre' in a rule, did you mean 'where'?"},
+		{"    windows: {size: 1m}\n",
+		 "8:5: unknown key 'windows' in a rule, did you mean 'window'?"},
+		{"    filter: proto tcp\n", "8:5: unknown key 'filter' in a rule"},
 		{"    mode: shado\n    where: proto tcp\n",
 		 "8:11: mode is never 'shado', did you mean 'shadow'?"},
 		{"    name: r\n", "8:5: 'name' is there twice, first in line 5"},
