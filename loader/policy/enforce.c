@@ -104,30 +104,16 @@ struct policy_set enforce_set(const struct policy *p)
 
 /* ---- to the tables ---- */
 
-/* The breaker's: everything that would act is counted instead. */
-static struct policy_rule *in_shadow(const struct policy_set *set)
-{
-	struct policy_rule *rules = calloc(set->rules_n ?: 1, sizeof(*rules));
-
-	for (uint32_t i = 0; rules && i < set->rules_n; i++) {
-		rules[i] = set->rules[i];
-		if (rules[i].action != POLICY_PASS && rules[i].action != POLICY_NEVER)
-			rules[i].flags |= RULE_SHADOW;
-	}
-	return rules;
-}
-
 static int put_set(struct enforce *e, uint32_t slot, struct policy_set set)
 {
-	struct policy_rule *rules = NULL;
-	int r;
+	struct policy_rule *rules;
+	int r = enforce_rules(&set, e->shadow && slot != SLOT_GUARD, &rules);
 
-	if (e->shadow && slot != SLOT_GUARD) {
-		rules = in_shadow(&set);
-		if (!rules)
-			return -ENOMEM;
+	if (r)
+		return r;
+	e->issuers[slot].ifaces = enforce_ifaces(set.rules, set.rules_n);
+	if (rules)
 		set.rules = rules;
-	}
 	r = policy_table_apply(e->table, slot, &set, NULL);
 	free(rules);
 	return r;
@@ -372,10 +358,29 @@ bool enforce_tick(struct enforce *e, const struct policy_time *now, bool alive,
 	return check_breaker(e);
 }
 
+/* Interfaces have come, gone, or changed their names: rules that name one mean another index now. */
+static void put_ifaces(struct enforce *e)
+{
+	for (uint32_t i = SLOT_LOCAL; i < SLOT_NAMED; i++) {
+		const struct issuer *is = &e->issuers[i];
+		int r = 0;
+
+		if (is->now.image &&
+		    enforce_ifaces(is->now.p.rules, is->now.p.n_rules) != is->ifaces)
+			r = enforce_put(e, i);
+		if (r)
+			log_error("policy", "%s: its rules by interface: %s", is->name,
+				  strerror(-r));
+	}
+}
+
 void enforce_node_changed(struct enforce *e)
 {
-	if (e->guarding && guard_read_node(&e->guard, false))
+	if (!e->guarding)
+		return;
+	if (guard_read_node(&e->guard, false))
 		enforce_put_guard(e);
+	put_ifaces(e);
 }
 
 /* ---- begin and end ---- */

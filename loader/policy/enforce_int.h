@@ -31,6 +31,7 @@ struct issuer {
 	struct held before; /* for a rollback */
 	bool has_before;
 	uint64_t confirm_at; /* monotonic seconds; 0: nothing waits */
+	uint64_t ifaces;     /* enforce_ifaces() of what is in the tables */
 };
 
 struct enforce {
@@ -74,6 +75,11 @@ void enforce_names_changed(struct enforce *e);
 int enforce_put_held(struct enforce *e, uint32_t slot, const struct held *h);
 int enforce_put_guard(struct enforce *e);
 int enforce_put_quic(struct enforce *e);
+
+/* enforce_iface.c: which indices the interfaces have that these rules name, as one number; 0: none does. */
+uint64_t enforce_ifaces(const struct policy_rule *rules, uint32_t n);
+/* The rules of a set as they go to the tables, or NULL: as they are. The caller frees. 0 or -ENOMEM. */
+int enforce_rules(const struct policy_set *set, bool shadow, struct policy_rule **ret);
 
 /* What came with a request. */
 struct came {

@@ -112,7 +112,7 @@ static void version_of(const struct policy_table *t, uint32_t issuer, const stru
 		.vlan = m->vlan,
 		.ethertype = m->ethertype,
 		.vni = m->vni,
-		.ifindex = m->ifindex,
+		.ifindex = m->ifindex ?: UINT32_MAX, /* no interface, or none now */
 		.issuer = issuer,
 		.number = r->number,
 	};
