@@ -20,6 +20,7 @@ const volatile __u32 cfg_decap_depth = 0;   /* tunnels followed; 0 = count the o
 const volatile __u32 cfg_sample = 1;	    /* account 1 packet in N */
 const volatile __u8 cfg_replay = 0;	    /* time comes from `control` */
 const volatile __u8 cfg_consume = 0;	    /* role mirror: decapsulated packets end here */
+const volatile __u8 cfg_veth = 0;	    /* the driver sends by redirection alone */
 const volatile __u8 cfg_names = 1;	    /* look at payload */
 const volatile __u8 cfg_enforce = 0;	    /* verdicts by policy */
 const volatile __u8 cfg_tso = 0;	    /* this machine keeps stores in order, as x86 does */

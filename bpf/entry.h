@@ -21,6 +21,7 @@ struct way {
 	__u32 segs;
 	__u32 pass;    /* nibble of flow_hot.policy that lets the hook's packets pass */
 	__u32 verdict; /* enum verdict */
+	int answer;    /* VERDICT_RESET: what the program returns */
 	__u64 bytes;
 	__u64 active; /* policy_active() */
 };

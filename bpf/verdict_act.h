@@ -160,6 +160,35 @@ __noinline int meter_exceeded(__u32 rule)
 	return full ? meter_take(full, now_ns(), cost, v) : 0;
 }
 
+/* ---- resets ---- */
+
+/*
+ * What becomes of a packet that a reset rule stops. A reset without data passes: it ends the other
+ * side, whoever sent it, and weir's own come by on TC. Both are bounded for each rule, so that forged
+ * packets are not answered at their own rate. @counts: the rule acts.
+ */
+__noinline int reset_verdict(__u32 rule, __u32 counts)
+{
+	struct policy_slot *slot = bpf_map_lookup_elem(&policy_rules, &rule);
+	struct verdict_work *w = verdict_work_get();
+	struct scratch *s = scratch_get();
+	const struct policy_version *v;
+	__u32 is_reset;
+
+	if (!slot || !w || !s || s->l4.proto != IPPROTO_TCP)
+		return VERDICT_DROP;
+	v = policy_version(slot, w->generation);
+	is_reset = s->l4.tcp_flags & TCP_RST;
+	if (!v || (is_reset && s->l4.payload_len))
+		return VERDICT_DROP;
+	if (meter_take(&slot->limit_ns, now_ns(), v->cost >> 16, v)) {
+		if (counts)
+			count(CNT_RESETS_LIMITED, s->segs);
+		return VERDICT_DROP;
+	}
+	return is_reset ? VERDICT_PASS : VERDICT_RESET;
+}
+
 /* ---- what becomes of it ---- */
 
 static __always_inline __u32 act_shadow(struct scratch *s, struct verdict_work *w, __u32 cached)
@@ -168,8 +197,10 @@ static __always_inline __u32 act_shadow(struct scratch *s, struct verdict_work *
 
 	if (!a->rule || a->order >= w->rule.order || a->action == POLICY_PASS)
 		return cached;
-	if (a->action != POLICY_LIMIT || meter_exceeded(a->rule))
-		count_would(s, w, a->rule, a->decision);
+	if ((a->action == POLICY_LIMIT && !meter_exceeded(a->rule)) ||
+	    (a->action == POLICY_RESET && reset_verdict(a->rule, 0) == VERDICT_PASS))
+		return CACHED_CHECK;
+	count_would(s, w, a->rule, a->decision);
 	return CACHED_CHECK;
 }
 
@@ -191,7 +222,9 @@ __noinline int verdict_act(void)
 		s->verdict = VERDICT_DROP;
 		break;
 	case POLICY_RESET:
-		s->verdict = VERDICT_RESET;
+		s->verdict = reset_verdict(w->rule.rule, 1);
+		if (!s->verdict)
+			cached = CACHED_CHECK;
 		break;
 	case POLICY_LIMIT:
 		cached = CACHED_CHECK;
@@ -355,7 +388,11 @@ static __always_inline int drop_again(struct scratch *s, struct flow_hot *h)
 	    (n && w->now >= decision->expires))
 		return 0;
 	w->first = is_first_syn(&s->l4);
-	s->verdict = v->action == POLICY_RESET ? VERDICT_RESET : VERDICT_DROP;
+	s->verdict = v->action == POLICY_RESET ? reset_verdict(rule, 1) : VERDICT_DROP;
+	if (!s->verdict) {
+		count_passed(s, rule);
+		return 1;
+	}
 	count_acted(s, w, rule, n);
 	drop_count(s, h, f);
 	return 1;

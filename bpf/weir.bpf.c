@@ -6,6 +6,7 @@
 #include "entry.h"
 #include "parse_bpf.h"
 #include "l7_flow.h"
+#include "reset.h"
 #include <linux/pkt_cls.h>
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -169,6 +170,8 @@ static __always_inline void xdp_judged(struct xdp_md *ctx, struct way *w, struct
 	if (cfg_names && wanted && !s->verdict)
 		xdp_l7(ctx);
 	w->verdict = s->verdict;
+	if (w->verdict == VERDICT_RESET)
+		w->answer = xdp_reset(ctx);
 }
 
 static __always_inline int xdp_way(struct xdp_md *ctx, struct way *w)
@@ -233,7 +236,7 @@ static __always_inline int xdp_entry(struct xdp_md *ctx)
 		w.row->v[CNT_XDP_BYTES] += xdp_len(ctx, 0, 1);
 	}
 	if (cfg_enforce && w.verdict)
-		return XDP_DROP;
+		return w.verdict == VERDICT_RESET ? w.answer : XDP_DROP;
 	return cfg_consume && decapsulated ? XDP_DROP : XDP_PASS;
 }
 
@@ -283,6 +286,8 @@ static __always_inline void tc_judged(struct __sk_buff *skb, struct way *w, stru
 	if (cfg_names && wanted && !s->verdict)
 		tc_l7(skb);
 	w->verdict = s->verdict;
+	if (w->verdict == VERDICT_RESET)
+		w->answer = tc_reset(skb);
 }
 
 static __always_inline int tc_way(struct __sk_buff *skb, struct way *w, enum weir_hook hook)
@@ -353,7 +358,7 @@ static __always_inline int tc_entry(struct __sk_buff *skb, enum weir_hook hook)
 		w.row->v[CNT_BUSY_PACKETS]++;
 	}
 	if (cfg_enforce && w.verdict)
-		return TC_ACT_SHOT;
+		return w.verdict == VERDICT_RESET ? w.answer : TC_ACT_SHOT;
 	return cfg_consume && decapsulated ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 

@@ -78,6 +78,13 @@ struct policy_draft {
 /* Copy a record in. Return: 0, -ENOMEM, -E2BIG. */
 int policy_add(struct policy_draft *d, enum policy_type type, const void *record);
 
+#define POLICY_TCP 6 /* IP protocol */
+
+/* Can the rule meet TCP? Nothing else can be reset. */
+bool policy_is_tcp(const struct policy_rule *r);
+/* The same of all rules from number @from on, and of what leads to them. */
+bool policy_draft_is_tcp(const struct policy_draft *d, uint32_t from);
+
 /**
  * policy_image - all records as one image, the signature zero
  * @ret: to be freed; aligned to 16

@@ -147,8 +147,6 @@ static const char *bad_prefix(const uint8_t addr[16], unsigned int bits)
 static int check_action(const struct check *c, const struct policy_rule *r)
 {
 	switch (r->action) {
-	case POLICY_RESET:
-		return fail(c, "action", "reset is reserved: this version does not do it");
 	case POLICY_DO_MIRROR:
 	case POLICY_DO_CAPTURE:
 		return fail(c, "action", "%s is reserved: this version does not do it",
@@ -158,6 +156,10 @@ static int check_action(const struct check *c, const struct policy_rule *r)
 	case POLICY_DROP:
 	case POLICY_LIMIT:
 		return 0;
+	case POLICY_RESET:
+		return policy_is_tcp(r)
+			       ? 0
+			       : fail(c, "match", "leaves out TCP, which alone can be reset");
 	default:
 		return fail(c, "action", "%u is unknown", r->action);
 	}
@@ -354,12 +356,18 @@ static int check_reference(const struct check *c, const struct policy *p, unsign
 	};
 	const uint32_t number = (uint32_t)load(record + at[type], 4);
 	const struct policy_rule *r = policy_rule(p, number);
+	const uint8_t proto = type == POLICY_FLOW ? ((const struct policy_flow *)record)->proto
+			      : type == POLICY_ADDR_PORT
+				      ? ((const struct policy_addr_port *)record)->proto
+				      : POLICY_TCP;
 
 	if (!r)
 		return fail(c, "rule", "%u is not in this policy", number);
 	if (r->key != key_of_type[type])
 		return fail(c, "rule", "%u (%.63s) is not reached by records of this type", number,
 			    r->name);
+	if (r->action == POLICY_RESET && proto != POLICY_TCP)
+		return fail(c, "proto", "is %u: only TCP can be reset", proto);
 	return 0;
 }
 

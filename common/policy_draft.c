@@ -29,6 +29,37 @@ int policy_add(struct policy_draft *d, enum policy_type type, const void *record
 	return 0;
 }
 
+bool policy_is_tcp(const struct policy_rule *r)
+{
+	const struct policy_match *m = &r->match;
+	const bool not_proto = m->negate & COND_PROTO, not_type = m->negate & COND_ETHERTYPE;
+
+	if (m->have & (COND_ICMP_TYPE | COND_ICMP_CODE))
+		return false;
+	if (m->have & COND_PROTO && (m->proto == POLICY_TCP) == not_proto)
+		return false;
+	return !(m->have & COND_ETHERTYPE) || not_type || m->ethertype == 0x0800 ||
+	       m->ethertype == 0x86dd;
+}
+
+bool policy_draft_is_tcp(const struct policy_draft *d, uint32_t from)
+{
+	const struct policy_rule *r = (const void *)d->of[POLICY_RULE].at;
+	const struct policy_addr_port *p = (const void *)d->of[POLICY_ADDR_PORT].at;
+	const struct policy_flow *f = (const void *)d->of[POLICY_FLOW].at;
+
+	for (uint32_t i = 0; i < d->of[POLICY_RULE].n; i++)
+		if (r[i].number >= from && !policy_is_tcp(&r[i]))
+			return false;
+	for (uint32_t i = 0; i < d->of[POLICY_ADDR_PORT].n; i++)
+		if (p[i].rule >= from && p[i].proto != POLICY_TCP)
+			return false;
+	for (uint32_t i = 0; i < d->of[POLICY_FLOW].n; i++)
+		if (f[i].rule >= from && f[i].proto != POLICY_TCP)
+			return false;
+	return true;
+}
+
 int policy_image(const struct policy_draft *d, uint8_t **ret, size_t *ret_len)
 {
 	size_t len = sizeof(d->head) + POLICY_SIGNATURE;

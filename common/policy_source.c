@@ -208,6 +208,8 @@ static int add_rule(struct source *s, struct policy_rule *r, const char *text)
 	}
 	if (n)
 		return n;
+	if (r->action == POLICY_RESET && !policy_draft_is_tcp(s->d, s->number))
+		return fail(s, text, "only TCP can be reset; this is about other packets too");
 	s->number += got.rules;
 	return s->number <= POLICY_NUMBER_MAX
 		       ? 0
@@ -315,10 +317,15 @@ static const struct {
 	uint8_t action;
 	int (*take)(struct source *s, char *at); /* NULL: a statement */
 } words[] = {
-	{"drop", POLICY_DROP, NULL}, {"limit", POLICY_LIMIT, NULL},
-	{"pass", POLICY_PASS, NULL}, {"never", POLICY_NEVER, NULL},
-	{"issuer", 0, take_issuer},  {"generation", 0, take_generation},
-	{"until", 0, take_until},    {"list", 0, take_list},
+	{"drop", POLICY_DROP, NULL},
+	{"limit", POLICY_LIMIT, NULL},
+	{"reset", POLICY_RESET, NULL},
+	{"pass", POLICY_PASS, NULL},
+	{"never", POLICY_NEVER, NULL},
+	{"issuer", 0, take_issuer},
+	{"generation", 0, take_generation},
+	{"until", 0, take_until},
+	{"list", 0, take_list},
 };
 
 static int unknown(struct source *s, const char *word)

@@ -23,6 +23,7 @@
 #include "loader/handover.h"
 #include "loader/ipc.h"
 #include "common/notify.h"
+#include "loader/nic.h"
 #include "loader/pin.h"
 #include "loader/places.h"
 #include "loader/policy/host.h"
@@ -108,6 +109,7 @@ static int load(struct core *c)
 		v.role = c->cfg.iface[0].role;
 		v.sample = c->cfg.iface[0].sample;
 		v.decap_depth = c->cfg.iface[0].decap_depth;
+		v.veth = nic_is_veth(c->cfg.iface[0].name);
 	}
 	return dataplane_load(&c->dp, &c->cfg.dp, &v);
 }

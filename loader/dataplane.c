@@ -85,6 +85,7 @@ static int configure(struct dataplane *dp, struct weir_bpf *skel, const struct d
 								 : 0;
 	skel->rodata->cfg_consume = v->role == ROLE_MIRROR;
 	skel->rodata->cfg_sample = v->sample;
+	skel->rodata->cfg_veth = v->veth;
 	skel->rodata->cfg_netns = v->netns;
 	skel->rodata->cfg_names = cfg->names;
 	skel->rodata->cfg_l7_mask = L7_BUCKETS - 1;
@@ -304,7 +305,7 @@ int dataplane_memory(const struct dataplane_cfg *cfg, uint64_t *ret_bytes, uint6
 static bool same_variant(const struct dataplane_variant *a, const struct dataplane_variant *b)
 {
 	return a->role == b->role && a->netns == b->netns && a->sample == b->sample &&
-	       a->decap_depth == b->decap_depth;
+	       a->decap_depth == b->decap_depth && a->veth == b->veth;
 }
 
 const struct dataplane_object *dataplane_object(const struct dataplane *dp,

@@ -39,6 +39,7 @@ struct dataplane_variant {
 	uint32_t netns;	 /* of flow_key */
 	uint32_t sample; /* 1 in N, 1 = all */
 	int decap_depth; /* -1: by role (mirror: 4, else 0) */
+	bool veth;	 /* driver: what XDP sends there goes by redirection */
 };
 
 struct dataplane_object {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "loader/ifaces.h"
+#include "loader/nic.h"
 #include "common/log.h"
 
 #include <errno.h>
@@ -193,7 +194,8 @@ static void attach_to(struct ifaces *s, const struct link_event *e, const struct
 	a->v = (struct dataplane_variant){.role = w->role,
 					  .netns = s->ns.id,
 					  .sample = w->sample,
-					  .decap_depth = w->decap_depth};
+					  .decap_depth = w->decap_depth,
+					  .veth = nic_is_veth(a->ifname)};
 	a->hook = w->hook;
 	a->ifindex = e->ifindex;
 	a->type = e->type;

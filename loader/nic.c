@@ -90,3 +90,15 @@ int nic_read(const char *ifname, bool elsewhere, struct nic *ret)
 	close(fd);
 	return r;
 }
+
+bool nic_is_veth(const char *ifname)
+{
+	struct ethtool_drvinfo drv = {.cmd = ETHTOOL_GDRVINFO};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), r;
+
+	if (fd < 0)
+		return false;
+	r = ethtool(fd, ifname, &drv);
+	close(fd);
+	return !r && !strncmp(drv.driver, "veth", sizeof(drv.driver));
+}

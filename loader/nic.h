@@ -25,4 +25,7 @@ struct nic {
  */
 int nic_read(const char *ifname, bool elsewhere, struct nic *ret);
 
+/* One end of a pair, in the network namespace we are in. What isn't there is none. */
+bool nic_is_veth(const char *ifname);
+
 #endif

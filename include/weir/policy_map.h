@@ -69,6 +69,9 @@ struct policy_decision {
 
 #define POLICY_FOREVER 0xffffffffu
 
+/* Packets a second that a reset rule answers, and at one time; those beyond it are dropped. */
+#define POLICY_RESETS 1000u
+
 /* Presence: is anything listed in this /24 (IPv4), or with this hash (IPv6: of the /48; address and
  * port, flow)? Elements of 64 bits; IPv6 prefixes shorter than PRESENCE_BITS6 are looked up always.
  */
@@ -112,7 +115,7 @@ struct policy_version {
 	__u16 ethertype;
 	__u32 vni;
 	__u32 ifindex;
-	__u64 cost;	/* ns a packet or byte, << 16 */
+	__u64 cost; /* ns a packet or byte, << 16; POLICY_RESET: a reset, of POLICY_RESETS a second */
 	__u64 burst;	/* ns */
 	__u64 emptiest; /* ns: from the emptiest that a bucket can be until it is full */
 	__u8 id[16];	/* from here on: for the loader that takes over */
@@ -124,7 +127,7 @@ struct policy_version {
 /* Two versions, so that a rule changes and what names it does not. */
 struct policy_slot {
 	struct policy_version version[2];
-	__u64 limit_ns; /* POLICY_LIMIT without LIMIT_PER_SOURCE: when the bucket is full again */
+	__u64 limit_ns; /* POLICY_LIMIT without LIMIT_PER_SOURCE, POLICY_RESET: when the bucket is full again */
 	__u64 pad[15];
 };
 
@@ -136,7 +139,7 @@ struct policy_count {
 	__u64 would_packets; /* shadow: those it would have acted on */
 	__u64 would_bytes;
 	__u64 would_flows;
-	__u64 passed; /* POLICY_LIMIT: packets within the limit */
+	__u64 passed; /* POLICY_LIMIT: packets within the limit; POLICY_RESET: resets let through */
 	__u32 last;   /* policy clock */
 	__u32 pad;
 };

@@ -26,6 +26,7 @@ enum {
 	OPT_DIRECTION,
 	OPT_AS,
 	OPT_CONFIRM,
+	OPT_RESET,
 };
 
 static int cmd_block(int argc, char **argv);
@@ -63,6 +64,8 @@ static int cmd_unblock(int argc, char **argv);
 	}
 
 static const struct cli_option block_options[] = {
+	{OPT_RESET, 0, "reset", NULL, NULL, NULL,
+	 "end TCP connections at both sides; what is not TCP is dropped"},
 	COMMON_OPTIONS,
 	{},
 };
@@ -93,7 +96,8 @@ const struct cli_command command_block = {
 	.examples = "weir block 198.51.100.7 --for 10m\n"
 		    "weir block 'src.ip in 198.51.100.0/24 and dst.port == 22' --for 1h --dry-run\n"
 		    "weir block 'tls.sni suffix \"blocked.test\"' --for 1m\n"
-		    "weir block 'proto udp and dst.port == 11211' --for 1d --shadow\n",
+		    "weir block 'proto udp and dst.port == 11211' --for 1d --shadow\n"
+		    "weir block 'proto tcp and dst.port == 5432' --reset --for 10m\n",
 	.run = cmd_block,
 };
 
@@ -182,6 +186,9 @@ static int take(struct cli *c, struct block *b, int id)
 	case OPT_SHADOW:
 		b->rule.flags |= RULE_SHADOW;
 		return 0;
+	case OPT_RESET:
+		b->rule.action = POLICY_RESET;
+		return 0;
 	case OPT_DRY_RUN:
 		b->dry_run = true;
 		return 0;
@@ -255,6 +262,13 @@ static int make_image(const struct block *b, const char *filter, uint8_t **ret, 
 
 	if (r) {
 		fprintf(stderr, "weir: %s\nweir: in: %s\n", filter_error_text(&got.error, message),
+			filter);
+		policy_draft_done(&d);
+		return EXIT_USAGE;
+	}
+	if (b->rule.action == POLICY_RESET && !policy_draft_is_tcp(&d, 0)) {
+		fprintf(stderr,
+			"weir: --reset: only TCP can be reset, and '%s' is about other packets too\n",
 			filter);
 		policy_draft_done(&d);
 		return EXIT_USAGE;

@@ -143,7 +143,7 @@ static void counters(struct json *j, const struct policy_shown *s)
 	number(j, "would_packets", s->would_packets);
 	number(j, "would_bytes", s->would_bytes);
 	number(j, "would_flows", s->would_flows);
-	if (s->rule.action == POLICY_LIMIT)
+	if (s->rule.action == POLICY_LIMIT || s->rule.action == POLICY_RESET)
 		number(j, "passed", s->passed);
 	when(j, "last", s->last);
 	if (s->type && s->entry_packets) {
@@ -249,6 +249,9 @@ void policy_show_story(const struct policy_shown *s, const struct policy_reply *
 			(uint64_t)s->would_flows, shadow ? ": it is in shadow" : "");
 	if (s->rule.action == POLICY_LIMIT)
 		fprintf(out, "  passed    %" PRIu64 " packets within the limit\n",
+			(uint64_t)s->passed);
+	if (s->rule.action == POLICY_RESET)
+		fprintf(out, "  passed    %" PRIu64 " resets of either side\n",
 			(uint64_t)s->passed);
 	fprintf(out, "  expires   in %s\n", policy_duration(s->expires, d));
 	undo(s, match, out);

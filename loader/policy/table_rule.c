@@ -77,6 +77,11 @@ static void set_limit(const struct policy_rule *r, struct policy_version *v)
 	unsigned __int128 cost;
 
 	v->limit = r->limit;
+	if (r->action == POLICY_RESET) {
+		v->cost = (NS_PER_S << 16) / POLICY_RESETS;
+		v->burst = NS_PER_S;
+		v->emptiest = 2 * NS_PER_S;
+	}
 	if (r->action != POLICY_LIMIT || !r->rate)
 		return;
 	cost = (unit << 16) / r->rate;

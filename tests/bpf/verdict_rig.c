@@ -8,9 +8,13 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "weir.skel.h"
 
@@ -158,6 +162,19 @@ void vr_wait(struct verdict_rig *r, double seconds)
 	set_time(r);
 }
 
+void vr_own_network(void)
+{
+	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+	int fd;
+
+	if (unshare(CLONE_NEWNET))
+		die("unshare", errno);
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo))
+		die("lo", errno);
+	close(fd);
+}
+
 static int prog_of(const struct verdict_rig *r, enum vr_way way)
 {
 	const struct weir_bpf *s = r->dp.object[0].skel;
@@ -174,7 +191,9 @@ int vr_send(struct verdict_rig *r, enum vr_way way, const struct packet *p)
 
 int vr_send_bytes(struct verdict_rig *r, enum vr_way way, const uint8_t *frame, uint32_t len)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = frame, .data_size_in = len, .repeat = 1);
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = frame, .data_size_in = len, .repeat = 1,
+		    .data_out = len <= sizeof(r->out) ? r->out : NULL,
+		    .data_size_out = len <= sizeof(r->out) ? len : 0);
 
 	if (r->dp.cfg.replay) {
 		r->ns += 1000;
@@ -184,9 +203,12 @@ int vr_send_bytes(struct verdict_rig *r, enum vr_way way, const uint8_t *frame, 
 	if (bpf_prog_test_run_opts(prog_of(r, way), &o))
 		die("test run", errno);
 	r->packets++;
+	r->out_len = o.data_size_out;
 	if (way == VR_XDP)
 		return o.retval == XDP_DROP ? 1 : o.retval == XDP_TX ? 2 : 0;
-	return o.retval == TC_ACT_SHOT ? 1 : o.retval == TC_ACT_REDIRECT ? 2 : 0;
+	if (o.retval == TC_ACT_SHOT)
+		return 1;
+	return len > sizeof(r->out) || (r->out_len == len && !memcmp(r->out, frame, len)) ? 0 : 2;
 }
 
 int vr_send_on(struct verdict_rig *r, enum vr_way way, const struct packet *p, int cpu)

@@ -24,14 +24,19 @@ struct verdict_rig {
 	struct policy_addr_port ports[VR_RECORDS];
 	struct policy_flow flows[VR_RECORDS];
 	struct policy_name names[VR_RECORDS];
-	struct policy_set set; /* of the above */
-	uint64_t ns;	       /* capture time (live: not used) */
-	uint64_t packets;      /* sent */
+	struct policy_set set;	 /* of the above */
+	uint64_t ns;		 /* capture time (live: not used) */
+	uint64_t packets;	 /* sent */
+	uint8_t out[PACKET_MAX]; /* what the program left of the last packet */
+	uint32_t out_len;
 };
 
 /* Load; a policy that was written before stays to be applied. @live: with the kernel's clock, so that TC can be had. Exits on failure. */
 void vr_open(struct verdict_rig *r, bool live);
 void vr_close(struct verdict_rig *r);
+
+/* A network namespace for this test, its loopback up: what TC sends of its own goes out there. */
+void vr_own_network(void);
 
 /* Another policy begins. */
 void vr_policy(struct verdict_rig *r);
@@ -46,7 +51,7 @@ int vr_apply(struct verdict_rig *r);
 /* Time passes. */
 void vr_wait(struct verdict_rig *r, double seconds);
 
-/* Return: was it dropped? 2: a reset went back in its place. */
+/* Return: 0 it passes, 1 dropped, 2 it became a reset: on XDP back to its sender, on TC in its place too. */
 int vr_send(struct verdict_rig *r, enum vr_way way, const struct packet *p);
 int vr_send_bytes(struct verdict_rig *r, enum vr_way way, const uint8_t *frame, uint32_t len);
 int vr_send_on(struct verdict_rig *r, enum vr_way way, const struct packet *p, int cpu);

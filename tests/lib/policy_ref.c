@@ -320,6 +320,24 @@ static bool drops(const struct policy_rule *r)
 	return r && (r->action == POLICY_DROP || r->action == POLICY_RESET);
 }
 
+/* What is a reset already passes a rule that resets, and needs no answer. */
+static bool ends_itself(const struct policy_rule *r, const struct pkt *p)
+{
+	return r && r->action == POLICY_RESET && p->key.proto == 6 &&
+	       p->l4.tcp_flags & 4 /* RST */ && !p->l4.payload_len;
+}
+
+/* Plain TCP on Ethernet, in which the answer finds all that it takes. */
+static bool can_be_reset(const struct pkt *p)
+{
+	const uint32_t header = p->key.ethertype == 0x86dd ? 40 : 20;
+	const uint32_t tcp = p->l4.ip_bytes - p->l4.payload_len - header;
+
+	if (p->key.proto != 6 || p->l4.tcp_flags & 4 || p->frag == FRAG_LATER || p->layers)
+		return false;
+	return p->l4.hdr_off <= 22 && tcp >= 20 && (header == 20 || tcp <= 60);
+}
+
 static void consider(const struct policy_rule *r, const struct policy_rule **lowest)
 {
 	if (!*lowest || r->number < (*lowest)->number)
@@ -348,5 +366,8 @@ void policy_ref(const struct policy_set *set, const uint32_t *failsafe,
 		ret->rule = ret->shadow = NULL;
 	if (ret->shadow && ret->shadow->action == POLICY_PASS)
 		ret->shadow = NULL;
-	ret->drop = drops(ret->rule);
+	if (ends_itself(ret->shadow, packet->pkt))
+		ret->shadow = NULL;
+	ret->drop = drops(ret->rule) && !ends_itself(ret->rule, packet->pkt);
+	ret->reset = ret->drop && ret->rule->action == POLICY_RESET && can_be_reset(packet->pkt);
 }

@@ -25,9 +25,10 @@ struct ref_verdict {
 	const struct policy_rule *shadow; /* would have, counted; NULL: none */
 	bool never;			  /* a never-block entry decided */
 	bool drop;
+	bool reset; /* and answered by a reset, or turned into one */
 };
 
-/* POLICY_LIMIT counts as passing. @failsafe: POLICY_FAILSAFE() each, 0 ends. */
+/* POLICY_LIMIT counts as passing; a rule's bound on resets isn't known here. @failsafe: POLICY_FAILSAFE() each, 0 ends. */
 void policy_ref(const struct policy_set *set, const uint32_t *failsafe,
 		const struct ref_packet *packet, struct ref_verdict *ret);
 
