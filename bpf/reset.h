@@ -17,6 +17,7 @@
 #include <linux/pkt_cls.h>
 #include <linux/tcp.h>
 #include <bpf/bpf_endian.h>
+#include "access.h"
 #include "entry.h"
 
 #define RESET_L2_MAX	22u /* Ethernet, two VLAN tags */

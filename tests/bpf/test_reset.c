@@ -25,8 +25,8 @@
 #define PSH 8
 #define ACK 16
 
-#define SEQ 0xfffffff0u /* wraps within the payload */
-#define ANS 0x80001234u /* what the packet acknowledges */
+#define SEQ   0xfffffff0u /* wraps within the payload */
+#define ACKED 0x80001234u /* what the packet acknowledges */
 
 TestSuite(reset, .timeout = 60);
 
@@ -96,7 +96,7 @@ static void shape_packet(const struct shape *s, struct packet *p)
 	}
 	tcp = pk_tcp(p, 40000, 443, s->flags);
 	pk_set32(p, tcp + 4, SEQ);
-	pk_set32(p, tcp + 8, s->flags & ACK ? ANS : 0);
+	pk_set32(p, tcp + 8, s->flags & ACK ? ACKED : 0);
 	if (s->tcp_words)
 		pk_tcp_options(p, s->tcp_words);
 	pk_payload(p, s->payload);
@@ -158,13 +158,13 @@ static void expect_tcp(const struct shape *s, const uint8_t *tcp, bool turned)
 	cr_expect(eq(u32, get16(tcp), turned ? 443 : 40000), "%s", s->name);
 	cr_expect(eq(u32, get16(tcp + 2), turned ? 40000 : 443), "%s", s->name);
 	if (turned) {
-		cr_expect(eq(u32, get32(tcp + 4), ack ? ANS : 0), "%s: seq", s->name);
+		cr_expect(eq(u32, get32(tcp + 4), ack ? ACKED : 0), "%s: seq", s->name);
 		cr_expect(eq(u32, get32(tcp + 8), ack ? 0 : SEQ + len), "%s: ack", s->name);
 		cr_expect(eq(u32, get16(tcp + 12), 0x5000 | (ack ? RST : RST | ACK)), "%s",
 			  s->name);
 	} else {
 		cr_expect(eq(u32, get32(tcp + 4), SEQ), "%s: seq", s->name);
-		cr_expect(eq(u32, get32(tcp + 8), ack ? ANS : 0), "%s: ack", s->name);
+		cr_expect(eq(u32, get32(tcp + 8), ack ? ACKED : 0), "%s: ack", s->name);
 		cr_expect(eq(u32, get16(tcp + 12), 0x5000 | (ack ? RST | ACK : RST)), "%s",
 			  s->name);
 	}
@@ -443,7 +443,7 @@ static struct packet from_client(const struct connection *c, uint8_t flags, uint
 	pk_ip4(&p, INADDR_LOOPBACK, INADDR_LOOPBACK);
 	tcp = pk_tcp(&p, ntohs(c->from.sin_port), ntohs(c->to.sin_port), flags);
 	pk_set32(&p, tcp + 4, SEQ);
-	pk_set32(&p, tcp + 8, ANS);
+	pk_set32(&p, tcp + 8, ACKED);
 	pk_payload(&p, payload);
 	pk_end(&p);
 	return p;

@@ -338,6 +338,13 @@ static bool can_be_reset(const struct pkt *p)
 	return p->l4.hdr_off <= 22 && tcp >= 20 && (header == 20 || tcp <= 60);
 }
 
+static bool would_act(const struct ref_verdict *v, const struct pkt *p)
+{
+	if (v->rule && v->rule->number < v->shadow->number)
+		return false;
+	return v->shadow->action != POLICY_PASS && !ends_itself(v->shadow, p);
+}
+
 static void consider(const struct policy_rule *r, const struct policy_rule **lowest)
 {
 	if (!*lowest || r->number < (*lowest)->number)
@@ -360,13 +367,9 @@ void policy_ref(const struct policy_set *set, const uint32_t *failsafe,
 		else if (!(r->flags & RULE_FAILSAFE) || failsafe_port(failsafe, packet))
 			ret->never = true;
 	}
-	if (ret->shadow && ret->rule && ret->rule->number < ret->shadow->number)
-		ret->shadow = NULL;
 	if (ret->never)
 		ret->rule = ret->shadow = NULL;
-	if (ret->shadow && ret->shadow->action == POLICY_PASS)
-		ret->shadow = NULL;
-	if (ends_itself(ret->shadow, packet->pkt))
+	if (ret->shadow && !would_act(ret, packet->pkt))
 		ret->shadow = NULL;
 	ret->drop = drops(ret->rule) && !ends_itself(ret->rule, packet->pkt);
 	ret->reset = ret->drop && ret->rule->action == POLICY_RESET && can_be_reset(packet->pkt);
