@@ -329,6 +329,7 @@ install: all man $(SHELLS) $(BUILD)/weir.conf $(BUILD)/collector.conf ## install
 	$(call install_program,weir-collector,collector.conf)
 	$(if $(DUCKDB_FETCHED),install -D -m 644 $(DEPS)/duckdb/libduckdb.so $(PRIVATE_LIB)/libduckdb.so)
 	$(if $(DUCKDB_FETCHED),install -D -m 644 $(DEPS)/duckdb/LICENSE $(SHARE)/doc/weir/libduckdb.LICENSE)
+	install -D -m 644 -t $(SHARE)/weir/rules $(wildcard packaging/rules/*.yaml)
 	install -D -m 644 -t $(SHARE)/man/man5 $(filter %.5,$(MAN_PAGES))
 	install -D -m 644 -t $(SHARE)/man/man8 $(filter %.8,$(MAN_PAGES))
 	install -D -m 644 packaging/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/weir.conf
@@ -343,7 +344,7 @@ uninstall: ## remove what install put there, but not the configuration
 		$(SHARE)/bash-completion/completions/$(p) $(SHARE)/zsh/vendor-completions/_$(p) \
 		$(SHARE)/fish/vendor_completions.d/$(p).fish) \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d/weir.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/weir.conf
-	rm -rf $(SHARE)/doc/weir
+	rm -rf $(SHARE)/doc/weir $(SHARE)/weir/rules
 package: ## a Debian package: build/package/weir_VERSION_ARCH.deb, checked by lintian
 	packaging/package.sh $(BUILD)/package $(VERSION)
 clean: ## remove what was built; what `make deps` fetched stays

@@ -21,8 +21,8 @@
 
 void site_init(struct site *s)
 {
-	*s = (struct site){.lists = {{"local", LOCAL}, {"never_block", NEVER}, {"admin", ""}},
-			   .n_lists = 3};
+	*s = (struct site){.lists = {{"local", LOCAL}, {"never_block", NEVER}, {"admin", ""}, {"mail_servers", ""}},
+			   .n_lists = 4};
 }
 
 void site_done(struct site *s)
