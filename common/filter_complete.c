@@ -31,13 +31,10 @@ static void offer_fields(const struct completion *c)
 
 static void offer_sides(const struct completion *c)
 {
-	offer(c, "host", "address of either end, or of the side before it");
-	offer(c, "net", "network of either end, or of the side before it");
-	offer(c, "port", "port of either end, or of the side before it");
-	if (!filter_field_known(c->env, FF_SRC_AS))
-		return;
-	offer(c, "as", "autonomous system of either end, or of the side before it");
-	offer(c, "country", "country of either end, or of the side before it");
+	const char *word, *doc;
+
+	for (unsigned int i = 0; (word = filter_side_word(c->env, i, &doc)); i++)
+		offer(c, word, doc);
 }
 
 static void offer_primary(const struct completion *c)
@@ -46,6 +43,8 @@ static void offer_primary(const struct completion *c)
 	offer_sides(c);
 	offer(c, "src", "initiator's host, net or port");
 	offer(c, "dst", "responder's host, net or port");
+	offer(c, "ipv4", "both addresses are IPv4");
+	offer(c, "ipv6", "both addresses are IPv6");
 	offer(c, "flags", "all of these TCP flags were seen: flags SA");
 	offer(c, "not", "the opposite; of an absent field, still false");
 	offer(c, "exists", "exists(field): is the field there?");

@@ -41,6 +41,8 @@ enum filter_token_type {
 	TOK_CLOSE,
 	TOK_SET_OPEN,
 	TOK_SET_CLOSE,
+	TOK_ROW_OPEN, /* [a b c]: nfdump's sets, commas or not */
+	TOK_ROW_CLOSE,
 	TOK_COMMA,
 	TOK_BAD, /* no token begins like this */
 };
@@ -176,6 +178,24 @@ int filter_field_find(const char *word, size_t len); /* enum flow_field, or -1 *
 bool filter_field_known(const struct filter_env *env, enum flow_field f); /* may it be named? */
 int filter_parse_field(struct filter_parser *p);     /* at the token; -EINVAL: said */
 int filter_parse_expr(struct filter_parser *p);	     /* from the token on; index of its root */
+
+/* filter_parse.c: parts that words of filter_sugar.c are made of. */
+int filter_not_here(struct filter_parser *p, uint32_t at,
+		    uint32_t len);		   /* -EINVAL: for the collector */
+int filter_op_word(const struct filter_parser *p); /* an operator, or -1 */
+int filter_parse_op(struct filter_parser *p, enum flow_field f);
+int filter_parse_cmp(struct filter_parser *p, enum flow_field f); /* behind its field */
+int filter_add_cmp(struct filter_parser *p, enum flow_field f, enum filter_op op, int value);
+/* @child becomes the last child of @n, which is not in the tree yet. */
+void filter_link_child(struct filter_parser *p, struct filter_node *n, int child);
+
+/* filter_sugar.c: a primary that begins with such a word, or -ENOENT: the token is none. */
+int filter_sugar(struct filter_parser *p);
+/* At `flags` behind `not`: is any of them set? nfdump's `not flags AR` is none of them. */
+int filter_sugar_any_flag(struct filter_parser *p);
+/* Its words one by one, and those that stand behind src, dst, in or out; NULL: no more. */
+const char *filter_sugar_word(const struct filter_env *env, unsigned int i);
+const char *filter_side_word(const struct filter_env *env, unsigned int i, const char **ret_doc);
 
 /* filter_value.c: at the token; moves behind what it took. Index of the value, or an error. */
 int filter_value(struct filter_parser *p, enum flow_field f, bool ranges);

@@ -33,7 +33,7 @@ static const struct {
 	{"=", TOK_OP, FO_EQ},	{"<", TOK_OP, FO_LT},	{">", TOK_OP, FO_GT},
 	{"&", TOK_OP, FO_BITS}, {"!", TOK_NOT, 0},	{"(", TOK_OPEN, 0},
 	{")", TOK_CLOSE, 0},	{"{", TOK_SET_OPEN, 0}, {"}", TOK_SET_CLOSE, 0},
-	{",", TOK_COMMA, 0},
+	{",", TOK_COMMA, 0},	{"[", TOK_ROW_OPEN, 0}, {"]", TOK_ROW_CLOSE, 0},
 };
 
 bool filter_word_char(char c)

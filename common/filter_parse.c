@@ -13,19 +13,6 @@
 #include "common/flow_text.h"
 #include "common/suggest.h"
 
-/* Words that stand for comparisons. Without a side, either end will do. */
-static const struct sugar {
-	const char *word;
-	enum flow_field src, dst;
-	const char *want;
-} sugars[] = {
-	{"host", FF_SRC_IP, FF_DST_IP, "an address such as 192.0.2.1"},
-	{"net", FF_SRC_IP, FF_DST_IP, "a network such as 192.0.2.0/24"},
-	{"port", FF_SRC_PORT, FF_DST_PORT, "a port such as 443, or 8000-8100"},
-	{"as", FF_SRC_AS, FF_DST_AS, "an autonomous system's number such as 64496"},
-	{"country", FF_SRC_COUNTRY, FF_DST_COUNTRY, "two letters such as CZ"},
-};
-
 static int parse_or(struct filter_parser *p);
 
 int filter_field_find(const char *word, size_t len)
@@ -43,8 +30,7 @@ bool filter_field_known(const struct filter_env *env, enum flow_field f)
 	return !flow_fields[f].added || (env && env->added);
 }
 
-/* A word of @len octets at @at that stands for a field only the collector has. */
-static int not_here(struct filter_parser *p, uint32_t at, uint32_t len)
+int filter_not_here(struct filter_parser *p, uint32_t at, uint32_t len)
 {
 	return filter_fail(p, at,
 			   "'%.*s' is known to the collector alone: ask 'weir-collector query'",
@@ -53,7 +39,7 @@ static int not_here(struct filter_parser *p, uint32_t at, uint32_t len)
 
 static int unknown_field(struct filter_parser *p)
 {
-	const char *word = p->text + p->tok.at;
+	const char *word = p->text + p->tok.at, *sugar;
 	struct suggest near;
 	uint64_t number;
 	char name[32];
@@ -71,9 +57,8 @@ static int unknown_field(struct filter_parser *p)
 	for (int f = 0; f < _FF_MAX; f++)
 		if (filter_field_known(p->env, f))
 			suggest_try(&near, flow_fields[f].path);
-	for (size_t i = 0; i < sizeof(sugars) / sizeof(sugars[0]); i++)
-		if (filter_field_known(p->env, sugars[i].src))
-			suggest_try(&near, sugars[i].word);
+	for (unsigned int i = 0; (sugar = filter_sugar_word(p->env, i)); i++)
+		suggest_try(&near, sugar);
 	suggest_try(&near, "not");
 	suggest_try(&near, "exists");
 	if (near.best)
@@ -92,7 +77,7 @@ static int parse_field(struct filter_parser *p, enum filter_expect e)
 	if (f < 0)
 		return unknown_field(p);
 	if (!filter_field_known(p->env, (enum flow_field)f))
-		return not_here(p, p->tok.at, p->tok.len);
+		return filter_not_here(p, p->tok.at, p->tok.len);
 	filter_next(p);
 	return f;
 }
@@ -141,8 +126,7 @@ static int unknown_op(struct filter_parser *p, enum flow_field f, const char *op
 	return filter_fail_expected(p, EXPECT_OP, ops);
 }
 
-/* The operator that is a word, or -1. */
-static int op_word(const struct filter_parser *p)
+int filter_op_word(const struct filter_parser *p)
 {
 	for (int op = FO_IN; op < _FO_MAX; op++)
 		if (filter_token_is(p, filter_op_text[op]))
@@ -150,12 +134,11 @@ static int op_word(const struct filter_parser *p)
 	return -1;
 }
 
-/* The operator at the token. */
-static int parse_op(struct filter_parser *p, enum flow_field f)
+int filter_parse_op(struct filter_parser *p, enum flow_field f)
 {
 	const enum filter_class c = filter_class(f);
 	char ops[96], what[160];
-	int op = p->tok.type == TOK_OP ? p->tok.op : op_word(p);
+	int op = p->tok.type == TOK_OP ? p->tok.op : filter_op_word(p);
 
 	ops_of(c, ops, sizeof(ops));
 	if (op < 0) {
@@ -169,7 +152,7 @@ static int parse_op(struct filter_parser *p, enum flow_field f)
 	return op;
 }
 
-static int add_cmp(struct filter_parser *p, enum flow_field f, enum filter_op op, int value)
+int filter_add_cmp(struct filter_parser *p, enum flow_field f, enum filter_op op, int value)
 {
 	struct filter_node n = {.type = FN_CMP,
 				.op = op,
@@ -180,18 +163,17 @@ static int add_cmp(struct filter_parser *p, enum flow_field f, enum filter_op op
 	return value < 0 ? value : filter_add_node(p, &n);
 }
 
-static int parse_cmp(struct filter_parser *p, enum flow_field f)
+int filter_parse_cmp(struct filter_parser *p, enum flow_field f)
 {
-	int op = parse_op(p, f), v;
+	int op = filter_parse_op(p, f), v;
 
 	if (op < 0)
 		return op;
 	v = op == FO_IN ? filter_set(p, f) : filter_value(p, f, false);
-	return add_cmp(p, f, (enum filter_op)op, v);
+	return filter_add_cmp(p, f, (enum filter_op)op, v);
 }
 
-/* @child becomes the last child of @n, which is not in the tree yet. */
-static void link_child(struct filter_parser *p, struct filter_node *n, int child)
+void filter_link_child(struct filter_parser *p, struct filter_node *n, int child)
 {
 	if (n->last)
 		p->ast->nodes[n->last].next = (uint32_t)child;
@@ -199,115 +181,6 @@ static void link_child(struct filter_parser *p, struct filter_node *n, int child
 		n->first = (uint32_t)child;
 	p->ast->nodes[child].prev = n->last;
 	n->last = (uint32_t)child;
-}
-
-/* ---- sugar ---- */
-
-/* One value or a set for `host`, `net`, `port`; the first value of it. *ret_op: how to compare. */
-static int sugar_value(struct filter_parser *p, const struct sugar *s, enum filter_op *ret_op)
-{
-	const uint32_t at = p->tok.at, len = p->tok.len;
-	const bool net = !strcmp(s->word, "net"), host = !strcmp(s->word, "host");
-	enum filter_value_type type;
-	int v;
-
-	*ret_op = FO_IN;
-	if (p->tok.type == TOK_LIST || p->tok.type == TOK_SET_OPEN)
-		return filter_set(p, s->src);
-	if (p->tok.type != TOK_WORD && p->tok.type != TOK_PARAM)
-		return filter_fail_expected(p, EXPECT_NOTHING, s->want);
-	v = filter_value(p, s->src, true);
-	if (v < 0)
-		return v;
-	type = p->ast->values[v].type;
-	if (type == FV_NUMBER || type == FV_IP)
-		*ret_op = FO_EQ;
-	if ((net && type == FV_IP) || (host && type != FV_IP))
-		return filter_fail(p, at, "'%s' wants %s, not '%.*s'", s->word, s->want, (int)len,
-				   p->text + at);
-	return v;
-}
-
-static const struct sugar *find_sugar(const struct filter_parser *p)
-{
-	for (size_t i = 0; i < sizeof(sugars) / sizeof(sugars[0]); i++)
-		if (filter_token_is(p, sugars[i].word))
-			return &sugars[i];
-	return NULL;
-}
-
-/* @src, @dst: which ends count. */
-static int parse_sugar(struct filter_parser *p, const struct sugar *s, bool src, bool dst)
-{
-	struct filter_node n = {.type = FN_OR};
-	enum filter_op op;
-	int v, a, b;
-
-	if (!filter_field_known(p->env, s->src))
-		return not_here(p, p->tok.at, p->tok.len);
-	filter_next(p);
-	v = sugar_value(p, s, &op);
-	if (!src || !dst)
-		return add_cmp(p, src ? s->src : s->dst, op, v);
-	a = add_cmp(p, s->src, op, v);
-	b = a < 0 ? a : add_cmp(p, s->dst, op, v);
-	if (b < 0)
-		return b;
-	link_child(p, &n, a);
-	link_child(p, &n, b);
-	return filter_add_node(p, &n);
-}
-
-static int parse_side(struct filter_parser *p)
-{
-	const bool src = filter_token_is(p, "src");
-	const struct sugar *s;
-
-	filter_next(p);
-	s = find_sugar(p);
-	if (!s)
-		return filter_fail_expected(p, EXPECT_SIDE, "host, net or port");
-	return parse_sugar(p, s, src, !src);
-}
-
-/* `flags SA`: all of these are set, one comparison each. */
-static int parse_flags(struct filter_parser *p)
-{
-	struct filter_node n = {.type = FN_AND};
-	uint64_t bits;
-	int v;
-
-	filter_next(p);
-	v = filter_value(p, FF_TCP_FLAGS, false);
-	if (v < 0)
-		return v;
-	bits = p->ast->values[v].lo;
-	if (!bits)
-		return add_cmp(p, FF_TCP_FLAGS, FO_EQ, v);
-	for (bits &= UINT8_MAX; bits; bits &= bits - 1) {
-		struct filter_value one = {
-			.type = FV_NUMBER, .lo = bits & -bits, .hi = bits & -bits};
-		int cmp = filter_add_value(p, &one);
-
-		cmp = add_cmp(p, FF_TCP_FLAGS, FO_BITS, cmp);
-		if (cmp < 0)
-			return cmp;
-		link_child(p, &n, cmp);
-	}
-	return n.first == n.last ? (int)n.first : filter_add_node(p, &n);
-}
-
-/* `proto tcp`; with an operator behind it, it is the field. */
-static int parse_proto(struct filter_parser *p)
-{
-	filter_next(p);
-	if (p->tok.type == TOK_END) {
-		p->expect_field = FF_PROTO;
-		return filter_fail_expected(p, EXPECT_OP_OR_VALUE, "a protocol such as tcp");
-	}
-	if (p->tok.type == TOK_OP || op_word(p) >= 0)
-		return parse_cmp(p, FF_PROTO);
-	return add_cmp(p, FF_PROTO, FO_EQ, filter_value(p, FF_PROTO, false));
 }
 
 /* ---- expressions ---- */
@@ -347,7 +220,6 @@ static int parse_paren(struct filter_parser *p)
 
 static int parse_primary(struct filter_parser *p)
 {
-	const struct sugar *s;
 	int f;
 
 	p->primary_at = p->tok.at;
@@ -355,19 +227,13 @@ static int parse_primary(struct filter_parser *p)
 		return parse_paren(p);
 	if (p->tok.type != TOK_WORD)
 		return filter_fail_expected(p, EXPECT_FIELD, "a field or '('");
-	s = find_sugar(p);
-	if (s)
-		return parse_sugar(p, s, true, true);
-	if (filter_token_is(p, "src") || filter_token_is(p, "dst"))
-		return parse_side(p);
 	if (filter_token_is(p, "exists"))
 		return parse_exists(p);
-	if (filter_token_is(p, "flags"))
-		return parse_flags(p);
-	if (filter_token_is(p, "proto"))
-		return parse_proto(p);
+	f = filter_sugar(p);
+	if (f != -ENOENT)
+		return f;
 	f = parse_field(p, EXPECT_FIELD);
-	return f < 0 ? f : parse_cmp(p, (enum flow_field)f);
+	return f < 0 ? f : filter_parse_cmp(p, (enum flow_field)f);
 }
 
 static int parse_not(struct filter_parser *p)
@@ -379,7 +245,8 @@ static int parse_not(struct filter_parser *p)
 		return filter_fail_limit(p, "too many parentheses and nots inside each other");
 	if (p->tok.type == TOK_NOT || filter_token_is(p, "not")) {
 		filter_next(p);
-		child = parse_not(p);
+		p->primary_at = p->tok.at;
+		child = filter_token_is(p, "flags") ? filter_sugar_any_flag(p) : parse_not(p);
 		n.first = (uint32_t)child;
 		child = child < 0 ? child : filter_add_node(p, &n);
 	} else {
@@ -405,7 +272,7 @@ static int parse_chain(struct filter_parser *p, enum filter_node_type type)
 
 		if (child < 0)
 			return child;
-		link_child(p, &n, child);
+		filter_link_child(p, &n, child);
 		if (!is_connective(p, type))
 			break;
 		filter_next(p);

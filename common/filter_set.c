@@ -44,9 +44,16 @@ static int list(struct filter_parser *p, enum flow_field f)
 /* A list's text has no lists: they could hold each other. */
 static int member(struct filter_parser *p, enum flow_field f, enum filter_token_type end)
 {
-	if (p->tok.type == TOK_LIST && end == TOK_SET_CLOSE)
+	if (p->tok.type == TOK_LIST && end != TOK_END)
 		return list(p, f);
 	return filter_value(p, f, true);
+}
+
+/* Is there another value? Within [] it may stand without a comma. */
+static bool more(const struct filter_parser *p, enum filter_token_type end)
+{
+	return p->tok.type == TOK_COMMA ||
+	       (end == TOK_ROW_CLOSE && (p->tok.type == TOK_WORD || p->tok.type == TOK_LIST));
 }
 
 /* Values with commas between them, up to @end. Index of the first. */
@@ -54,10 +61,11 @@ static int members(struct filter_parser *p, enum flow_field f, enum filter_token
 {
 	int first = member(p, f, end), last = first;
 
-	while (last >= 0 && p->tok.type == TOK_COMMA) {
+	while (last >= 0 && more(p, end)) {
 		int v;
 
-		filter_next(p);
+		if (p->tok.type == TOK_COMMA)
+			filter_next(p);
 		v = member(p, f, end);
 		if (v < 0)
 			return v;
@@ -68,7 +76,9 @@ static int members(struct filter_parser *p, enum flow_field f, enum filter_token
 		return last;
 	if (p->tok.type != end)
 		return filter_fail_expected(p, EXPECT_NOTHING,
-					    end == TOK_END ? "',' between values" : "',' or '}'");
+					    end == TOK_END	   ? "',' between values"
+					    : end == TOK_SET_CLOSE ? "',' or '}'"
+								   : "a value or ']'");
 	return first;
 }
 
@@ -79,9 +89,12 @@ int filter_set(struct filter_parser *p, enum flow_field f)
 
 	if (p->tok.type == TOK_LIST)
 		return list(p, f);
-	if (p->tok.type == TOK_SET_OPEN) {
+	if (p->tok.type == TOK_SET_OPEN || p->tok.type == TOK_ROW_OPEN) {
+		const enum filter_token_type end = p->tok.type == TOK_SET_OPEN ? TOK_SET_CLOSE
+									       : TOK_ROW_CLOSE;
+
 		filter_next(p);
-		v = members(p, f, TOK_SET_CLOSE);
+		v = members(p, f, end);
 		if (v >= 0)
 			filter_next(p);
 		return v;

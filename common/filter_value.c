@@ -102,6 +102,19 @@ static int no_value(struct filter_parser *p, enum flow_field f)
 
 /* ---- numbers ---- */
 
+/* 2m, 3g, as nfdump has them: M and G. */
+static int scan_lower_unit(const char *s, uint64_t *ret)
+{
+	const size_t n = strlen(s);
+	char upper[32];
+
+	if (n < 2 || n >= sizeof(upper) || !strchr("mgt", s[n - 1]))
+		return -EINVAL;
+	memcpy(upper, s, n + 1);
+	upper[n - 1] = (char)(s[n - 1] - 'a' + 'A');
+	return scan_u64(upper, 0, UINT64_MAX, ret);
+}
+
 static int scan_one(enum flow_field f, const char *s, uint64_t *ret)
 {
 	uint64_t v;
@@ -111,6 +124,8 @@ static int scan_one(enum flow_field f, const char *s, uint64_t *ret)
 		r = scan_hex(s + 2, UINT64_MAX, &v);
 	} else {
 		r = scan_u64(s, 0, UINT64_MAX, &v);
+		if (r == -EINVAL && filter_class(f) == FC_NUMBER)
+			r = scan_lower_unit(s, &v);
 		if (r == -EINVAL && filter_class(f) == FC_DURATION) {
 			r = scan_duration_ns(s, 0, UINT64_MAX, &v);
 			v = r ? 0 : v / 1000;

@@ -148,8 +148,14 @@ struct flow_record {
 	uint32_t quic_version;
 	uint32_t sampling;
 	uint32_t src_as;
+	uint32_t if_in;
+	uint32_t if_out;
 	uint32_t dst_as;
 	uint32_t ifindex; /* always set; 0 = none */
+	uint64_t duration_us;
+	uint64_t pps;
+	uint64_t bps;
+	uint64_t bpp;
 	uint64_t rtt_client_us;
 	uint64_t rtt_server_us;
 	uint64_t response_us;

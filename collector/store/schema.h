@@ -34,7 +34,11 @@ enum flow_source {
 	FS_DST_AS_ORG,	  /* dst_as_org */
 	FS_PACKETS,	  /* packets: out + in */
 	FS_BYTES,	  /* bytes: out + in */
-	FS_SERVICE,	  /* service: proto * 65536 + port of the service, UINTEGER, see docs */
+	FS_DURATION,	  /* duration_us: UBIGINT */
+	FS_PPS,		  /* pps, bps, bpp: UBIGINT, 0 where it took no time */
+	FS_BPS,
+	FS_BPP,
+	FS_SERVICE, /* service: proto * 65536 + port of the service, UINTEGER, see docs */
 	_FS_MAX
 };
 

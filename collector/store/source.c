@@ -32,6 +32,10 @@ static const struct {
 	EXTRA(DST_AS_ORG, "dst_as_org", "VARCHAR"),
 	EXTRA(PACKETS, "packets", "UBIGINT"),
 	EXTRA(BYTES, "bytes", "UBIGINT"),
+	EXTRA(DURATION, "duration_us", "UBIGINT"),
+	EXTRA(PPS, "pps", "UBIGINT"),
+	EXTRA(BPS, "bps", "UBIGINT"),
+	EXTRA(BPP, "bpp", "UBIGINT"),
 	EXTRA(SERVICE, "service", "UINTEGER"),
 };
 
@@ -103,6 +107,10 @@ static void add_needs(struct flow_source_cfg *c)
 		{FS_DST_AS_ORG, {BC_DST_AS}, 1},
 		{FS_PACKETS, {BC_OUT_PACKETS, BC_IN_PACKETS}, 2},
 		{FS_BYTES, {BC_OUT_BYTES, BC_IN_BYTES}, 2},
+		{FS_DURATION, {BC_START, BC_END}, 2},
+		{FS_PPS, {BC_START, BC_END, BC_OUT_PACKETS, BC_IN_PACKETS}, 4},
+		{FS_BPS, {BC_START, BC_END, BC_OUT_BYTES, BC_IN_BYTES}, 4},
+		{FS_BPP, {BC_OUT_PACKETS, BC_IN_PACKETS, BC_OUT_BYTES, BC_IN_BYTES}, 4},
 		{FS_SERVICE, {BC_PROTO, BC_SRC_PORT, BC_DST_PORT, BC_IN_PACKETS}, 4},
 	};
 	static const uint16_t key[] = {BC_EXPORTER, BC_SRC_HI,	 BC_SRC_LO, BC_DST_HI, BC_DST_LO,
@@ -254,6 +262,15 @@ static void add_partitions(struct from *q, struct store *s, const struct flow_so
 		add_nothing(q, cfg);
 }
 
+#define SQL_PACKETS  "(coalesce(u.out_packets, 0) + coalesce(u.in_packets, 0))"
+#define SQL_BYTES    "(coalesce(u.out_bytes, 0) + coalesce(u.in_bytes, 0))"
+#define SQL_DURATION "CASE WHEN u.start_us IS NOT NULL THEN greatest(u.end_us - u.start_us, 0) END"
+/* @what a second, at most what 64 bits hold; 0 in no time */
+#define SQL_RATE(what, times)                                                        \
+	"CASE WHEN u.end_us > u.start_us THEN least(" what "::HUGEINT * " times      \
+	" // (u.end_us - u.start_us), 18446744073709551615) WHEN u.start_us IS NOT " \
+	"NULL THEN 0 END"
+
 /* What is computed, or looked up, from the columns of all partitions. */
 static void add_extra(struct from *q, const struct flow_source_cfg *cfg)
 {
@@ -270,8 +287,12 @@ static void add_extra(struct from *q, const struct flow_source_cfg *cfg)
 		[FS_SERVER_NAME - _BC_MAX] = "coalesce(u.dst_name, u.tls_sni)",
 		[FS_SRC_AS_ORG - _BC_MAX] = "asrc.name",
 		[FS_DST_AS_ORG - _BC_MAX] = "adst.name",
-		[FS_PACKETS - _BC_MAX] = "coalesce(u.out_packets, 0) + coalesce(u.in_packets, 0)",
-		[FS_BYTES - _BC_MAX] = "coalesce(u.out_bytes, 0) + coalesce(u.in_bytes, 0)",
+		[FS_PACKETS - _BC_MAX] = SQL_PACKETS,
+		[FS_BYTES - _BC_MAX] = SQL_BYTES,
+		[FS_DURATION - _BC_MAX] = SQL_DURATION,
+		[FS_PPS - _BC_MAX] = SQL_RATE(SQL_PACKETS, "1000000"),
+		[FS_BPS - _BC_MAX] = SQL_RATE(SQL_BYTES, "8000000"),
+		[FS_BPP - _BC_MAX] = SQL_BYTES " // nullif(" SQL_PACKETS ", 0)",
 		[FS_SERVICE - _BC_MAX] = SQL_SERVICE("u"),
 	};
 

@@ -371,6 +371,40 @@ static void ask(struct rig *g, const char *filter, const char *by, const char *w
 	cr_expect(eq(str, got, (char *)want), "%s by %s", filter, by);
 }
 
+/* Start and end of a flow, and what there was of it, as each row says. */
+Test(enrich, rates_are_over_the_time_of_the_record, .timeout = 30)
+{
+	static const struct {
+		int64_t lasts_us; /* negative: no start */
+		uint64_t packets, bytes;
+	} flows[] = {
+		{2000000, 10, 1500}, {0, 1, 40}, {-1, 5, 500}, {1, UINT64_MAX / 2, UINT64_MAX / 2},
+		{1500000, 0, 0},
+	};
+	struct rig g;
+	struct block *b;
+
+	if (!open_rig(&g, ""))
+		cr_skip_test("no libduckdb");
+	b = take(&g);
+	for (uint32_t i = 0; i < sizeof(flows) / sizeof(flows[0]); i++) {
+		add(b, "10.0.0.1", "10.0.0.2", NULL, END_US);
+		BLOCK_COLUMN(b, uint64_t, BC_OUT_PACKETS)[i] = flows[i].packets;
+		BLOCK_COLUMN(b, uint64_t, BC_OUT_BYTES)[i] = flows[i].bytes;
+		BLOCK_COLUMN(b, int64_t, BC_START)[i] = END_US - flows[i].lasts_us;
+		if (flows[i].lasts_us >= 0)
+			block_set_valid(b, BC_START, i);
+	}
+	block_send(g.q.store.pool, b);
+	cr_assert(eq(int, store_flush(g.q.store.s), 0));
+	ask(&g, "duration > 1999", "duration_us,pps,bps,bpp", "2000000|5|6000|150|1 ");
+	ask(&g, "duration 0", "duration_us,pps,bps,bpp", "0|0|0|40|1 ");
+	ask(&g, "not exists(pps)", "packets,bpp", "5|100|1 ");
+	ask(&g, "pps > 5", "pps", "18446744073709551615|1 ");
+	ask(&g, "duration = 1500 and pps 0 and not exists(bpp)", "bps", "0|1 ");
+	done(&g);
+}
+
 Test(enrich, what_was_added_can_be_asked_for, .timeout = 60)
 {
 	static const struct mmdb_network renamed[] = {{"198.51.100.0/24", 64500, "Wider", "DE"}};

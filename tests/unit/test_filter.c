@@ -328,7 +328,7 @@ Test(filter, completes_what_could_stand_at_the_cursor)
 		{"not tls.s", "tls.sni", 4},
 		{"dst.port ", "== != < <= > >= & in", 9},
 		{"tls.sni s", "suffix", 8},
-		{"src ", "host net port", 4},
+		{"src ", "host ip net port", 4},
 		{"src ho", "host", 4},
 		{"state == ", "new established closed reset no_reply one_way", 9},
 		{"state in {new, r", "reset", 15},

@@ -175,6 +175,12 @@ static const struct {
 	{"dst.as_org", "\"Other Org\""},
 	{"dst.country", "\"DE\""},
 	{"dst.zone", "\"dmz\""},
+	{"duration_us", "1000"},
+	{"pps", "2000"},
+	{"bps", "3000"},
+	{"bpp", "40"},
+	{"if.in", "3"},
+	{"if.out", "4"},
 };
 
 static void set_numbers(void)
@@ -213,6 +219,12 @@ static void set_numbers(void)
 	r.sampling = 64;
 	r.src_as = 64496;
 	r.dst_as = 64511;
+	r.duration_us = 1000;
+	r.pps = 2000;
+	r.bps = 3000;
+	r.bpp = 40;
+	r.if_in = 3;
+	r.if_out = 4;
 	r.src_country = 'C' << 8 | 'Z';
 	r.dst_country = 'D' << 8 | 'E';
 }
