@@ -54,6 +54,16 @@ static int keep_link(struct attachment *a, const char *hook, int fd)
 	return r;
 }
 
+/* What runs on a hook, loaded now if it has not been. */
+static int program(struct attachment *a, struct dataplane *dp, enum weir_hook hook)
+{
+	int fd = dataplane_program(dp, &a->v, hook);
+
+	if (fd < 0)
+		say(a, "%s: load programs for it: %s", a->label, strerror(-fd));
+	return fd;
+}
+
 /* ---- XDP ---- */
 
 static uint32_t foreign_xdp(unsigned int ifindex)
@@ -73,12 +83,15 @@ static const char *xdp_hook(bool generic)
 /* The programs of an interface that stay (--pin) are found again under these names. */
 static const char *const tc_hook[2] = {"ingress", "egress"};
 
-static int attach_xdp(struct attachment *a, const struct dataplane_object *o, bool generic)
+static int attach_xdp(struct attachment *a, struct dataplane *dp, bool generic)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts,
 		    .flags = generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE);
-	int prog = o->prog[HOOK_XDP], fd;
+	int prog = program(a, dp, HOOK_XDP), fd;
 	uint32_t id;
+
+	if (prog < 0)
+		return prog;
 
 	a->xdp = true;
 	a->xdp_fd = held_link(a, xdp_hook(generic), prog);
@@ -159,12 +172,15 @@ static void remove_stale_filter(struct attachment *a, bool egress)
 	}
 }
 
-static int attach_tc(struct attachment *a, const struct dataplane_object *o, bool egress)
+static int attach_tc(struct attachment *a, struct dataplane *dp, bool egress)
 {
-	int prog = o->prog[egress ? HOOK_TC_EGRESS : HOOK_TC_INGRESS];
-	int r = held_link(a, tc_hook[egress], prog);
-	bool held = r >= 0;
+	int prog = program(a, dp, egress ? HOOK_TC_EGRESS : HOOK_TC_INGRESS), r;
+	bool held;
 
+	if (prog < 0)
+		return prog;
+	r = held_link(a, tc_hook[egress], prog);
+	held = r >= 0;
 	if (!held)
 		r = tcx_link(prog, a->ifindex, egress);
 	if (r >= 0) {
@@ -192,7 +208,7 @@ static const char *xdp_is_unfit(const struct nic *nic, enum role role)
 	return NULL;
 }
 
-static int attach_auto(struct attachment *a, const struct dataplane_object *o)
+static int attach_auto(struct attachment *a, struct dataplane *dp)
 {
 	const char *unfit;
 	struct nic nic;
@@ -204,7 +220,7 @@ static int attach_auto(struct attachment *a, const struct dataplane_object *o)
 	}
 	unfit = xdp_is_unfit(&nic, a->v.role);
 	if (!unfit) {
-		r = attach_xdp(a, o, false);
+		r = attach_xdp(a, dp, false);
 		if (!r || r == -EBUSY) {
 			snprintf(a->why, sizeof(a->why), "driver %s, MTU %u%s", nic.driver, nic.mtu,
 				 a->taken_over ? ", taken over" : "");
@@ -216,24 +232,23 @@ static int attach_auto(struct attachment *a, const struct dataplane_object *o)
 	else
 		snprintf(a->why, sizeof(a->why), "driver %s at MTU %u takes no native XDP: %s",
 			 nic.driver, nic.mtu, strerror(-r));
-	return attach_tc(a, o, false);
+	return attach_tc(a, dp, false);
 }
 
-static int attach_ingress(struct attachment *a, const struct dataplane_object *o,
-			  enum hook_mode mode)
+static int attach_ingress(struct attachment *a, struct dataplane *dp, enum hook_mode mode)
 {
 	snprintf(a->why, sizeof(a->why), "as asked");
 	switch (mode) {
 	case HOOK_MODE_XDP:
-		return attach_xdp(a, o, false);
+		return attach_xdp(a, dp, false);
 	case HOOK_MODE_GENERIC:
-		return attach_xdp(a, o, true);
+		return attach_xdp(a, dp, true);
 	case HOOK_MODE_TC:
-		return attach_tc(a, o, false);
+		return attach_tc(a, dp, false);
 	case HOOK_AUTO:
 		break;
 	}
-	return attach_auto(a, o);
+	return attach_auto(a, dp);
 }
 
 /* Devices whose frames begin with the IP header: the programs look for Ethernet first. */
@@ -315,18 +330,17 @@ static void drop_others(const struct attachment *a)
 			pin_link_drop(a->pin, a->v.netns, a->ifindex, xdp_hook(generic));
 }
 
-int attach_interface(struct attachment *a, const struct dataplane *dp, enum hook_mode mode)
+int attach_interface(struct attachment *a, struct dataplane *dp, enum hook_mode mode)
 {
-	const struct dataplane_object *o = dataplane_object(dp, &a->v);
 	int r;
 
 	a->xdp_fd = a->tc[0].link_fd = a->tc[1].link_fd = a->lock_fd = -1;
 	a->pin = dp->pin;
 	r = check_type(a);
 	r = r ?: lock_interface(a);
-	r = r ?: attach_ingress(a, o, mode);
+	r = r ?: attach_ingress(a, dp, mode);
 	if (!r)
-		r = attach_tc(a, o, true);
+		r = attach_tc(a, dp, true);
 	if (r)
 		attach_drop(a);
 	else

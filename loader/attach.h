@@ -53,7 +53,7 @@ struct attachment {
  * Return: 0, or -errno with a->error set; nothing stays attached then. -EOPNOTSUPP: frames there have
  *         no Ethernet header.
  */
-int attach_interface(struct attachment *a, const struct dataplane *dp, enum hook_mode mode);
+int attach_interface(struct attachment *a, struct dataplane *dp, enum hook_mode mode);
 
 /* Takes the programs off, pinned or not, and attach_done(). */
 void attach_drop(struct attachment *a);

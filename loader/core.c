@@ -94,24 +94,30 @@ static int open_pin(struct core *c)
 	if (!c->cfg.pin)
 		return 0;
 	r = pin_open(&c->pin, c->cfg.pin, c->cfg.replace);
-	if (r)
-		return r;
-	c->dp.pin = &c->pin;
-	return 0;
+	if (!r)
+		c->dp.pin = &c->pin;
+	return r;
 }
 
-/* Makes the maps. Programs of other kinds are loaded when an interface needs them. */
+/* Makes the maps, and loads what the first interface is likely to need: before a weir that is at work is
+ * asked to leave. Other programs are loaded when an interface needs them. */
 static int load(struct core *c)
 {
 	struct dataplane_variant v = dataplane_variant_default;
+	enum weir_hook ingress = HOOK_XDP;
+	int r;
 
 	if (c->cfg.ifaces) {
 		v.role = c->cfg.iface[0].role;
 		v.sample = c->cfg.iface[0].sample;
 		v.decap_depth = c->cfg.iface[0].decap_depth;
 		v.veth = nic_is_veth(c->cfg.iface[0].name);
+		if (c->cfg.iface[0].hook == HOOK_MODE_TC)
+			ingress = HOOK_TC_INGRESS;
 	}
-	return dataplane_load(&c->dp, &c->cfg.dp, &v);
+	c->cfg.dp.on_demand = true;
+	r = dataplane_load(&c->dp, &c->cfg.dp, &v);
+	return r ?: dataplane_prepare(&c->dp, &v, 1u << ingress | 1u << HOOK_TC_EGRESS);
 }
 
 /* What the worker has open, from 3 on; -1 = none of that kind. */

@@ -5,6 +5,8 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -95,11 +97,6 @@ static int configure(struct dataplane *dp, struct weir_bpf *skel, const struct d
 	skel->rodata->cfg_named_mask = cfg->policy_entries ? NAMED_LINES - 1 : 0;
 	skel->rodata->cfg_meter_mask = cfg->policy_entries ? METER_LINES - 1 : 0;
 	skel->rodata->cfg_replay = cfg->replay;
-	if (cfg->replay) { /* XDP alone; loading is most of a short replay's time */
-		bpf_program__set_autoload(skel->progs.tc_ingress, false);
-		bpf_program__set_autoload(skel->progs.tc_egress, false);
-		bpf_program__set_autoload(skel->progs.read_clock, false);
-	}
 #ifdef __x86_64__
 	skel->rodata->cfg_tso = 1;
 #endif
@@ -308,8 +305,8 @@ static bool same_variant(const struct dataplane_variant *a, const struct datapla
 	       a->decap_depth == b->decap_depth && a->veth == b->veth;
 }
 
-const struct dataplane_object *dataplane_object(const struct dataplane *dp,
-						const struct dataplane_variant *v)
+static struct dataplane_object *find_object(const struct dataplane *dp,
+					    const struct dataplane_variant *v)
 {
 	for (unsigned int i = 0; i < dp->objects; i++)
 		if (same_variant(&dp->object[i].v, v))
@@ -354,12 +351,25 @@ void dataplane_unload(struct dataplane *dp, uint32_t netns)
 	}
 }
 
-/* Sizes, maps and configuration of an object, then into the kernel. */
+#define MMAP_THRESHOLD (128 << 10) /* malloc's own at the start */
+#define ALL_HOOKS      (1u << HOOK_XDP | 1u << HOOK_TC_INGRESS | 1u << HOOK_TC_EGRESS)
+
+/* Of those there are: verifying them is most of the time that loading takes. */
+static void choose_programs(struct weir_bpf *skel, unsigned int hooks, bool clock)
+{
+	bpf_program__set_autoload(skel->progs.xdp_flows, hooks & 1u << HOOK_XDP);
+	bpf_program__set_autoload(skel->progs.tc_ingress, hooks & 1u << HOOK_TC_INGRESS);
+	bpf_program__set_autoload(skel->progs.tc_egress, hooks & 1u << HOOK_TC_EGRESS);
+	bpf_program__set_autoload(skel->progs.read_clock, clock);
+}
+
+/* Sizes, maps and configuration of an object, then with some of its programs into the kernel. */
 static int make_object(struct dataplane *dp, struct weir_bpf *first, struct weir_bpf *skel,
-		       const struct dataplane_variant *v)
+		       const struct dataplane_variant *v, unsigned int hooks)
 {
 	int r = configure(dp, skel, v);
 
+	choose_programs(skel, hooks, !first && !dp->cfg.replay);
 	if (first)
 		r = r ?: share_maps(first, skel);
 	else
@@ -387,7 +397,8 @@ static int add_object(struct dataplane *dp, struct weir_bpf *skel,
 {
 	struct dataplane_object *o = &dp->object[dp->objects];
 	struct weir_bpf *first = dp->objects ? dp->object[0].skel : NULL;
-	int r = make_object(dp, first, skel, v);
+	const unsigned int hooks = dp->cfg.replay ? 1u << HOOK_XDP : ALL_HOOKS;
+	int r = make_object(dp, first, skel, v, dp->cfg.on_demand ? 0 : hooks);
 
 	*o = (struct dataplane_object){.v = *v, .prog = {-1, -1, -1}};
 	if (!r && !first)
@@ -413,7 +424,7 @@ int dataplane_load(struct dataplane *dp, const struct dataplane_cfg *cfg,
 	struct weir_bpf *skel;
 	int r = 0;
 
-	if (dataplane_object(dp, v))
+	if (find_object(dp, v))
 		return 0;
 	if (!v->sample || (!dp->objects && v->netns))
 		return -EINVAL; /* what the first one has is the seed of all */
@@ -425,8 +436,89 @@ int dataplane_load(struct dataplane *dp, const struct dataplane_cfg *cfg,
 	if (!o)
 		return -ENOMEM;
 	dp->object = o;
+	if (dp->objects && dp->cfg.on_demand) {
+		dp->object[dp->objects++] =
+			(struct dataplane_object){.v = *v, .prog = {-1, -1, -1}};
+		return 0;
+	}
 	skel = weir_bpf__open();
 	return skel ? add_object(dp, skel, v) : -errno;
+}
+
+/* ---- programs on demand ---- */
+
+/* One program that is to be loaded. */
+struct loading {
+	struct dataplane *dp;
+	const struct dataplane_variant *v;
+	enum weir_hook hook;
+	int r; /* its descriptor, or -errno */
+	pthread_t thread;
+	bool started;
+};
+
+static int load_program(struct dataplane *dp, const struct dataplane_variant *v,
+			enum weir_hook hook)
+{
+	struct dataplane_object one = {.v = *v, .prog = {-1, -1, -1}};
+	struct weir_bpf *skel = weir_bpf__open();
+	int r;
+
+	if (!skel)
+		return -errno;
+	r = make_object(dp, dp->object[0].skel, skel, v, 1u << hook);
+	r = r ?: keep_programs(&one, skel);
+	weir_bpf__destroy(skel);
+	return r ?: one.prog[hook];
+}
+
+int dataplane_program(struct dataplane *dp, const struct dataplane_variant *v, enum weir_hook hook)
+{
+	struct dataplane_object *o = find_object(dp, v);
+	int r;
+
+	if (!o)
+		return -ENOENT;
+	if (o->prog[hook] >= 0)
+		return o->prog[hook];
+	r = load_program(dp, v, hook);
+	if (r >= 0)
+		o->prog[hook] = r;
+	return r;
+}
+
+static void *loading_thread(void *arg)
+{
+	struct loading *l = arg;
+
+	l->r = load_program(l->dp, l->v, l->hook);
+	return NULL;
+}
+
+int dataplane_prepare(struct dataplane *dp, const struct dataplane_variant *v, unsigned int hooks)
+{
+	struct dataplane_object *o = find_object(dp, v);
+	struct loading l[_HOOK_MAX] = {};
+	int r = o ? 0 : -ENOENT;
+
+	/* else it grows with what libbpf frees, and tables that are touched bit by bit come zeroed */
+	mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
+	for (int i = 0; o && i < _HOOK_MAX; i++) {
+		l[i] = (struct loading){.dp = dp, .v = v, .hook = (enum weir_hook)i};
+		if (hooks & 1u << i && o->prog[i] < 0)
+			l[i].started = !pthread_create(&l[i].thread, NULL, loading_thread, &l[i]);
+	}
+	for (int i = 0; o && i < _HOOK_MAX; i++) {
+		if (!l[i].started)
+			continue; /* not wanted; or no thread, and it is loaded when it is */
+		pthread_join(l[i].thread, NULL);
+		if (l[i].r >= 0)
+			o->prog[i] = l[i].r;
+		else
+			r = r ?: l[i].r;
+	}
+	malloc_trim(0); /* each thread has had memory of its own, which the worker would inherit */
+	return r;
 }
 
 void dataplane_done(struct dataplane *dp)

@@ -28,6 +28,7 @@ struct dataplane_cfg {
 	uint32_t policy_entries; /* decisions to have room for; 0: no verdicts at all */
 	bool names;
 	bool replay;
+	bool on_demand;	  /* programs are loaded by dataplane_program() */
 	uint64_t tick_ns; /* length of a tick; 0 = the kernel's */
 };
 
@@ -44,7 +45,7 @@ struct dataplane_variant {
 
 struct dataplane_object {
 	struct dataplane_variant v;
-	int prog[_HOOK_MAX];   /* descriptors */
+	int prog[_HOOK_MAX];   /* descriptors; -1: not loaded */
 	struct weir_bpf *skel; /* of the first alone, that the maps belong to */
 };
 
@@ -86,9 +87,21 @@ extern const struct dataplane_variant dataplane_variant_default;
 int dataplane_load(struct dataplane *dp, const struct dataplane_cfg *cfg,
 		   const struct dataplane_variant *v);
 
-/* What has been loaded for a variant, or NULL. Valid until the next dataplane_load() or dataplane_unload(). */
-const struct dataplane_object *dataplane_object(const struct dataplane *dp,
-						const struct dataplane_variant *v);
+/**
+ * dataplane_program - the program of a hook, for a variant that dataplane_load() was called for
+ *
+ * With cfg.on_demand it is loaded at the first call. Return: its descriptor, which stays the data
+ * plane's, or -errno as dataplane_load().
+ */
+int dataplane_program(struct dataplane *dp, const struct dataplane_variant *v, enum weir_hook hook);
+
+/**
+ * dataplane_prepare - load the programs of several hooks, at one time on as many threads
+ * @hooks: bits 1 << enum weir_hook; the others are left for dataplane_program()
+ *
+ * Return: 0 or -errno as dataplane_load().
+ */
+int dataplane_prepare(struct dataplane *dp, const struct dataplane_variant *v, unsigned int hooks);
 
 /* A network namespace is gone: its programs go too, but for those that made the maps. */
 void dataplane_unload(struct dataplane *dp, uint32_t netns);
