@@ -429,13 +429,9 @@ static int stop(struct core *c, int worker_gone)
 
 static int exit_code_of(int r)
 {
-	switch (r) {
-	case -EOPNOTSUPP:
+	if (r == -EOPNOTSUPP)
 		return EXIT_NOSUPPORT;
-	case -EPERM:
-		return EXIT_PERM;
-	}
-	return EXIT_FAILED;
+	return r == -EPERM ? EXIT_PERM : EXIT_FAILED;
 }
 
 /* After the worker was started: end it again. @what: what went wrong, if that has not been said. */
