@@ -251,16 +251,17 @@ static const char *direction(const struct spec *q)
 	return q->ascending ? "ASC" : "DESC";
 }
 
-/* Sums of all first, then the groups by rank. */
+/* Sums of all first, then the groups by rank: only those that are shown are sorted. */
 static void put_top(struct bound *s, const struct spec *q)
 {
 	bound_add(s, " SELECT * FROM (SELECT 0 AS rank, ");
 	put_nulls(s, q);
 	put_sums(s, q, "", "");
-	bound_add(s, " FROM g UNION ALL (SELECT row_number() OVER (ORDER BY m%u %s NULLS LAST, ",
+	bound_add(s, " FROM g UNION ALL SELECT row_number() OVER (ORDER BY m%u %s NULLS LAST, ",
 		  q->order, direction(q));
 	put_keys(s, q, "");
-	bound_add(s, ") AS rank, * FROM g ORDER BY m%u %s NULLS LAST, ", q->order, direction(q));
+	bound_add(s, ") AS rank, * FROM (SELECT * FROM g ORDER BY m%u %s NULLS LAST, ", q->order,
+		  direction(q));
 	put_keys(s, q, "");
 	bound_add(s, " LIMIT %u)) ORDER BY rank", q->top);
 }
