@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,11 +209,20 @@ static int ask_collector(struct asking *x, struct client *c, const struct answer
 /* A file beside the others of the store's temporary ones, gone as soon as it is open. */
 static int export_here(const struct query_env *env, const struct ask *a, char *error)
 {
-	char path[] = "/tmp/weir-answer-XXXXXX";
-	int fd = mkostemp(path, O_CLOEXEC), r;
+	const char *dir = getenv("TMPDIR");
+	char path[PATH_MAX];
+	int fd, r;
 
-	if (fd < 0)
-		return -errno;
+	if (!dir || !*dir)
+		dir = "/tmp";
+	if (snprintf(path, sizeof(path), "%s/weir-answer-XXXXXX", dir) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd < 0) {
+		r = -errno;
+		snprintf(error, STORE_ERROR, "%s: %s", dir, strerror(-r));
+		return r;
+	}
 	close(fd);
 	r = query_export(env, &a->spec, path, error);
 	fd = r ? -1 : open(path, O_RDONLY | O_CLOEXEC);

@@ -2,6 +2,7 @@
 /*
  * open.c - opening and closing a store; exporters, interfaces and zones; how it is. See store.h.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -63,6 +64,39 @@ static void defaults(struct store_cfg *c)
 		c->top_n = 1000;
 }
 
+#define NO_STATE "restore it from a copy, or move it and the files of flows away and begin anew"
+
+/* Flows whose state is gone: a new one would give their exporters' numbers to others. */
+static int check_state(const struct store *s, const char *path, char *error)
+{
+	uint32_t files = 0;
+	struct dirent *e;
+	DIR *d;
+
+	if (!access(path, F_OK))
+		return 0;
+	d = opendir(s->dir);
+	while (d && (e = readdir(d)))
+		files += !strncmp(e->d_name, "flows-", 6);
+	if (d)
+		closedir(d);
+	if (files)
+		snprintf(error, STORE_ERROR,
+			 "state.db is missing, but there are %u files of flows: " NO_STATE, files);
+	else if (s->cfg.read_only)
+		snprintf(error, STORE_ERROR, "%s: no store there", s->dir);
+	return files || s->cfg.read_only ? -ENOENT : 0;
+}
+
+static void say_damage(char *error, const char *why)
+{
+	size_t n;
+
+	duck_words(error, why);
+	n = strlen(error);
+	snprintf(error + n, STORE_ERROR - n, " — " NO_STATE);
+}
+
 static int open_database(struct store *s, char *error)
 {
 	char path[PATH_BYTES], memory[32], threads[16];
@@ -74,10 +108,9 @@ static int open_database(struct store *s, char *error)
 	snprintf(memory, sizeof(memory), "%lluMiB",
 		 (unsigned long long)(s->cfg.memory_bytes >> 20));
 	snprintf(threads, sizeof(threads), "%u", s->cfg.threads);
-	if (s->cfg.read_only && access(path, F_OK)) {
-		snprintf(error, STORE_ERROR, "%s: no store there", s->dir);
-		return -ENOENT;
-	}
+	r = check_state(s, path, error);
+	if (r)
+		return r;
 	if (duck.create_config(&cfg) != DuckDBSuccess)
 		return -ENOMEM;
 	duck.set_config(cfg, "memory_limit", memory);
@@ -91,7 +124,7 @@ static int open_database(struct store *s, char *error)
 		if (r == -EBUSY)
 			snprintf(error, STORE_ERROR, "%s: another process has it open", s->dir);
 		else
-			duck_words(error, why);
+			say_damage(error, why);
 		duck.free(why);
 	} else if (duck.connect(s->db, &s->c) != DuckDBSuccess) {
 		r = -ENOMEM;
@@ -179,6 +212,7 @@ int store_open(const struct store_cfg *cfg, char *error, struct store **ret)
 	s->cfg = *cfg;
 	defaults(&s->cfg);
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->names, NULL);
 	pthread_condattr_init(&attr);
 	pthread_cond_init(&s->flushed, &attr);
 	pthread_cond_init(&s->idle, &attr);
@@ -248,6 +282,7 @@ struct store *store_close(struct store *s)
 	pthread_cond_destroy(&s->flushed);
 	pthread_cond_destroy(&s->idle);
 	pthread_mutex_destroy(&s->lock);
+	pthread_mutex_destroy(&s->names);
 	free_memory(s);
 	free(s);
 	return NULL;
@@ -334,7 +369,7 @@ int store_exporter(struct store *s, const struct store_exporter *e, uint32_t *re
 	uint32_t stream = 0;
 	int r = 0;
 
-	pthread_mutex_lock(&s->lock);
+	pthread_mutex_lock(&s->names);
 	for (uint32_t i = s->exporters.n; i-- > 0 && !found;) {
 		struct exporter *x = (struct exporter *)s->exporters.v + i;
 
@@ -351,7 +386,7 @@ int store_exporter(struct store *s, const struct store_exporter *e, uint32_t *re
 		*ret_id = found->id;
 		*ret_stream = found->stream;
 	}
-	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_unlock(&s->names);
 	return r;
 }
 
@@ -360,7 +395,7 @@ int store_committed(struct store *s, uint32_t stream, uint64_t epoch, uint64_t *
 	const struct committed *c;
 	int r = -ENOENT;
 
-	pthread_mutex_lock(&s->lock);
+	pthread_mutex_lock(&s->names);
 	c = s->committed.v;
 	for (uint32_t i = s->committed.n; i-- > 0;) {
 		if (c[i].stream != stream || c[i].epoch != epoch || c[i].changed)
@@ -369,7 +404,7 @@ int store_committed(struct store *s, uint32_t stream, uint64_t epoch, uint64_t *
 		r = 0;
 		break;
 	}
-	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_unlock(&s->names);
 	return r;
 }
 
@@ -395,9 +430,9 @@ int store_interface(struct store *s, uint32_t exporter, uint32_t index, struct f
 	uint32_t stream;
 	int r = 0;
 
-	pthread_mutex_lock(&s->lock);
+	pthread_mutex_lock(&s->names);
 	if (!exporter || exporter > s->exporters.n) {
-		pthread_mutex_unlock(&s->lock);
+		pthread_mutex_unlock(&s->names);
 		return -EINVAL;
 	}
 	stream = ((struct exporter *)s->exporters.v)[exporter - 1].stream;
@@ -411,7 +446,7 @@ int store_interface(struct store *s, uint32_t exporter, uint32_t index, struct f
 	}
 	if (r)
 		r = add_name(&s->interfaces, stream, index, &name);
-	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_unlock(&s->names);
 	return r;
 }
 
@@ -421,13 +456,13 @@ int store_zone(struct store *s, struct flow_str name, uint16_t *ret)
 	uint32_t i;
 	int r = 0;
 
-	pthread_mutex_lock(&s->lock);
+	pthread_mutex_lock(&s->names);
 	v = s->zones.v;
 	for (i = 0; i < s->zones.n && !same(v[i].name, v[i].len, &name); i++)
 		;
 	if (i == s->zones.n)
 		r = i == UINT16_MAX ? -ENOSPC : add_name(&s->zones, 0, i + 1, &name);
-	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_unlock(&s->names);
 	if (!r)
 		*ret = (uint16_t)(i + 1);
 	return r;
@@ -437,9 +472,9 @@ int store_as(struct store *s, uint32_t number, struct flow_str name)
 {
 	int r;
 
-	pthread_mutex_lock(&s->lock);
+	pthread_mutex_lock(&s->names);
 	r = add_name(&s->asns, 0, number, &name);
-	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_unlock(&s->names);
 	return r;
 }
 

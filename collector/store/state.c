@@ -221,9 +221,9 @@ static int save_exporters(struct store *s, uint32_t upto, char *error)
 		struct exporter e;
 		uint64_t half[2];
 
-		pthread_mutex_lock(&s->lock);
+		pthread_mutex_lock(&s->names);
 		e = ((struct exporter *)s->exporters.v)[i];
-		pthread_mutex_unlock(&s->lock);
+		pthread_mutex_unlock(&s->names);
 		memcpy(half, e.address, sizeof(half));
 		struct store_value v[] = {NUM(e.id),
 					  NUM(e.stream),
@@ -248,9 +248,9 @@ static int save_names(struct store *s, struct names *n, uint32_t upto, char *err
 	for (uint32_t i = n->saved; i < upto && !r; i++) {
 		struct interface f;
 
-		pthread_mutex_lock(&s->lock);
+		pthread_mutex_lock(&s->names);
 		f = ((struct interface *)n->v)[i];
-		pthread_mutex_unlock(&s->lock);
+		pthread_mutex_unlock(&s->names);
 		struct store_value v[] = {NUM(f.stream), NUM(f.index), TEXT(f.name, f.len)};
 
 		if (!zones)
@@ -278,9 +278,9 @@ static int save_asns(struct store *s, uint32_t upto, uint32_t batch, char *error
 	for (uint32_t i = s->asns.saved; i < upto; i++) {
 		struct interface f;
 
-		pthread_mutex_lock(&s->lock);
+		pthread_mutex_lock(&s->names);
 		f = ((struct interface *)s->asns.v)[i];
-		pthread_mutex_unlock(&s->lock);
+		pthread_mutex_unlock(&s->names);
 		put_number(p, f.index);
 		put_text(p, f.name, f.len);
 		put_number(p, batch);
@@ -334,12 +334,12 @@ int state_commit(struct store *s, uint32_t batch, char *error)
 	char ignored[STORE_ERROR];
 	int r;
 
-	pthread_mutex_lock(&s->lock);
+	pthread_mutex_lock(&s->names);
 	exporters = s->exporters.n;
 	interfaces = s->interfaces.n;
 	zones = s->zones.n;
 	asns = s->asns.n;
-	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_unlock(&s->names);
 	r = duck_exec(s->c, error, "BEGIN");
 	if (r)
 		return r;

@@ -88,6 +88,9 @@ struct store {
 	duckdb_database db;
 	duckdb_connection c;
 	pthread_mutex_t lock;
+	pthread_mutex_t names; /* exporters to committed: never held while something waits for a disk,
+				* since receiving threads take it; the last to be taken
+				*/
 	pthread_cond_t flushed;
 	struct partition *partitions;
 	struct names exporters;	 /* struct exporter */

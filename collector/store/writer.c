@@ -235,12 +235,12 @@ static int mark(struct store *s, const struct block_mark *m)
 		c[i].changed = true;
 		return 0;
 	}
-	pthread_mutex_lock(&s->lock);
+	pthread_mutex_lock(&s->names);
 	c = names_add(&s->committed, sizeof(*c));
 	if (c)
 		*c = (struct committed){
 			.stream = m->stream, .epoch = m->epoch, .to = m->to, .changed = true};
-	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_unlock(&s->names);
 	return c ? 0 : -ENOMEM;
 }
 
@@ -279,7 +279,9 @@ static void finish(struct store *s)
 	for (uint32_t i = 0; i < s->committed.n; i++) {
 		if (c[i].changed && s->cfg.committed)
 			s->cfg.committed(s->cfg.arg, c[i].stream, c[i].epoch, c[i].to);
+		pthread_mutex_lock(&s->names);
 		c[i].changed = false;
+		pthread_mutex_unlock(&s->names);
 	}
 	for (uint32_t i = 0; i < s->held_n; i++)
 		block_put(s->cfg.pool, s->held[i]);

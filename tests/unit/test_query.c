@@ -326,6 +326,83 @@ Test(query, pages_of_flows_have_each_flow_once)
 	cr_assert(eq(u64, pages, 4));
 }
 
+/* One flow as two interfaces and two exporters of one node saw it, as another node did, and again later. */
+Test(query, an_observation_counts_once_if_asked_for)
+{
+	static const struct {
+		uint32_t exporter;
+		uint16_t port;
+		int64_t start_us;
+		uint64_t bytes;
+	} seen[] = {
+		{1, 1001, 10, 500}, {1, 1001, 10, 500}, /* by two interfaces */
+		{1, 1002, 10, 70},			/* another port */
+		{1, 1001, 20, 30},			/* another start: the flow's next record */
+		{4, 1001, 10, 500},			/* another exporter of the node */
+		{2, 1001, 10, 500},			/* another node, which counts for itself */
+	};
+	static struct store_rig s;
+	static struct query_rig own;
+	const char *const raw[] = {"from",    "1970-01-01T00:00:00Z", "to", "1971-01-01T00:00:00Z",
+				   "measure", "flows,bytes",	      NULL};
+	const char *const once[] = {"from",    "1970-01-01T00:00:00Z",
+				    "to",      "1971-01-01T00:00:00Z",
+				    "measure", "flows,bytes",
+				    "dedup",   "yes",
+				    NULL};
+	const char *const by[] = {"from",    "1970-01-01T00:00:00Z",
+				  "to",	     "1971-01-01T00:00:00Z",
+				  "measure", "flows,bytes",
+				  "dedup",   "yes",
+				  "by",	     "src.port",
+				  NULL};
+	struct block *block;
+	struct store_exporter other = {.domain = 9, .node = {"web1", 4}};
+	uint32_t id, stream;
+
+	if (!store_rig_open(&s, NULL))
+		cr_skip_test("no libduckdb");
+	cr_assert(eq(int, store_exporter(s.s, &other, &id, &stream), 0));
+	cr_assert(eq(u32, id, 4));
+	block = block_get(s.pool);
+	for (uint32_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++) {
+		struct flow_record r = {.end_ns = 1000000000, .proto = 6, .family = 4};
+
+		r.start_ns = (uint64_t)seen[i].start_us * 1000;
+		r.src_port = seen[i].port;
+		r.dst_port = 443;
+		r.out.bytes = seen[i].bytes;
+		r.ifindex = i + 1;
+		memcpy(r.src_ip, (uint8_t[16]){[10] = 255, [11] = 255, [12] = 10, [15] = 1}, 16);
+		memcpy(r.dst_ip, (uint8_t[16]){[10] = 255, [11] = 255, [12] = 10, [15] = 2}, 16);
+		flow_set(&r, FF_START);
+		flow_set(&r, FF_SRC_IP);
+		flow_set(&r, FF_DST_IP);
+		flow_set(&r, FF_SRC_PORT);
+		flow_set(&r, FF_DST_PORT);
+		flow_set(&r, FF_PROTO);
+		flow_set(&r, FF_OUT_BYTES);
+		cr_assert(eq(int, block_add_flow(block, &r, seen[i].exporter), 0));
+	}
+	block_send(s.pool, block);
+	cr_assert(eq(int, store_flush(s.s), 0));
+	own.store = s;
+	cr_assert(eq(int, query_rig_ask(&own, &q, raw, &a), 0));
+	cr_expect(eq(dbl, a.rows[0].v[0], 6));
+	cr_expect(eq(dbl, a.rows[0].v[1], 2100));
+	cr_assert(eq(int, query_rig_ask(&own, &q, once, &a), 0));
+	cr_expect(eq(dbl, a.rows[0].v[0], 4));
+	cr_expect(eq(dbl, a.rows[0].v[1], 1100));
+	cr_assert(eq(int, query_rig_ask(&own, &q, by, &a), 0));
+	cr_assert(eq(u32, a.n, 2));
+	cr_expect(eq(str, a.rows[0].key, "1001|"));
+	cr_expect(eq(dbl, a.rows[0].v[0], 3));
+	cr_expect(eq(str, a.rows[1].key, "1002|"));
+	cr_expect(eq(dbl, a.rows[1].v[0], 1));
+	cr_assert(strstr(a.end.source, "flows") != NULL, "roll-ups know no duplicates");
+	store_rig_done(&s);
+}
+
 Test(query, nothing_there_is_no_error)
 {
 	cr_assert(

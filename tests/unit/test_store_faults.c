@@ -183,6 +183,95 @@ Test(store_faults, a_partition_whose_head_is_damaged_is_left_out_and_named)
 	store_rig_done(&g);
 }
 
+/* Sum of all flows' octets by SQL. Return: as store_next(); the engine's words in @error. */
+static int read_all(struct store_rig *g, struct flow_range range, uint64_t *ret, char *error)
+{
+	struct flow_source_cfg source = {.range = range};
+	char sql[16384], *from = NULL;
+	struct store_result *result = NULL;
+	struct store_query q = {.sql = sql};
+	struct store_value v;
+	uint32_t n = 0;
+	int r;
+
+	for (unsigned int c = 0; c < _BC_MAX; c++)
+		flow_source_add(&source, c);
+	cr_assert(eq(int, store_source(g->s, &source, &from), 0));
+	snprintf(sql, sizeof(sql),
+		 "SELECT count(*)::UBIGINT, sum(out_bytes), max(tls_sni), sum(src_lo) FROM %s",
+		 from);
+	free(from);
+	r = store_select(g->s, &q, error, &result);
+	if (!r)
+		r = store_next(result, &n);
+	if (!r && n && store_get(result, 0, 0, &v))
+		*ret = v.u;
+	if (r && result)
+		snprintf(error, STORE_ERROR, "%s", store_error(result));
+	store_result_free(result);
+	return r;
+}
+
+/* Its head says that all is well, but what the flows are in is no longer what was written. */
+Test(store_faults, a_partition_damaged_inside_is_an_error_and_the_others_are_served)
+{
+	const struct flow_range all = {0, INT64_MAX / 4}, later = {T0 + 3600000000, INT64_MAX / 4};
+	char error[STORE_ERROR] = "";
+	struct store_rig g;
+	struct stat st;
+	glob_t found;
+	char path[128];
+	uint64_t n = 0;
+
+	if (!store_rig_open(&g, NULL))
+		return;
+	fill_two_partitions(&g);
+	store_rig_close(&g);
+	snprintf(path, sizeof(path), "%s/flows-2026*T14*.db", g.dir);
+	cr_assert(eq(int, glob(path, 0, NULL, &found), 0));
+	cr_assert(eq(int, stat(found.gl_pathv[0], &st), 0));
+	globfree(&found);
+	spoil(&g, "flows-2026*T14*.db", 12288 + 4096, (size_t)st.st_size / 2);
+	cr_assert(eq(int, store_rig_open_again(&g), 0), "%s", g.error);
+	/* it may be noticed when it is opened, or when it is read: never silently */
+	if (!read_all(&g, all, &n, error)) {
+		cr_expect(eq(u64, n, 10000));
+		cr_expect(eq(u32, g.said_n, 1));
+	} else {
+		cr_expect(gt(sz, strlen(error), 10));
+		fprintf(stderr, "said: %s\n", error);
+	}
+	cr_assert(eq(int, read_all(&g, later, &n, error), 0), "%s", error);
+	cr_expect(eq(u64, n, 10000));
+	store_rig_done(&g);
+}
+
+Test(store_faults, without_state_or_with_a_damaged_one_it_says_so_and_touches_nothing)
+{
+	char path[128];
+	struct store_rig g;
+	glob_t found;
+
+	if (!store_rig_open(&g, NULL))
+		return;
+	fill_two_partitions(&g);
+	store_rig_close(&g);
+	spoil(&g, "state.db", 0, 12288);
+	cr_expect(lt(int, store_rig_open_again(&g), 0));
+	cr_expect(strstr(g.error, "state.db") != NULL, "%s", g.error);
+	fprintf(stderr, "damaged: %s\n", g.error);
+	snprintf(path, sizeof(path), "%s/state.db", g.dir);
+	cr_assert(eq(int, unlink(path), 0));
+	cr_expect(lt(int, store_rig_open_again(&g), 0),
+		  "flows without their state are not taken for none");
+	fprintf(stderr, "lost: %s\n", g.error);
+	snprintf(path, sizeof(path), "%s/flows-*.db", g.dir);
+	cr_assert(eq(int, glob(path, 0, NULL, &found), 0));
+	cr_expect(eq(sz, found.gl_pathc, 2));
+	globfree(&found);
+	store_rig_done(&g);
+}
+
 Test(store_faults, retention_by_bytes_and_age_removes_whole_files_from_the_oldest_on)
 {
 	struct store_cfg cfg = {.keep_bytes = 24000000, .upkeep_ms = 100, .partition_s = 300};
