@@ -176,8 +176,8 @@ int filter_ast_print(const struct filter_ast *a, FILE *out);
 int filter_parse_ast(struct filter_parser *p);
 int filter_field_find(const char *word, size_t len); /* enum flow_field, or -1 */
 bool filter_field_known(const struct filter_env *env, enum flow_field f); /* may it be named? */
-int filter_parse_field(struct filter_parser *p);     /* at the token; -EINVAL: said */
-int filter_parse_expr(struct filter_parser *p);	     /* from the token on; index of its root */
+int filter_parse_field(struct filter_parser *p); /* at the token; -EINVAL: said */
+int filter_parse_expr(struct filter_parser *p);	 /* from the token on; index of its root */
 
 /* filter_parse.c: parts that words of filter_sugar.c are made of. */
 int filter_not_here(struct filter_parser *p, uint32_t at,

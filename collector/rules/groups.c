@@ -292,7 +292,10 @@ static int add_distinct(struct rule_state *s, struct group *g, uint32_t leaf, co
 	for (unsigned int i = 0; i < l->n_fields; i++)
 		if (!batch_hash(b, l->fields[i], at[0], &h))
 			return 0;
-	return distinct_add(distinct_of(s, g, leaf), &w, h, at[1]);
+	/* neighbours differ in all bits: a sample is taken by some of them */
+	h = (h ^ h >> 32) * 0xd6e8feb86659fd93u;
+	h = (h ^ h >> 32) * 0xd6e8feb86659fd93u;
+	return distinct_add(distinct_of(s, g, leaf), &w, h ^ h >> 32, at[1]);
 }
 
 /* @row into step @pane of the group. */

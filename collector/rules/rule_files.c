@@ -21,7 +21,10 @@
 
 void site_init(struct site *s)
 {
-	*s = (struct site){.lists = {{"local", LOCAL}, {"never_block", NEVER}, {"admin", ""}, {"mail_servers", ""}},
+	*s = (struct site){.lists = {{"local", LOCAL},
+				     {"never_block", NEVER},
+				     {"admin", ""},
+				     {"mail_servers", ""}},
 			   .n_lists = 4};
 }
 
