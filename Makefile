@@ -82,6 +82,10 @@ FUZZ_BINS   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/f
 COVER_BINS  := $(patsubst $(BUILD)/fuzz/%,$(BUILD)/cover/%,$(FUZZ_BINS))
 CORPUS_SH   := $(wildcard tests/corpus/test_*.sh)
 E2E_SH      := $(wildcard tests/e2e/test_*.sh)
+# They wait more than they work, each in namespaces of its own: two at a time, those that take longest first.
+E2E_AT_ONCE ?= 2
+E2E_LONG    := $(patsubst %,tests/e2e/test_%.sh,takeover doctor netns policy_faults faults attach export_faults)
+E2E_ORDER   := $(filter $(E2E_SH),$(E2E_LONG)) $(filter-out $(E2E_LONG),$(E2E_SH))
 
 # ---- programs ----
 all: $(OUT)/weir $(OUT)/weir-collector ## build the programs (build/weir, build/weir-collector)
@@ -184,11 +188,11 @@ SAN_MAKE   = $(MAKE) --no-print-directory SAN=address,undefined
 forget     = tests/run --forget
 run_unit   = tests/run -j 2 unit $(UNIT_BINS)
 run_san    = tests/sanitized $(SAN_DIR) $(notdir $(UNIT_BINS))
-run_root   = if [ "$$(id -u)" = 0 ]; then tests/run $(1) $(2); \
+run_root   = if [ "$$(id -u)" = 0 ]; then tests/run $(3) $(1) $(2); \
              else tests/run --skip $(1) "needs root: sudo make test-$(1)" $(2); fi
 run_bpf    = $(call run_root,bpf,$(BPFT_BINS))
 run_corpus = $(call run_root,corpus,$(CORPUS_SH))
-run_e2e    = $(call run_root,e2e,$(E2E_SH))
+run_e2e    = $(call run_root,e2e,$(E2E_ORDER),-p $(E2E_AT_ONCE))
 
 test: deps ## everything: unit, sanitizers, bpf, corpus, e2e (as root; installs what is missing)
 	@$(MAKE) --no-print-directory test-all
