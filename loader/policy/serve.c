@@ -246,18 +246,41 @@ static int handle(struct serve *s, int fd)
 	return r;
 }
 
+static bool is_idle(int fd)
+{
+	char c;
+
+	return recv(fd, &c, sizeof(c), MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+/* A place for one more: who holds one and asks nothing goes, or nobody else could stop enforcement. */
+static int find_place(struct serve *s)
+{
+	int oldest = -1;
+
+	for (int i = 0; i < (int)SERVE_CLIENTS; i++) {
+		if (s->clients[i] < 0)
+			return i;
+		if ((oldest < 0 || s->came[i] < s->came[oldest]) && is_idle(s->clients[i]))
+			oldest = i;
+	}
+	if (oldest >= 0)
+		close(s->clients[oldest]);
+	return oldest;
+}
+
 static void welcome(struct serve *s)
 {
 	int fd = accept4(s->listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int i = fd < 0 ? -1 : find_place(s);
 
-	for (unsigned int i = 0; fd >= 0 && i < SERVE_CLIENTS; i++) {
-		if (s->clients[i] >= 0)
-			continue;
-		s->clients[i] = fd;
+	if (i < 0) {
+		if (fd >= 0)
+			close(fd);
 		return;
 	}
-	if (fd >= 0)
-		close(fd); /* the commands are short: the next try finds a place */
+	s->clients[i] = fd;
+	s->came[i] = ++s->n_came;
 }
 
 void serve_work(struct serve *s, const struct pollfd *p)

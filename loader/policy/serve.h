@@ -18,6 +18,8 @@ struct serve {
 	const struct enforce_cfg *cfg;
 	int listening; /* -1: none */
 	int clients[SERVE_CLIENTS];
+	uint64_t came[SERVE_CLIENTS]; /* in this order */
+	uint64_t n_came;
 	char path[CONTROL_PATH_MAX + 16];
 };
 
