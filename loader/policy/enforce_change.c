@@ -167,12 +167,14 @@ static int do_apply(struct enforce *e, const struct policy_request *q, const voi
 	if (!r && policy_table_fits(e->table, slot, &set, NULL))
 		r = enforce_refuse_full(e, slot, &h, ret);
 	if (!r && !(q->flags & REQUEST_DRY)) {
-		const uint64_t generation = h.p.head->generation;
+		const uint64_t before = e->issuers[slot].generation;
 
 		memcpy(e->issuers[slot].name, h.p.head->issuer, sizeof(e->issuers[slot].name));
 		ret->added = h.p.n_rules;
-		e->issuers[slot].generation = generation;
+		e->issuers[slot].generation = h.p.head->generation;
 		r = enforce_replace(e, slot, &h, q->confirm_s, ret);
+		if (r) /* it may come again, when there is room */
+			e->issuers[slot].generation = before;
 	}
 	held_free(&h);
 	return r;
