@@ -339,7 +339,7 @@ install: all man $(SHELLS) $(BUILD)/weir.conf $(BUILD)/collector.conf ## install
 	install -D -m 644 packaging/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/weir.conf
 	install -D -m 644 packaging/systemd/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/weir.conf
 	install -D -m 644 -t $(SHARE)/doc/weir/examples packaging/k8s/weir.yaml
-	install -D -m 644 -t $(SHARE)/doc/weir README.md docs/security.md docs/policy.md $(DOCS)
+	install -D -m 644 -t $(SHARE)/doc/weir README.md docs/security.md docs/policy.md docs/rules.md $(DOCS)
 uninstall: ## remove what install put there, but not the configuration
 	rm -f $(PRIVATE_LIB)/libduckdb.so \
 		$(addprefix $(SHARE)/man/man5/,$(notdir $(filter %.5,$(MAN_PAGES)))) \

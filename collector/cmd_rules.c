@@ -38,7 +38,8 @@ static const struct cli_option check_options[] = {
 };
 
 static const struct cli_option explain_options[] = {
-	{OPT_OUTPUT, 'o', "output", "FORMAT", "table|json", "table", "format on standard output"},
+	{OPT_OUTPUT, 'o', "output", "FORMAT", "table|json|markdown", "table",
+	 "format on standard output"},
 	SITE_OPTIONS,
 	{},
 };
@@ -293,9 +294,11 @@ static int cmd_explain(int argc, char **argv)
 	for (uint32_t i = 0; !rc && i < f.set.n; i++) {
 		if (!strcmp(k.format, "json"))
 			explain_json(&f.set, &f.set.v[i], stdout);
+		else if (!strcmp(k.format, "markdown"))
+			explain_page(&f.set, &f.set.v[i], stdout);
 		else
 			explain_text(&f.set, &f.set.v[i], stdout);
-		if (strcmp(k.format, "json") != 0 && i + 1 < f.set.n)
+		if (!strcmp(k.format, "table") && i + 1 < f.set.n)
 			putchar('\n');
 	}
 	return finish(&k, &f, rc);

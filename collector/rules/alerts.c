@@ -65,6 +65,7 @@ static void link_alert(struct rule_state *s, struct group *g)
 	if (s->alerts)
 		s->alerts->prev_alert = g;
 	s->alerts = g;
+	s->all[g->at].alert = true;
 }
 
 static void unlink_alert(struct rule_state *s, struct group *g)
@@ -75,6 +76,7 @@ static void unlink_alert(struct rule_state *s, struct group *g)
 		s->alerts = g->next_alert;
 	if (g->next_alert)
 		g->next_alert->prev_alert = g->prev_alert;
+	s->all[g->at].alert = false;
 }
 
 void alert_end(struct rule_state *s, struct group *g, uint64_t now, enum alert_end why)

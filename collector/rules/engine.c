@@ -140,7 +140,7 @@ static void look_back(struct rule_state *s, int64_t pane)
 		return;
 	}
 	for (uint32_t i = 0; i < s->n_groups;) {
-		struct group *g = s->all[i];
+		struct group *g = s->all[i].group;
 
 		groups_advance(s, g, pane - 1);
 		alert_look(s, g, now);

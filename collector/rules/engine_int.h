@@ -169,6 +169,13 @@ struct group {
 	/* by: one or two words each; leaves: total and panes each; distinct: a struct distinct before them */
 };
 
+/* What decides which group goes, apart from the groups: they are all over the memory. */
+struct group_slot {
+	struct group *group;
+	int64_t seen; /* as in the group */
+	bool alert;
+};
+
 struct rule_state {
 	const struct rule *rule;
 	struct engine *engine;
@@ -184,8 +191,8 @@ struct rule_state {
 	int64_t pane; /* at hand; INT64_MIN: none yet */
 	bool monotone;
 	struct group **buckets;
-	uint32_t n_buckets; /* a power of two */
-	struct group **all; /* of them, in no order */
+	uint32_t n_buckets;	/* a power of two */
+	struct group_slot *all; /* of them, in no order */
 	uint32_t n_groups, cap_groups;
 	uint32_t hand; /* in all: where the next look for old ones begins */
 	struct group *alerts;

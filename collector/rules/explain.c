@@ -139,6 +139,32 @@ void explain_text(const struct rule_set *set, const struct rule *r, FILE *out)
 			fprintf(out, "  note      %s\n", set->notes[i].text);
 }
 
+/* ---- a page ---- */
+
+static void put_list(const char *head, const struct rule_texts *t, FILE *out)
+{
+	for (uint32_t i = 0; i < t->n; i++)
+		fprintf(out, "%s- %s\n", i ? "" : head, t->v[i]);
+	if (t->n)
+		fputc('\n', out);
+}
+
+void explain_page(const struct rule_set *set, const struct rule *r, FILE *out)
+{
+	const size_t len = r->description ? strlen(r->description) : 0;
+
+	fprintf(out, "## %s\n\n`%s` %s, %s, mode %s; id %s\n\n", r->title ?: r->name, r->name,
+		r->version, rule_word(RO_RULE, "status", r->status),
+		rule_word(RO_RULE, "mode", r->mode), r->id);
+	if (len)
+		fprintf(out, "%s%s\n", r->description, r->description[len - 1] == '\n' ? "" : "\n");
+	put_list("What else looks like it:\n\n", &r->false_positives, out);
+	fputs("```\n", out);
+	explain_text(set, r, out);
+	fputs("```\n\n", out);
+	put_list("To read on:\n\n", &r->references, out);
+}
+
 /* ---- JSON ---- */
 
 static void dump(json_t *obj, FILE *out)

@@ -11,6 +11,9 @@
 
 void explain_text(const struct rule_set *set, const struct rule *r, FILE *out);
 
+/* The rule's page, in Markdown. */
+void explain_page(const struct rule_set *set, const struct rule *r, FILE *out);
+
 /* One line of JSON. */
 void explain_json(const struct rule_set *set, const struct rule *r, FILE *out);
 

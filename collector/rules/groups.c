@@ -61,27 +61,27 @@ static void group_free(struct rule_state *s, struct group *g)
 
 void groups_remove(struct rule_state *s, uint32_t at)
 {
-	struct group *g = s->all[at], **link = &s->buckets[g->hash & (s->n_buckets - 1)];
+	struct group *g = s->all[at].group, **link = &s->buckets[g->hash & (s->n_buckets - 1)];
 
 	while (*link != g)
 		link = &(*link)->next;
 	*link = g->next;
 	s->all[at] = s->all[--s->n_groups];
-	s->all[at]->at = at;
+	s->all[at].group->at = at;
 	group_free(s, g);
 }
 
 void groups_done(struct rule_state *s)
 {
 	while (s->n_groups)
-		group_free(s, s->all[--s->n_groups]);
+		group_free(s, s->all[--s->n_groups].group);
 	free(s->all);
 	free(s->buckets);
 }
 
-static bool is_old(const struct rule_state *s, const struct group *g)
+static bool is_old(const struct rule_state *s, const struct group_slot *g)
 {
-	return g->state == ALERT_NONE && g->seen <= s->pane - s->panes;
+	return !g->alert && g->seen <= s->pane - s->panes;
 }
 
 static void look_for_old(struct rule_state *s)
@@ -89,7 +89,7 @@ static void look_for_old(struct rule_state *s)
 	for (unsigned int i = 0; i < LOOK_OLD && s->n_groups; i++) {
 		if (s->hand >= s->n_groups)
 			s->hand = 0;
-		if (is_old(s, s->all[s->hand]))
+		if (is_old(s, &s->all[s->hand]))
 			groups_remove(s, s->hand);
 		else
 			s->hand++;
@@ -103,20 +103,19 @@ static void evict(struct rule_state *s)
 
 	for (unsigned int i = 0; i < LOOK_EVICT; i++) {
 		const uint32_t at = (s->hand + i) % s->n_groups;
-		const struct group *g = s->all[at], *w;
+		const struct group_slot *g = &s->all[at], *w;
 
 		if (!i)
 			worst = at;
-		w = s->all[worst];
-		if ((g->state == ALERT_NONE) != (w->state == ALERT_NONE) ? g->state == ALERT_NONE
-									 : g->seen < w->seen)
+		w = &s->all[worst];
+		if (g->alert != w->alert ? !g->alert : g->seen < w->seen)
 			worst = at;
 	}
 	s->hand = (s->hand + LOOK_EVICT) % s->n_groups;
-	if (!is_old(s, s->all[worst]))
+	if (!is_old(s, &s->all[worst]))
 		s->stats.evicted++;
-	if (s->all[worst]->state != ALERT_NONE)
-		alert_end(s, s->all[worst], s->engine->clock, ALERT_EVICTED);
+	if (s->all[worst].alert)
+		alert_end(s, s->all[worst].group, s->engine->clock, ALERT_EVICTED);
 	groups_remove(s, worst);
 }
 
@@ -130,7 +129,7 @@ static int more_buckets(struct rule_state *s)
 	if (!to)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < s->n_groups; i++) {
-		struct group *g = s->all[i], **link = &to[g->hash & (n - 1)];
+		struct group *g = s->all[i].group, **link = &to[g->hash & (n - 1)];
 
 		g->next = *link;
 		*link = g;
@@ -143,7 +142,7 @@ static int more_buckets(struct rule_state *s)
 
 static int make_room(struct rule_state *s)
 {
-	struct group **to;
+	struct group_slot *to;
 	uint32_t cap;
 
 	look_for_old(s);
@@ -237,7 +236,7 @@ static struct group *make_group(struct rule_state *s, const struct batch *b, uin
 	bucket = &s->buckets[g->hash & (s->n_buckets - 1)];
 	g->next = *bucket;
 	*bucket = g;
-	s->all[s->n_groups++] = g;
+	s->all[s->n_groups++] = (struct group_slot){g, g->seen, false};
 	return g;
 }
 
@@ -328,7 +327,8 @@ int groups_add(struct rule_state *s, struct group *g, const struct batch *b, uin
 			*total += v;
 		}
 	}
-	g->seen = pane > g->seen ? pane : g->seen;
+	if (pane > g->seen)
+		g->seen = s->all[g->at].seen = pane;
 	return r;
 }
 
