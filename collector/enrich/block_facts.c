@@ -10,8 +10,10 @@
 #include "collector/enrich/address_hash.h"
 #include "collector/store/store.h"
 
-#define KNOWN 4096u  /* addresses a thread remembers; 64 octets each */
-#define TOLD  65536u /* autonomous systems whose names the store was told */
+#define KNOWN 32768u /* addresses a thread remembers; 56 octets each */
+#define AGAIN_US \
+	INT64_C(1000000) /* an address's name is learnt so often at most, by the flows' time */
+#define TOLD 65536u	 /* autonomous systems whose names the store was told */
 
 struct known {
 	uint64_t hi, lo; /* both 0: nothing is here */
@@ -19,9 +21,8 @@ struct known {
 	uint16_t country, zone;
 	const char *site_name;
 	uint32_t block;	       /* the one whose text `name` is in */
-	uint32_t learnt;       /* the one in which a name of it was learnt */
 	struct block_str name; /* len 0: it has none */
-	bool of_site;
+	int64_t learnt_us;     /* when a name of it was learnt */
 };
 
 /* One is in use by each thread that fills a block. */
@@ -110,15 +111,23 @@ static void give_cache(struct block_facts *f, struct cache *c)
 	pthread_mutex_unlock(&f->lock);
 }
 
+/* FNV-1a */
+static uint32_t hash_of(const char *s, uint32_t len)
+{
+	uint32_t h = 2166136261u;
+
+	for (uint32_t i = 0; i < len; i++)
+		h = (h ^ (uint8_t)s[i]) * 16777619u;
+	return h;
+}
+
 /* The store keeps names by number: each is told once, and when it changes. */
 static void tell_as(void *arg, uint32_t number, const char *name, uint32_t len)
 {
 	struct block_facts *f = arg;
-	uint32_t text = 2166136261u; /* FNV-1a */
+	const uint32_t text = hash_of(name, len);
 	struct told *t = &f->told[(number * 2654435761u) >> 16];
 
-	for (uint32_t i = 0; i < len; i++)
-		text = (text ^ (uint8_t)name[i]) * 16777619u;
 	pthread_mutex_lock(&f->lock);
 	if (t->as != number || t->text != text) {
 		/* without memory it is told another time */
@@ -149,13 +158,13 @@ static const struct side sides[2] = {
 
 static struct known *look(const struct work *w, uint64_t hi, uint64_t lo)
 {
-	struct known *k = &w->c->v[address_hash(hi, lo, w->c->key) >> 52];
+	struct known *k = &w->c->v[address_hash(hi, lo, w->c->key) >> 49];
 	const struct facts_sink to = {tell_as, w->f};
 	struct facts facts = {0};
 	uint64_t half[2];
 	uint8_t ip[16];
 
-	_Static_assert(KNOWN == 1u << (64 - 52), "bits of the hash");
+	_Static_assert(KNOWN == 1u << (64 - 49), "bits of the hash");
 	if (k->hi == hi && k->lo == lo)
 		return k;
 	if (w->any) {
@@ -190,7 +199,6 @@ static void find_name(const struct work *w, struct known *k, uint32_t row)
 
 	k->block = w->c->block;
 	k->name.len = 0;
-	k->of_site = name != NULL;
 	if (!name && w->f->learn) {
 		len = learn_find(w->f->learn, (struct learn_ip){k->hi, k->lo}, end_of(w, row),
 				 w->keep_us, text);
@@ -207,12 +215,12 @@ static void add_name(const struct work *w, uint32_t row, struct known *k, const 
 
 	if (block_is_valid(b, s->name, row))
 		return;
+	/* what the flow itself asked for is its name: it need not be there twice */
+	if (!k->site_name && s->name == BC_DST_NAME && block_is_valid(b, BC_TLS_SNI, row))
+		return;
 	if (k->block != w->c->block)
 		find_name(w, k, row);
 	if (!k->name.len)
-		return;
-	/* what the flow itself asked for is its name: it need not be there twice */
-	if (!k->of_site && s->name == BC_DST_NAME && block_is_valid(b, BC_TLS_SNI, row))
 		return;
 	BLOCK_COLUMN(b, struct block_str, s->name)[row] = k->name;
 	block_set_valid(b, s->name, row);
@@ -277,17 +285,19 @@ static void learn_row(const struct work *w, uint32_t row, enum block_column c)
 	char name[LEARN_NAME];
 	struct known *k;
 	uint32_t len;
+	int64_t us;
 
 	if (!block_is_valid(b, c, row) || !block_is_valid(b, BC_DST_HI, row))
 		return;
 	k = look(w, BLOCK_COLUMN(b, uint64_t, BC_DST_HI)[row],
 		 BLOCK_COLUMN(b, uint64_t, BC_DST_LO)[row]);
-	if (k->learnt == w->c->block)
+	us = end_of(w, row);
+	if (us - k->learnt_us < AGAIN_US && us >= k->learnt_us)
 		return;
-	k->learnt = w->c->block;
+	k->learnt_us = us;
 	len = host_name(b->text + s->at, s->len, name);
 	if (len)
-		learn_put(w->f->learn, (struct learn_ip){k->hi, k->lo}, name, len, end_of(w, row));
+		learn_put(w->f->learn, (struct learn_ip){k->hi, k->lo}, name, len, us);
 }
 
 static void learn_block(const struct work *w)

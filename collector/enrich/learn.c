@@ -10,6 +10,7 @@
 
 #define WAYS  4u
 #define LOCKS 64u
+#define SEEN  16u /* bits of `seen` for each place */
 
 struct place {
 	struct learn_ip ip;
@@ -22,6 +23,7 @@ struct learn {
 	pthread_mutex_t lock[LOCKS];
 	uint64_t key; /* of the hash: nobody outside can choose who meets whom */
 	uint32_t sets;
+	uint64_t *seen; /* atomic; a bit for hashes of what was learnt: most others stop here */
 	struct place *places;	  /* one mapping: pages that nobody touches are never there */
 	struct learn_stats stats; /* atomic */
 };
@@ -37,7 +39,9 @@ struct learn *learn_new(uint32_t names)
 	l->places = mmap(NULL, (size_t)l->sets * WAYS * sizeof(struct place),
 			 PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
 			 0);
-	if (l->places == MAP_FAILED) {
+	l->seen = calloc((size_t)l->sets * WAYS * SEEN / 64, sizeof(*l->seen));
+	if (l->places == MAP_FAILED || !l->seen) {
+		free(l->seen);
 		free(l);
 		return NULL;
 	}
@@ -51,6 +55,7 @@ struct learn *learn_free(struct learn *l)
 {
 	if (!l)
 		return NULL;
+	free(l->seen);
 	munmap(l->places, (size_t)l->sets * WAYS * sizeof(struct place));
 	for (unsigned int i = 0; i < LOCKS; i++)
 		pthread_mutex_destroy(&l->lock[i]);
@@ -61,6 +66,15 @@ struct learn *learn_free(struct learn *l)
 static uint32_t set_of(const struct learn *l, struct learn_ip ip)
 {
 	return (uint32_t)(address_hash(ip.hi, ip.lo, l->key) >> 32) & (l->sets - 1);
+}
+
+static uint64_t *seen_word(const struct learn *l, struct learn_ip ip, uint64_t *ret_bit)
+{
+	const uint64_t h = address_hash(ip.hi, ip.lo, ~l->key) &
+			   ((uint64_t)l->sets * WAYS * SEEN - 1);
+
+	*ret_bit = UINT64_C(1) << h % 64;
+	return &l->seen[h / 64];
 }
 
 static struct place *look(struct place *set, struct learn_ip ip)
@@ -87,6 +101,7 @@ void learn_put(struct learn *l, struct learn_ip ip, const char *name, uint32_t l
 {
 	const uint32_t set = set_of(l, ip);
 	struct place *p;
+	uint64_t bit, *word = seen_word(l, ip, &bit);
 
 	if (!len || us <= 0)
 		return;
@@ -94,6 +109,8 @@ void learn_put(struct learn *l, struct learn_ip ip, const char *name, uint32_t l
 		__atomic_add_fetch(&l->stats.too_long, 1, __ATOMIC_RELAXED);
 		return;
 	}
+	if (!(__atomic_load_n(word, __ATOMIC_RELAXED) & bit))
+		__atomic_or_fetch(word, bit, __ATOMIC_RELAXED);
 	pthread_mutex_lock(&l->lock[set % LOCKS]);
 	p = look(l->places + (size_t)set * WAYS, ip);
 	if (!p) {
@@ -113,9 +130,11 @@ uint32_t learn_find(struct learn *l, struct learn_ip ip, int64_t us, int64_t kee
 {
 	const uint32_t set = set_of(l, ip);
 	const struct place *p;
+	uint64_t bit;
+	const uint64_t *word = seen_word(l, ip, &bit);
 	uint32_t len = 0;
 
-	if (!__atomic_load_n(&l->stats.names, __ATOMIC_RELAXED))
+	if (!(__atomic_load_n(word, __ATOMIC_RELAXED) & bit))
 		return 0;
 	pthread_mutex_lock(&l->lock[set % LOCKS]);
 	p = look(l->places + (size_t)set * WAYS, ip);

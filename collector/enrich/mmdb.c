@@ -15,12 +15,18 @@
 
 #include "common/scan.h"
 
-#define FILE_MAX (INT64_C(2) << 30)
-#define PROBES	 256u /* lookups that a new database has to answer */
+#define FILE_MAX      (INT64_C(2) << 30)
+#define PROBES	      256u /* lookups that a new database has to answer */
+#define DECODED	      65536u
+#define DATA_SEPARATE 16u    /* octets between tree and data */
+#define ROOTS	      65536u /* the tree below the first 16 bits of IPv4 */
+#define IPV4_AT	      96u    /* where IPv4 begins in a tree of IPv6 */
 
 struct mmdb {
 	MMDB_s db;
-	uint64_t errors; /* atomic */
+	uint64_t errors;	   /* atomic */
+	uint64_t decoded[DECODED]; /* atomic; entry + 1 << 32 | what was read there; 0: nothing */
+	uint64_t roots[ROOTS];	   /* record and its type */
 };
 
 /* ---- opening ---- */
@@ -128,6 +134,8 @@ static void close_db(void *state)
 	free(m);
 }
 
+static void find_roots(struct mmdb *m);
+
 static int open_db(const char *path, void **ret, char *error)
 {
 	struct mmdb *m = calloc(1, sizeof(*m));
@@ -149,6 +157,8 @@ static int open_db(const char *path, void **ret, char *error)
 		return -EINVAL;
 	}
 	r = probe(m, error);
+	if (!r)
+		find_roots(m);
 	if (r)
 		close_db(m);
 	else
@@ -158,17 +168,89 @@ static int open_db(const char *path, void **ret, char *error)
 
 /* ---- values ---- */
 
-/* The entry of an address. False: the database has none. */
-static bool find_entry(const void *state, const uint8_t *ip, MMDB_entry_s *ret)
+/* A record of the tree with its type, in 64 bits. */
+static uint64_t record(uint64_t value, uint8_t type)
 {
-	struct mmdb *m = (struct mmdb *)(uintptr_t)state;
-	int e;
-	const MMDB_lookup_result_s found = lookup(m, ip, &e);
+	return value << 8 | type;
+}
 
+static uint64_t step(const struct mmdb *m, uint64_t at, bool right)
+{
+	MMDB_search_node_s node;
+
+	if (MMDB_read_node(&m->db, (uint32_t)(at >> 8), &node))
+		return record(0, MMDB_RECORD_TYPE_INVALID);
+	return right ? record(node.right_record, node.right_record_type)
+		     : record(node.left_record, node.left_record_type);
+}
+
+static bool is_node(uint64_t at)
+{
+	return (uint8_t)at == MMDB_RECORD_TYPE_SEARCH_NODE;
+}
+
+/* Below the first 16 bits of every IPv4 address, so that a lookup has half the way. */
+static void find_roots(struct mmdb *m)
+{
+	uint64_t top = record(0, MMDB_RECORD_TYPE_SEARCH_NODE);
+
+	for (unsigned int i = 0; m->db.metadata.ip_version == 6 && i < IPV4_AT && is_node(top); i++)
+		top = step(m, top, false);
+	for (uint32_t i = 0; i < ROOTS; i++) {
+		uint64_t at = top;
+
+		for (unsigned int bit = 16; bit-- > 0 && is_node(at);)
+			at = step(m, at, i >> bit & 1);
+		m->roots[i] = at;
+	}
+}
+
+/* The place of an IPv4 address's data + 1. 0: the database has none. */
+static uint32_t entry4(struct mmdb *m, uint32_t ip)
+{
+	uint64_t at = m->roots[ip >> 16];
+
+	for (unsigned int bit = 16; bit-- > 0 && is_node(at);)
+		at = step(m, at, ip >> bit & 1);
+	if ((uint8_t)at == MMDB_RECORD_TYPE_DATA)
+		return (uint32_t)((at >> 8) - m->db.metadata.node_count - DATA_SEPARATE) + 1;
+	if ((uint8_t)at != MMDB_RECORD_TYPE_EMPTY)
+		__atomic_add_fetch(&m->errors, 1, __ATOMIC_RELAXED);
+	return 0;
+}
+
+static uint32_t entry_of(struct mmdb *m, const uint8_t *ip)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	MMDB_lookup_result_s found;
+	int e;
+
+	if (!memcmp(ip, mapped, sizeof(mapped)))
+		return entry4(m, (uint32_t)ip[12] << 24 | (uint32_t)ip[13] << 16 |
+					 (uint32_t)ip[14] << 8 | ip[15]);
+	found = lookup(m, ip, &e);
 	if (e)
 		__atomic_add_fetch(&m->errors, 1, __ATOMIC_RELAXED);
-	*ret = found.entry;
-	return !e && found.found_entry;
+	return e || !found.found_entry ? 0 : found.entry.offset + 1;
+}
+
+/* What @decode reads at an address's place; many addresses have the same. */
+static uint32_t value_of(const void *state, const uint8_t *ip, const struct facts_sink *to,
+			 uint32_t (*decode)(MMDB_entry_s *entry, const struct facts_sink *to))
+{
+	struct mmdb *m = (struct mmdb *)(uintptr_t)state;
+	const uint32_t at = entry_of(m, ip);
+	uint64_t *slot = &m->decoded[(at * 2654435761u) >> 16], v;
+	MMDB_entry_s entry = {.mmdb = &m->db, .offset = at - 1};
+
+	if (!at)
+		return 0;
+	v = __atomic_load_n(slot, __ATOMIC_RELAXED);
+	if (v >> 32 == at)
+		return (uint32_t)v;
+	v = (uint64_t)at << 32 | decode(&entry, to);
+	__atomic_store_n(slot, v, __ATOMIC_RELAXED);
+	return (uint32_t)v;
 }
 
 static bool get(MMDB_entry_s *entry, const char *const *path, uint32_t type, MMDB_entry_data_s *ret)
@@ -189,32 +271,29 @@ static uint32_t as_of_text(const MMDB_entry_data_s *v)
 	return scan_u64(text, 1, UINT32_MAX, &n) ? 0 : (uint32_t)n;
 }
 
-static void find_asn(const void *state, const uint8_t ip[static 16], const struct facts_sink *to,
-		     struct facts *f)
+static uint32_t decode_asn(MMDB_entry_s *entry, const struct facts_sink *to)
 {
 	static const char *const number[] = {"autonomous_system_number", NULL};
 	static const char *const text[] = {"asn", NULL};
 	static const char *const names[][2] = {{"autonomous_system_organization", NULL},
 					       {"as_name", NULL}};
 	MMDB_entry_data_s v;
-	MMDB_entry_s entry;
+	uint32_t as = 0;
 
-	if (f->as || !find_entry(state, ip, &entry))
-		return;
-	if (get(&entry, number, MMDB_DATA_TYPE_UINT32, &v))
-		f->as = v.uint32;
-	else if (get(&entry, text, MMDB_DATA_TYPE_UTF8_STRING, &v))
-		f->as = as_of_text(&v);
-	for (unsigned int i = 0; f->as && to && i < sizeof(names) / sizeof(names[0]); i++) {
-		if (!get(&entry, names[i], MMDB_DATA_TYPE_UTF8_STRING, &v))
+	if (get(entry, number, MMDB_DATA_TYPE_UINT32, &v))
+		as = v.uint32;
+	else if (get(entry, text, MMDB_DATA_TYPE_UTF8_STRING, &v))
+		as = as_of_text(&v);
+	for (unsigned int i = 0; as && to && i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!get(entry, names[i], MMDB_DATA_TYPE_UTF8_STRING, &v))
 			continue;
-		to->as(to->arg, f->as, v.utf8_string, v.data_size);
+		to->as(to->arg, as, v.utf8_string, v.data_size);
 		break;
 	}
+	return as;
 }
 
-static void find_country(const void *state, const uint8_t ip[static 16],
-			 const struct facts_sink *to, struct facts *f)
+static uint32_t decode_country(MMDB_entry_s *entry, const struct facts_sink *to)
 {
 	static const char *const paths[][3] = {
 		{"country", "iso_code", NULL},
@@ -223,17 +302,27 @@ static void find_country(const void *state, const uint8_t ip[static 16],
 		{"registered_country", "iso_code", NULL},
 	};
 	MMDB_entry_data_s v;
-	MMDB_entry_s entry;
 
 	(void)to;
-	if (f->country || !find_entry(state, ip, &entry))
-		return;
-	for (unsigned int i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-		if (!get(&entry, paths[i], MMDB_DATA_TYPE_UTF8_STRING, &v) || v.data_size != 2)
-			continue;
-		f->country = (uint16_t)((uint8_t)v.utf8_string[0] << 8 | (uint8_t)v.utf8_string[1]);
-		return;
-	}
+	for (unsigned int i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		if (get(entry, paths[i], MMDB_DATA_TYPE_UTF8_STRING, &v) && v.data_size == 2)
+			return (uint32_t)((uint8_t)v.utf8_string[0] << 8 |
+					  (uint8_t)v.utf8_string[1]);
+	return 0;
+}
+
+static void find_asn(const void *state, const uint8_t ip[static 16], const struct facts_sink *to,
+		     struct facts *f)
+{
+	if (!f->as)
+		f->as = value_of(state, ip, to, decode_asn);
+}
+
+static void find_country(const void *state, const uint8_t ip[static 16],
+			 const struct facts_sink *to, struct facts *f)
+{
+	if (!f->country)
+		f->country = (uint16_t)value_of(state, ip, to, decode_country);
 }
 
 const struct facts_source mmdb_asn = {open_db, find_asn, close_db};

@@ -327,7 +327,7 @@ Test(query, pages_of_flows_have_each_flow_once)
 }
 
 /* One flow as two interfaces and two exporters of one node saw it, as another node did, and again later. */
-Test(query, an_observation_counts_once_if_asked_for)
+static void send_observations(struct store_rig *s)
 {
 	static const struct {
 		uint32_t exporter;
@@ -341,30 +341,9 @@ Test(query, an_observation_counts_once_if_asked_for)
 		{4, 1001, 10, 500},			/* another exporter of the node */
 		{2, 1001, 10, 500},			/* another node, which counts for itself */
 	};
-	static struct store_rig s;
-	static struct query_rig own;
-	const char *const raw[] = {"from",    "1970-01-01T00:00:00Z", "to", "1971-01-01T00:00:00Z",
-				   "measure", "flows,bytes",	      NULL};
-	const char *const once[] = {"from",    "1970-01-01T00:00:00Z",
-				    "to",      "1971-01-01T00:00:00Z",
-				    "measure", "flows,bytes",
-				    "dedup",   "yes",
-				    NULL};
-	const char *const by[] = {"from",    "1970-01-01T00:00:00Z",
-				  "to",	     "1971-01-01T00:00:00Z",
-				  "measure", "flows,bytes",
-				  "dedup",   "yes",
-				  "by",	     "src.port",
-				  NULL};
 	struct block *block;
-	struct store_exporter other = {.domain = 9, .node = {"web1", 4}};
-	uint32_t id, stream;
 
-	if (!store_rig_open(&s, NULL))
-		cr_skip_test("no libduckdb");
-	cr_assert(eq(int, store_exporter(s.s, &other, &id, &stream), 0));
-	cr_assert(eq(u32, id, 4));
-	block = block_get(s.pool);
+	block = block_get(s->pool);
 	for (uint32_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++) {
 		struct flow_record r = {.end_ns = 1000000000, .proto = 6, .family = 4};
 
@@ -384,7 +363,34 @@ Test(query, an_observation_counts_once_if_asked_for)
 		flow_set(&r, FF_OUT_BYTES);
 		cr_assert(eq(int, block_add_flow(block, &r, seen[i].exporter), 0));
 	}
-	block_send(s.pool, block);
+	block_send(s->pool, block);
+}
+
+Test(query, an_observation_counts_once_if_asked_for)
+{
+	static struct store_rig s;
+	static struct query_rig own;
+	const char *const raw[] = {"from",    "1970-01-01T00:00:00Z", "to", "1971-01-01T00:00:00Z",
+				   "measure", "flows,bytes",	      NULL};
+	const char *const once[] = {"from",    "1970-01-01T00:00:00Z",
+				    "to",      "1971-01-01T00:00:00Z",
+				    "measure", "flows,bytes",
+				    "dedup",   "yes",
+				    NULL};
+	const char *const by[] = {"from",    "1970-01-01T00:00:00Z",
+				  "to",	     "1971-01-01T00:00:00Z",
+				  "measure", "flows,bytes",
+				  "dedup",   "yes",
+				  "by",	     "src.port",
+				  NULL};
+	struct store_exporter other = {.domain = 9, .node = {"web1", 4}};
+	uint32_t id, stream;
+
+	if (!store_rig_open(&s, NULL))
+		cr_skip_test("no libduckdb");
+	cr_assert(eq(int, store_exporter(s.s, &other, &id, &stream), 0));
+	cr_assert(eq(u32, id, 4));
+	send_observations(&s);
 	cr_assert(eq(int, store_flush(s.s), 0));
 	own.store = s;
 	cr_assert(eq(int, query_rig_ask(&own, &q, raw, &a), 0));
