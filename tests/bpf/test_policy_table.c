@@ -2,13 +2,17 @@
 /*
  * test_policy_table.c - the tables of the verdicts against a naive model: rules and entries come, change,
  * expire and go at random, by whole sets and one at a time; after each step some addresses are looked
- * for through the programs. And: what doesn't fit changes nothing.
+ * for through the programs. And: what doesn't fit changes nothing, and no packet falls between two policies.
  */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <bpf/bpf.h>
+#include <linux/bpf.h>
+#include <pthread.h>
 #include <stdio.h>
 #include "tests/bpf/verdict_rig.h"
 #include "weir/counters.h"
+#include "weir.skel.h"
 
 #define ISSUERS 3u
 #define RULES	6u
@@ -209,5 +213,61 @@ Test(policy_table, what_does_not_fit_changes_nothing)
 	cr_expect(eq(int, vr_send(&r, VR_XDP, &p), 1));
 	p = from_host(4);
 	cr_expect(eq(int, vr_send(&r, VR_XDP, &p), 0));
+	vr_close(&r);
+}
+
+/* ---- one generation ---- */
+
+#define FLIPS 300u
+
+static volatile bool flipping;
+
+static void *send_pairs(void *arg)
+{
+	struct packet p = from_host(0);
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = p.b, .data_size_in = p.len, .repeat = 1);
+	int prog = bpf_program__fd(r.dp.object[0].skel->progs.xdp_flows);
+	uint64_t *sent = arg;
+
+	while (flipping) {
+		if (bpf_prog_test_run_opts(prog, &o))
+			return "test run";
+		if (o.retval != XDP_DROP)
+			return "a packet saw neither policy";
+		++*sent;
+	}
+	return NULL;
+}
+
+/* One policy stops the source, the other the destination: whoever sees either whole is stopped. */
+static void flip(bool source)
+{
+	struct policy_rule *rule;
+
+	vr_policy(&r);
+	rule = vr_rule(&r, POLICY_DROP, RULE_BY_ADDR);
+	rule->id[8] = source;
+	vr_addr(&r, source ? "10.1.0.0" : "10.2.0.1", 32, source ? ROLE_SRC : ROLE_DST);
+	cr_assert(zero(int, vr_apply(&r)));
+	policy_table_reclaim(r.table);
+}
+
+Test(policy_table, a_packet_sees_exactly_one_generation)
+{
+	uint64_t sent = 0;
+	pthread_t thread;
+	void *why;
+
+	vr_open(&r, true);
+	flip(false);
+	flipping = true;
+	cr_assert(zero(int, pthread_create(&thread, NULL, send_pairs, &sent)));
+	for (uint32_t i = 0; i < FLIPS; i++)
+		flip(i % 2);
+	flipping = false;
+	pthread_join(thread, &why);
+	cr_expect(zero(ptr, why), "%s after %llu packets", (const char *)why,
+		  (unsigned long long)sent);
+	cr_expect(gt(u64, sent, 100));
 	vr_close(&r);
 }

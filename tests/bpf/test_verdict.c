@@ -112,6 +112,25 @@ Test(verdict, never_block_beats_all, .init = open_replay, .fini = close_rig)
 	cr_expect(eq(int, xdp(tcp4(B, A, 80, 1000, 18)), 0));
 }
 
+Test(verdict, an_exemption_beats_every_rule_for_established_flows_too, .init = open_replay,
+     .fini = close_rig)
+{
+	for (int i = 0; i < 3; i++)
+		cr_expect(eq(int, xdp(tcp4(A, B, 1000, 80, i ? 16 : 2)), 0));
+	vr_rule(&r, POLICY_DROP, RULE_BY_NONE);
+	vr_rule(&r, POLICY_DROP, RULE_BY_ADDR);
+	vr_addr(&r, "10.0.0.1", 32, ROLE_EITHER);
+	cr_assert(eq(int, vr_apply(&r), 0));
+	cr_expect(eq(int, xdp(tcp4(A, B, 1000, 80, 16)), 1), "dropped, and so kept in the flow");
+	cr_expect(eq(int, xdp(tcp4(A, B, 1000, 80, 16)), 1));
+	vr_rule(&r, POLICY_NEVER, RULE_BY_ADDR)->expires = 0;
+	vr_addr(&r, "10.0.9.2", 32, ROLE_EITHER);
+	cr_assert(eq(int, vr_apply(&r), 0));
+	cr_expect(eq(int, xdp(tcp4(A, B, 1000, 80, 16)), 0), "with the next packet");
+	cr_expect(eq(int, xdp(tcp4(B, A, 80, 1000, 16)), 0), "both ways");
+	cr_expect(eq(int, xdp(tcp4(A, A + 1, 1000, 80, 16)), 1), "nobody else");
+}
+
 Test(verdict, without_lease_everything_passes, .init = open_replay, .fini = close_rig)
 {
 	vr_rule(&r, POLICY_DROP, RULE_BY_NONE);
