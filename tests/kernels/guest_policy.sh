@@ -43,11 +43,9 @@ lasted() # LEAST MOST
 	[ "$took" -ge "$1" ] && [ "$took" -le "$2" ]
 }
 
-signal() # SIGNAL: to both processes
+signal() # SIGNAL: to the process that renews the lease
 {
-	for p in "$weir" $(pgrep -P "$weir"); do
-		kill -"$1" "$p"
-	done
+	kill -"$1" "$weir"
 }
 
 check "the veth pair works" pair_new
