@@ -374,6 +374,11 @@ static void put_ifaces(struct enforce *e)
 	}
 }
 
+void enforce_mirrors(struct enforce *e, bool all)
+{
+	e->guard.mirrors = all;
+}
+
 void enforce_node_changed(struct enforce *e)
 {
 	if (!e->guarding)

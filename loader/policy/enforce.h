@@ -96,6 +96,9 @@ void enforce_state(const struct enforce *e, struct policy_state *ret);
 /* Addresses, routes or links have changed. */
 void enforce_node_changed(struct enforce *e);
 
+/* Have all interfaces the role mirror? */
+void enforce_mirrors(struct enforce *e, bool all);
+
 /* A name that userspace found, of the flow with these ends. Host order ports. */
 struct enforce_name {
 	uint8_t addr[2][16]; /* the client first */

@@ -218,6 +218,11 @@ static int check_rules(struct checker *c)
 			c->automatic += r->key == RULE_BY_NONE;
 			n = check_breadth_rule(r, c->err);
 		}
+		if (!n && r->action == POLICY_RESET && c->g->mirrors)
+			n = refuse(c->err, "mirror",
+				   "%.63s resets, and all interfaces have the role mirror: who is "
+				   "heard there can't be answered",
+				   r->name);
 		if (!n && acts(r))
 			n = check_own_rule(c->g, r, c->err);
 	}

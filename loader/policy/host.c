@@ -183,12 +183,38 @@ void policy_host_wait(struct policy_host *h)
 	tick(h, now);
 }
 
+/* Asked before each request: interfaces come and go. */
+static bool all_mirrors(const struct iface_table *t)
+{
+	struct iface_row row;
+	bool any = false;
+
+	for (unsigned int i = 0; i < IFACE_ROWS; i++) {
+		if (!iface_table_get(t, i, &row) || !row.attached)
+			continue;
+		if (row.role != ROLE_MIRROR)
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+static bool is_asked(const struct pollfd *p)
+{
+	for (unsigned int i = 0; i < SERVE_FDS; i++)
+		if (p[i].revents)
+			return true;
+	return false;
+}
+
 void policy_host_work(struct policy_host *h, const struct pollfd *p)
 {
 	const uint64_t now = mono_ms();
 
 	if (!h->e)
 		return;
+	if (is_asked(p + P_SERVE))
+		enforce_mirrors(h->e, all_mirrors(h->table));
 	serve_work(&h->serve, p + P_SERVE); /* first: panic is among it */
 	if (p[P_NAMES].revents)
 		read_names(h);

@@ -55,6 +55,11 @@ no_sockets() # NAMESPACE PORT
 	[ "$(sockets "$@")" = 0 ]
 }
 
+some_sockets() # NAMESPACE PORT
+{
+	! no_sockets "$@"
+}
+
 # Sends the lines of a pipe, writes down what comes back, and how it ends.
 stream_client='
 import socket, sys
@@ -73,7 +78,7 @@ stream_open() # FAMILY ADDRESS
 {
 	rm -f "$tmp/feed"
 	mkfifo "$tmp/feed"
-	spawn echo "$ns_b" socat "TCP$1-LISTEN:7000,fork,reuseaddr" EXEC:cat
+	spawn echo "$ns_b" socat "TCP$1-LISTEN:7000,fork,reuseaddr${keepalive:-}" EXEC:cat
 	wait_for 5 listening "$ns_b" tcp 7000 || die "socat does not listen"
 	spawn feeder "$ns_a" python3 -c "$stream_client" "$2" "$tmp/feed"
 	exec 9>"$tmp/feed"
@@ -98,7 +103,7 @@ stream_is_cut() # CASE FAMILY ADDRESS
 	expect_true "$name: it goes on while nobody sends" test "$(sockets "$ns_a" 7000)" -gt 0
 	echo after >&9
 	expect_true "$name: the client is told" wait_for 1 has_line "$tmp/feeder.out" 'reset by peer'
-	expect_true "$name: the server's socket is gone" wait_for 1 no_sockets "$ns_b" 7000
+	expect_true "$name: the server's socket is gone" wait_for "${server_within:-1}" no_sockets "$ns_b" 7000
 	expect_true "$name: the client's too" wait_for 1 no_sockets "$ns_a" 7000
 	expect "$name: nothing came through" "$(grep -c after "$tmp/feeder.out")" 0
 	stream_close
@@ -128,6 +133,145 @@ both_families() # CASE
 	w flush
 }
 
+# ---- between the two ----
+
+# A third namespace that forwards from one to the other.
+router_new()
+{
+	net_del "$ns_a"
+	net_del "$ns_b"
+	ns_new "$ns_a"
+	ns_new "$ns_b"
+	ns_new "$ns_r"
+	pair_new "$ns_a" va "$ns_r" ra 2 1500
+	pair_new "$ns_b" vb "$ns_r" rb 3 1500
+	ip netns exec "$ns_r" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+	ip -n "$ns_a" route add default via 10.77.2.2
+	ip -n "$ns_b" route add default via 10.77.3.2
+	ip -n "$ns_a" -6 route add default via fd77:2::2
+	ip -n "$ns_b" -6 route add default via fd77:3::2
+	in_a ethtool -K va gro on >/dev/null
+	in_b ethtool -K vb gro on >/dev/null
+}
+
+case_forwarded()
+{
+	router_new
+	for hook in xdp tc; do
+		ns=$ns_r weir_start "router.$hook" -i ra -i rb --hook "$hook" || return
+		# by XDP the one who is silent is told with its next packet
+		[ "$hook" = xdp ] && local server_within=6 keepalive=,keepalive,keepidle=2,keepintvl=1
+		[ "$hook" = tc ] && local server_within=1 keepalive=
+		stream_is_cut "router, $hook" 4 10.77.3.1
+		stream_is_cut "router, $hook" 6 fd77:3::1
+		weir_stop
+	done
+}
+
+# ---- what else there is to a rule ----
+
+case_rules()
+{
+	w block 'proto tcp and dst.port == 80' --reset --for 1m --shadow
+	expect_true "shadow: nothing is reset" fetch -4 http://www.example.test/
+	expect_true "shadow: what would have been is counted" test "$(shown '.[0].would_packets')" -ge 3
+	expect "shadow: and nothing else" "$(shown '.[0].packets') $(counted resets_sent)" "0 0"
+	w flush
+	w block 'proto udp and dst.port == 80' --reset --for 1m
+	expect "words: only TCP can be reset" "$?" 2
+	expect_match "words: it says so" "$(cat "$tmp/w.err")" 'only TCP can be reset'
+	w block 'tls.sni == "shop.example.test"' --reset --for 1m
+	w why shop.example.test
+	expect_match "why: tells of the reset" "$(cat "$tmp/w.out")" '^reset: tls.sni == "shop.example.test"'
+	w flush
+}
+
+# A connection whose name was read before the rule came.
+case_name_before()
+{
+	client curl -sSk --max-time 20 --limit-rate 200k -4 https://www.example.test/bulk >"$tmp/bulk" 2>"$tmp/curl.err" &
+	wait_for 5 test -s "$tmp/bulk"
+	sleep 1.2 # the flow has been read
+	w block 'tls.sni == "www.example.test"' --reset --for 1m
+	expect_true "a name read before: the server's socket is gone" wait_for 3 no_sockets "$ns_b" 443
+	wait $!
+	expect "a name read before: curl is reset" "$?" 56
+	w flush
+}
+
+# Segments that the NIC would cut up: the reset is one small packet, and its number still right.
+case_bulk() # CASE
+{
+	spawn sink "$ns_b" socat -u TCP4-LISTEN:7000,reuseaddr OPEN:/dev/null
+	wait_for 5 listening "$ns_b" tcp 7000 || die "socat does not listen"
+	spawn source "$ns_a" socat -u OPEN:/dev/zero "TCP4:$ip_b:7000"
+	wait_for 5 some_sockets "$ns_a" 7000 || die "nothing is sent"
+	w block 'proto tcp and port 7000' --reset --for 1m
+	expect_true "$1: the sender is reset in its stream" wait_for 1 no_sockets "$ns_a" 7000
+	expect_true "$1: the receiver too" wait_for 1 no_sockets "$ns_b" 7000
+	expect "$1: none failed" "$(counted resets_not_made)" 0
+	stop_spawned source
+	stop_spawned sink
+	w flush
+}
+
+case_offloads()
+{
+	offloads on
+	for hook in xdp tc; do
+		ns=$ns_a weir_start "bulk.client.$hook" -i va --hook "$hook" || return
+		case_bulk "bulk at the client, $hook"
+		weir_stop
+		ns=$ns_b weir_start "bulk.server.$hook" -i vb --hook "$hook" || return
+		case_bulk "bulk at the server, $hook"
+		weir_stop
+	done
+}
+
+# Forged SYNs are answered at a bounded rate, and each is counted one way or the other.
+case_flood()
+{
+	local from sent limited
+
+	WEIR_POLICY_BREAKER=off weir_start flood -i va || return
+	w block 'proto tcp and dst.port == 80' --reset --for 1m
+	sent=$(counted resets_sent)
+	from=$(date +%s%3N)
+	in_b "$tools/flood" -s -n 20000 vb 20000 >/dev/null 2>"$tmp/flood.err" || cat "$tmp/flood.err"
+	expect_true "flood: all of it is dropped" wait_for 5 all_dropped
+	from=$(($(date +%s%3N) - from))
+	sent=$(($(counted resets_sent) - sent))
+	limited=$(counted resets_limited)
+	expect "flood: answered or counted" "$((sent + limited))" 20000
+	expect_true "flood: a thousand a second are answered, and a thousand before ($sent in $from ms)" \
+		test "$sent" -le "$((1000 + from))"
+	expect_true "flood: others are too late" test "$limited" -gt 0
+	weir_stop
+}
+
+all_dropped()
+{
+	[ "$(shown '.[0].packets')" = 20000 ]
+}
+
+case_never_blocked()
+{
+	WEIR_POLICY_NEVER_BLOCK=$ip_b weir_start never -i va || return
+	w block 'proto tcp and dst.port == 80' --reset --for 1m
+	expect_true "never-block: beats a reset" fetch -4 http://www.example.test/
+	expect_reset "never-block: others are reset" -6 http://www.example.test/
+	weir_stop
+}
+
+case_mirror()
+{
+	weir_start mirror -i va --role mirror || return
+	w block 'proto tcp and dst.port == 80' --reset --for 1m
+	expect "mirror: a reset is refused" "$?" 1
+	expect_match "mirror: by the guard's name" "$(cat "$tmp/w.err")" 'refused by the guard mirror'
+	weir_stop
+}
+
 net_new
 # XDP_TX on veth wants a peer that takes frames
 in_a ethtool -K va gro on >/dev/null
@@ -142,3 +286,13 @@ for hook in xdp tc generic; do
 	both_families "server, $hook"
 	weir_stop
 done
+
+weir_start rules -i va || exit 1
+case_rules
+case_name_before
+weir_stop
+case_never_blocked
+case_flood
+case_mirror
+case_offloads
+case_forwarded

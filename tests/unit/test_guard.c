@@ -103,6 +103,20 @@ Test(guard, refuses_by_name)
 			  "%s", rows[i].source);
 }
 
+Test(guard, nobody_is_reset_on_mirrors_alone)
+{
+	static const struct guard_cfg cfg = {};
+	struct guard *g = node(&cfg);
+
+	cr_expect(eq(str, (char *)said(g, "reset dst.port == 80 for 1m as x", true, false), ""));
+	g->mirrors = true;
+	cr_expect(
+		eq(str, (char *)said(g, "reset dst.port == 80 for 1m as x", true, false),
+		   "mirror: x resets, and all interfaces have the role mirror: who is heard there "
+		   "can't be answered"));
+	cr_expect(eq(str, (char *)said(g, "drop dst.port == 80 for 1m", true, false), ""));
+}
+
 Test(guard, automatic_decisions_are_narrow)
 {
 	static const struct guard_cfg cfg = {};
