@@ -116,6 +116,8 @@ static int open_database(struct store *s, char *error)
 	duck.set_config(cfg, "memory_limit", memory);
 	duck.set_config(cfg, "threads", threads);
 	duck.set_config(cfg, "access_mode", s->cfg.read_only ? "READ_ONLY" : "READ_WRITE");
+	/* small appends lie in the log until then, and are read from it after a crash */
+	duck.set_config(cfg, "checkpoint_threshold", "64MiB");
 	/* nothing is fetched or loaded because a query says so */
 	duck.set_config(cfg, "autoinstall_known_extensions", "false");
 	duck.set_config(cfg, "autoload_known_extensions", "false");
