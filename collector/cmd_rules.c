@@ -54,7 +54,7 @@ static const struct cli_option test_options[] = {
 
 static const struct cli_option compile_options[] = {
 	{OPT_WRITE, 'w', "write", "FILE", CLI_FILE, NULL,
-	 "the records of the rules of class K, as weir policy load takes them"},
+	 "the records of the rules of class K, as weir policy apply takes them"},
 	SITE_OPTIONS,
 	{},
 };
