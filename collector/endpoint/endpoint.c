@@ -138,13 +138,15 @@ int endpoint_start(const struct endpoint_cfg *cfg, struct endpoint **ret)
 	if (!e)
 		return -ENOMEM;
 	e->cfg = *cfg;
+	e->cfg.dir = e->dir = strdup(cfg->dir); /* settings go with a reload */
 	e->timeout_ms = cfg->timeout_ms;
 	e->wake = eventfd(0, EFD_CLOEXEC);
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_cond_init(&e->all_gone, NULL);
-	if (e->wake < 0 || pthread_create(&e->thread, NULL, accepting, e)) {
+	if (!e->dir || e->wake < 0 || pthread_create(&e->thread, NULL, accepting, e)) {
 		if (e->wake >= 0)
 			close(e->wake);
+		free(e->dir);
 		free(e);
 		return -EAGAIN;
 	}
@@ -174,6 +176,7 @@ void endpoint_stop(struct endpoint *e)
 	close(e->wake);
 	pthread_cond_destroy(&e->all_gone);
 	pthread_mutex_destroy(&e->lock);
+	free(e->dir);
 	free(e);
 }
 

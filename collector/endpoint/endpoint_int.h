@@ -20,6 +20,7 @@ struct endpoint_client {
 
 struct endpoint {
 	struct endpoint_cfg cfg;
+	char *dir;	     /* cfg.dir */
 	uint32_t timeout_ms; /* atomic */
 	int wake;
 	pthread_t thread;
