@@ -70,10 +70,10 @@ expect "the one before stays in force" \
 ask --by src.ip -o parquet >"$tmp/a.parquet"
 expect_true "Parquet of the running collector" is_parquet "$tmp/a.parquet"
 
-ask 'src.contry CZ' >"$tmp/out"
+ask 'src.countrx CZ' >"$tmp/out"
 expect "a mistake in the filter" "$?" 2
-expect_match "its place and what was meant" "$(cat "$tmp/ask.err")" "col 1: unknown field 'src.contry', did you mean 'src.country'"
-ask --by src.contry >"$tmp/out"
+expect_match "its place and what was meant" "$(cat "$tmp/ask.err")" "col 1: unknown field 'src.countrx', did you mean 'src.country'"
+ask --by src.countrx >"$tmp/out"
 expect "a mistake in a field" "$?" 2
 expect_match "what was meant" "$(cat "$tmp/ask.err")" "did you mean 'src.country'"
 "$weir" replay tests/data/http.pcap --where 'src.as = 1' >"$tmp/out" 2>"$tmp/ask.err"
