@@ -56,8 +56,9 @@ struct worker {
 	struct drain
 		*older[LEDGER_TABLES_MAX - 1]; /* of dp->pin->older[]; NULL: none, or at its end */
 	uint64_t counted[WEIR_CNT_SLOTS];      /* dp->counted */
-	bool superseded;		       /* another weir counts, in other tables */
-	uint32_t max_flows;		       /* of the merge */
+	bool alone;	    /* with --pin: interfaces are there, and nobody else counts */
+	bool superseded;    /* another weir counts, in other tables */
+	uint32_t max_flows; /* of the merge */
 	struct export_mark marks[EXPORTS_MAX];
 	struct ipc_msg msg;
 	struct summary summary;
@@ -437,6 +438,7 @@ static bool go_on(struct worker *w, int ipc)
 	if (r == -EAGAIN)
 		return true;
 	if (r == 1 && w->msg.type == IPC_ALONE) {
+		w->alone = true;
 		for (unsigned int i = 0; w->ledger && i < w->dp->pin->olders; i++)
 			if (w->older[i])
 				end_older(w, i, ipc);
@@ -469,7 +471,8 @@ static void worker_loop(struct worker *w, int ipc)
 		busy = control_work(w->control, p + 1, ready >= 0 ? n : 0);
 		busy |= tell_known(&w->teller);
 		__atomic_fetch_add(&w->ifaces->progress, 1, __ATOMIC_RELAXED);
-		if (mono_ns() < next)
+		/* flows of an earlier weir that are long silent would be told without their interface */
+		if (mono_ns() < next || (w->ledger && !w->alone))
 			continue;
 		if (drain_all(w))
 			return;
