@@ -133,6 +133,7 @@ static __always_inline void way_to_scratch(const struct way *w, struct scratch *
 	if (cfg_enforce) {
 		s->active = w->active;
 		s->verdict = VERDICT_PASS;
+		s->would = 0;
 	}
 }
 

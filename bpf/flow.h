@@ -159,6 +159,12 @@ static __always_inline int flow_is_other(const struct flow_hot *syn, const struc
 	return syn_age(syn, s->now) > cfg_idle_ticks;
 }
 
+/* A SYN alone, that nothing but its count is to be remembered of. */
+static __always_inline int flow_may_wait(const struct scratch *s)
+{
+	return syn_is_bare(&s->l4) && s->segs == 1 && cfg_sample <= 1 && !(cfg_enforce && s->would);
+}
+
 /*
  * The packet in scratch->pkt is of no flow of the cache. It may be the second of one whose SYN waits.
  * Return 1 if an entry was written.
@@ -187,7 +193,7 @@ static __always_inline int flow_insert(struct scratch *s)
 			flow_lost(s);
 			return 0;
 		}
-		if (!syn && syn_is_bare(&s->l4) && s->segs == 1 && cfg_sample <= 1) {
+		if (!syn && flow_may_wait(s)) {
 			if (syn_insert(s)) {
 				flow_lost(s);
 				return 0;

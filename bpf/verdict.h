@@ -230,6 +230,8 @@ __noinline int verdict_settle(__u32 cached)
 	verdict_keep(h, s, cached);
 	if (s->verdict)
 		drop_known(s, h);
+	else if (s->would)
+		would_known(s, h);
 	return 0;
 }
 

@@ -201,6 +201,7 @@ static __always_inline __u32 act_shadow(struct scratch *s, struct verdict_work *
 	    (a->action == POLICY_RESET && reset_verdict(a->rule, 0) == VERDICT_PASS))
 		return CACHED_CHECK;
 	count_would(s, w, a->rule, a->decision);
+	s->would = 1;
 	return CACHED_CHECK;
 }
 
@@ -249,15 +250,19 @@ static __always_inline void drop_row_begin(struct drop_row *r, const struct scra
 	if (r->packets)
 		count(CNT_DROP_ROWS_REPLACED, 1);
 	__sync_fetch_and_add(&r->seq, 1);
+	if (r->rule != w->rule.rule || r->generation != w->generation)
+		r->rule_seq = r->seq + 1;
 	r->rule = w->rule.rule;
 	r->port = bpf_ntohs(s->pkt.key.port[1]);
 	*(key_u64 *)r->src = w->src[0];
 	*(key_u64 *)(r->src + 8) = w->src[1];
 	r->ifindex = s->pkt.key.ifindex;
 	r->proto = s->pkt.key.proto;
-	r->hook = s->hook;
-	r->first = w->now;
-	r->packets = r->bytes = 0;
+	r->hook = s->hook | w->rule.action << 4;
+	r->netns = cfg_netns;
+	r->generation = w->generation;
+	r->from_packets = r->packets;
+	r->from_bytes = r->bytes;
 	__sync_fetch_and_add(&r->seq, 1);
 }
 
@@ -267,7 +272,7 @@ static __always_inline int drop_row_is(const struct drop_row *r, const struct sc
 	return r->packets && r->rule == w->rule.rule && r->port == bpf_ntohs(s->pkt.key.port[1]) &&
 	       *(key_u64 *)r->src == w->src[0] && *(key_u64 *)(r->src + 8) == w->src[1] &&
 	       r->ifindex == s->pkt.key.ifindex && r->proto == s->pkt.key.proto &&
-	       r->hook == s->hook;
+	       r->hook == (__u8)(s->hook | w->rule.action << 4) && r->netns == (__u16)cfg_netns;
 }
 
 /* The packet in the scratch goes before it is in any flow. */
@@ -295,7 +300,6 @@ __noinline int drop_new(void)
 		return 0;
 	if (!drop_row_is(r, s, w))
 		drop_row_begin(r, s, w);
-	r->last = w->now;
 	r->bytes += s->bytes;
 	r->packets += s->segs;
 	return 0;
@@ -344,6 +348,17 @@ static __always_inline void drop_count(struct scratch *s, struct flow_hot *h,
 	row->v[CNT_DROPPED_IN_FLOWS_BYTES] += s->bytes;
 }
 
+/* Its rules are of that generation from now on. */
+static __always_inline void dropped_renew(struct flow_dropped *f, __u32 generation)
+{
+	if (f->generation == generation)
+		return;
+	f->generation = generation;
+	f->rule[0] = f->rule[1] = 0;
+	f->decision[0] = f->decision[1] = 0;
+	f->acts = 0;
+}
+
 static __always_inline void drop_known(struct scratch *s, struct flow_hot *h)
 {
 	struct flow_dropped *f = dropped_get(s->slot);
@@ -352,14 +367,26 @@ static __always_inline void drop_known(struct scratch *s, struct flow_hot *h)
 
 	if (!f || !w)
 		return;
-	if (f->generation != w->generation) {
-		f->generation = w->generation;
-		f->rule[!d] = 0;
-		f->decision[!d] = 0;
-	}
+	dropped_renew(f, w->generation);
 	f->rule[d] = w->rule.rule;
 	f->decision[d] = w->rule.decision;
+	f->acts = (f->acts & 0xf0) | (w->rule.action & 0xf);
 	drop_count(s, h, f);
+}
+
+/* The same of what a shadow rule would have done. */
+static __always_inline void would_known(struct scratch *s, struct flow_hot *h)
+{
+	struct flow_dropped *f = dropped_get(s->slot);
+	struct verdict_work *w = verdict_work_get();
+
+	if (!f || !w)
+		return;
+	dropped_renew(f, w->generation);
+	f->shadow = w->shadow.rule;
+	f->acts = (f->acts & 0xf) | w->shadow.action << 4;
+	f->woulds++;
+	h->extra |= EXTRA_DROPPED;
 }
 
 /* What the flow was dropped by before still stands: drop. Return: 1 if so. */

@@ -23,6 +23,8 @@ static __always_inline int slow_insert(struct scratch *s)
 	h = hot_get(s->slot);
 	if (h)
 		verdict_keep(h, s, s->cached);
+	if (h && s->would)
+		would_known(s, h);
 	return 1;
 }
 

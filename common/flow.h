@@ -41,6 +41,7 @@ enum flow_type {
 	FT_REASON,  /* uint8_t, enum flow_reason */
 	FT_TUNNEL,  /* uint8_t, enum weir_tunnel */
 	FT_NONAME,  /* uint8_t, enum no_name */
+	FT_VERDICT, /* uint8_t, enum flow_verdict */
 	FT_ECH,	    /* uint8_t, 1 = ECH, 2 = ESNI */
 	FT_TLSVER,  /* uint16_t as on the wire: 0x0303 = TLS 1.2, 0xfefd = DTLS 1.2 */
 	FT_QTYPE,   /* uint16_t */
@@ -57,7 +58,18 @@ enum flow_reason {
 	FLOW_END,
 	FLOW_EVICTED,
 	FLOW_SHUTDOWN,
+	FLOW_DROPPED, /* no flow: packets dropped before they were in any */
 	_FLOW_REASON_MAX
+};
+
+enum flow_verdict {
+	FLOW_DROP = 1,
+	FLOW_LIMIT,
+	FLOW_REFUSE, /* reset */
+	FLOW_WOULD_DROP,
+	FLOW_WOULD_LIMIT,
+	FLOW_WOULD_RESET,
+	_FLOW_VERDICT_MAX
 };
 
 enum conn_state {
@@ -144,6 +156,7 @@ struct flow_record {
 	uint8_t tunnel_type;
 	uint8_t told;	    /* FLOW_TOLD_x; always set, no field of its own */
 	uint8_t hosts_told; /* of http_hosts, so many at its front */
+	uint8_t verdict;
 	uint32_t vni;
 	uint32_t quic_version;
 	uint32_t sampling;
@@ -160,6 +173,8 @@ struct flow_record {
 	uint64_t rtt_server_us;
 	uint64_t response_us;
 	uint64_t dns_latency_us;
+	uint64_t dropped_packets;
+	uint64_t dropped_bytes;
 	struct flow_str src_name;
 	struct flow_str dst_name;
 	struct flow_str src_as_org;
@@ -172,6 +187,7 @@ struct flow_record {
 	struct flow_str http_method;
 	struct flow_str http_path;
 	struct flow_str dns_qname;
+	struct flow_str rule;
 	struct flow_str iface;
 	struct flow_str node;
 	struct flow_strs labels;

@@ -70,6 +70,7 @@ unsigned int flow_number_width(enum flow_type t)
 	case FT_REASON:
 	case FT_TUNNEL:
 	case FT_NONAME:
+	case FT_VERDICT:
 	case FT_ECH:
 		return 1;
 	default:
@@ -112,6 +113,8 @@ const char *flow_word(enum flow_type t, uint64_t v, char *buf)
 		return state_word((uint8_t)v, buf);
 	case FT_REASON:
 		return reason_word((uint8_t)v, buf);
+	case FT_VERDICT:
+		return verdict_word((uint8_t)v, buf);
 	case FT_TUNNEL:
 		return tunnel_word((uint8_t)v, buf);
 	case FT_NONAME:

@@ -163,7 +163,16 @@ static const char *const states[_FLOW_STATE_MAX] = {
 
 static const char *const reasons[_FLOW_REASON_MAX] = {
 	[FLOW_IDLE] = "idle",	    [FLOW_ACTIVE] = "active",	  [FLOW_END] = "end",
-	[FLOW_EVICTED] = "evicted", [FLOW_SHUTDOWN] = "shutdown",
+	[FLOW_EVICTED] = "evicted", [FLOW_SHUTDOWN] = "shutdown", [FLOW_DROPPED] = "dropped",
+};
+
+static const char *const verdicts[_FLOW_VERDICT_MAX] = {
+	[FLOW_DROP] = "drop",
+	[FLOW_LIMIT] = "limit",
+	[FLOW_REFUSE] = "reset",
+	[FLOW_WOULD_DROP] = "would_drop",
+	[FLOW_WOULD_LIMIT] = "would_limit",
+	[FLOW_WOULD_RESET] = "would_reset",
 };
 
 static const char *const tunnels[_TUN_MAX] = {
@@ -204,6 +213,11 @@ const char *state_word(uint8_t state, char *buf)
 const char *reason_word(uint8_t reason, char *buf)
 {
 	return word(reasons, LEN(reasons), reason, buf);
+}
+
+const char *verdict_word(uint8_t verdict, char *buf)
+{
+	return word(verdicts, LEN(verdicts), verdict, buf);
 }
 
 const char *tunnel_word(uint8_t tunnel, char *buf)

@@ -27,7 +27,7 @@
 #define IPFIX_ID_MIN	   256u
 
 /* Ids of our templates. Those of flow records are a base + a key that says what is in them. */
-#define IPFIX_FLOW_TEMPLATES 1024u
+#define IPFIX_FLOW_TEMPLATES 2048u
 #define IPFIX_ID_FLOW(form)  (4096u * (form))
 #define IPFIX_ID_QUERY	     256u
 #define IPFIX_ID_OPTION(o)   (257u + (o))

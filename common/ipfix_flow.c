@@ -201,6 +201,13 @@ static void take_ms(struct flow_record *r, enum flow_field f, uint64_t ms)
 		set_number(r, f, ms * 1000000, 8);
 }
 
+/* Our own verdict comes after it and says more. */
+static void take_forwarding(struct flow_record *r, uint64_t status)
+{
+	if (status >> 6 == FORWARDING_DROPPED >> 6)
+		set_number(r, FF_VERDICT, status == FORWARDING_POLICER ? FLOW_LIMIT : FLOW_DROP, 1);
+}
+
 static void take_number(struct flowing *w, const struct ipfix_row *row, uint64_t n)
 {
 	struct flow_record *r = w->r;
@@ -245,6 +252,9 @@ static void take_number(struct flowing *w, const struct ipfix_row *row, uint64_t
 	case IE_RCODE:
 		if (n != 255)
 			set_number(r, FF_DNS_RCODE, n, 2);
+		break;
+	case IE_FORWARDING:
+		take_forwarding(r, n);
 		break;
 	case IE_STARTMS:
 		take_ms(r, FF_START, n);
@@ -303,6 +313,33 @@ static void take(struct flowing *w, const struct ipfix_field *f, const struct ip
 		take_row(w, &ipfix_rows[f->what - 1], v);
 }
 
+static void clear(struct flow_record *r, enum flow_field f)
+{
+	r->present[f / 64] &= ~(UINT64_C(1) << f % 64);
+}
+
+static bool is_nobody(const struct flow_record *r, const uint8_t addr[16])
+{
+	static const uint8_t none4[16] = {[10] = 0xff, [11] = 0xff}, none6[16];
+
+	return !memcmp(addr, r->family == 4 ? none4 : none6, 16);
+}
+
+/* Packets dropped before they were in a flow: no ends but the source, no end of a flow. */
+static void complete_dropped(struct flow_record *r)
+{
+	r->reason = FLOW_DROPPED;
+	flow_set(r, FF_REASON);
+	if (is_nobody(r, r->src_ip))
+		clear(r, FF_SRC_IP);
+	if (!r->ethertype)
+		clear(r, FF_ETHERTYPE);
+	clear(r, FF_DST_IP);
+	clear(r, FF_COMMUNITY_ID);
+	if (!r->src_port)
+		clear(r, FF_SRC_PORT);
+}
+
 /* What follows from other members. */
 static void complete(struct flow_record *r)
 {
@@ -310,8 +347,8 @@ static void complete(struct flow_record *r)
 	if (r->tcp_flags)
 		flow_set(r, FF_TCP_FLAGS);
 	if (!r->src_port && !r->dst_port) {
-		r->present[FF_SRC_PORT / 64] &= ~(UINT64_C(1) << FF_SRC_PORT % 64);
-		r->present[FF_DST_PORT / 64] &= ~(UINT64_C(1) << FF_DST_PORT % 64);
+		clear(r, FF_SRC_PORT);
+		clear(r, FF_DST_PORT);
 	}
 	if (flow_has(r, FF_DNS_QNAME))
 		flow_set(r, FF_DNS_QTYPE);
@@ -323,6 +360,8 @@ static void complete(struct flow_record *r)
 	flow_set(r, FF_IN_BYTES);
 	if (r->family)
 		flow_set(r, FF_COMMUNITY_ID);
+	if (!r->reason && flow_has(r, FF_VERDICT) && is_nobody(r, r->dst_ip))
+		complete_dropped(r);
 }
 
 int ipfix_to_flow(const struct ipfix_templates *t, const struct ipfix_record *rec,

@@ -26,6 +26,7 @@ enum ipfix_group {
 	IG_HTTP,
 	IG_DNS,
 	IG_MORE,
+	IG_POLICY,
 	_IG_MAX
 };
 
@@ -49,8 +50,9 @@ enum ipfix_encoding {
 	IE_VLAN1,
 	IE_VNI, /* absent: all ones */
 	IE_SEGMENT,
-	IE_RCODE,  /* absent: all ones */
-	IE_STRING, /* variable length from here on */
+	IE_FORWARDING, /* RFC 7270 section 4.12, of `verdict` */
+	IE_RCODE,      /* absent: all ones */
+	IE_STRING,     /* variable length from here on */
 	IE_ALPN,
 	IE_HOSTS,
 	IE_QUERIES,
@@ -71,6 +73,15 @@ enum ipfix_type {
 	IT_IPV6 = 19,
 	IT_BASICLIST = 20,
 	IT_SUBTEMPLATELIST = 21,
+};
+
+/* IANA: forwardingStatus */
+enum {
+	FORWARDING_FORWARDED = 64,
+	FORWARDING_DROPPED = 128, /* to 191 */
+	FORWARDING_ACL_DENY = 129,
+	FORWARDING_ACL_DROP = 130,
+	FORWARDING_POLICER = 138,
 };
 
 #define IPFIX_VARIABLE	 65535u

@@ -25,6 +25,7 @@ enum {
 	KEY_HTTP = 8 << KEY_FLAGS_SHIFT,
 	KEY_DNS = 16 << KEY_FLAGS_SHIFT,
 	KEY_MORE = 32 << KEY_FLAGS_SHIFT,
+	KEY_POLICY = 64 << KEY_FLAGS_SHIFT,
 };
 
 /* What a record needs. */

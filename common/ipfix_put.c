@@ -165,9 +165,9 @@ static uint8_t *put_queries(const struct put *u, uint8_t *p)
 
 static uint32_t size_of(const struct put *u, uint32_t groups, bool v6)
 {
-	static const uint8_t text_fields[] = {FF_TLS_SNI, FF_HTTP_HOST, FF_HTTP_METHOD,
-					      FF_HTTP_PATH, FF_DNS_QNAME};
-	static const uint8_t text_groups[] = {IG_TLS, IG_HTTP, IG_HTTP, IG_HTTP, IG_DNS};
+	static const uint8_t text_fields[] = {FF_TLS_SNI,   FF_HTTP_HOST, FF_HTTP_METHOD,
+					      FF_HTTP_PATH, FF_DNS_QNAME, FF_RULE};
+	static const uint8_t text_groups[] = {IG_TLS, IG_HTTP, IG_HTTP, IG_HTTP, IG_DNS, IG_POLICY};
 	uint32_t size = 0;
 
 	for (unsigned int g = 0; g < _IG_MAX; g++)
@@ -208,6 +208,20 @@ static unsigned int end_reason(uint8_t reason)
 	};
 
 	return reason < _FLOW_REASON_MAX ? iana[reason] : 0;
+}
+
+static unsigned int forwarding(const struct flow_record *r)
+{
+	static const uint8_t status[_FLOW_VERDICT_MAX] = {
+		[FLOW_DROP] = FORWARDING_ACL_DROP,
+		[FLOW_LIMIT] = FORWARDING_POLICER,
+		[FLOW_REFUSE] = FORWARDING_ACL_DENY,
+		[FLOW_WOULD_DROP] = FORWARDING_FORWARDED,
+		[FLOW_WOULD_LIMIT] = FORWARDING_FORWARDED,
+		[FLOW_WOULD_RESET] = FORWARDING_FORWARDED,
+	};
+
+	return flow_has(r, FF_VERDICT) && r->verdict < _FLOW_VERDICT_MAX ? status[r->verdict] : 0;
 }
 
 static uint64_t segment(const struct flow_record *r)
@@ -267,6 +281,8 @@ static uint64_t special(const struct flow_record *r, const struct ipfix_row *row
 		return flow_has(r, FF_TCP_FLAGS) ? out_flags(r) : 0;
 	case IE_INFLAGS:
 		return flow_has(r, FF_TCP_FLAGS) ? r->in.tcp_flags : 0;
+	case IE_FORWARDING:
+		return forwarding(r);
 	case IE_VLAN0:
 		return flow_has(r, FF_VLAN) ? r->vlan[0] : 0;
 	case IE_VLAN1:
@@ -388,7 +404,7 @@ static void turn_round(const struct flow_record *r, struct flow_record *ret)
 /* What is of the connection is told once, on the way there. */
 static void forget_names(struct flow_record *r)
 {
-	for (unsigned int f = FF_TLS_SNI; f <= FF_RESPONSE_US; f++)
+	for (unsigned int f = FF_TLS_SNI; f <= FF_DROPPED_BYTES; f++)
 		r->present[f / 64] &= ~(UINT64_C(1) << f % 64);
 }
 

@@ -113,15 +113,20 @@ static void put_tuple(struct json *j, const struct flow_record *r)
 
 	if (!r->family)
 		return;
-	ip_text(r->src_ip, r->family, buf);
-	text(j, "src_ip", buf);
+	if (flow_has(r, FF_SRC_IP)) {
+		ip_text(r->src_ip, r->family, buf);
+		text(j, "src_ip", buf);
+	}
 	if (flow_has(r, FF_SRC_PORT))
 		number(j, "src_port", r->src_port);
-	ip_text(r->dst_ip, r->family, buf);
-	text(j, "dest_ip", buf);
+	if (flow_has(r, FF_DST_IP)) {
+		ip_text(r->dst_ip, r->family, buf);
+		text(j, "dest_ip", buf);
+	}
 	if (flow_has(r, FF_DST_PORT))
 		number(j, "dest_port", r->dst_port);
-	text(j, "proto", proto_name(r, word));
+	if (flow_has(r, FF_PROTO))
+		text(j, "proto", proto_name(r, word));
 	if (flow_has(r, FF_ICMP_TYPE)) {
 		number(j, "icmp_type", r->icmp_type);
 		number(j, "icmp_code", r->icmp_code);
@@ -149,13 +154,14 @@ static struct json *begin(struct eve *e, const char *type)
 	json_init(j, e->buf + e->len, OUTPUT_LINE_MAX - 1 - e->len);
 	json_open(j, '{');
 	put_time(j, "timestamp", r->end_ns);
-	number(j, "flow_id", flow_id(r));
+	if (r->reason != FLOW_DROPPED)
+		number(j, "flow_id", flow_id(r));
 	if (flow_has(r, FF_IFACE))
 		str(j, "in_iface", r->iface);
 	text(j, "event_type", type);
 	put_vlan(j, r);
 	put_tuple(j, r);
-	if (r->family && !community_id(e->o->community, r, id))
+	if (r->family && r->reason != FLOW_DROPPED && !community_id(e->o->community, r, id))
 		text(j, "community_id", id);
 	if (flow_has(r, FF_NODE))
 		str(j, "host", r->node);
@@ -339,6 +345,38 @@ static void put_tcp(struct json *j, const struct flow_record *r)
 	json_close(j, '}');
 }
 
+/* What policy did; of the members Suricata has none for the counts. */
+static void put_verdict(struct json *j, const struct flow_record *r)
+{
+	const bool did = r->verdict && r->verdict < FLOW_WOULD_DROP;
+
+	if (flow_has(r, FF_VERDICT)) {
+		key(j, "verdict");
+		json_open(j, '{');
+		text(j, "action", did ? "drop" : "pass");
+		json_close(j, '}');
+	}
+	if (!flow_has(r, FF_DROPPED_PACKETS))
+		return;
+	key(j, "drop");
+	json_open(j, '{');
+	text(j, "reason", r->verdict == FLOW_LIMIT ? "rate limit" : "rules");
+	if (flow_has(r, FF_RULE))
+		str(j, "rule", r->rule);
+	number(j, "pkts", r->dropped_packets);
+	number(j, "bytes", r->dropped_bytes);
+	json_close(j, '}');
+}
+
+/* Packets dropped before they were in a flow. */
+static void put_drop(struct eve *e)
+{
+	struct json *j = begin(e, "drop");
+
+	put_verdict(j, e->r);
+	end(e);
+}
+
 static void put_flow(struct eve *e)
 {
 	const struct flow_record *r = e->r;
@@ -362,6 +400,7 @@ static void put_flow(struct eve *e)
 	key(j, "alerted");
 	json_bool(j, false);
 	json_close(j, '}');
+	put_verdict(j, r);
 	if (flow_has(r, FF_TCP_FLAGS))
 		put_tcp(j, r);
 	end(e);
@@ -371,6 +410,10 @@ ssize_t output_eve(struct output *o, const struct flow_record *r, char *buf)
 {
 	struct eve e = {.o = o, .r = r, .buf = buf};
 
+	if (r->reason == FLOW_DROPPED) {
+		put_drop(&e);
+		return e.error ? e.error : (ssize_t)e.len;
+	}
 	put_names(&e);
 	if (!e.error)
 		put_flow(&e);

@@ -84,7 +84,10 @@ static size_t endpoint_text(const struct flow_record *r, bool src, char *buf)
 
 	if (brackets)
 		buf[n++] = '[';
-	n += ip_text(src ? r->src_ip : r->dst_ip, r->family, buf + n);
+	if (flow_has(r, src ? FF_SRC_IP : FF_DST_IP))
+		n += ip_text(src ? r->src_ip : r->dst_ip, r->family, buf + n);
+	else
+		buf[n++] = '*';
 	if (brackets)
 		buf[n++] = ']';
 	if (flow_has(r, port)) {
@@ -99,7 +102,7 @@ static void ends_text(const struct flow_record *r, char *buf, size_t cap)
 {
 	char src[IP_TEXT + 8], dst[IP_TEXT + 8];
 
-	if (!r->family) {
+	if (!r->family && r->reason != FLOW_DROPPED) {
 		snprintf(buf, cap, "ethertype 0x%04x", r->ethertype);
 		return;
 	}
@@ -205,8 +208,10 @@ static void duration_text(uint64_t ns, char *buf, size_t cap)
 		snprintf(buf, cap, "%llu s", cs / 100);
 }
 
-static const char *state_note(const struct flow_record *r)
+static const char *state_note(const struct flow_record *r, char *buf)
 {
+	if (flow_has(r, FF_VERDICT))
+		return verdict_word(r->verdict, buf);
 	if (!flow_has(r, FF_STATE))
 		return "";
 	switch (r->state) {
@@ -290,7 +295,8 @@ ssize_t output_table(struct output *o, const struct flow_record *r, char *buf)
 	struct line l = {.p = buf, .color = o->color};
 	char ends[2 * (IP_TEXT + 8) + 4];
 	char text[FLOW_TEXT];
-	const char *note = state_note(r);
+	char word[WORD_TEXT];
+	const char *note = state_note(r, word);
 	struct layout y;
 
 	ends_text(r, ends, sizeof(ends));

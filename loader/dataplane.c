@@ -225,10 +225,12 @@ static int map_all(struct dataplane *dp, struct weir_bpf *skel)
 	dp->cold = map_array(skel->maps.flows_cold, PROT_READ, &dp->map_bytes[1]);
 	dp->counters = map_array(skel->maps.counters, PROT_READ, &dp->map_bytes[2]);
 	dp->control = map_array(skel->maps.control, PROT_READ | PROT_WRITE, &dp->map_bytes[3]);
-	if (dp->cfg.policy_entries)
+	if (dp->cfg.policy_entries) {
 		dp->dropped = map_array(skel->maps.flows_dropped, PROT_READ, &dp->map_bytes[4]);
+		dp->drops = map_array(skel->maps.policy_drops, PROT_READ, &dp->map_bytes[5]);
+	}
 	if (!dp->flows || !dp->cold || !dp->counters || !dp->control ||
-	    (dp->cfg.policy_entries && !dp->dropped))
+	    (dp->cfg.policy_entries && (!dp->dropped || !dp->drops)))
 		return -ENOMEM;
 	r = ring_open(&dp->evicted, bpf_map__fd(skel->maps.evicted), dp->cfg.evicted_bytes);
 	return r ?: ring_open(&dp->events, bpf_map__fd(skel->maps.events), dp->cfg.events_bytes);
@@ -523,8 +525,8 @@ int dataplane_prepare(struct dataplane *dp, const struct dataplane_variant *v, u
 
 void dataplane_done(struct dataplane *dp)
 {
-	void *maps[] = {(void *)dp->flows, (void *)dp->cold, (void *)dp->counters, dp->control,
-			(void *)dp->dropped};
+	void *maps[] = {(void *)dp->flows, (void *)dp->cold,	(void *)dp->counters,
+			dp->control,	   (void *)dp->dropped, (void *)dp->drops};
 
 	ring_close(&dp->evicted);
 	ring_close(&dp->events);

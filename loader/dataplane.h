@@ -14,7 +14,9 @@
 #include "weir/abi.h"
 
 struct weir_bpf;
+struct drop_row;
 struct policy_fds;
+struct policy_titles;
 struct pin;
 
 enum role { ROLE_UPLINK = 0, ROLE_VETH = 1, ROLE_MIRROR = 2, _ROLE_MAX };
@@ -64,11 +66,13 @@ struct dataplane {
 	const struct flow_set *flows; /* mapped, read-only */
 	const struct flow_cold_set *cold;
 	const struct flow_dropped *dropped; /* by slot; NULL without policy_entries */
+	const struct drop_row *drops;	    /* cpus * DROP_ROWS; the same */
+	const struct policy_titles *titles; /* set by the caller: names of the rules; or NULL */
 	const struct counter_row *counters;
 	struct control *control; /* mapped, written by the drain */
 	struct ring evicted;
 	struct ring events;
-	size_t map_bytes[5]; /* flows, cold, counters, control, dropped */
+	size_t map_bytes[6]; /* flows, cold, counters, control, dropped, drops */
 	struct pin *pin; /* set by the caller before the first load: maps are kept there; or NULL */
 	const uint64_t *counted; /* per counter, of tables that came before these; or NULL */
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "loader/drain.h"
+#include "loader/drain_int.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,61 +10,10 @@
 #include "loader/ledger.h"
 #include "weir/lone_syn.h"
 
-#define BATCH		64u
-#define PREFETCH	16u  /* slots ahead */
-#define RING_CHUNK	512u /* events between two releases */
-#define RELEASE_BATCHES 8u   /* of final records */
+#define PREFETCH	16u /* slots ahead */
+#define RELEASE_BATCHES 8u  /* of final records */
 #define GEN_MASK	((1u << WEIR_TAG_GEN_BITS) - 1)
 #define ORPHANS_MIN	1024u
-
-/* Totals of a slot when it was last read. */
-struct shadow {
-	uint64_t bytes[2];
-	uint32_t packets[2];
-	uint32_t retransmits[2];
-	uint32_t out_of_order[2];
-	uint32_t zero_windows[2];
-	uint32_t gen; /* 0 = never read, or settled by its final record */
-	uint32_t flow_ref;
-	uint32_t cold_changes; /* of flow_hot, when the cold half was read */
-	uint8_t cold_settled;  /* it was read twice since, and says what it will say */
-	uint8_t replaced;      /* with a ledger: a scan found another generation in the slot */
-	uint16_t settled;      /* gen == 0: the generation whose final record has been read */
-};
-
-_Static_assert(sizeof(struct shadow) == LEDGER_SLOT_BYTES, "one cache line");
-
-/* Totals of a generation that a scan found replaced, until its final record has been read. */
-struct orphan {
-	uint32_t slot;
-	struct shadow s;
-};
-
-struct drain {
-	struct dataplane *dp;
-	struct merge *merge;
-	struct names *names;
-	struct shadow *shadow;
-	struct ledger *ledger;	  /* or NULL */
-	struct ledger_part *part; /* of the ledger, holds shadow */
-	size_t shadow_bytes;
-	struct orphan *orphan; /* sorted by slot, as the scan finds them */
-	size_t orphans, orphans_cap;
-	struct merge_delta delta[BATCH];
-	struct flow_hot hot[BATCH]; /* of entries found changed: `taken` of them */
-	uint32_t slot[BATCH];
-	unsigned int taken;
-	struct flow_cold cold[BATCH]; /* of entries that are read in full: `n` of them */
-	unsigned int n;
-	uint64_t packet_ns;    /* the packet path's fine clock, read for each batch */
-	bool since_ever;       /* a scan passes over nothing */
-	uint32_t scan_tick[3]; /* start of the last complete scans, the oldest first */
-	unsigned int left; /* slots for the next scan; all, if the last one did not get to them */
-	struct name_result name;
-	void (*on_name)(void *arg, const struct name_result *name);
-	void *on_name_arg;
-	struct drain_stats stats;
-};
 
 uint64_t drain_memory(uint64_t slots)
 {
@@ -87,6 +36,10 @@ int drain_new(struct dataplane *dp, struct merge *m, struct names *names, struct
 		free(d);
 		return -ENOMEM;
 	}
+	if (dropped_new(dp, &d->dropped)) {
+		drain_free(d);
+		return -ENOMEM;
+	}
 	*ret = d;
 	return 0;
 }
@@ -97,6 +50,7 @@ void drain_free(struct drain *d)
 		return;
 	if (!d->ledger)
 		munmap(d->shadow, d->shadow_bytes);
+	dropped_free(d->dropped);
 	free(d->orphan);
 	free(d);
 }
@@ -107,6 +61,8 @@ void drain_use_ledger(struct drain *d, struct ledger *l, struct ledger_part *p)
 	d->shadow = (struct shadow *)(void *)p->slot;
 	d->ledger = l;
 	d->part = p;
+	if (d->dropped)
+		dropped_use_ledger(d->dropped, l, p);
 	if (!p->fresh)
 		d->dp->evicted.pos = p->ring_pos;
 }
@@ -140,6 +96,7 @@ static void release(struct drain *d)
 void drain_forget(struct drain *d)
 {
 	madvise(d->shadow, d->shadow_bytes, MADV_DONTNEED);
+	dropped_forget(d->dropped);
 	d->orphans = 0;
 	d->stats.scans = 0;
 }
@@ -193,7 +150,7 @@ static int orphan_cmp(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static struct shadow *orphan_find(struct drain *d, uint32_t slot, uint32_t gen)
+static struct orphan *orphan_find(struct drain *d, uint32_t slot, uint32_t gen)
 {
 	struct orphan key = {.slot = slot};
 	struct orphan *o;
@@ -201,7 +158,7 @@ static struct shadow *orphan_find(struct drain *d, uint32_t slot, uint32_t gen)
 	if (!d->orphans)
 		return NULL;
 	o = bsearch(&key, d->orphan, d->orphans, sizeof(*o), orphan_cmp);
-	return o && o->s.gen == gen ? &o->s : NULL;
+	return o && o->s.gen == gen ? o : NULL;
 }
 
 /* The slot may show this generation for a moment yet: the packet that ends it is still at work. */
@@ -236,20 +193,41 @@ static void unpack_final(struct drain *d, const struct flow_final *f, struct flo
 		memcpy(cold, &f->cold, hot->extra & EXTRA_TAIL ? sizeof(*cold) : WEIR_COLD_HEAD);
 }
 
+/* What policy did to the flow of a final record, since it was last read. */
+static void final_did(struct drain *d, const struct flow_final *f, const struct orphan *o)
+{
+	struct merge_did *did = &d->did[d->n];
+	static const struct dropped_mark none;
+	const uint32_t gen = f->hot.tag & GEN_MASK;
+	const struct dropped_mark *was = d->shadow[f->slot].gen == gen ? NULL
+					 : o			       ? &o->mark
+								       : &none;
+
+	if (!d->dropped || (f->hot.extra & (EXTRA_DROPPED | EXTRA_LONE)) != EXTRA_DROPPED)
+		return;
+	if (dropped_delta(d->dropped, &(struct dropped_entry){f->slot, gen, &f->dropped}, was, did))
+		d->delta[d->n].did = did;
+}
+
 static void take_final(struct drain *d, const struct flow_final *f)
 {
 	struct flow_hot *hot = &d->hot[d->n];
 	struct flow_cold *cold = &d->cold[d->n];
-	struct merge_delta *m = &d->delta[d->n++];
+	struct merge_delta *m = &d->delta[d->n];
 	uint32_t gen = f->hot.tag & GEN_MASK;
 	struct shadow *own = &d->shadow[f->slot], *s = own, none = {};
+	const struct orphan *o = NULL;
 
 	save(d, own);
-	if (s->gen != gen)
-		s = orphan_find(d, f->slot, gen) ?: &none;
+	if (s->gen != gen) {
+		o = orphan_find(d, f->slot, gen);
+		s = o ? (struct shadow *)(uintptr_t)&o->s : &none;
+	}
 	*m = (struct merge_delta){};
 	unpack_final(d, f, hot, cold);
 	delta_from(m, s, hot, cold);
+	final_did(d, f, o);
+	d->n++;
 	s->gen = 0;
 	if (s->flow_ref && s == own)
 		m->flow_ref = &s->flow_ref;
@@ -307,44 +285,6 @@ static bool drain_evicted_all(struct drain *d)
 	return d->dp->evicted.pos >= end;
 }
 
-/* ---- names ---- */
-
-void drain_on_name(struct drain *d, void (*fn)(void *arg, const struct name_result *name),
-		   void *arg)
-{
-	d->on_name = fn;
-	d->on_name_arg = arg;
-}
-
-/* A name of payload that was handed up, or of what was put together of it. */
-static void take_name(struct drain *d, const struct event_hdr *ev)
-{
-	merge_name(d->merge, &d->name);
-	if (d->on_name &&
-	    (!ev || (ev->kind != EV_TLS_CLIENT && ev->kind != EV_HTTP && ev->kind != EV_DNS)))
-		d->on_name(d->on_name_arg, &d->name);
-}
-
-static unsigned int drain_events(struct drain *d, unsigned long end)
-{
-	struct ring *r = &d->dp->events;
-	struct name_result *res = &d->name;
-	const void *ev;
-	unsigned int n = 0;
-	size_t len;
-
-	while ((ev = ring_next(r, end, &len))) {
-		if (d->names && name_feed(d->names, ev, len, res) == 1)
-			take_name(d, ev);
-		if (++n % RING_CHUNK == 0)
-			ring_release(r);
-	}
-	ring_release(r);
-	while (d->names && names_next(d->names, res) == 1)
-		take_name(d, NULL);
-	return n;
-}
-
 unsigned int drain_rings(struct drain *d)
 {
 	unsigned long evicted = ring_end(&d->dp->evicted), events = ring_end(&d->dp->events);
@@ -365,7 +305,10 @@ static int orphan_add(struct drain *d, uint32_t slot, const struct shadow *s)
 		d->orphan = p;
 		d->orphans_cap = cap;
 	}
-	d->orphan[d->orphans++] = (struct orphan){.slot = slot, .s = *s};
+	d->orphan[d->orphans] = (struct orphan){.slot = slot, .s = *s};
+	if (d->dropped)
+		d->orphan[d->orphans].mark = *dropped_mark(d->dropped, slot);
+	d->orphans++;
 	return 0;
 }
 
@@ -411,9 +354,19 @@ static bool let_go_of(struct drain *d, uint32_t slot, struct shadow *s)
 	return false;
 }
 
-/* All of an entry whose hot half has been copied. */
-static void read_full(struct drain *d, uint32_t slot, struct flow_hot *hot)
+/* Is there something new of what policy did to the entry's flow? Then d->did[d->n] has it. */
+static bool new_did(struct drain *d, unsigned int i)
 {
+	const struct dropped_entry e = {d->slot[i], d->hot[i].tag & GEN_MASK, &d->policed[i]};
+
+	return d->is_policed[i] && dropped_delta(d->dropped, &e, NULL, &d->did[d->n]);
+}
+
+/* All of an entry whose hot half has been copied. */
+static void read_full(struct drain *d, unsigned int i)
+{
+	const uint32_t slot = d->slot[i];
+	struct flow_hot *hot = &d->hot[i];
 	bool lone = lone_syn_is(hot);
 	struct shadow *s = &d->shadow[slot];
 	struct flow_cold *cold = &d->cold[d->n];
@@ -431,10 +384,14 @@ static void read_full(struct drain *d, uint32_t slot, struct flow_hot *hot)
 	if (s->gen != gen && ((!s->gen && s->settled == gen) || !let_go_of(d, slot, s)))
 		return;
 	save(d, s);
-	if (s->gen != gen)
+	if (s->gen != gen) {
 		*s = (struct shadow){.gen = gen};
+		if (d->dropped)
+			dropped_begin(d->dropped, slot);
+	}
 	delta_from(m, s, hot, cold);
 	m->flow_ref = &s->flow_ref;
+	m->did = new_did(d, i) ? &d->did[d->n] : NULL;
 	/* Twice: a store of the cold half may have been on its way when the count was read. */
 	s->cold_settled = lone || (s->cold_changes == hot->cold_changes && !cold->l7_gap);
 	s->cold_changes = hot->cold_changes;
@@ -450,7 +407,7 @@ static bool is_settled(const struct shadow *s, const struct flow_hot *hot)
 }
 
 /* An entry by its hot half alone. False: its flow is not known any more. */
-static bool read_hot(struct drain *d, struct shadow *s, const struct flow_hot *hot)
+static bool read_hot(struct drain *d, struct shadow *s, const struct flow_hot *hot, bool policed)
 {
 	struct merge_delta m = {.hot = hot, .flow_ref = &s->flow_ref};
 
@@ -460,7 +417,7 @@ static bool read_hot(struct drain *d, struct shadow *s, const struct flow_hot *h
 		m.packets[i] = hot->packets[i] - s->packets[i];
 		m.bytes[i] = m.packets[i] ? hot->bytes[i] - s->bytes[i] : 0;
 	}
-	if (!(m.packets[0] | m.packets[1]))
+	if (!(m.packets[0] | m.packets[1]) && (!policed || merge_knows(d->merge, &m)))
 		return true; /* seen by the scan before, which began after its last packet */
 	if (!merge_known(d->merge, &m))
 		return false;
@@ -471,6 +428,17 @@ static bool read_hot(struct drain *d, struct shadow *s, const struct flow_hot *h
 	}
 	d->stats.entries++;
 	return true;
+}
+
+/* The entry has been merged by its hot half. */
+static void read_did(struct drain *d, unsigned int i)
+{
+	struct merge_delta m = {.hot = &d->hot[i], .flow_ref = &d->shadow[d->slot[i]].flow_ref};
+
+	if (!new_did(d, i))
+		return;
+	m.did = &d->did[d->n];
+	merge_known_did(d->merge, &m);
 }
 
 static void read_taken(struct drain *d)
@@ -493,8 +461,10 @@ static void read_taken(struct drain *d)
 	for (unsigned int i = 0; i < d->taken; i++) {
 		struct shadow *s = &d->shadow[d->slot[i]];
 
-		if (!is_settled(s, &d->hot[i]) || !read_hot(d, s, &d->hot[i]))
-			read_full(d, d->slot[i], &d->hot[i]);
+		if (!is_settled(s, &d->hot[i]) || !read_hot(d, s, &d->hot[i], d->is_policed[i]))
+			read_full(d, i);
+		else if (d->is_policed[i])
+			read_did(d, i);
 	}
 	d->taken = 0;
 	flush(d, false);
@@ -511,6 +481,8 @@ static void take_slot(struct drain *d, uint32_t slot, uint64_t tag)
 	bool lone = is_lone(h);
 
 	__builtin_prefetch(&d->shadow[slot], 1);
+	d->is_policed[d->taken] = d->dropped &&
+				  dropped_copy(d->dropped, h, slot, &d->policed[d->taken]);
 	memcpy(hot, h, sizeof(*hot));
 	/* a packet at work adds its bytes first: read after the packets they are never behind them,
 	 * so that what is missing comes with a packet count that has changed
@@ -566,6 +538,8 @@ void drain_scan(struct drain *d, const struct clock *c)
 	scan_slots(d, d->scan_tick[1 - delay], d->since_ever || d->stats.scans < 2 + delay);
 	d->stats.scans++;
 	drain_rings(d);
+	if (d->dropped)
+		dropped_rows(d->dropped, d->merge, c);
 	release(d); /* what a slot may be taken over for must not be read once more */
 	if (d->stats.scans >= 2 + delay) {
 		d->dp->control->reap_before = d->scan_tick[2 - delay];

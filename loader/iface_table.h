@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include "loader/netns.h"
 #include "loader/policy/board.h"
+#include "loader/policy/titles.h"
 #include "weir/abi.h"
 
 #define IFACE_ROWS 2048u /* twice what can be attached at one time, see ifaces.h */
@@ -47,6 +48,7 @@ struct iface_table {
 	uint8_t programs_measured;  /* bool; core: the next is filled */
 	struct prog_runs programs[_HOOK_MAX];
 	struct policy_board policy;
+	struct policy_titles titles; /* core: names of rules */
 	struct iface_row row[IFACE_ROWS];
 };
 

@@ -7,7 +7,7 @@
 
 #define MAGIC	0x7765697231676572ull
 #define TABLES	0x7765697231746162ull
-#define VERSION 3u
+#define VERSION 4u
 #define PAGE	4096u
 
 #define OUT_SKIP UINT32_MAX /* the rest of the ring is left empty */
@@ -27,17 +27,20 @@ size_t ledger_bytes(uint32_t max_flows)
 {
 	return pages(sizeof(struct ledger_head)) +
 	       pages(LEDGER_UNDO_SLOTS * sizeof(struct ledger_undo_slot)) +
-	       pages(LEDGER_UNDO_FLOWS * sizeof(struct ledger_undo_flow)) + LEDGER_OUT_BYTES +
-	       pages((uint64_t)max_flows * LEDGER_FLOW_BYTES);
+	       pages(LEDGER_UNDO_FLOWS * sizeof(struct ledger_undo_flow)) +
+	       pages(LEDGER_UNDO_DIDS * sizeof(struct ledger_undo_did)) + LEDGER_OUT_BYTES +
+	       pages((uint64_t)max_flows * LEDGER_FLOW_BYTES) +
+	       pages((uint64_t)max_flows * LEDGER_DID_BYTES);
 }
 
-size_t ledger_tables_bytes(uint64_t slots)
+size_t ledger_tables_bytes(uint64_t slots, uint64_t marks)
 {
-	return pages(sizeof(struct ledger_tables)) + pages(slots * LEDGER_SLOT_BYTES);
+	return pages(sizeof(struct ledger_tables)) + pages(slots * LEDGER_SLOT_BYTES) +
+	       pages(marks * LEDGER_MARK_BYTES);
 }
 
 /* Where everything is in the memory. */
-static void lay_out(struct ledger *l, void *mem)
+static void lay_out(struct ledger *l, void *mem, uint32_t max_flows)
 {
 	uint8_t *p = mem;
 
@@ -47,8 +50,11 @@ static void lay_out(struct ledger *l, void *mem)
 	p += pages(LEDGER_UNDO_SLOTS * sizeof(struct ledger_undo_slot));
 	l->undo_flow = (void *)p;
 	p += pages(LEDGER_UNDO_FLOWS * sizeof(struct ledger_undo_flow));
+	l->undo_did = (void *)p;
+	p += pages(LEDGER_UNDO_DIDS * sizeof(struct ledger_undo_did));
 	l->out = p;
 	l->flows = p + LEDGER_OUT_BYTES;
+	l->did = l->flows + pages((uint64_t)max_flows * LEDGER_FLOW_BYTES);
 }
 
 static struct ledger_part *part_of(struct ledger *l, uint32_t id)
@@ -65,6 +71,16 @@ static void put_slot_back(struct ledger *l, const struct ledger_undo_slot *u)
 
 	if (p && u->index < p->slots)
 		memcpy(p->slot + (uint64_t)u->index * LEDGER_SLOT_BYTES, u->was, LEDGER_SLOT_BYTES);
+}
+
+static void put_did_back(struct ledger *l, const struct ledger_undo_did *u)
+{
+	const struct ledger_part *p = part_of(l, u->tables);
+
+	if (!u->tables && u->index < l->head->max_flows)
+		memcpy(l->did + (uint64_t)u->index * LEDGER_DID_BYTES, u->was, LEDGER_DID_BYTES);
+	else if (p && u->index < p->marks)
+		memcpy(p->mark + (uint64_t)u->index * LEDGER_MARK_BYTES, u->was, LEDGER_MARK_BYTES);
 }
 
 /* Put back what was changed since the last commit. Backwards: the oldest copy is the true one. */
@@ -84,6 +100,11 @@ static void roll_back(struct ledger *l)
 		if (l->undo_flow[n].index < l->head->max_flows)
 			memcpy(l->flows + l->undo_flow[n].index * LEDGER_FLOW_BYTES,
 			       l->undo_flow[n].was, LEDGER_FLOW_BYTES);
+	n = 0;
+	while (n < LEDGER_UNDO_DIDS && l->undo_did[n].epoch == epoch)
+		n++;
+	while (n-- > 0)
+		put_did_back(l, &l->undo_did[n]);
 }
 
 static int open_part(struct ledger *l, struct ledger_part *p)
@@ -91,13 +112,15 @@ static int open_part(struct ledger *l, struct ledger_part *p)
 	struct ledger_tables *t = p->mem;
 
 	p->slot = (uint8_t *)t + pages(sizeof(*t));
+	p->mark = p->slot + pages(p->slots * LEDGER_SLOT_BYTES);
 	p->fresh = !t->magic;
 	if (p->fresh) {
 		t->slots = p->slots;
+		t->marks = p->marks;
 		__atomic_store_n(&t->magic, TABLES, __ATOMIC_RELEASE);
 	}
 	p->ring_pos = t->ring_pos[l->head->seq & 1];
-	return t->magic != TABLES || t->slots != p->slots ? -ESTALE : 0;
+	return t->magic != TABLES || t->slots != p->slots || t->marks != p->marks ? -ESTALE : 0;
 }
 
 int ledger_room(const void *mem, uint32_t *ret_flows)
@@ -121,7 +144,7 @@ int ledger_open(struct ledger *l, void *mem, uint32_t max_flows, const struct le
 	uint32_t room;
 	int r = 0;
 
-	lay_out(l, mem);
+	lay_out(l, mem, max_flows);
 	l->fresh = !h->magic;
 	if (l->fresh) {
 		begin(h, max_flows);
@@ -148,7 +171,7 @@ void ledger_move(struct ledger *to, void *mem, uint32_t max_flows, const struct 
 {
 	struct ledger_head *h = mem;
 
-	lay_out(to, mem);
+	lay_out(to, mem, max_flows);
 	*h = *from->head; /* seq too: ring_pos[] of the tables goes by it */
 	h->magic = 0;
 	begin(h, max_flows);
@@ -193,6 +216,25 @@ static void set_done(struct ledger *l, const struct ledger_done *d)
 
 	h->done[(h->done_seq + 1) & 1] = *d;
 	__atomic_store_n(&h->done_seq, h->done_seq + 1, __ATOMIC_RELEASE);
+}
+
+void ledger_save_did(struct ledger *l, const struct ledger_part *p, uint64_t index)
+{
+	struct ledger_undo_did *u = &l->undo_did[l->n_did];
+
+	if (l->n_did == LEDGER_UNDO_DIDS) {
+		l->head->undo_full++;
+		return;
+	}
+	if (p)
+		memcpy(u->was, p->mark + index * LEDGER_MARK_BYTES, LEDGER_MARK_BYTES);
+	else
+		memcpy(u->was, l->did + index * LEDGER_DID_BYTES, LEDGER_DID_BYTES);
+	u->index = (uint32_t)index;
+	u->tables = p ? p->id : 0;
+	__atomic_store_n(&u->epoch, l->head->seq + 1, __ATOMIC_RELEASE);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST); /* the change comes after */
+	l->n_did++;
 }
 
 static struct out_hdr *out_at(const struct ledger *l, uint64_t pos)
@@ -295,6 +337,7 @@ void ledger_commit(struct ledger *l)
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	l->n_slot = 0;
 	l->n_flow = 0;
+	l->n_did = 0;
 	if (l->delivered == l->now.out_end)
 		return;
 	deliver(l, l->delivered, l->now.out_end);

@@ -22,6 +22,8 @@
 
 #define LEDGER_SLOT_BYTES 64u  /* struct shadow of drain.c */
 #define LEDGER_FLOW_BYTES 256u /* struct flow_state of merge_int.h */
+#define LEDGER_MARK_BYTES 16u  /* struct dropped_mark of dropped.h: of slots and drop rows */
+#define LEDGER_DID_BYTES  32u  /* struct flow_did of merge_int.h: of flows */
 #define LEDGER_TABLES_MAX 4u   /* ours, and those of earlier loaders that are not read to the end */
 
 struct flow_record;
@@ -41,6 +43,7 @@ struct ledger_point {
 struct ledger_tables {
 	uint64_t magic;
 	uint64_t slots;
+	uint64_t marks;
 	uint64_t ring_pos[2]; /* of `evicted`: read and merged up to here, as of the commit */
 };
 
@@ -48,9 +51,11 @@ struct ledger_tables {
 struct ledger_part {
 	struct ledger_tables *mem; /* ledger_tables_bytes(), page aligned, shared, zeroed when new */
 	uint64_t slots;
-	uint32_t id; /* of the tables, not 0 */
+	uint64_t marks; /* of what policy did, see dropped_marks() */
+	uint32_t id;	/* of the tables, not 0 */
 	/* filled by ledger_open() */
 	uint8_t *slot;
+	uint8_t *mark;
 	uint64_t ring_pos; /* becomes mem->ring_pos[] */
 	bool fresh;	   /* nobody has read these tables before */
 };
@@ -89,6 +94,15 @@ struct ledger_undo_flow {
 	uint8_t was[LEDGER_FLOW_BYTES];
 };
 
+/* Of what policy did: a mark of tables, or, with tables = 0, of a flow. */
+struct ledger_undo_did {
+	uint64_t epoch;
+	uint32_t index;
+	uint32_t tables;
+	uint8_t was[LEDGER_DID_BYTES];
+};
+
+#define LEDGER_UNDO_DIDS  16384u
 #define LEDGER_UNDO_SLOTS 16384u
 #define LEDGER_UNDO_FLOWS 8192u
 #define LEDGER_OUT_BYTES  (32u << 20)
@@ -97,14 +111,16 @@ struct ledger {
 	struct ledger_head *head;
 	struct ledger_undo_slot *undo_slot;
 	struct ledger_undo_flow *undo_flow;
+	struct ledger_undo_did *undo_did;
 	uint8_t *flows;
+	uint8_t *did; /* of each flow */
 	uint8_t *out; /* ring of packed records */
 	struct ledger_part part[LEDGER_TABLES_MAX];
 	unsigned int parts;
-	uint32_t n_slot, n_flow; /* saved since the last commit */
-	bool fresh;		 /* nobody was here before */
-	struct ledger_point now; /* becomes head->at[] */
-	uint64_t delivered;	 /* outbox: given to the sinks up to here */
+	uint32_t n_slot, n_flow, n_did; /* saved since the last commit */
+	bool fresh;			/* nobody was here before */
+	struct ledger_point now;	/* becomes head->at[] */
+	uint64_t delivered;		/* outbox: given to the sinks up to here */
 	uint64_t delivered_no;
 	/* A committed record, to be exported. */
 	void (*deliver)(void *arg, const struct flow_record *r);
@@ -113,7 +129,7 @@ struct ledger {
 
 /* Bytes of memory for so many flows, and beside tables of so many slots. */
 size_t ledger_bytes(uint32_t max_flows);
-size_t ledger_tables_bytes(uint64_t slots);
+size_t ledger_tables_bytes(uint64_t slots, uint64_t marks);
 
 /* Flows that there is room for in the ledger at @mem; 0: none is there. -ESTALE: of another version. */
 int ledger_room(const void *mem, uint32_t *ret_flows);
@@ -188,6 +204,9 @@ static inline void ledger_save_flow(struct ledger *l, const void *flow)
 	l->n_flow++;
 }
 
+/* What policy did: the mark @index of a part, or, with @p NULL, of a flow. */
+void ledger_save_did(struct ledger *l, const struct ledger_part *p, uint64_t index);
+
 /**
  * ledger_emit - a record that is true from the next commit on
  *
@@ -202,7 +221,8 @@ void ledger_commit(struct ledger *l);
 /* Slots, flows and ring position fit together here: a commit is possible, and made if it is time. */
 static inline void ledger_here(struct ledger *l)
 {
-	if (l->n_slot > LEDGER_UNDO_SLOTS / 2 || l->n_flow > LEDGER_UNDO_FLOWS / 2)
+	if (l->n_slot > LEDGER_UNDO_SLOTS / 2 || l->n_flow > LEDGER_UNDO_FLOWS / 2 ||
+	    l->n_did > LEDGER_UNDO_DIDS / 2)
 		ledger_commit(l);
 }
 

@@ -284,6 +284,8 @@ static void emit_alone(struct merge *m, const struct merge_delta *d, enum flow_r
 	state_init(&st, &d->cold->key);
 	st.flags |= FS_CLOSING; /* on no list */
 	state_absorb(m, &st, d);
+	if (d->did)
+		merge_did_absorb(m, &st, d->did);
 	if (!delta_fresh(d))
 		begin_in_the_middle(m, &st, d);
 	m->stats.flows++;
@@ -356,7 +358,7 @@ static void merge_one(struct merge *m, const struct merge_delta *d, uint32_t has
 	struct flow_state *st = state_by_ref(m, d);
 	bool blank;
 
-	if (!(d->packets[0] | d->packets[1]))
+	if (!(d->packets[0] | d->packets[1]) && !d->did)
 		return; /* evicted with nothing new */
 	if (!st) {
 		if (d->flow_ref && *d->flow_ref) {
@@ -370,6 +372,8 @@ static void merge_one(struct merge *m, const struct merge_delta *d, uint32_t has
 	blank = !(st->flags & (FS_SEEN0 | FS_SEEN1));
 	state_save(m, st);
 	state_absorb(m, st, d);
+	if (d->did)
+		merge_did_absorb(m, st, d->did);
 	if (blank) {
 		if (!delta_fresh(d))
 			begin_in_the_middle(m, st, d);
@@ -398,6 +402,22 @@ bool merge_known(struct merge *m, const struct merge_delta *d)
 	m->stats.entries++;
 	if (!(st->flags & FS_CLOSING) && state_closed(st))
 		merge_closing(m, st);
+	return true;
+}
+
+bool merge_knows(const struct merge *m, const struct merge_delta *d)
+{
+	return state_by_ref(m, d);
+}
+
+bool merge_known_did(struct merge *m, const struct merge_delta *d)
+{
+	struct flow_state *st = state_by_ref(m, d);
+
+	if (!st)
+		return false;
+	state_save(m, st);
+	merge_did_absorb(m, st, d->did);
 	return true;
 }
 
@@ -480,7 +500,7 @@ int merge_new(const struct merge_cfg *cfg, struct merge **ret)
 	m->active = clock_ticks(cfg->clock, cfg->active_ns);
 	m->idle = clock_ticks(cfg->clock, cfg->idle_ns);
 	m->syn = clock_ticks(cfg->clock, cfg->syn_ns);
-	r = merge_table_init(m);
+	r = merge_table_init(m) ?: merge_policy_init(m);
 	if (r < 0) {
 		merge_free(m);
 		return r;
@@ -501,6 +521,7 @@ void merge_free(struct merge *m)
 		if (st->flags & FS_LIVE)
 			merge_name_free(m, st);
 	}
+	merge_policy_done(m);
 	merge_table_done(m);
 	free(m);
 }

@@ -19,6 +19,7 @@
 #include "common/flow.h"
 #include "weir/abi.h"
 
+struct drop_row;
 struct merge;
 struct ledger;
 struct name_result;
@@ -31,6 +32,9 @@ typedef void (*merge_emit_fn)(void *arg, const struct flow_record *r);
 typedef const char *(*merge_iface_fn)(void *arg, uint32_t netns, uint32_t ifindex,
 				      uint32_t *ret_number);
 
+/* Name of a rule as it was in that generation, or NULL; as long as that. */
+typedef const char *(*merge_rule_fn)(void *arg, uint32_t rule, uint32_t generation);
+
 struct merge_cfg {
 	uint32_t max_flows;	   /* flows known at one time; full: the oldest is exported early */
 	uint64_t names_bytes;	   /* of names and DNS queries kept with them */
@@ -41,8 +45,9 @@ struct merge_cfg {
 	const char *node;	   /* record member node; NULL = absent */
 	struct flow_strs labels;   /* record member labels; must stay */
 	merge_iface_fn iface;	   /* NULL = no interface names */
+	merge_rule_fn rule;	   /* NULL = no names of rules */
 	merge_emit_fn emit;	   /* the record is valid during the call only */
-	void *arg;		   /* of iface and emit */
+	void *arg;		   /* of iface, rule and emit */
 	/* Keeps the flows, and may hold some that an earlier process left, which then go on (their
 	 * names are not known any more). Made for max_flows. NULL: memory of our own. Records go to
 	 * emit all the same: it is the caller who brings them to ledger_emit().
@@ -52,6 +57,23 @@ struct merge_cfg {
 
 /* 60 s, 15 s, 5 s; 262,144 flows; 64 MiB of names. clock, emit and arg are the caller's. */
 extern const struct merge_cfg merge_cfg_default;
+
+/* What policy did to packets that are in the deltas, or were before; or a shadow rule would have. */
+struct merge_did {
+	uint64_t bytes; /* of packets dropped */
+	uint32_t packets;
+	uint32_t generation; /* the rule is of */
+	uint16_t rule;	     /* element of policy_rules; 0: not known */
+	uint8_t action;	     /* enum policy_action */
+	bool shadow;	     /* nothing was done */
+};
+
+/* Packets dropped before they were in a flow. */
+struct merge_row {
+	const struct drop_row *row; /* NULL: sources are not told apart */
+	struct merge_did did;
+	uint64_t from_tick; /* since when */
+};
 
 /* What came in one cache entry (one slot and generation) since that entry was last read. */
 struct merge_delta {
@@ -66,6 +88,7 @@ struct merge_delta {
 	 * time. Set to 0 when the slot's generation is new. NULL: not kept.
 	 */
 	uint32_t *flow_ref;
+	const struct merge_did *did; /* NULL: policy did nothing that is new */
 };
 
 /* Cumulative, never reset. */
@@ -74,6 +97,7 @@ struct merge_delta {
 	X(flows, "flows begun")                                                                   \
 	X(records, "records written")                                                             \
 	X(records_evicted, "records written early: an unanswered SYN evicted, or the table full") \
+	X(dropped_records, "records of packets dropped before they were in a flow")               \
 	X(table_full, "flows exported early because the table was full")                          \
 	X(elsewhere_records, "records not written: the flow is counted on another interface")     \
 	X(elsewhere_packets, "packets counted on another interface")                              \
@@ -127,6 +151,15 @@ void merge_entries(struct merge *m, const struct merge_delta *d, unsigned int n)
  *         with all of the entry then.
  */
 bool merge_known(struct merge *m, const struct merge_delta *d);
+
+/* Is the delta's flow known still? */
+bool merge_knows(const struct merge *m, const struct merge_delta *d);
+
+/* The same for what policy did to packets that have been merged. @d: its deltas are 0, did is set. */
+bool merge_known_did(struct merge *m, const struct merge_delta *d);
+
+/* Packets dropped before they were in a flow: a record at once. */
+void merge_row(struct merge *m, const struct merge_row *row);
 
 /* The flow of a flow_ref will be asked for soon. */
 void merge_prefetch(const struct merge *m, uint32_t flow_ref);

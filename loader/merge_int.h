@@ -64,10 +64,28 @@ struct flow_state {
 	uint8_t end_reason; /* FS_ENDED: enum flow_reason */
 	uint8_t name_dir;   /* who spoke first by what was said: 1 + direction, 0 = not known */
 	uint8_t l7_gap;	    /* flow_cold.l7_gap of all entries */
-	uint8_t pad;
+	uint8_t did;	    /* FD_x */
 };
 
 _Static_assert(sizeof(struct flow_state) == LEDGER_FLOW_BYTES, "four cache lines");
+
+/* flow_state.did */
+enum {
+	FD_SOME = 1,	/* the flow's struct flow_did means something */
+	FD_PENDING = 2, /* packets in it are in no record yet */
+};
+
+/* What policy did to a flow since its last record. Beside the states, touched for such flows alone. */
+struct flow_did {
+	uint64_t packets;
+	uint64_t bytes;
+	uint32_t generation; /* rule is of */
+	uint16_t rule;
+	uint8_t verdict; /* enum flow_verdict */
+	uint8_t pad[9];
+};
+
+_Static_assert(sizeof(struct flow_did) == LEDGER_DID_BYTES, "half a cache line");
 
 /* A growing list of references (index + 1). */
 struct ref_list {
@@ -84,8 +102,10 @@ struct merge {
 	uint32_t node_len;
 	uint64_t seed[2];
 	struct flow_state *slab;
-	uint32_t slab_used; /* ever touched */
-	uint32_t free_head; /* reference, 0 = none */
+	struct flow_did *did;  /* of each; or NULL */
+	struct flow_did alone; /* of the state that is not in the slab */
+	uint32_t slab_used;    /* ever touched */
+	uint32_t free_head;    /* reference, 0 = none */
 	uint32_t live;
 	uint32_t emitting; /* flow of the record at hand */
 	uint32_t hand;	   /* next state looked at when the table is full */
@@ -171,6 +191,20 @@ void merge_gap_fill(const struct flow_state *st, bool final, struct flow_record 
 void merge_name_reported(struct merge *m, struct flow_state *st);
 void merge_name_free(struct merge *m, struct flow_state *st);
 
+/* ---- merge_policy.c ---- */
+int merge_policy_init(struct merge *m);
+void merge_policy_done(struct merge *m);
+/* Add to what policy did to the flow. @st has been saved. */
+void merge_did_absorb(struct merge *m, struct flow_state *st, const struct merge_did *d);
+void merge_did_fill(struct merge *m, const struct flow_state *st, struct flow_record *r);
+/* What has been reported is not reported again. */
+void merge_did_reported(struct merge *m, struct flow_state *st);
+
+/* ---- merge_record.c, too ---- */
+/* Node, labels, and the interface's name. */
+void merge_place_fill(const struct merge *m, uint32_t netns, uint32_t ifindex,
+		      struct flow_record *r);
+
 /* ---- small questions about a state ---- */
 
 static inline bool is_ip(const struct flow_key *k)
@@ -185,7 +219,7 @@ static inline bool is_tcp(const struct flow_key *k)
 
 static inline bool state_pending(const struct flow_state *st)
 {
-	return st->packets[0] | st->packets[1];
+	return st->packets[0] | st->packets[1] | (st->did & FD_PENDING);
 }
 
 static inline uint64_t state_last(const struct flow_state *st)

@@ -166,11 +166,32 @@ static void fill_state(const struct merge *m, const struct flow_state *st, enum 
 	}
 }
 
+void merge_place_fill(const struct merge *m, uint32_t netns, uint32_t ifindex,
+		      struct flow_record *r)
+{
+	const char *name = NULL;
+
+	r->ifindex = ifindex;
+	if (m->cfg.iface && ifindex)
+		name = m->cfg.iface(m->cfg.arg, netns, ifindex, &r->ifindex);
+	if (name) {
+		r->iface = (struct flow_str){name, (uint32_t)strlen(name)};
+		flow_set(r, FF_IFACE);
+	}
+	if (m->cfg.labels.n) {
+		r->labels = m->cfg.labels;
+		flow_set(r, FF_LABELS);
+	}
+	if (m->cfg.node) {
+		r->node = (struct flow_str){m->cfg.node, m->node_len};
+		flow_set(r, FF_NODE);
+	}
+}
+
 /* Where it was seen: tunnel, VLAN, interface, node. */
 static void fill_place(const struct merge *m, const struct flow_state *st, struct flow_record *r)
 {
 	const struct flow_key *k = &st->key;
-	const char *name;
 
 	if (k->tun_type != TUN_NONE) {
 		r->tunnel_type = k->tun_type;
@@ -187,22 +208,7 @@ static void fill_place(const struct merge *m, const struct flow_state *st, struc
 		r->vlan[1] = k->vlan[1];
 		flow_set(r, FF_VLAN);
 	}
-	r->ifindex = k->ifindex;
-	name = m->cfg.iface && k->ifindex
-		       ? m->cfg.iface(m->cfg.arg, k->netns, k->ifindex, &r->ifindex)
-		       : NULL;
-	if (name) {
-		r->iface = (struct flow_str){name, (uint32_t)strlen(name)};
-		flow_set(r, FF_IFACE);
-	}
-	if (m->cfg.labels.n) {
-		r->labels = m->cfg.labels;
-		flow_set(r, FF_LABELS);
-	}
-	if (m->cfg.node) {
-		r->node = (struct flow_str){m->cfg.node, m->node_len};
-		flow_set(r, FF_NODE);
-	}
+	merge_place_fill(m, k->netns, k->ifindex, r);
 	if (st->sampling > 1) {
 		r->sampling = st->sampling;
 		flow_set(r, FF_SAMPLING);
@@ -221,6 +227,8 @@ static void state_reported(struct merge *m, struct flow_state *st, bool final)
 		st->out_of_order[d] = 0;
 		st->zero_windows[d] = 0;
 	}
+	if (st->did)
+		merge_did_reported(m, st);
 	if (st->names && !final)
 		merge_name_reported(m, st);
 }
@@ -246,6 +254,8 @@ static void fill_record(struct merge *m, const struct flow_state *st, enum flow_
 		merge_name_fill(st, final || !reason, r);
 	if (st->l7_gap)
 		merge_gap_fill(st, final, r);
+	if (st->did)
+		merge_did_fill(m, st, r);
 	fill_place(m, st, r);
 	if (r->family)
 		flow_set(r, FF_COMMUNITY_ID);

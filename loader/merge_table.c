@@ -124,13 +124,17 @@ uint32_t merge_flows_in(const struct ledger *l)
 void merge_move_flows(struct ledger *to, const struct ledger *from)
 {
 	struct flow_state *st = (struct flow_state *)(void *)to->flows;
+	size_t n = 0;
 
 	for (uint32_t i = 0; i < from->head->max_flows; i++) {
 		if (!(kept(from, i)->flags & FS_LIVE))
 			continue;
 		*st = *kept(from, i);
 		st->older = 0; /* places are others now */
+		memcpy(to->did + n * LEDGER_DID_BYTES, from->did + (size_t)i * LEDGER_DID_BYTES,
+		       LEDGER_DID_BYTES);
 		st++;
+		n++;
 	}
 }
 

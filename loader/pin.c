@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "common/scan.h"
+#include "loader/dropped.h"
 #include "loader/handover.h"
 #include "loader/ledger.h"
 
@@ -371,7 +372,7 @@ static int pin_maps(struct pin *p, struct bpf_object *obj)
 int pin_keep(struct pin *p, struct bpf_object *obj, const struct dataplane *dp)
 {
 	struct pin_meta meta = {.abi = WEIR_ABI_VERSION};
-	size_t bytes = ledger_tables_bytes(dp->slots);
+	size_t bytes = ledger_tables_bytes(dp->slots, dropped_marks(dp));
 	char path[320];
 	void *mem;
 	int r;
@@ -380,7 +381,8 @@ int pin_keep(struct pin *p, struct bpf_object *obj, const struct dataplane *dp)
 		p->id = (uint32_t)p->seed[0] | 1; /* random as those */
 	snprintf(path, sizeof(path), "%s/read", p->tables);
 	r = pin_map_memory(p, path, bytes, &mem, &bytes);
-	p->part[0] = (struct ledger_part){.mem = mem, .slots = dp->slots, .id = p->id};
+	p->part[0] = (struct ledger_part){
+		.mem = mem, .slots = dp->slots, .marks = dropped_marks(dp), .id = p->id};
 	if (r || p->took_over)
 		return r;
 	r = pin_maps(p, obj);
@@ -536,7 +538,7 @@ void pin_close(struct pin *p)
 		munmap(p->ledger, p->ledger_bytes);
 	p->ledger = NULL;
 	if (p->part[0].mem)
-		munmap(p->part[0].mem, ledger_tables_bytes(p->part[0].slots));
+		munmap(p->part[0].mem, ledger_tables_bytes(p->part[0].slots, p->part[0].marks));
 	p->part[0].mem = NULL;
 	for (unsigned int i = 0; i < p->olders; i++)
 		if (p->older[i].path[0])

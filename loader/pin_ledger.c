@@ -12,8 +12,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "loader/dropped.h"
 #include "loader/merge.h"
 #include "loader/pin.h"
+#include "weir/policy_map.h"
 
 __attribute__((format(printf, 3, 4))) static int say(struct pin *p, int r, const char *fmt, ...)
 {
@@ -87,9 +89,16 @@ static int map_ring(const struct pin_older *o, const char *name, struct ring *re
 	return r;
 }
 
+/* One element: tables without verdicts. */
+static void unmap_unused(const struct mapped *m, const void *used)
+{
+	if (m->mem && !used)
+		munmap(m->mem, m->bytes);
+}
+
 static int map_tables(struct pin_older *o)
 {
-	struct mapped flows = {}, cold = {}, counters = {}, control = {}, dropped = {};
+	struct mapped flows = {}, cold = {}, counters = {}, control = {}, dropped = {}, drops = {};
 	struct dataplane *dp = &o->dp;
 	int r;
 
@@ -100,6 +109,7 @@ static int map_tables(struct pin_older *o)
 	r = r
 		    ?: map_array(o, "flows_dropped", sizeof(struct flow_dropped) * WEIR_WAYS,
 				 PROT_READ, &dropped);
+	r = r ?: map_array(o, "policy_drops", sizeof(struct drop_row), PROT_READ, &drops);
 	*dp = (struct dataplane){
 		.flows = flows.mem,
 		.cold = cold.mem,
@@ -108,11 +118,12 @@ static int map_tables(struct pin_older *o)
 		.cpus = (int)counters.n,
 		.slots = (size_t)flows.n * WEIR_WAYS,
 		.dropped = dropped.n == cold.n ? dropped.mem : NULL,
-		.map_bytes = {flows.bytes, cold.bytes, counters.bytes, control.bytes,
-			      dropped.bytes},
+		.drops = drops.n == counters.n * DROP_ROWS ? drops.mem : NULL,
+		.map_bytes = {flows.bytes, cold.bytes, counters.bytes, control.bytes, dropped.bytes,
+			      drops.bytes},
 	};
-	if (dropped.mem && !dp->dropped)
-		munmap(dropped.mem, dropped.bytes); /* one element: without verdicts */
+	unmap_unused(&dropped, dp->dropped);
+	unmap_unused(&drops, dp->drops);
 	r = r ?: map_ring(o, "evicted", &dp->evicted);
 	r = r ?: map_ring(o, "events", &dp->events);
 	return r ?: flows.n >= cold.n ? r : -ESTALE;
@@ -123,7 +134,7 @@ void pin_older_unmap(struct pin *p, unsigned int i)
 	struct ledger_part *part = &p->part[i + 1];
 
 	if (part->mem)
-		munmap(part->mem, ledger_tables_bytes(part->slots));
+		munmap(part->mem, ledger_tables_bytes(part->slots, part->marks));
 	part->mem = NULL;
 	dataplane_done(&p->older[i].dp);
 	p->older[i].path[0] = '\0';
@@ -152,9 +163,10 @@ static int add_older(struct pin *p, const char *path)
 	if (r)
 		return say(p, r, "%s: %s", path, strerror(-r));
 	snprintf(name, sizeof(name), "%s/read", path);
-	bytes = ledger_tables_bytes(o->dp.slots);
+	bytes = ledger_tables_bytes(o->dp.slots, dropped_marks(&o->dp));
 	r = pin_map_memory(p, name, bytes, &mem, &bytes);
-	*part = (struct ledger_part){.mem = mem, .slots = o->dp.slots, .id = meta.id};
+	*part = (struct ledger_part){
+		.mem = mem, .slots = o->dp.slots, .marks = dropped_marks(&o->dp), .id = meta.id};
 	return r;
 }
 

@@ -12,6 +12,7 @@
 #include "common/policy.h"
 #include "loader/policy/compile.h"
 #include "loader/policy/table.h"
+#include "loader/policy/titles.h"
 
 #define ENTRIES_MIN 1024u
 #define LEASE_S	    (1u << 30) /* nobody is there to renew it */
@@ -21,6 +22,7 @@ struct replay_policy {
 	uint8_t *image;
 	struct policy p;
 	struct policy_table *table;
+	struct policy_titles titles;
 	uint64_t tidy_ns; /* expired rules are looked for then */
 	bool begun;
 };
@@ -65,9 +67,18 @@ struct replay_policy *replay_policy_free(struct replay_policy *p)
 int replay_policy_open(struct replay_policy *p, const struct dataplane *dp)
 {
 	struct policy_fds fds = {};
+	int r;
 
 	dataplane_policy(dp, &fds);
-	return policy_table_open(&fds, &p->table);
+	r = policy_table_open(&fds, &p->table);
+	if (!r)
+		policy_table_titles(p->table, &p->titles);
+	return r;
+}
+
+const struct policy_titles *replay_policy_titles(const struct replay_policy *p)
+{
+	return &p->titles;
 }
 
 static int begin(struct replay_policy *p)

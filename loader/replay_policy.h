@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include "loader/dataplane.h"
 
+struct policy_titles;
 struct replay_policy;
 
 /**
@@ -23,6 +24,9 @@ struct replay_policy *replay_policy_free(struct replay_policy *p);
 
 /* Use the tables of @dp, which has been loaded. Return: 0 or -errno. */
 int replay_policy_open(struct replay_policy *p, const struct dataplane *dp);
+
+/* Names of the rules. */
+const struct policy_titles *replay_policy_titles(const struct replay_policy *p);
 
 /**
  * replay_policy_time - what the programs see as now; the first call puts the policy in force

@@ -22,6 +22,7 @@
 #include "common/output.h"
 #include "loader/capture_file.h"
 #include "loader/drain.h"
+#include "loader/policy/titles.h"
 #include "loader/replay_cache.h"
 #include "loader/replay_clock.h"
 #include "loader/replay_policy.h"
@@ -43,9 +44,10 @@ struct replay {
 	struct names *names;
 	struct drain *drain;
 	struct output *out;
-	union bpf_attr attr;  /* of the test run; frame and length change */
-	uint32_t since_rings; /* frames since the rings were looked at */
-	bool unread;	      /* frames since the last scan */
+	char rule[TITLE_TEXT]; /* name of the record at hand */
+	union bpf_attr attr;   /* of the test run; frame and length change */
+	uint32_t since_rings;  /* frames since the rings were looked at */
+	bool unread;	       /* frames since the last scan */
 	uint8_t *frame;
 	struct summary summary;
 	struct replay_stats stats;
@@ -104,6 +106,15 @@ static int flow_ended(void *arg, const struct flow_key *key, struct name_result 
 	return names_flow_end(((struct replay *)arg)->names, key, ret);
 }
 
+static const char *rule_name(void *arg, uint32_t rule, uint32_t generation)
+{
+	struct replay *r = arg;
+
+	if (!r->dp.titles || !title_get(r->dp.titles, rule, generation, r->rule))
+		return NULL;
+	return r->rule;
+}
+
 static int load_programs(struct replay *r)
 {
 	struct dataplane_cfg *dp = &r->cfg.dp;
@@ -116,8 +127,10 @@ static int load_programs(struct replay *r)
 	dp->tick_ns = REPLAY_TICK_NS;
 	dp->idle_ns = r->cfg.idle_ns;
 	e = dataplane_load(&r->dp, dp, &r->cfg.programs);
-	if (!e && r->cfg.policy)
+	if (!e && r->cfg.policy) {
 		e = replay_policy_open(r->cfg.policy, &r->dp);
+		r->dp.titles = replay_policy_titles(r->cfg.policy);
+	}
 	return e;
 }
 
@@ -131,6 +144,7 @@ static int make_merge(struct replay *r)
 	cfg.idle_ns = r->cfg.idle_ns;
 	cfg.syn_ns = r->cfg.syn_ns;
 	cfg.clock = &r->clock;
+	cfg.rule = rule_name;
 	cfg.emit = emit;
 	cfg.arg = r;
 	r->clock.tick_ns = REPLAY_TICK_NS;

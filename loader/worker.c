@@ -46,7 +46,8 @@ struct worker {
 	struct names *names;
 	struct drain *drain;
 	struct iface_table *ifaces;
-	struct iface_row row; /* whose name the record at hand has */
+	struct iface_row row;  /* whose name the record at hand has */
+	char rule[TITLE_TEXT]; /* the same */
 	struct role_known role_known[ROLES_KNOWN];
 	struct sightings *sightings;
 	struct exports *exports;
@@ -99,6 +100,13 @@ static const char *iface_name(void *arg, uint32_t netns, uint32_t ifindex, uint3
 		return NULL;
 	*ret_number = w->row.number;
 	return w->row.name;
+}
+
+static const char *rule_name(void *arg, uint32_t rule, uint32_t generation)
+{
+	struct worker *w = arg;
+
+	return title_get(&w->ifaces->titles, rule, generation, w->rule) ? w->rule : NULL;
 }
 
 static int iface_role(void *arg, const struct flow_key *key)
@@ -351,6 +359,7 @@ static int worker_init(struct worker *w, const struct control_fds *fds)
 	cfg.node = node;
 	cfg.labels = w->cfg->labels;
 	cfg.iface = iface_name;
+	cfg.rule = rule_name;
 	cfg.emit = emit;
 	cfg.arg = w;
 	w->clock.tick_ns = w->dp->tick_ns;
@@ -494,6 +503,7 @@ int worker_main(const struct worker_start *start)
 	w.interval_ns = start->cfg->interval_ns;
 	w.dp = start->dp;
 	w.ifaces = start->ifaces;
+	w.dp->titles = &start->ifaces->titles;
 	w.broker = start->broker;
 	w.ipc = ipc;
 	w.teller.fd = start->names;

@@ -433,6 +433,43 @@ static void fill_sampler(const struct fill *f, const struct template_op *op)
 	fill_used(f, BC_SAMPLING);
 }
 
+static void forget_if_none(struct block *b, enum block_column hi, uint32_t row)
+{
+	const uint64_t lo = BLOCK_COLUMN(b, uint64_t, hi + 1)[row];
+
+	/* 0.0.0.0, or :: */
+	if (BLOCK_COLUMN(b, uint64_t, hi)[row] || (lo && lo != UINT64_C(0xffff) << 32))
+		return;
+	b->valid[hi][row / 64] &= ~(UINT64_C(1) << row % 64);
+	b->valid[hi + 1][row / 64] &= ~(UINT64_C(1) << row % 64);
+}
+
+/*
+ * weir's verdicts. forwardingStatus says less of the same. A verdict without reason is of packets that
+ * were dropped before they were in a flow.
+ */
+static void find_dropped(const struct fill *f)
+{
+	struct block *b = f->b;
+
+	for (uint32_t row = f->row; row < f->row + f->r->n; row++) {
+		if (!block_is_valid(b, BC_VERDICT, row))
+			continue;
+		b->valid[BC_FORWARDING][row / 64] &= ~(UINT64_C(1) << row % 64);
+		if (block_is_valid(b, BC_REASON, row))
+			continue;
+		BLOCK_COLUMN(b, uint8_t, BC_REASON)[row] = FLOW_DROPPED;
+		block_set_valid(b, BC_REASON, row);
+		if (block_is_valid(b, BC_SRC_HI, row))
+			forget_if_none(b, BC_SRC_HI, row);
+		if (block_is_valid(b, BC_DST_HI, row))
+			forget_if_none(b, BC_DST_HI, row);
+		if (block_is_valid(b, BC_SRC_PORT, row) &&
+		    !BLOCK_COLUMN(b, uint16_t, BC_SRC_PORT)[row])
+			b->valid[BC_SRC_PORT][row / 64] &= ~(UINT64_C(1) << row % 64);
+	}
+}
+
 static void (*const fills[_EK_MAX])(const struct fill *f, const struct template_op *op) = {
 	[EK_NUMBER] = fill_number,
 	[EK_INDEX] = fill_number,
@@ -482,6 +519,8 @@ void columns_fill(struct block *b, const struct columns_cfg *cfg, const struct t
 	}
 	if (unknown)
 		fill_unknown(&f);
+	if (template_has(t, BC_VERDICT) && template_has(t, BC_REASON))
+		find_dropped(&f);
 	fill_finish(&f);
 	b->rows += r->n;
 }

@@ -12,7 +12,7 @@
 #include "collector/ingest/template.h"
 
 #define SESSION_BUCKETS 4096u
-#define SESSION_FIELDS	16384u /* of all templates of a session */
+#define SESSION_FIELDS	65536u /* of all templates of a session */
 
 /* A data set whose template has yet to come. */
 struct held {

@@ -100,6 +100,10 @@ static const uint8_t columns[_FF_MAX] = {
 	FILLS(RTT_CLIENT_US),
 	FILLS(RTT_SERVER_US),
 	FILLS(RESPONSE_US),
+	FILLS(VERDICT),
+	FILLS(RULE),
+	FILLS(DROPPED_PACKETS),
+	FILLS(DROPPED_BYTES),
 	FILLS(VNI),
 	FILLS(TUNNEL_TYPE),
 	FILLS(VLAN),
@@ -126,6 +130,7 @@ static const struct {
 	{IE_STARTMS, {EK_MILLI, BC_START, 2}},	       {IE_ENDMS, {EK_MILLI, BC_END, 2}},
 	{IE_TYPECODE, {EK_TYPECODE, BC_ICMP_TYPE, 1}}, {IE_SEGMENT, {EK_SEGMENT, BC_VNI, 1}},
 	{IE_VLAN1, {EK_INDEX, BC_VLAN1, 0}},	       {IE_INFLAGS, {EK_IN_FLAGS, BC_NONE, 0}},
+	{IE_FORWARDING, {EK_INDEX, BC_FORWARDING, 0}},
 };
 
 static struct element own(const struct ipfix_row *row)

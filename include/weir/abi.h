@@ -145,16 +145,18 @@ struct flow_cold_set {
 
 #define WEIR_COLD_TAIL 64u
 
-/* Packets of the flow that policy dropped: they are in flow_hot's counters too. Parallel to it; made
- * by drops alone, all zero without EXTRA_DROPPED.
+/* What policy did to the flow's packets. Those dropped are in flow_hot's counters too. Parallel to it;
+ * made by drops, and by what shadow rules would have done, all zero without EXTRA_DROPPED.
  */
 struct flow_dropped {
 	__u64 bytes;
 	__u32 packets;
 	__u32 decision[2]; /* that each direction is dropped by; 0: by the rule alone */
 	__u16 rule[2];	   /* its element of policy_rules; 0: none yet */
-	__u32 generation;  /* both are of */
-	__u32 pad;
+	__u32 generation;  /* all rules here are of */
+	__u16 shadow;	   /* rule that would have acted, last */
+	__u8 acts;	   /* enum policy_action: what was done last | what would have been << 4 */
+	__u8 woulds;	   /* packets that a shadow rule would have acted on, modulo 256 */
 };
 
 /* One element of the `evicted` ring: a flow that lost its place, final totals. Cut short by what

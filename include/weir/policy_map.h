@@ -179,23 +179,26 @@ struct policy_control {
 
 /* ---- what became of dropped packets ---- */
 
-/* Drops before the cache: per CPU a direct-mapped table; what is overwritten is counted. */
+/* Drops before the cache: per CPU a direct-mapped table by rule, source, port and interface. A row's
+ * counters go on when it becomes another's: from_packets, from_bytes say where its own begin.
+ */
 #define DROP_ROWS 512u
 
 struct drop_row {
-	__u32 seq; /* odd: being written; grows when the row is another's */
-	__u16 rule;
-	__u16 port; /* destination, host order */
+	__u32 seq;  /* odd: being written; grows when the row is another's */
+	__u16 rule; /* element of policy_rules */
+	__u16 port; /* destination, host order; ICMP: type << 8 | code */
 	__u8 src[16];
 	__u32 ifindex;
 	__u8 proto;
-	__u8 hook; /* enum weir_hook */
-	__u16 pad;
-	__u32 first; /* policy clock */
-	__u32 last;
+	__u8 hook;	  /* enum weir_hook | enum policy_action << 4 */
+	__u16 netns;	  /* of flow_key */
+	__u32 generation; /* the rule is of */
+	__u32 rule_seq;	  /* seq when it became one of another rule */
 	__u64 packets;
 	__u64 bytes;
-	__u64 pad2;
+	__u32 from_packets; /* modulo 2^32 */
+	__u32 from_bytes;
 };
 
 _Static_assert(sizeof(struct policy_bucket) == 64, "abi");

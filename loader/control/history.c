@@ -13,8 +13,8 @@
 #define ALIGN 8u
 
 static const enum flow_field strings[] = {
-	FF_TLS_SNI,   FF_TLS_ALPN,  FF_HTTP_HOST, FF_HTTP_METHOD,
-	FF_HTTP_PATH, FF_DNS_QNAME, FF_IFACE,	  FF_NODE,
+	FF_TLS_SNI,   FF_TLS_ALPN, FF_HTTP_HOST, FF_HTTP_METHOD, FF_HTTP_PATH,
+	FF_DNS_QNAME, FF_RULE,	   FF_IFACE,	 FF_NODE,
 };
 
 #define STRINGS (sizeof(strings) / sizeof(strings[0]))

@@ -126,12 +126,13 @@ static void flows_need(const struct settings *s, uint64_t slots, struct need *n)
 	static struct run_cfg run; /* large */
 	const uint32_t flows = run.dp.flows = (uint32_t)settings_num(s, SET_FLOWS);
 	const uint32_t max = worker_flows(&run);
+	const bool verdicts = settings_num(s, SET_POLICY_ENTRIES) != 0;
 	const bool pinned = strcmp(settings_text(s, SET_PIN), "no") != 0;
 
 	n->beside += merge_memory(max, pinned ? 0 : flows) + drain_memory(pinned ? 0 : slots);
 	n->most += merge_memory(max, pinned ? 0 : max) + drain_memory(pinned ? 0 : slots);
 	if (pinned)
-		n->kernel += ledger_bytes(max) + ledger_tables_bytes(slots);
+		n->kernel += ledger_bytes(max) + ledger_tables_bytes(slots, verdicts ? slots : 0);
 	if (several_interfaces(s)) {
 		n->beside += sightings_memory(max, flows);
 		n->most += sightings_memory(max, max);

@@ -409,6 +409,7 @@ int enforce_new(const struct enforce_start *start, struct enforce **ret)
 		free(e);
 		return r;
 	}
+	policy_table_titles(e->table, start->titles);
 	policy_table_time(e->table, &start->now);
 	state_load(e);
 	policy_table_sweep(e->table);

@@ -33,6 +33,7 @@ struct enforce;
 struct enforce_start {
 	const struct enforce_cfg *cfg; /* must stay */
 	struct policy_fds fds;
+	struct policy_titles *titles; /* names of rules, for the worker; or NULL */
 	struct policy_time now;
 	const struct export_cfg *exports; /* whose targets are never blocked; must stay */
 	unsigned int n_exports;

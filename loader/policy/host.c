@@ -65,6 +65,7 @@ int policy_host_start(struct policy_host *h, const struct policy_host_start *sta
 	if (!start->dp->cfg.policy_entries)
 		return -ENOENT;
 	dataplane_policy(start->dp, &es.fds);
+	es.titles = &start->table->titles;
 	es.now = time_of(start->dp);
 	r = enforce_new(&es, &h->e);
 	if (r)

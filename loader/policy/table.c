@@ -110,6 +110,11 @@ int policy_table_open(const struct policy_fds *fds, struct policy_table **ret)
 	return 0;
 }
 
+void policy_table_titles(struct policy_table *t, struct policy_titles *titles)
+{
+	t->titles = titles;
+}
+
 struct policy_table *policy_table_free(struct policy_table *t)
 {
 	if (!t)

@@ -16,6 +16,7 @@
 #define POLICY_ISSUERS 64u /* of a table; the lower number comes first among equal rule numbers */
 
 struct policy_table;
+struct policy_titles;
 
 /* Descriptors of the maps, by the names they have in the object. */
 struct policy_fds {
@@ -81,6 +82,8 @@ struct policy_counters {
  * Return: 0, -ENOMEM, -errno.
  */
 int policy_table_open(const struct policy_fds *fds, struct policy_table **ret);
+/* Names of rules go there too, from the first apply on. */
+void policy_table_titles(struct policy_table *t, struct policy_titles *titles);
 struct policy_table *policy_table_free(struct policy_table *t);
 
 /* Wall clock and policy clock belong together from now on. Before the first apply, and regularly. */

@@ -8,6 +8,7 @@
 
 #include "bpf/policy_key.h"
 #include "loader/policy/table.h"
+#include "loader/policy/titles.h"
 
 #define FOREVER_GEN UINT32_MAX /* until: in force */
 #define ISSUER_NONE 255u       /* taken over, not applied again yet */
@@ -68,7 +69,8 @@ struct policy_table {
 	uint32_t next;	     /* the one that a change is made for */
 	uint32_t epoch;	     /* counts changes, for marks */
 	bool stopped;
-	struct rule_meta *rule; /* POLICY_RULES */
+	struct rule_meta *rule;	      /* POLICY_RULES */
+	struct policy_titles *titles; /* or NULL */
 	struct decision_meta *meta;
 	uint32_t *free; /* stack of decisions */
 	uint32_t free_n;

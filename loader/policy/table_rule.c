@@ -178,7 +178,7 @@ static int rule_add(struct policy_table *t, uint32_t issuer, const struct policy
 	return (int)i;
 }
 
-int rule_put(struct policy_table *t, uint32_t issuer, const struct policy_rule *r)
+static int put(struct policy_table *t, uint32_t issuer, const struct policy_rule *r)
 {
 	uint32_t i = rule_find(t, issuer, r->id);
 	struct policy_version v, *now, *idle;
@@ -208,6 +208,15 @@ int rule_put(struct policy_table *t, uint32_t issuer, const struct policy_rule *
 	m->before = m->rec;
 	m->rec = *r;
 	return (int)i;
+}
+
+int rule_put(struct policy_table *t, uint32_t issuer, const struct policy_rule *r)
+{
+	int i = put(t, issuer, r);
+
+	if (i > 0 && t->titles)
+		title_put(t->titles, (uint32_t)i, t->next, r->name);
+	return i;
 }
 
 void rule_end(struct policy_table *t, uint32_t rule)

@@ -137,6 +137,15 @@ static void set_lists(struct random_flow *f, uint64_t *s, uint32_t *used)
 	}
 }
 
+static void set_policy(struct random_flow *f, uint64_t *s, uint32_t *used)
+{
+	f->r.verdict = (uint8_t)(1 + next(s) % (_FLOW_VERDICT_MAX - 1));
+	flow_set(&f->r, FF_VERDICT);
+	set_text(f, s, used, FF_RULE, 64);
+	maybe_number(f, s, FF_DROPPED_PACKETS, 8);
+	maybe_number(f, s, FF_DROPPED_BYTES, 8);
+}
+
 static void set_names(struct random_flow *f, uint64_t *s)
 {
 	uint32_t used = 0;
@@ -163,6 +172,8 @@ static void set_names(struct random_flow *f, uint64_t *s)
 		maybe_us(f, s, FF_DNS_LATENCY_US);
 	}
 	set_lists(f, s, &used);
+	if (maybe(s))
+		set_policy(f, s, &used);
 }
 
 static void set_place(struct random_flow *f, uint64_t *s)

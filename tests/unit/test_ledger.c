@@ -350,7 +350,7 @@ static struct ledger_part part_new(void)
 	static uint32_t id;
 
 	return (struct ledger_part){
-		.mem = shared(ledger_tables_bytes(SLOTS)), .slots = SLOTS, .id = ++id};
+		.mem = shared(ledger_tables_bytes(SLOTS, 0)), .slots = SLOTS, .id = ++id};
 }
 
 static void setup(void)

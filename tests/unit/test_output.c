@@ -156,6 +156,10 @@ static const struct {
 	{"rtt.client_us", "12"},
 	{"rtt.server_us", "34"},
 	{"response_us", "56"},
+	{"verdict", "\"limit\""},
+	{"rule", "\"by hand: 10.0.0.1\""},
+	{"dropped.packets", "7"},
+	{"dropped.bytes", "8"},
 	{"vni", "4096"},
 	{"tunnel.type", "\"geneve\""},
 	{"tunnel.src", "\"2001:db8::9\""},
@@ -211,6 +215,9 @@ static void set_numbers(void)
 	r.rtt_client_us = 12;
 	r.rtt_server_us = 34;
 	r.response_us = 56;
+	r.verdict = FLOW_LIMIT;
+	r.dropped_packets = 7;
+	r.dropped_bytes = 8;
 	r.vni = 4096;
 	r.tunnel_type = TUN_GENEVE;
 	memcpy(r.tunnel_src, (uint8_t[16]){0x20, 1, 0x0d, 0xb8, [15] = 9}, 16);
@@ -255,6 +262,7 @@ static void set_texts(void)
 	set_str(FF_HTTP_METHOD, &r.http_method, "GET", 3);
 	set_str(FF_HTTP_PATH, &r.http_path, "/x?y", 4);
 	set_str(FF_DNS_QNAME, &r.dns_qname, "q.test", 6);
+	set_str(FF_RULE, &r.rule, "by hand: 10.0.0.1", 17);
 	set_str(FF_IFACE, &r.iface, "eth0", 4);
 	set_str(FF_NODE, &r.node, "edge1", 5);
 	set_str(FF_SRC_NAME, &r.src_name, "client.example", 14);
