@@ -126,13 +126,22 @@ static __always_inline void flow_renew(struct flow_hot *h, struct flow_cold *c,
 	flow_begin(h, c, s, 0);
 }
 
-/* A flow's first entry in the cache, @syn: in the place of that one. Return 1 if it was written. */
-static __always_inline int flow_enter(struct scratch *s, const struct flow_hot *syn)
+/*
+ * First entry in the cache of the flow of the packet in scratch->pkt. @from: slot of its SYN, or
+ * CACHE_MISS. Return 1 if it was written. Global: verified once, not for every way that leads here.
+ */
+__noinline int flow_enter(__u32 from)
 {
-	__u32 index = cache_set(region_id(), s->hash), own = cache_own_way(s->hash), way;
-	struct flow_set *set = bpf_map_lookup_elem(&flows, &index);
+	struct scratch *s = scratch_get();
+	__u32 index, own, way;
+	struct flow_set *set;
 	struct flow_cold *c;
 
+	if (!s)
+		return 0;
+	index = cache_set(region_id(), s->hash);
+	own = cache_own_way(s->hash);
+	set = bpf_map_lookup_elem(&flows, &index);
 	if (!set)
 		return 0;
 	way = cache_take(set, index, own, s->now);
@@ -149,7 +158,7 @@ static __always_inline int flow_enter(struct scratch *s, const struct flow_hot *
 	cache_mark(index, way, s->hash);
 	c->key = s->pkt.key;
 	key_order(&c->key);
-	flow_begin(&set->way[way], c, s, syn);
+	flow_begin(&set->way[way], c, s, from == CACHE_MISS ? 0 : hot_get(from));
 	return 1;
 }
 
@@ -204,7 +213,7 @@ static __always_inline int flow_insert(struct scratch *s)
 	}
 	if (!syn)
 		count(CNT_INSERTS, 1);
-	return flow_enter(s, syn);
+	return flow_enter(syn ? slot : CACHE_MISS);
 }
 
 /* A packet of a known flow that is out of the ordinary. */

@@ -147,6 +147,11 @@ static __always_inline int is_listed4(void *data, void *data_end, struct way *w,
 	ports = *(__u32 *)(ip + sizeof(struct iphdr));
 	if (l->proto != IPPROTO_TCP && bpf_ntohs(ports >> 16) < 1024)
 		return 0;
+	if (where == EARLY_SRC &&
+	    listed_drop(src, l, w->active, hook_side(s->hook), w->row, w->segs, w->bytes)) {
+		w->verdict = VERDICT_DROP;
+		return 1;
+	}
 	s->l4.proto = l->proto;
 	s->l4.tcp_flags = l->tcp_flags;
 	s->segs = w->segs;
