@@ -74,11 +74,44 @@ static __always_inline struct flow_hot *way_guest(struct flow_set *set, __u32 gu
 	return 0;
 }
 
+/* Hand the packet to the slow function. */
+static __always_inline void way_to_scratch(const struct way *w, struct scratch *s, __u32 slot)
+{
+	s->l4 = w->f.l4;
+	s->slot = slot;
+	s->dir = w->f.dir;
+	s->now = w->now;
+	s->segs = w->segs;
+	s->bytes = w->bytes;
+	s->hash = w->f.hash;
+	if (cfg_enforce) {
+		s->active = w->active;
+		s->verdict = VERDICT_PASS;
+		s->would = 0;
+	}
+}
+
+/* Is the flow dropped, by what still stands? Then the packet is counted as dropped. */
+static __always_inline int way_drops(struct way *w, struct scratch *s, const struct flow_hot *h,
+				     __u32 slot)
+{
+	__u32 d = w->f.dir & 1;
+
+	if (!cfg_enforce || (h->policy ^ (__u32)w->active) & CACHED_GENERATION ||
+	    (h->policy >> 4 * d & 0xf) != (w->pass ^ CACHED_PASS ^ CACHED_DROP))
+		return 0;
+	way_to_scratch(w, s, slot);
+	if (!verdict_again())
+		return 0;
+	w->verdict = VERDICT_DROP;
+	return 1;
+}
+
 /*
  * Account the packet if its flow is known and nothing is unusual about it.
  * Return: 1 if done; else 0 and @ret_slot names the entry, or is CACHE_MISS.
  */
-static __always_inline int way_hit(struct way *w, __u32 *ret_slot)
+static __always_inline int way_hit(struct way *w, struct scratch *s, __u32 *ret_slot)
 {
 	__u32 index = cache_set(w->cpu, w->f.hash), d = w->f.dir & 1, n;
 	struct flow_set *set = bpf_map_lookup_elem(&flows, &index);
@@ -95,7 +128,8 @@ static __always_inline int way_hit(struct way *w, __u32 *ret_slot)
 	if (!h)
 		return 0;
 found:
-	if (unlikely(hot_is_unusual(h, w, d) || !hot_is_judged(h, w, d))) {
+	if (unlikely(hot_is_unusual(h, w, d) ||
+		     (!hot_is_judged(h, w, d) && !way_drops(w, s, h, index * WEIR_WAYS + n)))) {
 		*ret_slot = index * WEIR_WAYS + n;
 		return 0;
 	}
@@ -118,23 +152,6 @@ static __always_inline int way_is_fresh_syn(const struct way *w, struct scratch 
 		return 0;
 	s->ns = now_ns();
 	return !cache_may_have(w->f.hash);
-}
-
-/* Hand the packet to the slow function. */
-static __always_inline void way_to_scratch(const struct way *w, struct scratch *s, __u32 slot)
-{
-	s->l4 = w->f.l4;
-	s->slot = slot;
-	s->dir = w->f.dir;
-	s->now = w->now;
-	s->segs = w->segs;
-	s->bytes = w->bytes;
-	s->hash = w->f.hash;
-	if (cfg_enforce) {
-		s->active = w->active;
-		s->verdict = VERDICT_PASS;
-		s->would = 0;
-	}
 }
 
 /* 1:N sampling: systematic, per CPU. Return 1 if this packet, of @segs on the wire, is passed over. */

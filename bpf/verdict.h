@@ -164,10 +164,19 @@ __noinline int verdict_recall(void)
 		cached = CACHED_NONE;
 	if (cached == (CACHED_PASS | cached_side(s->hook)) && !name_is_open(s, h))
 		return 1;
-	if (cached == (CACHED_DROP | cached_side(s->hook)) && drop_again(s, h))
+	if (cached == (CACHED_DROP | cached_side(s->hook)) && drop_again(s, h, 0))
 		return 1;
 	key_of_packet(s, c);
 	return 0;
+}
+
+/* The same of a packet that is the next ordinary one of its flow. Return: 1: dropped and counted. */
+__noinline int verdict_again(void)
+{
+	struct scratch *s = scratch_get();
+	struct flow_hot *h = s ? hot_get(s->slot) : 0;
+
+	return h && drop_again(s, h, 1);
 }
 
 /*

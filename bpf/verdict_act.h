@@ -389,8 +389,8 @@ static __always_inline void would_known(struct scratch *s, struct flow_hot *h)
 	h->extra |= EXTRA_DROPPED;
 }
 
-/* What the flow was dropped by before still stands: drop. Return: 1 if so. */
-static __always_inline int drop_again(struct scratch *s, struct flow_hot *h)
+/* What the flow was dropped by before still stands: drop. @plainly: only if it is no reset. Return: 1 if so. */
+static __always_inline int drop_again(struct scratch *s, struct flow_hot *h, const int plainly)
 {
 	struct flow_dropped *f = dropped_get(s->slot);
 	const struct policy_control *c = policy_control_get();
@@ -413,6 +413,8 @@ static __always_inline int drop_again(struct scratch *s, struct flow_hot *h)
 	v = policy_version(slot, w->generation);
 	if (!v || w->now >= v->expires || w->now >= c->lease_until ||
 	    (n && w->now >= decision->expires))
+		return 0;
+	if (plainly && v->action != POLICY_DROP)
 		return 0;
 	w->first = is_first_syn(&s->l4);
 	s->verdict = v->action == POLICY_RESET ? reset_verdict(rule, 1) : VERDICT_DROP;

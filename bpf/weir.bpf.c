@@ -204,9 +204,9 @@ static __always_inline int xdp_way(struct xdp_md *ctx, struct way *w)
 	w->bytes = w->f.l4.ip_bytes;
 	*seen += xdp_len(ctx, linear, w->f.l4.hdr_off + w->f.l4.ip_bytes);
 	slot = CACHE_MISS;
-	if (!way_is_fresh_syn(w, s) && way_hit(w, &slot))
-		return layers;
 	s->hook = HOOK_XDP;
+	if (!way_is_fresh_syn(w, s) && way_hit(w, s, &slot))
+		return layers;
 	if (slot == CACHE_MISS && is_listed4(data, data_end, w, s))
 		return layers;
 	s->frame_len = bpf_xdp_get_buff_len(ctx);
@@ -324,9 +324,9 @@ static __always_inline int tc_way(struct __sk_buff *skb, struct way *w, enum wei
 		seen[1] += tc_segments(skb, w, s);
 	seen[0] += w->segs;
 	slot = CACHE_MISS;
-	if (!way_is_fresh_syn(w, s) && way_hit(w, &slot))
-		return layers;
 	s->hook = hook;
+	if (!way_is_fresh_syn(w, s) && way_hit(w, s, &slot))
+		return layers;
 	if (slot == CACHE_MISS && is_listed4(data, data_end, w, s))
 		return layers;
 	s->frame_len = skb->len;
