@@ -389,40 +389,48 @@ static __always_inline void would_known(struct scratch *s, struct flow_hot *h)
 	h->extra |= EXTRA_DROPPED;
 }
 
+/* The rule that a flow was dropped by before, as it is now, if it still stands; or NULL. */
+static __always_inline const struct policy_version *drop_stands(const struct flow_dropped *f,
+								struct verdict_work *w, __u32 d,
+								__u32 generation)
+{
+	const struct policy_control *c = policy_control_get();
+	__u32 rule = f->rule[d], n = f->decision[d];
+	struct policy_slot *slot = bpf_map_lookup_elem(&policy_rules, &rule);
+	const struct policy_decision *decision = bpf_map_lookup_elem(&policy_decisions, &n);
+	const struct policy_version *v;
+
+	if (!c || !rule || !slot || !decision || f->generation != generation)
+		return 0;
+	w->generation = generation;
+	w->now = policy_now();
+	v = policy_version(slot, generation);
+	if (!v || w->now >= v->expires || w->now >= c->lease_until)
+		return 0;
+	return n && w->now >= decision->expires ? 0 : v;
+}
+
 /* What the flow was dropped by before still stands: drop. @plainly: only if it is no reset. Return: 1 if so. */
 static __always_inline int drop_again(struct scratch *s, struct flow_hot *h, const int plainly)
 {
 	struct flow_dropped *f = dropped_get(s->slot);
-	const struct policy_control *c = policy_control_get();
 	struct verdict_work *w = verdict_work_get();
-	const struct policy_decision *decision;
 	const struct policy_version *v;
-	struct policy_slot *slot;
-	__u32 rule, n;
+	__u32 rule, d = s->dir & 1;
 
-	if (!f || !c || !w)
+	if (!f || !w)
 		return 0;
-	rule = f->rule[s->dir & 1];
-	n = f->decision[s->dir & 1];
-	slot = bpf_map_lookup_elem(&policy_rules, &rule);
-	decision = bpf_map_lookup_elem(&policy_decisions, &n);
-	if (!rule || !slot || !decision || f->generation != (__u32)(s->active >> 8))
+	v = drop_stands(f, w, d, s->active >> 8);
+	if (!v || (plainly && v->action != POLICY_DROP))
 		return 0;
-	w->generation = f->generation;
-	w->now = policy_now();
-	v = policy_version(slot, w->generation);
-	if (!v || w->now >= v->expires || w->now >= c->lease_until ||
-	    (n && w->now >= decision->expires))
-		return 0;
-	if (plainly && v->action != POLICY_DROP)
-		return 0;
+	rule = f->rule[d];
 	w->first = is_first_syn(&s->l4);
 	s->verdict = v->action == POLICY_RESET ? reset_verdict(rule, 1) : VERDICT_DROP;
 	if (!s->verdict) {
 		count_passed(s, rule);
 		return 1;
 	}
-	count_acted(s, w, rule, n);
+	count_acted(s, w, rule, f->decision[d]);
 	drop_count(s, h, f);
 	return 1;
 }

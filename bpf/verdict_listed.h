@@ -8,6 +8,7 @@
 #ifndef WEIR_BPF_VERDICT_LISTED_H
 #define WEIR_BPF_VERDICT_LISTED_H
 
+#include "verdict_act.h"
 #include "verdict_find.h"
 
 /* The decision of a host that holds for a source now, or NULL. */

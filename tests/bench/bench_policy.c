@@ -240,26 +240,31 @@ static int loading(struct bench *b)
 	return ms < 0 ? (int)ms : 0;
 }
 
-static int run(struct bench *b)
+/* Another policy, and no flows of before. */
+static int change(struct bench *b, uint32_t listed, uint32_t addrs, uint32_t others)
 {
-	int r;
+	fill(&b->lists, listed, addrs, others ? PREFIXES : 0, others ? NAMES : 0);
+	return apply(b) < 0 ? -EIO : lab_clear(&b->on);
+}
 
-	policy_table_lease(b->table, 86400);
-	r = established(b, "established, no policy", 1);
+static int run_established(struct bench *b)
+{
+	int r = established(b, "established, no policy", 1);
+
 	r = r ?: established(b, "established, no policy", FLOWS);
 	r = r ?: loading(b);
 	r = r ?: established(b, "established, all loaded, 1 % listed", FLOWS);
-	fill(&b->lists, 0, ADDRS, PREFIXES, NAMES);
-	r = r ?: apply(b) < 0 ? -EIO : 0;
+	r = r ?: change(b, 0, ADDRS, 1);
 	r = r ?: established(b, "established, all loaded", 1);
-	r = r ?: established(b, "established, all loaded", FLOWS);
-	fill(&b->lists, 1024, ADDRS, PREFIXES, NAMES);
-	r = r ?: apply(b) < 0 ? -EIO : 0;
-	r = r ?: lab_clear(&b->on);
+	return r ?: established(b, "established, all loaded", FLOWS);
+}
+
+static int run_drops(struct bench *b)
+{
+	int r = change(b, 1024, ADDRS, 1);
+
 	r = r ?: dropping(b, "drop, all loaded", 1024);
-	r = r ?: lab_clear(&b->on);
-	fill(&b->lists, 0, 0, 0, 0);
-	r = r ?: apply(b) < 0 ? -EIO : 0;
+	r = r ?: change(b, 0, 0, 0);
 	r = r ?: established(b, "established, nothing listed", 1024);
 	fill(&b->lists, 1024, 1024, 0, 0);
 	r = r ?: apply(b) < 0 ? -EIO : 0;
@@ -268,9 +273,14 @@ static int run(struct bench *b)
 	r = r ?: lab_clear(&b->on);
 	r = r ?: dropping(b, "drop, 1 k listed", 1);
 	r = r ?: dropping(b, "drop, 1 k listed", 1024);
-	fill(&b->lists, 1u << 20, 1u << 20, 0, 0);
-	r = r ?: apply(b) < 0 ? -EIO : 0;
+	r = r ?: change(b, 1u << 20, 1u << 20, 0);
 	return r ?: dropping(b, "drop, 1 M listed", 1u << 20);
+}
+
+static int run(struct bench *b)
+{
+	policy_table_lease(b->table, 86400);
+	return run_established(b) ?: run_drops(b);
 }
 
 static int open_all(struct bench *b)
