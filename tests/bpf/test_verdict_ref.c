@@ -21,6 +21,7 @@ TestSuite(verdict_ref, .timeout = 300);
 static struct verdict_rig r;
 static uint64_t compared; /* packet x rule */
 static uint64_t seed = 88172645463325252ull;
+static bool hosts; /* the set lists hosts alone, no prefixes */
 static uint32_t failsafe[POLICY_FAILSAFE_MAX] = {POLICY_FAILSAFE(6, 22, 0),
 						 POLICY_FAILSAFE(17, 53, 1)};
 
@@ -90,7 +91,7 @@ static struct packet some_packet(void)
 		pk_announce(&p, rnd(2) ? 0x0806 : 0x88cc, 0);
 		pk_room(&p, 28);
 	} else if (rnd(3)) {
-		pk_ip4(&p, IP4(10, 0, rnd(3), rnd(6)), IP4(10, 0, rnd(3), rnd(6)));
+		pk_ip4(&p, IP4(10, 0, rnd(3), rnd(6)), IP4(10, 0, rnd(5), rnd(6)));
 		add_transport4(&p);
 	} else {
 		pk_ip6(&p, (__u16)rnd(6), (__u16)rnd(6));
@@ -112,7 +113,7 @@ static uint8_t some_net(uint8_t *addr)
 
 	if (rnd(3)) {
 		snprintf(text, sizeof(text), "10.0.%u.%u", rnd(3), rnd(6));
-		a.bits = bits4[rnd(sizeof(bits4))];
+		a.bits = hosts ? 128 : bits4[rnd(sizeof(bits4))];
 	} else {
 		snprintf(text, sizeof(text), "2001:db8::%u", rnd(6));
 		a.bits = bits6[rnd(sizeof(bits6))];
@@ -197,7 +198,7 @@ static void some_rule(uint32_t id)
 					  POLICY_DROP, POLICY_DROP,  POLICY_RESET};
 	uint8_t action = actions[rnd(sizeof(actions))];
 	struct policy_rule *rule =
-		vr_rule(&r, action, action == POLICY_NEVER ? RULE_BY_ADDR : rnd(4));
+		vr_rule(&r, action, action == POLICY_NEVER || hosts ? RULE_BY_ADDR : rnd(4));
 
 	memset(rule->id, 0, sizeof(rule->id));
 	memcpy(rule->id, &id, sizeof(id)); /* changes its place and contents from set to set */
@@ -206,9 +207,10 @@ static void some_rule(uint32_t id)
 		rule->flags = rnd(2) ? RULE_FAILSAFE : 0;
 	else if (!rnd(4))
 		rule->flags = RULE_SHADOW;
-	if (!rnd(10))
+	if (!hosts && !rnd(10)) /* with hosts alone what has expired is reclaimed */
 		rule->expires = r.ns / 1000000000 - 20;
-	some_match(&rule->match);
+	if (!hosts || !rnd(4))
+		some_match(&rule->match);
 	some_records(rule);
 }
 
@@ -286,9 +288,14 @@ static void random_sets(bool live, uint32_t sets)
 		world[i] = some_packet();
 	for (uint32_t s = 0; s < sets; s++) {
 		vr_policy(&r);
+		hosts = s % 4 == 3;
+		for (uint32_t i = 0; hosts && i < 120; i++) /* flows that are in no cache */
+			world[i] = some_packet();
 		for (uint32_t i = 0; i < RULES; i++)
 			some_rule(s * RULES + i); /* new ids: counters begin at 0 */
 		cr_assert(eq(int, vr_apply(&r), 0));
+		for (int i = 0; hosts && i < 2; i++) /* prefixes of sets before go */
+			policy_table_reclaim(r.table);
 		t = (struct tally){};
 		for (uint32_t i = 0; i < PACKETS; i++)
 			compare(&world[rnd(120)], live ? VR_TC_IN + rnd(2) : VR_XDP, &t);
