@@ -75,6 +75,13 @@ int live_weir(struct xdp_md *ctx)
 	return XDP_DROP;
 }
 
+/* As a node has it. */
+SEC("xdp.frags")
+int live_judge(struct xdp_md *ctx)
+{
+	return xdp_entry(ctx);
+}
+
 SEC("xdp.frags")
 int live_parse(struct xdp_md *ctx)
 {

@@ -3,7 +3,8 @@
  * bench_live.c - frames a second through a veth pair: generated in batches in the kernel, sent as XDP
  * frames, accounted (or not) and dropped at the other end. bench_live DEV PEER, two ends of a veth
  * pair in a network namespace of its own, both up.
- * First everything on one CPU, so that nothing is lost between sender and receiver; then the sender
+ * First everything on one CPU, so that nothing is lost between sender and receiver, with sources that a
+ * policy lists and drops too; then the sender
  * on one CPU against the receiver on the other, as fast as it goes: whatever the pair can't carry,
  * it drops and counts, and sent = accounted + dropped must hold exactly.
  */
@@ -22,7 +23,7 @@
 #include "bench.skel.h"
 #include "common/scan.h"
 #include "peer.skel.h"
-#include "tests/bench/lab.h"
+#include "tests/bench/lists.h"
 #include "tests/bench/measure.h"
 #include "tests/bench/peers.h"
 #include "weir/counters.h"
@@ -42,6 +43,8 @@ struct receiver {
 
 struct live {
 	struct lab lab;
+	struct lab on; /* with verdicts */
+	struct lists lists;
 	struct peer_bpf *hash;
 	struct filter filter;
 	struct frame frame;
@@ -51,12 +54,14 @@ struct live {
 	const char *peer;
 };
 
+static uint32_t flows = FLOWS; /* of the generator */
+
 static void print(const char *scenario, const char *design, const char *metric, double value)
 {
 	row_print(&(struct row){.section = "live",
 				.scenario = scenario,
 				.hook = "xdp",
-				.flows = FLOWS,
+				.flows = flows,
 				.design = design,
 				.metric = metric,
 				.value = value});
@@ -137,7 +142,7 @@ static int set_generator(struct live *l)
 	const uint32_t zero = 0;
 	struct contender c;
 
-	contender_random(&c, &l->frame, FLOWS);
+	contender_random(&c, &l->frame, flows);
 	return bpf_map_update_elem(bpf_map__fd(l->lab.plain->maps.gen), &zero, &c.gen, BPF_ANY)
 		       ? -errno
 		       : 0;
@@ -189,7 +194,7 @@ static int measure_rate(struct live *l, struct receiver *r, unsigned int round)
 	return 0;
 }
 
-static int measure_rates(struct live *l)
+static int measure_rates(struct live *l, const char *scenario)
 {
 	int e = set_generator(l);
 
@@ -200,7 +205,7 @@ static int measure_rates(struct live *l)
 		for (unsigned int i = 0; i < l->n && !e; i++)
 			e = measure_rate(l, &l->r[i], round);
 	for (unsigned int i = 0; i < l->n && !e; i++) {
-		print("one CPU", l->r[i].name, "mpps", median(l->r[i].mpps, ROUNDS));
+		print(scenario, l->r[i].name, "mpps", median(l->r[i].mpps, ROUNDS));
 		fprintf(stderr, "bench: live, %s\n", l->r[i].name);
 	}
 	return e;
@@ -255,6 +260,37 @@ static void add(struct live *l, const char *name, int prog_fd)
 	l->r[l->n++] = (struct receiver){.name = name, .prog_fd = prog_fd};
 }
 
+/* Sources that are listed, all of them, dropped by weir; beside a program that parses and drops. */
+static int measure_drops(struct live *l, uint32_t listed)
+{
+	struct receiver *own = &l->r[1], *bare = &l->r[0];
+	int e;
+
+	l->n = 0;
+	add(l, "parse", bpf_program__fd(l->lab.plain->progs.live_parse));
+	add(l, "weir", bpf_program__fd(l->on.plain->progs.live_judge));
+	lists_fill(&l->lists, &(struct lists_size){listed, listed, 0, 0});
+	e = lists_apply(&l->lists) < 0 ? -EIO : 0;
+	flows = listed;
+	e = e ?: measure_rates(l, "listed sources");
+	if (!e)
+		print("listed sources", "weir", "ratio",
+		      median(own->mpps, ROUNDS) / median(bare->mpps, ROUNDS));
+	flows = FLOWS;
+	return e;
+}
+
+static int run_drops(struct live *l)
+{
+	int e;
+
+	l->on.policy_entries = LISTS_ENTRIES;
+	e = lab_open(&l->on, FLOWS);
+	e = e ?: lists_open(&l->lists, &l->on);
+	e = e ?: measure_drops(l, 1024);
+	return e ?: measure_drops(l, 1u << 20);
+}
+
 static int run(struct live *l)
 {
 	int e = lab_open(&l->lab, FLOWS);
@@ -273,8 +309,9 @@ static int run(struct live *l)
 	e = e ?: lab_drain_start(&l->lab, false);
 	if (e)
 		return e;
-	e = measure_rates(l);
+	e = measure_rates(l, "one CPU");
 	lab_drain_stop(&l->lab);
+	e = e ?: run_drops(l);
 	return e ?: measure_loss(l);
 }
 
@@ -296,6 +333,9 @@ int main(int argc, char **argv)
 	attach(l.peer, -1);
 	peer_close(l.hash);
 	filter_close(&l.filter);
+	lists_close(&l.lists);
+	if (l.on.dp.objects)
+		lab_close(&l.on);
 	lab_close(&l.lab);
 	if (r)
 		fprintf(stderr, "bench_live: %s\n", strerror(-r));
