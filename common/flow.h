@@ -208,6 +208,17 @@ static inline bool flow_has(const struct flow_record *r, enum flow_field f)
 	return r->present[f / 64] >> (f % 64) & 1;
 }
 
+/* Packets and bytes, altogether and of each direction, are there, 0 too. */
+static inline void flow_set_counts(struct flow_record *r)
+{
+	flow_set(r, FF_PACKETS);
+	flow_set(r, FF_BYTES);
+	flow_set(r, FF_OUT_PACKETS);
+	flow_set(r, FF_OUT_BYTES);
+	flow_set(r, FF_IN_PACKETS);
+	flow_set(r, FF_IN_BYTES);
+}
+
 /* How many fields are lists of strings (FT_STRS). */
 #define FLOW_LISTS 3u
 

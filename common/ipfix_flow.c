@@ -354,10 +354,7 @@ static void complete(struct flow_record *r)
 		flow_set(r, FF_DNS_QTYPE);
 	r->packets = r->out.packets + r->in.packets;
 	r->bytes = r->out.bytes + r->in.bytes;
-	for (unsigned int f = FF_PACKETS; f <= FF_OUT_BYTES; f++)
-		flow_set(r, f);
-	flow_set(r, FF_IN_PACKETS);
-	flow_set(r, FF_IN_BYTES);
+	flow_set_counts(r);
 	if (r->family)
 		flow_set(r, FF_COMMUNITY_ID);
 	if (!r->reason && flow_has(r, FF_VERDICT) && is_nobody(r, r->dst_ip))

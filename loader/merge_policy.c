@@ -155,12 +155,9 @@ void merge_row(struct merge *m, const struct merge_row *row)
 	r.packets = r.out.packets = did.packets;
 	r.bytes = r.out.bytes = did.bytes;
 	r.reason = FLOW_DROPPED;
-	for (unsigned int f = FF_PACKETS; f <= FF_OUT_BYTES; f++)
-		flow_set(&r, f);
+	flow_set_counts(&r);
 	flow_set(&r, FF_START);
 	flow_set(&r, FF_END);
-	flow_set(&r, FF_IN_PACKETS);
-	flow_set(&r, FF_IN_BYTES);
 	flow_set(&r, FF_REASON);
 	if (row->row)
 		fill_source(row->row, &r);

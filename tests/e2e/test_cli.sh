@@ -312,7 +312,7 @@ case_detach_filter()
 	spawn holder "$ns_a" unshare -m --propagation private sh -c \
 		"mount -t bpf bpf $tmp/bpf && echo ready && exec sleep 600"
 	wait_for 5 has_line "$tmp/holder.out" ready || die "no bpf file system can be mounted"
-	weir_start filter -i va || return
+	weir_start filter -i va --hook tc || return
 	id=$(sed -n 's/^prog_id:\t//p' "/proc/$weir_pid/fdinfo/"* | sort -u | while read -r id; do
 		"$bpftool" -j prog show id "$id" | jq -r 'select(.name == "tc_ingress") | .id'
 	done | head -n 1)

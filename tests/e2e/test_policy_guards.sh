@@ -21,7 +21,7 @@ forget_all()
 unpin()
 {
 	forget_all
-	umount "$tmp/bpf" 2>/dev/null
+	umount "$tmp/bpf" 2>/dev/null || true
 }
 trap 'unpin; finish' EXIT
 

@@ -18,7 +18,7 @@ pin=$tmp/bpf/weir
 unpin()
 {
 	find "$tmp/bpf" -type f ! -name '*.debug' -delete
-	umount "$tmp/bpf" 2>/dev/null
+	umount "$tmp/bpf" 2>/dev/null || true
 }
 trap 'unpin; finish' EXIT
 

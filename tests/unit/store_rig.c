@@ -32,10 +32,15 @@ static void committed(void *arg, uint32_t stream, uint64_t epoch, uint64_t to)
 
 int store_rig_open_again(struct store_rig *g)
 {
+	int r;
+
 	g->pool = block_pool_new(40);
 	cr_assert(ne(ptr, g->pool, NULL));
 	g->cfg.pool = g->pool;
-	return store_open(&g->cfg, g->error, &g->s);
+	r = store_open(&g->cfg, g->error, &g->s);
+	if (r < 0)
+		g->pool = block_pool_free(g->pool);
+	return r;
 }
 
 static void add_exporters(struct store_rig *g)
