@@ -90,6 +90,16 @@ static void man_command(const struct program *p, const struct cli_command *cmd, 
 	puts("*-h*, *--help*\n\tPrint a summary.\n");
 }
 
+/* One of several commands on a page: what it does, and its options. */
+static void man_part(const struct cli_command *cmd, const char *path)
+{
+	printf("## %s %s\n\n", path, cmd->name);
+	reference_put(cmd->doc ?: cmd->help);
+	puts("\n");
+	man_options(cmd, cmd->options);
+	man_options(cmd, cmd->more);
+}
+
 static void man_examples(const struct cli_command *cmd)
 {
 	const char *s = cmd->examples ?: "";
@@ -211,6 +221,8 @@ static int about_command(const struct program *p, int argc, char **argv)
 		return EXIT_USAGE;
 	if (!strcmp(argv[1], "command"))
 		man_command(p, cmd, path);
+	else if (!strcmp(argv[1], "options"))
+		man_part(cmd, path);
 	else if (!strcmp(argv[1], "examples"))
 		man_examples(cmd);
 	else
