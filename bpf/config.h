@@ -8,9 +8,7 @@
 #include "weir/abi.h"
 
 const volatile __u32 cfg_abi = WEIR_ABI_VERSION;
-const volatile __u32 cfg_set_mask = 0;	/* sets per CPU - 1 (power of two) */
 const volatile __u32 cfg_set_bits = 0;	/* log2 of sets per CPU */
-const volatile __u32 cfg_cpus = 1;	/* CPUs that have a region */
 const volatile __u32 cfg_syn_set = 0;	/* the first set of lone SYNs, behind those of all CPUs */
 const volatile __u32 cfg_syn_bits = 0;	/* log2 of a CPU's sets there */
 const volatile __u64 cfg_seed[12] = {}; /* hash keys, random per boot */
