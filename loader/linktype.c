@@ -342,8 +342,11 @@ enum link_result linktype_to_ether(const struct capture_frame *f, uint8_t *buf,
 				   struct ether_frame *ret_frame)
 {
 	struct link_cursor c = {.data = f->data, .len = f->caplen, .linktype = f->linktype};
-	enum link_result r = decode_headers(&c, f->wire_len, buf, ret_frame);
+	enum link_result r;
 
+	if (f->wire_len > UINT32_MAX - LINK_SYNTHETIC) /* no link has it; a header would overflow it */
+		return LINK_MALFORMED;
+	r = decode_headers(&c, f->wire_len, buf, ret_frame);
 	/* The frame check sequence is the end of the frame, which need not have been captured. */
 	if (r != LINK_OK || !c.tail || ret_frame->wire_len < LINK_ETH_HEADER + c.tail)
 		return r;

@@ -369,6 +369,34 @@ Test(linktype, keeps_the_wire_length_of_a_cut_frame)
 	free(buf);
 }
 
+/* Cisco HDLC: four bytes go, fourteen come, and no length may wrap on the way. */
+Test(linktype, refuses_a_wire_length_that_no_link_has)
+{
+	static const uint8_t chdlc[8] = {0x0f, 0, 0x08, 0, 0x45};
+	static const struct {
+		uint32_t wire_len;
+		enum link_result r;
+	} lens[] = {
+		{8, LINK_OK},
+		{UINT32_MAX - LINK_SYNTHETIC, LINK_OK},
+		{UINT32_MAX - LINK_SYNTHETIC + 1, LINK_MALFORMED},
+		{UINT32_MAX, LINK_MALFORMED},
+	};
+	uint8_t *buf = malloc(LINK_BUFFER_BYTES);
+
+	cr_assert(buf != NULL);
+	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+		struct capture_frame f = {.linktype = 104, .caplen = 8, .data = chdlc};
+		struct ether_frame e = {};
+
+		f.wire_len = lens[i].wire_len;
+		cr_assert(linktype_to_ether(&f, buf, &e) == lens[i].r, "%u", f.wire_len);
+		if (lens[i].r == LINK_OK)
+			cr_assert(e.wire_len >= e.len, "%u", f.wire_len);
+	}
+	free(buf);
+}
+
 Test(linktype, has_a_word_for_every_reason)
 {
 	for (int r = 0; r < _LINK_MAX; r++)
