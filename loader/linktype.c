@@ -344,7 +344,8 @@ enum link_result linktype_to_ether(const struct capture_frame *f, uint8_t *buf,
 	struct link_cursor c = {.data = f->data, .len = f->caplen, .linktype = f->linktype};
 	enum link_result r;
 
-	if (f->wire_len > UINT32_MAX - LINK_SYNTHETIC) /* no link has it; a header would overflow it */
+	if (f->wire_len >
+	    UINT32_MAX - LINK_SYNTHETIC) /* no link has it; a header would overflow it */
 		return LINK_MALFORMED;
 	r = decode_headers(&c, f->wire_len, buf, ret_frame);
 	/* The frame check sequence is the end of the frame, which need not have been captured. */

@@ -191,8 +191,13 @@ struct session *session_get(struct decoder *d, const struct source *from, uint32
 		}
 		return s;
 	}
-	if (d->sessions >= d->cfg.sessions_max)
-		session_remove(d, d->oldest);
+	if (d->sessions >= d->cfg.sessions_max) {
+		struct session *idle = d->oldest == d->at_work ? d->oldest->newer : d->oldest;
+
+		if (!idle)
+			return NULL;
+		session_remove(d, idle);
+	}
 	s = session_new(d, from, domain, format);
 	if (!s)
 		return NULL;
@@ -237,6 +242,7 @@ void message_begin(struct message *m, size_t len)
 	struct exporter *e = m->s->e;
 	const int64_t skew = m->now_us - m->export_us;
 
+	m->d->at_work = m->s;
 	exporter_count(e, IC_MESSAGES, 1);
 	exporter_count(e, IC_OCTETS, len);
 	__atomic_store_n(&e->seen_us, (uint64_t)m->now_us, __ATOMIC_RELAXED);

@@ -78,6 +78,7 @@ struct decoder {
 	uint32_t held_bytes;
 	struct session *bucket[SESSION_BUCKETS];
 	struct session *newest, *oldest;
+	const struct session *at_work; /* of the latest message: gives way to none */
 	struct template *v5;
 	struct records records; /* of one set */
 	uint32_t pending_n;

@@ -354,3 +354,22 @@ Test(ingest_template, records_that_are_sent_again_are_taken_once)
 	cr_assert(eq(u64, ingest_rig_count(&g, 7, IC_SEQUENCE), 0));
 	ingest_rig_free(&g);
 }
+
+/* One message may name more domains than there is room for: its own session must not make that room. */
+Test(ingest_template, a_message_that_names_many_domains_keeps_its_own)
+{
+	ingest_rig_new(&g, &(struct decoder_cfg){.numbering = ask, .sessions_max = 2});
+	g.from.stream = true;
+	number = 0;
+	begin(0);
+	set(3, "01010004 0001 00950004 00a00008 012cffff 8019ffff 00007ed9");
+	set(257, "00000007 000000000000002a 00 03613d62"
+		 "00000008 000000000000002a 00 03613d62"
+		 "00000009 000000000000002a 00 03613d62");
+	set(2, TEMPLATE_300);
+	set(300, RECORD);
+	cr_assert(zero(int, feed()));
+	cr_assert(eq(u32, ingest_rig_take(&g), 1));
+	cr_assert(eq(u64, ingest_rig_count(&g, 0, IC_MESSAGES), 1));
+	ingest_rig_free(&g);
+}
