@@ -83,6 +83,7 @@ int policy_host_cfg(const struct settings *s, struct enforce_cfg *ret)
 	int r = prefixes(s, SET_POLICY_NEVER_BLOCK, &ret->guard.never);
 
 	r = r ?: prefixes(s, SET_POLICY_ADMIN, &ret->guard.admin);
+	r = r ?: prefixes(s, SET_POLICY_INTERNAL, &ret->guard.internal);
 	r = r ?: keys(s, ret);
 	if (r)
 		return r;

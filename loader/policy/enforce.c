@@ -11,8 +11,7 @@
 
 #include "common/log.h"
 
-#define NS_PER_S      UINT64_C(1000000000)
-#define BREAKER_LEAST 1000u /* packets dropped in five seconds, below which nothing is too much */
+#define NS_PER_S UINT64_C(1000000000)
 
 uint64_t enforce_mono_s(void)
 {
@@ -34,32 +33,8 @@ void held_free(struct held *h)
 {
 	free(h->image);
 	free(h->watched);
+	free(h->inside);
 	*h = (struct held){};
-}
-
-/*
- * What the breaker watches: rules that no person decided, and those that a slip of the hand makes: without
- * addresses, or with large networks. A flood that is blocked source by source is no reason to stop.
- */
-static int find_watched(struct held *h)
-{
-	const struct policy *p = &h->p;
-	const struct policy_rule *r = NULL;
-
-	h->watched = calloc(p->n_rules ?: 1, sizeof(*h->watched));
-	if (!h->watched)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < p->n_rules; i++)
-		h->watched[i] = p->rules[i].flags & RULE_AUTOMATIC ||
-				p->rules[i].key == RULE_BY_NONE;
-	for (uint32_t i = 0; i < p->n_addrs; i++) {
-		if (!guard_too_broad(p->addrs[i].addr, p->addrs[i].bits))
-			continue;
-		if (!r || r->number != p->addrs[i].rule)
-			r = policy_rule(p, p->addrs[i].rule);
-		h->watched[r - p->rules] = true;
-	}
-	return 0;
 }
 
 int held_take(const struct enforce *e, const void *image, size_t len, struct held *ret,
@@ -80,7 +55,7 @@ int held_take(const struct enforce *e, const void *image, size_t len, struct hel
 	memcpy(copy, image, len);
 	*ret = (struct held){.image = copy, .len = len};
 	r = policy_check(copy, len, &bounds, &ret->p, reterr);
-	r = r ?: find_watched(ret);
+	r = r ?: breaker_watch(e, ret);
 	if (r)
 		held_free(ret);
 	return r;
@@ -175,7 +150,10 @@ int enforce_put_held(struct enforce *e, uint32_t slot, const struct held *h)
 		r = enforce_put_guard(e);
 		renew_lease(e);
 	}
-	return r ?: put_set(e, slot, enforce_set(h->image ? &h->p : &none));
+	r = r ?: put_set(e, slot, enforce_set(h->image ? &h->p : &none));
+	if (!r && h->image)
+		breaker_begin(e, slot, h);
+	return r;
 }
 
 int enforce_put(struct enforce *e, uint32_t slot)
@@ -297,36 +275,6 @@ static void check_confirmations(struct enforce *e)
 	}
 }
 
-/* Drops of five seconds beyond the share that was allowed: everything goes into shadow. */
-static bool check_breaker(struct enforce *e)
-{
-	const unsigned int at = e->n_past % 5;
-	const uint64_t dropped = enforce_watched(e), frames = e->traffic.frames;
-	const uint64_t all = frames - e->past[at].frames, ours = dropped - e->past[at].dropped;
-	const bool full = e->n_past >= 5 && dropped >= e->watched;
-
-	if (dropped < e->watched) /* rules have gone, and what they counted */
-		e->n_past = 0;
-	e->watched = dropped;
-	e->past[e->n_past % 5].frames = frames;
-	e->past[e->n_past % 5].dropped = dropped;
-	e->n_past++;
-	if (!full || !e->cfg->guard.breaker || e->shadow || e->stopped || ours < BREAKER_LEAST ||
-	    ours * 100 <= all * e->cfg->guard.breaker)
-		return false;
-	e->shadow = true;
-	for (uint32_t i = SLOT_LOCAL; i < SLOT_NAMED; i++)
-		if (e->issuers[i].now.image && enforce_put(e, i))
-			policy_table_stop(e->table, true); /* no room for the change: stop */
-	state_save_stopped(e);
-	log_error(
-		"policy",
-		"BREAKER: %llu of %llu packets of the last seconds were dropped, more than %u %%: "
-		"all rules only count from now on; 'weir panic --off' enforces them again",
-		(unsigned long long)ours, (unsigned long long)all, e->cfg->guard.breaker);
-	return true;
-}
-
 /* Rules by hand that have ended are forgotten. */
 static void check_ended(struct enforce *e)
 {
@@ -355,7 +303,7 @@ bool enforce_tick(struct enforce *e, const struct policy_time *now, bool alive,
 	check_ended(e);
 	enforce_names_forget(e);
 	policy_table_reclaim(e->table);
-	return check_breaker(e);
+	return breaker_check(e);
 }
 
 /* Interfaces have come, gone, or changed their names: rules that name one mean another index now. */

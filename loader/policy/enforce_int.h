@@ -16,12 +16,21 @@ enum {
 	SLOT_QUIC = POLICY_ISSUERS - 1,
 };
 
+/* An automatic decision against an internal source. */
+struct inside {
+	enum policy_type type; /* of its record; POLICY_RULE: a rule without key */
+	uint32_t at;	       /* among those */
+	uint64_t packets;      /* that it had stopped when it was last looked at */
+};
+
 /* An image that was checked, in memory of its own. */
 struct held {
 	uint8_t *image;
 	size_t len;
 	struct policy p;
 	bool *watched; /* by rule: the breaker counts what it drops */
+	struct inside *inside;
+	uint32_t n_inside;
 };
 
 struct issuer {
@@ -117,6 +126,13 @@ int enforce_show(struct enforce *e, const struct policy_request *q, struct polic
 		 uint32_t *ret_n);
 /* Packets dropped by rules that the breaker watches. */
 uint64_t enforce_watched(const struct enforce *e);
+
+/* enforce_breaker.c. What it watches of these rules: 0, -ENOMEM. */
+int breaker_watch(const struct enforce *e, struct held *h);
+/* They are in the tables now. */
+void breaker_begin(const struct enforce *e, uint32_t slot, const struct held *h);
+/* Once a second. Return: it has acted: everything is in shadow. */
+bool breaker_check(struct enforce *e);
 
 /* enforce_name.c */
 void enforce_names_free(struct enforce *e);

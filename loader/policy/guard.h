@@ -29,8 +29,9 @@ struct guard_cfg {
 	struct guard_prefixes never; /* policy.never-block */
 	struct guard_prefixes admin; /* policy.admin */
 	bool admin_sessions;
-	uint32_t rate;	  /* new automatic decisions a minute; 0: any number */
-	uint32_t breaker; /* percent of the traffic that may be dropped; 0: off */
+	uint32_t rate;			/* new automatic decisions a minute; 0: any number */
+	uint32_t breaker;		/* percent of the traffic that may be dropped; 0: off */
+	struct guard_prefixes internal; /* policy.internal: no automatic decision may hit those */
 };
 
 /* Why something is never blocked. */

@@ -160,7 +160,11 @@ typedef int policy_visit(void *arg, uint32_t number, const struct policy_decisio
 void policy_table_decisions(const struct policy_table *t, const uint8_t *addr, policy_visit *fn,
 			    void *arg);
 
-/* The decision a record became, or NULL. One of @set's arrays has one record. */
+/* The decision that a record of the rule at @rule became, or NULL. One of @set's arrays has one record. */
+const struct policy_decision *policy_table_decision(const struct policy_table *t, uint32_t rule,
+						    const struct policy_set *set);
+
+/* The same of any of the issuer's rules. One of @set's arrays has one record. */
 const struct policy_decision *policy_table_find(const struct policy_table *t, uint32_t issuer,
 						const struct policy_set *set);
 

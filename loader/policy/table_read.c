@@ -145,6 +145,18 @@ void policy_table_decisions(const struct policy_table *t, const uint8_t *addr, p
 	}
 }
 
+const struct policy_decision *policy_table_decision(const struct policy_table *t, uint32_t rule,
+						    const struct policy_set *set)
+{
+	struct listing l = {.rule = (uint16_t)rule};
+	uint32_t n;
+
+	if (!listing_at(t, set, 0, &l))
+		return NULL;
+	n = decision_find(t, &l);
+	return n ? &t->decisions[n] : NULL;
+}
+
 const struct policy_decision *policy_table_find(const struct policy_table *t, uint32_t issuer,
 						const struct policy_set *set)
 {

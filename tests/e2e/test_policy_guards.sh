@@ -243,7 +243,71 @@ hogs_connected()
 	[ "$(in_a ss -xH | grep -c "$WEIR_CONTROL_SOCKET.policy")" -ge 8 ]
 }
 
+# The blast-radius breaker's other half: an automatic decision that hits a source inside.
+automatic() # NAME: the first rule of $tmp/NAME.bin is one that no person decided
+{
+	printf '\x02' | dd of="$tmp/$1.bin" bs=1 seek=$((128 + 21)) conv=notrunc 2>/dev/null
+}
+
+breaker_acted() # NAME TIMES
+{
+	[ "$(grep -c 'BREAKER: the automatic rule' "$tmp/$1.err")" = "$2" ]
+}
+
+breaker_is() # true|false
+{
+	[ "$(in_a "$weir" status -o json | jq .policy.breaker)" = "$1" ]
+}
+
+case_internal()
+{
+	weir_start internal -i va || return
+	compiled inside 1 "drop src.ip == $ip_b for 1h as inside"
+	compiled people 1 "drop src.ip == $ip_b for 1h as people"
+	automatic inside
+	w policy apply "$tmp/people.bin"
+	expect_true "internal: what a person decided holds, inside too" no_ping "$ip_b"
+	expect_true "internal: for longer than the breaker looks" lasts 3 no_ping "$ip_b"
+	expect "internal: and trips nothing" "$(grep -c BREAKER "$tmp/internal.err")" 0
+	w flush
+	compiled inside 2 "drop src.ip == $ip_b for 1h as inside"
+	automatic inside
+	expect_true "internal: an automatic decision is taken" w policy apply "$tmp/inside.bin"
+	expect "internal: one that has hit nobody trips nothing" "$(grep -c BREAKER "$tmp/internal.err")" 0
+	no_ping "$ip_b"
+	expect_true "internal: one source inside is hit, and all is in shadow" wait_for 5 breaker_acted internal 1
+	expect_match "internal: it says by what, and whom" "$(cat "$tmp/internal.err")" \
+		"rule 'inside' has stopped [0-9]+ packets of $ip_b, an internal source"
+	expect_true "internal: nothing is stopped then" wait_for 5 pings "$ip_b"
+	expect_true "internal: weir status says so" wait_for 5 breaker_is true
+	expect_true "internal: what would have been is counted" test "$(shown 'map(.would_packets) | add')" -gt 0
+	w panic --off
+	expect "internal: over by command" "$(shown 'map(.name) | join(",")')" inside
+	no_ping "$ip_b"
+	expect_true "internal: and the next hit trips it again" wait_for 5 breaker_acted internal 2
+	weir_stop
+	forget_all
+	WEIR_POLICY_INTERNAL=192.0.2.0/24,fd00::/8 weir_start outside -i va || return
+	w policy apply "$tmp/inside.bin"
+	expect_true "internal: a source that policy.internal does not hold stays stopped" no_ping "$ip_b"
+	expect_true "internal: for longer than the breaker looks" lasts 3 no_ping "$ip_b"
+	expect "internal: and trips nothing" "$(grep -c BREAKER "$tmp/outside.err")" 0
+	weir_stop
+	forget_all
+}
+
+lasts() # SECONDS COMMAND...: all that time
+{
+	local end=$((SECONDS + $1))
+
+	shift
+	while [ "$SECONDS" -lt "$end" ]; do
+		"$@" || return 1
+	done
+}
+
 net_new
+case_internal
 case_hogged
 case_corrupted
 case_remembered

@@ -3,7 +3,7 @@
 # shellcheck shell=dash
 #
 # init.sh - process 1 of the test machine: run every program in /programs, tell the serial console.
-# Lines that the host reads begin with @@.
+# Lines that the host reads begin with @@. PROGRAM_TIMEOUT comes from the kernel's command line.
 /bin/busybox --install -s /bin
 export PATH=/sbin:/bin HOME=/ TERM=dumb WEIR=/sbin/weir WEIR_SLOW=1
 mount -t proc proc /proc
@@ -27,11 +27,11 @@ for program in /programs/*; do
 	echo "@@begin $name"
 	case $name in
 	*.sh)
-		timeout 500 sh "$program" >/tmp/log 2>&1
+		timeout "${PROGRAM_TIMEOUT:-500}" sh "$program" >/tmp/log 2>&1
 		rc=$?
 		;;
 	*)
-		timeout 500 "$program" -j1 --tap=/tmp/tap >/tmp/log 2>&1
+		timeout "${PROGRAM_TIMEOUT:-500}" "$program" -j1 --tap=/tmp/tap >/tmp/log 2>&1
 		rc=$?
 		sed 's/^/@@tap /' /tmp/tap 2>/dev/null
 		;;
