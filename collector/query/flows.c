@@ -42,7 +42,8 @@ struct page {
 static int put_select(const struct page *p, struct bound *s, char *error)
 {
 	const struct spec *q = p->q;
-	struct flow_source_cfg source = {.range = {p->from_us, q->to_us}, .dedup = q->dedup};
+	struct flow_source_cfg source = {
+		.range = {p->from_us, q->to_us}, .dedup = q->dedup, .wide = true};
 	int64_t end = 0;
 	struct bound where = {};
 	uint64_t row = 0;

@@ -105,54 +105,71 @@ static void put_distinct(struct bound *s, enum flow_field f)
 		bound_add(s, "count(DISTINCT %s)", column_name(f));
 }
 
-static void put_aggregate(struct bound *s, const struct spec_measure *m)
+/* The time a measure is about, and what its counters are added as. */
+struct measured {
+	const char *when; /* " FILTER (...)", or "" */
+	const char *cast; /* "::BIGINT", or "": as they are */
+};
+
+/* Both directions: added up apart, since adding them flow by flow takes longer than a sum more. */
+static void put_both(struct bound *s, const char *what, const struct measured *d)
+{
+	bound_add(s, "coalesce(sum(out_%s%s)%s, 0) + coalesce(sum(in_%s%s)%s, 0)", what, d->cast,
+		  d->when, what, d->cast, d->when);
+}
+
+static void put_aggregate(struct bound *s, const struct spec_measure *m, const struct measured *d)
 {
 	const char *name = m->kind >= MK_DISTINCT ? column_name(m->field) : NULL;
 
 	switch (m->kind) {
 	case MK_BYTES:
-		bound_add(s, "sum(bytes)");
+		put_both(s, "bytes", d);
 		return;
 	case MK_PACKETS:
-		bound_add(s, "sum(packets)");
+		put_both(s, "packets", d);
 		return;
 	case MK_FLOWS:
 		bound_add(s, "count(*)");
-		return;
+		break;
 	case MK_DISTINCT:
 		put_distinct(s, m->field);
-		return;
+		break;
 	case MK_AVG:
-		bound_add(s, "avg(%s)", name);
-		return;
+		bound_add(s, "avg(%s%s)", name, d->cast);
+		break;
 	case MK_P95:
 		bound_add(s, "quantile_cont(%s, 0.95)", name);
-		return;
+		break;
 	case MK_MIN:
 		bound_add(s, "min(%s)", name);
-		return;
+		break;
 	case MK_MAX:
 		bound_add(s, "max(%s)", name);
-		return;
+		break;
 	default:
-		bound_add(s, "sum(%s)", name);
+		bound_add(s, "sum(%s%s)", name, d->cast);
 	}
+	bound_add(s, "%s", d->when);
 }
 
 /* All measures as m0, m1 ..., and p0, p1 ... of the time before. */
-static void put_aggregates(struct bound *s, const struct spec *q)
+static void put_aggregates(struct bound *s, const struct spec *q, bool wide)
 {
-	for (uint32_t i = 0; i < q->n_measures; i++) {
-		bound_add(s, "%s", i ? ", " : "");
-		put_aggregate(s, &q->measures[i]);
-		if (q->previous)
-			bound_add(s, " FILTER (WHERE end_us >= %" PRId64 ")", q->from_us);
-		bound_add(s, " AS m%u", i);
-	}
-	for (uint32_t i = 0; q->previous && i < q->n_measures; i++) {
-		bound_add(s, ", ");
-		put_aggregate(s, &q->measures[i]);
-		bound_add(s, " FILTER (WHERE end_us < %" PRId64 ") AS p%u", q->from_us, i);
+	struct measured d = {.when = "", .cast = wide ? "" : "::BIGINT"};
+	char when[64];
+
+	for (uint32_t k = 0; k < (q->previous ? 2 : 1); k++) {
+		if (q->previous) {
+			snprintf(when, sizeof(when), " FILTER (WHERE end_us %s %" PRId64 ")",
+				 k ? "<" : ">=", q->from_us);
+			d.when = when;
+		}
+		for (uint32_t i = 0; i < q->n_measures; i++) {
+			bound_add(s, "%s", k || i ? ", " : "");
+			put_aggregate(s, &q->measures[i], &d);
+			bound_add(s, " AS %c%u", k ? 'p' : 'm', i);
+		}
 	}
 }
 
@@ -184,12 +201,14 @@ static void use_columns(const struct spec *q, struct flow_source_cfg *source)
 	for (uint32_t i = 0; i < q->n_measures; i++) {
 		const struct spec_measure *m = &q->measures[i];
 
-		if (m->kind == MK_BYTES)
-			flow_source_add(source, FS_BYTES);
-		else if (m->kind == MK_PACKETS)
-			flow_source_add(source, FS_PACKETS);
-		else if (m->kind != MK_FLOWS)
+		if (m->kind == MK_BYTES || m->kind == MK_PACKETS) {
+			const bool bytes = m->kind == MK_BYTES;
+
+			flow_source_add(source, bytes ? BC_OUT_BYTES : BC_OUT_PACKETS);
+			flow_source_add(source, bytes ? BC_IN_BYTES : BC_IN_PACKETS);
+		} else if (m->kind != MK_FLOWS) {
 			column_use(source, m->field);
+		}
 	}
 }
 
@@ -211,7 +230,8 @@ static void put_step(struct bound *s, const struct spec *q, const struct plan *p
 /* SELECT [b,] [keys,] measures FROM flows [WHERE] [GROUP BY]. */
 static int put_groups(struct store *store, const struct spec *q, struct plan *p, char *error)
 {
-	struct flow_source_cfg source = {.range = {q->from_us, q->to_us}, .dedup = q->dedup};
+	struct flow_source_cfg source = {
+		.range = {q->from_us, q->to_us}, .dedup = q->dedup, .wide = p->wide};
 	struct bound where = {}, *s = &p->sql;
 	char *from = NULL;
 	int r;
@@ -232,7 +252,7 @@ static int put_groups(struct store *store, const struct spec *q, struct plan *p,
 		put_key(s, &q->by[i], i);
 		bound_add(s, ", ");
 	}
-	put_aggregates(s, q);
+	put_aggregates(s, q, p->wide);
 	bound_add(s, " FROM %s AS f", from);
 	free(from);
 	if (*q->filter) { /* again: now its values get their numbers */

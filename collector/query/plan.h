@@ -19,6 +19,7 @@
  *   measures  then, if asked for, the same of the time before
  */
 struct plan {
+	bool wide; /* set before: flow_source_cfg.wide */
 	struct bound sql;
 	char source[32];  /* "flows", "rollup 5m" */
 	int64_t first_us; /* where step 0 begins */
@@ -31,6 +32,7 @@ bool plan_additive(const struct spec_measure *m);
 
 /**
  * plan_make - for SPEC_TOP
+ * @ret:   zero, but for what is set before
  * @error: STORE_ERROR octets
  *
  * Return: 0, -EINVAL, -E2BIG, -ENOMEM. End with plan_done(), also after errors.

@@ -295,7 +295,7 @@ static int answer(struct run *x, struct answer_end *end, char *error)
 	stopped = watch_end(&watch);
 	if (stopped)
 		r = stopped;
-	if (r == -EIO || r == -ENOMEM || r == -EINVAL)
+	if (r == -EIO || r == -ENOMEM || r == -EINVAL || r == -ERANGE)
 		snprintf(error, STORE_ERROR, "%s", store_error(x->result));
 	if (!r)
 		r = x->plan->steps ? finish_series(x) : put_other(x);
@@ -317,13 +317,14 @@ static int explain(const struct plan *p, const struct answer_sink *k)
 static int select_plan(const struct query_env *env, const struct spec *q, struct plan *p,
 		       struct store_result **ret, char *error)
 {
+	const bool wide = p->wide;
 	int r = -EINVAL;
 
 	for (int i = 0; i < 2 && r == -EINVAL; i++) {
 		struct store_query sq = {.timeout_ms = env->timeout_ms};
 
 		plan_done(p);
-		*p = (struct plan){};
+		*p = (struct plan){.wide = wide};
 		r = plan_make(env->store, q, p, error);
 		if (r)
 			return r;
@@ -344,8 +345,11 @@ static int run_groups(const struct query_env *env, const struct spec *q,
 	struct run x;
 	int r = -EIO;
 
-	/* a partition may be removed, or become another file, before it is read: once more */
-	for (int i = 0; i < 2 && r == -EIO; i++) {
+	/* a partition may be removed, or become another file, before it is read: once more; and if
+	 * a counter has more than 63 bits
+	 */
+	for (int i = 0; i < 3 && (r == -EIO || r == -ERANGE); i++) {
+		plan.wide |= r == -ERANGE;
 		*error = 0;
 		x = (struct run){.q = q, .plan = &plan, .k = k, .next_step = -1};
 		r = select_plan(env, q, &plan, &x.result, error);
@@ -377,16 +381,20 @@ int query_run(const struct query_env *env, const struct spec *q, const struct an
 
 int query_export(const struct query_env *env, const struct spec *q, const char *path, char *error)
 {
-	struct plan plan = {};
 	struct store_query sq = {.timeout_ms = env->timeout_ms};
-	int r = plan_make(env->store, q, &plan, error);
+	int r = -ERANGE;
 
-	if (!r) {
-		sq.sql = plan.sql.text;
-		sq.values = plan.sql.values;
-		sq.values_n = plan.sql.n;
-		r = store_export(env->store, &sq, path, error);
+	for (int i = 0; i < 2 && r == -ERANGE; i++) {
+		struct plan plan = {.wide = i > 0};
+
+		r = plan_make(env->store, q, &plan, error);
+		if (!r) {
+			sq.sql = plan.sql.text;
+			sq.values = plan.sql.values;
+			sq.values_n = plan.sql.n;
+			r = store_export(env->store, &sq, path, error);
+		}
+		plan_done(&plan);
 	}
-	plan_done(&plan);
 	return r;
 }

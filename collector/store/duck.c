@@ -107,6 +107,9 @@ int duck_errno(duckdb_error_type type, const char *message)
 		return -ENOSPC;
 	if (strstr(message, "Could not set lock") || strstr(message, "Conflicting lock"))
 		return -EBUSY;
+	if (!strncmp(message, "Out of Range Error", 18) ||
+	    (!strncmp(message, "Conversion Error", 16) && strstr(message, "out of range")))
+		return -ERANGE;
 	switch (type) {
 	case DUCKDB_ERROR_INTERRUPT:
 		return -ECANCELED;

@@ -116,6 +116,8 @@ static int open_database(struct store *s, char *error)
 	duck.set_config(cfg, "memory_limit", memory);
 	duck.set_config(cfg, "threads", threads);
 	duck.set_config(cfg, "access_mode", s->cfg.read_only ? "READ_ONLY" : "READ_WRITE");
+	/* groups by a port, or by hosts of a small network, are places in a table and not hashed */
+	duck.set_config(cfg, "perfect_ht_threshold", "17");
 	/* small appends lie in the log until then, and are read from it after a crash */
 	duck.set_config(cfg, "checkpoint_threshold", "64MiB");
 	/* nothing is fetched or loaded because a query says so */

@@ -56,6 +56,7 @@ struct flow_source_cfg {
 	struct flow_range range;
 	uint64_t columns[FLOW_SOURCE_WORDS]; /* bit per column the query names; others are not there */
 	bool dedup; /* one observation counts once: key (node, addresses, ports, proto, start) */
+	bool wide;  /* counters of one flow, or both its directions together, may exceed 63 bits */
 };
 
 static inline void flow_source_add(struct flow_source_cfg *c, unsigned int column)
@@ -67,6 +68,9 @@ static inline void flow_source_add(struct flow_source_cfg *c, unsigned int colum
  * store_source - raw flows of a time range, as "(SELECT ... UNION ALL ...)"
  * @ret: text, free() it
  *
+ * Without @wide a query that meets such a counter fails: -ERANGE. Sums of BIGINT are twice as quick as
+ * those of UBIGINT, which the engine adds as 128 bits: ask without it, cast to BIGINT, and again with
+ * it. With it FS_PACKETS, FS_BYTES and their rates are at most what 64 bits hold.
  * Rows outside the range are not in it. Partitions it names are open when this returns, and stay so
  * until the next minute: prepare the query at once, on -EINVAL once more with new text.
  * Return: 0, -ENOMEM.

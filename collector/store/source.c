@@ -265,6 +265,10 @@ static void add_partitions(struct from *q, struct store *s, const struct flow_so
 #define SQL_PACKETS  "(coalesce(u.out_packets, 0) + coalesce(u.in_packets, 0))"
 #define SQL_BYTES    "(coalesce(u.out_bytes, 0) + coalesce(u.in_bytes, 0))"
 #define SQL_DURATION "CASE WHEN u.start_us IS NOT NULL THEN greatest(u.end_us - u.start_us, 0) END"
+/* both directions together may be more than 64 bits hold */
+#define SQL_PACKETS_WIDE "(coalesce(u.out_packets, 0)::HUGEINT + coalesce(u.in_packets, 0))"
+#define SQL_BYTES_WIDE	 "(coalesce(u.out_bytes, 0)::HUGEINT + coalesce(u.in_bytes, 0))"
+#define SQL_AT_MOST(x)	 "least(" x ", 18446744073709551615)"
 /* @what a second, at most what 64 bits hold; 0 in no time */
 #define SQL_RATE(what, times)                                                        \
 	"CASE WHEN u.end_us > u.start_us THEN least(" what "::HUGEINT * " times      \
@@ -295,11 +299,21 @@ static void add_extra(struct from *q, const struct flow_source_cfg *cfg)
 		[FS_BPP - _BC_MAX] = SQL_BYTES " // nullif(" SQL_PACKETS ", 0)",
 		[FS_SERVICE - _BC_MAX] = SQL_SERVICE("u"),
 	};
+	static const char *const wide[_FS_MAX - _BC_MAX] = {
+		[FS_PACKETS - _BC_MAX] = SQL_AT_MOST(SQL_PACKETS_WIDE),
+		[FS_BYTES - _BC_MAX] = SQL_AT_MOST(SQL_BYTES_WIDE),
+		[FS_PPS - _BC_MAX] = SQL_RATE(SQL_PACKETS_WIDE, "1000000"),
+		[FS_BPS - _BC_MAX] = SQL_RATE(SQL_BYTES_WIDE, "8000000"),
+		[FS_BPP - _BC_MAX] =
+			SQL_AT_MOST(SQL_BYTES_WIDE " // nullif(" SQL_PACKETS_WIDE ", 0)"),
+	};
 
 	for (unsigned int c = FS_NODE; c < _FS_MAX; c++) {
+		const unsigned int i = c - _BC_MAX;
+
 		if (wants(cfg, c))
-			from_add(q, ", (%s)::%s AS %s", text[c - _BC_MAX], extra[c - _BC_MAX].type,
-				 extra[c - _BC_MAX].name);
+			from_add(q, ", (%s)::%s AS %s", cfg->wide && wide[i] ? wide[i] : text[i],
+				 extra[i].type, extra[i].name);
 	}
 }
 

@@ -409,6 +409,75 @@ Test(query, an_observation_counts_once_if_asked_for)
 	store_rig_done(&s);
 }
 
+/* Counters that 63 bits do not hold, as exporters that are out of order send them. */
+static void send_huge(struct store_rig *s)
+{
+	static const uint64_t out[] = {UINT64_C(1) << 63, UINT64_MAX, 100, 7},
+			      in[] = {3, UINT64_MAX, 20, 0};
+	struct block *block = block_get(s->pool);
+
+	for (uint32_t i = 0; i < 4; i++) {
+		struct flow_record r = {.end_ns = 1000000000, .proto = 6, .family = 4};
+
+		r.src_port = (uint16_t)(1000 + i);
+		r.dst_port = 443;
+		r.out.bytes = out[i];
+		r.out.packets = out[i];
+		r.in.bytes = in[i];
+		flow_set(&r, FF_SRC_PORT);
+		flow_set(&r, FF_DST_PORT);
+		flow_set(&r, FF_PROTO);
+		flow_set(&r, FF_OUT_BYTES);
+		flow_set(&r, FF_OUT_PACKETS);
+		if (in[i])
+			flow_set(&r, FF_IN_BYTES);
+		cr_assert(eq(int, block_add_flow(block, &r, 1), 0));
+	}
+	block_send(s->pool, block);
+}
+
+#define ALL_TIME "from", "1970-01-01T00:00:00Z", "to", "1971-01-01T00:00:00Z", "raw", "yes"
+
+Test(query, counters_of_64_bits_are_added_up)
+{
+	static struct store_rig s;
+	static struct query_rig own;
+	const double two63 = 9223372036854775808.0, two64 = 18446744073709551616.0;
+
+	if (!store_rig_open(&s, NULL))
+		cr_skip_test("no libduckdb");
+	send_huge(&s);
+	cr_assert(eq(int, store_flush(s.s), 0));
+	own.store = s;
+	cr_assert(eq(int,
+		     query_rig_ask(&own, &q,
+				   PAIRS(ALL_TIME, "by", "src.port", "measure",
+					 "bytes,packets,flows,max(bytes)"),
+				   &a),
+		     0));
+	cr_assert(eq(u32, a.n, 4));
+	cr_expect(eq(str, a.rows[0].key, "1001|"));
+	near(a.rows[0].v[0], 2 * two64, "bytes");
+	near(a.rows[0].v[3], two64, "max(bytes): at most what 64 bits hold");
+	cr_expect(eq(str, a.rows[1].key, "1000|"));
+	near(a.rows[1].v[0], two63 + 3, "bytes");
+	near(a.rows[1].v[1], two63, "packets");
+	cr_expect(eq(dbl, a.rows[2].v[0], 120));
+	cr_expect(eq(dbl, a.rows[3].v[0], 7));
+	cr_assert(eq(int,
+		     query_rig_ask(&own, &q,
+				   PAIRS(ALL_TIME, "filter", "bytes > 100 and bpp < 9", "measure",
+					 "flows,sum(out.bytes),avg(out.bytes)"),
+				   &a),
+		     0));
+	cr_expect(eq(dbl, a.rows[0].v[0], 3));
+	near(a.rows[0].v[1], two64 + two63 + 100, "sum");
+	near(a.rows[0].v[2], (two64 + two63 + 100) / 3, "average");
+	cr_assert(eq(int, query_rig_ask(&own, &q, PAIRS(ALL_TIME, "what", "flows"), &a), 0));
+	cr_expect(eq(u64, a.flows, 4));
+	store_rig_done(&s);
+}
+
 Test(query, nothing_there_is_no_error)
 {
 	cr_assert(
