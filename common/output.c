@@ -8,12 +8,12 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "common/json.h"
 #include "common/output_int.h"
 #include "common/scan.h"
+#include "common/term.h"
 
 #define BUF_SIZE	(3 * OUTPUT_LINE_MAX)
 #define COLUMNS_DEFAULT 100u
@@ -36,8 +36,6 @@ static void look_at_terminal(struct output *o)
 	const char *term = getenv("TERM");
 	const char *env =
 		getenv("COLUMNS"); /* POSIX: what the user prefers; elsewhere than a terminal */
-	struct winsize ws;
-
 	uint64_t columns;
 
 	o->columns = COLUMNS_DEFAULT;
@@ -46,8 +44,8 @@ static void look_at_terminal(struct output *o)
 	if (!isatty(o->fd))
 		return;
 	o->color = !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
-	if (!ioctl(o->fd, TIOCGWINSZ, &ws) && ws.ws_col)
-		o->columns = ws.ws_col;
+	o->terminal = true;
+	o->columns = term_columns(o->fd, o->columns);
 }
 
 int output_new(const char *format, int fd, struct output **ret)
@@ -102,6 +100,12 @@ void output_style(struct output *o, bool color, unsigned int columns)
 	o->color = color;
 	if (columns)
 		o->columns = columns < COLUMNS_MIN ? COLUMNS_MIN : columns;
+}
+
+void output_wide(struct output *o)
+{
+	o->columns = COLUMNS_MAX;
+	o->wide = true;
 }
 
 static int write_all(int fd, const char *p, size_t len)

@@ -43,6 +43,9 @@ void output_added(struct output *o);
 /* Overrule what output_new() found: colour, and columns (0 = leave). Table only. */
 void output_style(struct output *o, bool color, unsigned int columns);
 
+/* Lines as long as they need to be, nothing of a name is cut. Table only. */
+void output_wide(struct output *o);
+
 /**
  * output_flow - write one record
  *

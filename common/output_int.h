@@ -21,7 +21,10 @@ struct output {
 	uint8_t group_len[_FF_MAX]; /* json: length of "tls" in "tls.sni" */
 	bool color;
 	unsigned int columns;
-	unsigned int ends_width; /* table: widest pair of endpoints so far, bounded */
+	bool terminal;		  /* table: no line may be longer than that */
+	bool wide;		  /* table: names are not cut */
+	unsigned int ends_width;  /* table: widest pair of endpoints so far, bounded */
+	unsigned int proto_width; /* the same of protocols */
 	unsigned int name_width;
 };
 

@@ -14,8 +14,10 @@
 #include "common/output_int.h"
 
 #define ENDS_MIN  32u
+#define PROTO_MIN 4u
 #define NAME_MIN  12u
-#define NAME_TEXT 96u
+#define NAME_WIDE 24u /* where lines may be as long as they are: at first */
+#define NAME_TEXT 255u
 
 enum style { STYLE_NONE, STYLE_DIM, STYLE_NAME, STYLE_BAD };
 
@@ -157,14 +159,34 @@ static size_t name_text(const struct flow_record *r, char *buf, size_t cap)
 	return (size_t)n;
 }
 
-/* Cut to @width characters, the last of them an ellipsis; pads. */
-static void put_name(struct line *l, const struct flow_record *r, unsigned int width)
+static enum style note_style(const struct flow_record *r)
+{
+	return r->state == FLOW_NEW ? STYLE_NONE : STYLE_BAD;
+}
+
+/*
+ * Cut to the column's width, the last character an ellipsis, if the column can't grow; pads.
+ * @note: has no column of its own and stands before the name; NAME_MIN has room for it
+ */
+static void put_name(struct line *l, const struct flow_record *r, struct output *o,
+		     const char *note)
 {
 	char buf[3 * NAME_TEXT + 16];
 	size_t len = name_text(r, buf, 3 * NAME_TEXT);
-	unsigned int w = width_of(buf, len);
+	unsigned int w = width_of(buf, len), width = o->name_width;
 
-	if (w > width) {
+	put_styled(l, note, strlen(note), note_style(r));
+	width -= (unsigned int)strlen(note);
+	if (*note && len && width > 2) {
+		put(l, ", ", 2);
+		width -= 2;
+	} else if (*note) {
+		len = w = 0;
+	}
+
+	if (w > width && o->wide) {
+		o->name_width = width = w;
+	} else if (w > width) {
 		while (w >= width) {
 			len--;
 			w -= ((unsigned char)buf[len] & 0xc0) != 0x80;
@@ -234,7 +256,7 @@ struct layout {
 	bool flags;
 	bool duration;
 	bool ms;   /* milliseconds of the time */
-	bool note; /* the state's word; without room it follows the line's end */
+	bool note; /* the state's word; without room before the name or behind the line */
 };
 
 #define BASE (8u + 2 + 2 + 6 + NAME_MIN + 9) /* all but the ends */
@@ -248,17 +270,22 @@ static bool room(unsigned int *left, unsigned int want)
 }
 
 /* Columns get room in the order of their use to a reader; the name has what is left in the end. */
-static struct layout lay_out(struct output *o, unsigned int ends)
+static struct layout lay_out(struct output *o, unsigned int ends, unsigned int proto)
 {
 	struct layout y = {};
 	unsigned int left, extra;
 
 	if (o->ends_width < ENDS_MIN)
 		o->ends_width = ENDS_MIN;
+	if (o->proto_width < PROTO_MIN)
+		o->proto_width = PROTO_MIN;
 	if (ends > o->ends_width && BASE + ends <= o->columns)
 		o->ends_width = ends;
 	ends = ends > o->ends_width ? ends : o->ends_width;
 	left = o->columns > BASE + ends ? o->columns - BASE - ends : 0;
+	if (proto > o->proto_width && left >= proto - PROTO_MIN)
+		o->proto_width = proto;
+	left -= left < o->proto_width - PROTO_MIN ? left : o->proto_width - PROTO_MIN;
 	y.packets = room(&left, 9);
 	y.flags = room(&left, 7);
 	y.duration = room(&left, 8);
@@ -266,9 +293,10 @@ static struct layout lay_out(struct output *o, unsigned int ends)
 	left -= extra;
 	y.ms = room(&left, 4);
 	y.note = room(&left, 10);
-	o->name_width = NAME_MIN + extra + left;
-	if (o->name_width > NAME_TEXT)
-		o->name_width = NAME_TEXT;
+	if (!o->wide)
+		o->name_width = NAME_MIN + extra + left;
+	else if (o->name_width < NAME_WIDE)
+		o->name_width = NAME_WIDE;
 	return y;
 }
 
@@ -295,30 +323,32 @@ ssize_t output_table(struct output *o, const struct flow_record *r, char *buf)
 	struct line l = {.p = buf, .color = o->color};
 	char ends[2 * (IP_TEXT + 8) + 4];
 	char text[FLOW_TEXT];
-	char word[WORD_TEXT];
+	char word[WORD_TEXT], other[WORD_TEXT];
 	const char *note = state_note(r, word);
+	const char *proto = flow_has(r, FF_PROTO) ? proto_word(r->proto, other) : "";
 	struct layout y;
 
 	ends_text(r, ends, sizeof(ends));
-	y = lay_out(o, (unsigned int)strlen(ends));
+	y = lay_out(o, (unsigned int)strlen(ends), (unsigned int)strlen(proto));
 	time_text(r->start_ns, text);
 	text[y.ms ? 23 : 19] = 0;
 	put_left(&l, text + 11, 8, STYLE_DIM);
 	spaces(&l, 2);
 	put_left(&l, ends, o->ends_width, STYLE_NONE);
 	spaces(&l, 2);
-	put_left(&l, flow_has(r, FF_PROTO) ? proto_word(r->proto, text) : "", 4, STYLE_NONE);
+	put_left(&l, proto, o->proto_width, STYLE_NONE);
 	spaces(&l, 2);
 	if (y.flags) {
 		flags_text(r, text);
 		put_left(&l, text, 5, STYLE_NONE);
 		spaces(&l, 2);
 	}
-	put_name(&l, r, o->name_width);
+	y.note |= !o->terminal;
+	put_name(&l, r, o, y.note ? "" : note);
 	put_numbers(&l, r, &y);
-	if (*note) {
+	if (*note && y.note) {
 		spaces(&l, 2);
-		put_left(&l, note, 0, r->state == FLOW_NEW ? STYLE_NONE : STYLE_BAD);
+		put_left(&l, note, 0, note_style(r));
 	}
 	l.p[l.n++] = '\n';
 	return (ssize_t)l.n;

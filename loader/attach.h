@@ -61,4 +61,7 @@ void attach_drop(struct attachment *a);
 /* Lets go: takes the programs off that are not pinned; after attach_interface() only, also when that failed. */
 void attach_done(struct attachment *a);
 
+/* Is that program a weir's, whoever holds it? Takes CAP_SYS_ADMIN; false without. */
+bool attach_is_ours(uint32_t prog_id);
+
 #endif

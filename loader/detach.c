@@ -93,7 +93,7 @@ static bool has_our_map(const uint32_t *ids, uint32_t n)
 	return false;
 }
 
-static bool is_ours(uint32_t prog_id)
+bool attach_is_ours(uint32_t prog_id)
 {
 	static const char *const names[] = {"xdp_flows", "tc_ingress", "tc_egress"};
 	uint32_t ids[64], len = sizeof(struct bpf_prog_info);
@@ -220,7 +220,7 @@ static void look_at_link(struct detach *d, int fd)
 		return;
 	/* struct {u32 ifindex; u32 attach_type;} of TCX begins as XDP's does */
 	if (!if_indextoname(info.xdp.ifindex, ifname) || !selected(d, ifname) ||
-	    !is_ours(info.prog_id))
+	    !attach_is_ours(info.prog_id))
 		return;
 	memcpy(&attach_type, (const char *)&info.xdp.ifindex + sizeof(uint32_t),
 	       sizeof(attach_type));
@@ -261,7 +261,7 @@ static void look_at_filter(struct detach *d, unsigned int ifindex, const char *i
 		    .priority = ATTACH_FILTER_PRIORITY);
 	const char *what = egress ? "TC filter egress" : "TC filter ingress";
 
-	if (bpf_tc_query(&hook, &q) || !is_ours(q.prog_id))
+	if (bpf_tc_query(&hook, &q) || !attach_is_ours(q.prog_id))
 		return;
 	if (may_go(d, ifname, what, holder("prog_id", q.prog_id)))
 		tell(d, ifname, what, bpf_tc_detach(&hook, &gone));

@@ -199,7 +199,7 @@ static int show(struct flows *f)
 		return EXIT_FAILED;
 	}
 	if (wide)
-		output_style(f->out, isatty(STDOUT_FILENO) && !getenv("NO_COLOR"), 1000);
+		output_wide(f->out);
 	rc = client_open(&f->where, &f->client);
 	rc = rc ?: client_ask(&f->client, request(f));
 	rc = rc ?: read_answer(f);

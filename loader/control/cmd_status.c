@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/scan.h"
+#include "common/term.h"
 #include "common/units.h"
 #include "loader/command.h"
 #include "loader/control/client.h"
@@ -109,76 +111,78 @@ static uint64_t class_sum(const json_t *counters, const char *class)
 }
 
 /* "12 (eth_truncated 9, ip4_ihl 3)" */
-static void print_class(const json_t *counters, const char *class)
+static void print_class(FILE *f, const json_t *counters, const char *class)
 {
 	char buf[UNITS_TEXT];
 	const char *sep = " (";
 
-	fputs(units_grouped(class_sum(counters, class), buf), stdout);
+	fputs(units_grouped(class_sum(counters, class), buf), f);
 	for (unsigned int i = 0; i < counter_rows_n; i++) {
 		const uint64_t v = number_of(counters, counter_rows[i].name);
 
 		if (!v || strcmp(counter_rows[i].class, class) != 0 ||
 		    strstr(counter_rows[i].name, "bytes"))
 			continue;
-		printf("%s%s %s", sep, counter_rows[i].name, units_grouped(v, buf));
+		fprintf(f, "%s%s %s", sep, counter_rows[i].name, units_grouped(v, buf));
 		sep = ", ";
 	}
 	if (*sep == ',')
-		putchar(')');
+		fputc(')', f);
 }
 
-static void print_flows(const json_t *status)
+static void print_flows(FILE *f, const json_t *status)
 {
 	const json_t *flows = json_object_get(status, "flows");
 	const json_t *counters = json_object_get(status, "counters");
 	const uint64_t live = number_of(flows, "live"), room = number_of(flows, "capacity");
 	char a[UNITS_TEXT], b[UNITS_TEXT];
 
-	printf("flows %s of %s (%.1f %%)", units_grouped(live, a), units_grouped(room, b),
-	       room ? 100.0 * (double)live / (double)room : 0);
-	printf(", %s records", units_grouped(number_of(flows, "records"), a));
-	printf(", running %s\n", age(status, status, "since", a));
-	fputs("packets lost ", stdout);
-	print_class(counters, "LOST");
-	fputs(", not parsed ", stdout);
-	print_class(counters, "SKIPPED");
+	fprintf(f, "flows %s of %s (%.1f %%)", units_grouped(live, a), units_grouped(room, b),
+		room ? 100.0 * (double)live / (double)room : 0);
+	fprintf(f, ", %s records", units_grouped(number_of(flows, "records"), a));
+	fprintf(f, ", running %s\n", age(status, status, "since", a));
+	fputs("packets lost ", f);
+	print_class(f, counters, "LOST");
+	fputs(", not parsed ", f);
+	print_class(f, counters, "SKIPPED");
 	if (number_of(flows, "elsewhere_packets"))
-		printf(", counted on another interface %s",
-		       units_grouped(number_of(flows, "elsewhere_packets"), a));
-	putchar('\n');
+		fprintf(f, ", counted on another interface %s",
+			units_grouped(number_of(flows, "elsewhere_packets"), a));
+	fputc('\n', f);
 }
 
 /* Said where it matters: --pin keeps everything else over a kill. */
-static void print_pin(const json_t *status)
+static void print_pin(FILE *f, const json_t *status)
 {
 	const uint64_t n = number_of(json_object_get(status, "pin"), "unguarded");
 	char buf[UNITS_TEXT];
 
 	if (n)
-		printf("pin ! %s records so far were more than it keeps for exports that are behind: a "
-		       "kill then would have lost them\n",
-		       units_grouped(n, buf));
+		fprintf(f,
+			"pin ! %s records so far were more than it keeps for exports that are behind: a "
+			"kill then would have lost them\n",
+			units_grouped(n, buf));
 }
 
-static void print_losses(const json_t *export)
+static void print_losses(FILE *f, const json_t *export)
 {
 	const char *sep = " (";
 	char buf[UNITS_TEXT];
 	const char *why;
 	json_t *n;
 
-	printf(", %s lost", units_grouped(number_of(export, "lost"), buf));
+	fprintf(f, ", %s lost", units_grouped(number_of(export, "lost"), buf));
 	json_object_foreach(json_object_get(export, "lost_by"), why, n)
 	{
-		printf("%s%s %s", sep, why, units_grouped((uint64_t)json_integer_value(n), buf));
+		fprintf(f, "%s%s %s", sep, why,
+			units_grouped((uint64_t)json_integer_value(n), buf));
 		sep = ", ";
 	}
 	if (*sep == ',')
-		putchar(')');
+		fputc(')', f);
 }
 
-static void print_exports(const json_t *status)
+static void print_exports(FILE *f, const json_t *status)
 {
 	char buf[UNITS_TEXT];
 	json_t *o;
@@ -186,41 +190,45 @@ static void print_exports(const json_t *status)
 
 	json_array_foreach(json_object_get(status, "exports"), i, o)
 	{
-		printf("export %s %s: %s records", text_of(o, "name"), text_of(o, "target"),
-		       units_grouped(number_of(o, "records"), buf));
-		print_losses(o);
+		const char *name = text_of(o, "name"), *target = text_of(o, "target");
+		const bool is_named = strncmp(target, "stdout:", 7) != 0;
+
+		fprintf(f, "export %s%s%s: %s records", name, is_named ? " " : "",
+			is_named ? target : "", units_grouped(number_of(o, "records"), buf));
+		print_losses(f, o);
 		if (number_of(o, "waiting"))
-			printf(", %s waiting", units_grouped(number_of(o, "waiting"), buf));
+			fprintf(f, ", %s waiting", units_grouped(number_of(o, "waiting"), buf));
 		if (number_of(o, "spool_bytes"))
-			printf(", %sB in the spool", units_si(number_of(o, "spool_bytes"), buf));
+			fprintf(f, ", %sB in the spool",
+				units_si(number_of(o, "spool_bytes"), buf));
 		if (json_object_get(o, "last_ok"))
-			printf(", last %s ago", age(status, o, "last_ok", buf));
+			fprintf(f, ", last %s ago", age(status, o, "last_ok", buf));
 		if (!json_is_true(json_object_get(o, "connected")))
-			fputs(" ! not connected", stdout);
+			fputs(" ! not connected", f);
 		if (json_object_get(o, "last_error"))
-			printf(" ! %s", text_of(o, "last_error"));
-		putchar('\n');
+			fprintf(f, " ! %s", text_of(o, "last_error"));
+		fputc('\n', f);
 	}
 }
 
-static void print_policy(const json_t *status)
+static void print_policy(FILE *f, const json_t *status)
 {
 	const json_t *p = json_object_get(status, "policy");
 	char rules[UNITS_TEXT], decisions[UNITS_TEXT], dropped[UNITS_TEXT];
 
 	if (!p || (!number_of(p, "rules") && !number_of(p, "dropped")))
 		return;
-	printf("policy %s rules, %s decisions, %s packets dropped",
-	       units_grouped(number_of(p, "rules"), rules),
-	       units_grouped(number_of(p, "decisions"), decisions),
-	       units_grouped(number_of(p, "dropped"), dropped));
+	fprintf(f, "policy %s rules, %s decisions, %s packets dropped",
+		units_grouped(number_of(p, "rules"), rules),
+		units_grouped(number_of(p, "decisions"), decisions),
+		units_grouped(number_of(p, "dropped"), dropped));
 	if (json_is_true(json_object_get(p, "stopped")))
-		fputs(" ! stopped: 'weir panic --off' enforces again", stdout);
+		fputs(" ! stopped: 'weir panic --off' enforces again", f);
 	else if (json_is_true(json_object_get(p, "breaker")))
-		fputs(" ! the breaker has acted, rules only count: 'weir panic --off'", stdout);
+		fputs(" ! the breaker has acted, rules only count: 'weir panic --off'", f);
 	else if (!json_is_true(json_object_get(p, "lease")))
-		fputs(" ! no lease: nothing is enforced", stdout);
-	putchar('\n');
+		fputs(" ! no lease: nothing is enforced", f);
+	fputc('\n', f);
 }
 
 /* ---- what its processes may do: the kernel is asked, not weir ---- */
@@ -250,18 +258,16 @@ static void add_processes(json_t *status, const struct privileges *p)
 	json_object_set_new(status, "processes", list);
 }
 
-static void print_processes(const struct privileges *p)
+static void print_processes(FILE *f, const struct privileges *p)
 {
 	const char *excess = privileges_excess(p);
 	char text[PRIVILEGES_TEXT];
 
-	fputs("privileges ", stdout);
 	for (int i = 0; i < _PRIVILEGES_MAX; i++)
-		printf("%s%s %d: %s", i ? "; " : "", privileges_process[i], (int)p[i].pid,
-		       privileges_text(&p[i], text));
+		fprintf(f, "%s %d: %s\n", privileges_process[i], (int)p[i].pid,
+			privileges_text(&p[i], text));
 	if (excess)
-		printf(" ! %s", excess);
-	putchar('\n');
+		fprintf(f, "privileges ! %s\n", excess);
 }
 
 static int print_json(json_t *status)
@@ -270,6 +276,27 @@ static int print_json(json_t *status)
 	if (json_dumpf(status, stdout, JSON_COMPACT))
 		return EXIT_FAILED;
 	putchar('\n');
+	return EXIT_OK;
+}
+
+/* Lines about everything but the interfaces, as wide as the terminal. */
+static int print_lines(const json_t *status, const struct privileges *p)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f)
+		return EXIT_FAILED;
+	print_flows(f, status);
+	print_pin(f, status);
+	print_policy(f, status);
+	print_exports(f, status);
+	if (p)
+		print_processes(f, p);
+	if (!fclose(f))
+		term_wrap(stdout, text, term_columns(STDOUT_FILENO, 0), 2);
+	free(text);
 	return EXIT_OK;
 }
 
@@ -283,13 +310,7 @@ static int print_status(json_t *status, const char *format, const struct privile
 	}
 	counter_rows_init();
 	print_ifaces(status);
-	print_flows(status);
-	print_pin(status);
-	print_policy(status);
-	print_exports(status);
-	if (p)
-		print_processes(p);
-	return EXIT_OK;
+	return print_lines(status, p);
 }
 
 static int cmd_status(int argc, char **argv)

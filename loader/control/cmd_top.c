@@ -12,6 +12,7 @@
 
 #include "common/scan.h"
 #include "common/suggest.h"
+#include "common/term.h"
 #include "loader/command.h"
 #include "loader/control/control.h"
 #include "loader/control/top.h"
@@ -68,13 +69,30 @@ static void print_line(const struct top_column *col, unsigned int n, const size_
 		       char (*cells)[TOP_CELL])
 {
 	for (unsigned int i = 0; i < n; i++) {
-		const int pad = (int)(width[i] - top_width(cells[i]));
-		const bool left = col[i].width <= 0;
+		const bool left = col[i].width <= 0, cut = top_width(cells[i]) > width[i];
+		const int len = (int)top_bytes(cells[i], width[i] - cut);
+		const int pad = cut ? 0 : (int)(width[i] - top_width(cells[i]));
 
-		printf("%s%*s%s%*s", i ? "  " : "", left ? 0 : pad, "", cells[i],
-		       left && i + 1 < n ? pad : 0, "");
+		printf("%s%*s%.*s%s%*s", i ? "  " : "", left ? 0 : pad, "", len, cells[i],
+		       cut ? "…" : "", left && i + 1 < n ? pad : 0, "");
 	}
 	putchar('\n');
+}
+
+/* On a terminal names and keys are cut to what its lines have. */
+static void fit(const struct top_column *col, unsigned int n, size_t *width)
+{
+	const size_t columns = term_columns(STDOUT_FILENO, 0);
+	size_t all = 2 * (n - 1), over;
+
+	for (unsigned int k = 0; k < n; k++)
+		all += width[k];
+	over = columns && all > columns ? all - columns : 0;
+	for (unsigned int k = 0; k < n; k++)
+		if (!col[k].width)
+			width[k] = width[k] > over + NAME_WIDTH ? width[k] - over
+				   : width[k] > NAME_WIDTH	? NAME_WIDTH
+								: width[k];
 }
 
 static int print_table(const struct top_answer *a, const struct top_wish *w)
@@ -86,7 +104,7 @@ static int print_table(const struct top_answer *a, const struct top_wish *w)
 	json_t *row;
 
 	for (unsigned int k = 0; k < n; k++)
-		width[k] = strlen(col[k].title);
+		width[k] = strlen(top_title(&col[k], UNITS_BITS, cells[k]));
 	json_array_foreach(a->rows, i, row)
 	{
 		for (unsigned int k = 0; k < n; k++) {
@@ -95,8 +113,9 @@ static int print_table(const struct top_answer *a, const struct top_wish *w)
 			width[k] = len > width[k] ? len : width[k];
 		}
 	}
+	fit(col, n, width);
 	for (unsigned int k = 0; k < n; k++)
-		snprintf(cells[k], TOP_CELL, "%s", col[k].title);
+		top_title(&col[k], UNITS_BITS, cells[k]);
 	print_line(col, n, width, cells);
 	json_array_foreach(a->rows, i, row)
 	{

@@ -16,6 +16,7 @@
 #define TOP_CELL     320u
 #define TOP_ROWS_MAX TOP_LIMIT
 #define ENDS_WIDTH   21 /* of an end of a flow: an IPv4 address and a port */
+#define NAME_WIDTH   8	/* left for the name at least */
 
 struct top_wish {
 	char filter[TOP_FILTER];
@@ -37,7 +38,8 @@ enum top_units { UNITS_BITS, UNITS_BYTES, UNITS_PACKETS, _UNITS_MAX };
 /* One column: title, and how to fill a cell. */
 struct top_column {
 	const char *title;
-	int width; /* < 0: to the left; -ENDS_WIDTH: an end of a flow; 0: takes what is left */
+	int width;    /* < 0: to the left; -ENDS_WIDTH: an end of a flow; 0: takes what is left */
+	bool is_rate; /* in the units chosen */
 };
 
 /* The request that says so. */
@@ -53,6 +55,9 @@ void top_answer_done(struct top_answer *a);
 
 /* Columns for grouping @by; their number in *ret_n. */
 const struct top_column *top_columns(const char *by, unsigned int *ret_n);
+
+/* Title of a column, in those units. @buf: TOP_CELL bytes. Return: @buf. */
+const char *top_title(const struct top_column *col, enum top_units u, char *buf);
 
 /* Cell of a row; clean text for a terminal. @buf: TOP_CELL bytes. Return: @buf. */
 const char *top_cell(const json_t *row, const char *by, unsigned int column, enum top_units u,
@@ -76,5 +81,8 @@ int top_screen(struct control_client *client, const struct client_where *where, 
 
 /* Columns of a character string on a terminal: characters, not bytes. */
 size_t top_width(const char *s);
+
+/* Bytes of @s that @width columns have room for, whole characters. */
+size_t top_bytes(const char *s, size_t width);
 
 #endif

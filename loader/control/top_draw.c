@@ -12,25 +12,15 @@
 #include "loader/control/top_int.h"
 #include "common/units.h"
 
-#define NAME_WIDTH 8 /* left for the name at least */
-
 /* @s in @width columns from (y, x), to the left or right; what is too long ends in an ellipsis. */
 static void put_cell(int y, int x, int width, bool left, const char *s)
 {
 	const int len = (int)top_width(s);
 	const int pad = !left && len < width ? width - len : 0;
-	int n = 0, cols = 0;
 
 	if (width <= 0)
 		return;
-	while (s[n] && (cols < width - (len > width) || ((unsigned char)s[n] & 0xc0) == 0x80)) {
-		cols += ((unsigned char)s[n] & 0xc0) != 0x80;
-		n++;
-	}
-	/* Not in the middle of a character. */
-	while (s[n] && ((unsigned char)s[n] & 0xc0) == 0x80)
-		n++;
-	mvaddnstr(y, x + pad, s, n);
+	mvaddnstr(y, x + pad, s, (int)top_bytes(s, (size_t)(width - (len > width))));
 	if (len > width)
 		addstr("…");
 }
@@ -64,10 +54,10 @@ static void draw_head(struct screen *s)
 }
 
 /* Widest cell of a column among the rows that are there. */
-static int content_width(const struct screen *s, unsigned int column)
+static int content_width(const struct screen *s, unsigned int column, const char *title)
 {
+	size_t width = strlen(title), i;
 	char cell[TOP_CELL];
-	size_t width = 0, i;
 	json_t *row;
 
 	json_array_foreach(s->rows, i, row)
@@ -79,19 +69,23 @@ static int content_width(const struct screen *s, unsigned int column)
 	return (int)width;
 }
 
-/* Columns that fit: numbers always; the ends of a flow as wide as they are, if there is room for a
+/* Columns that fit: numbers always; the ends of a flow as wide as they have been, if there is room for a
  * name beside them, else sharing what there is; the name what is left.
  */
-static void fit(const struct screen *s, const struct top_column *col, unsigned int n, int *width)
+static void fit(struct screen *s, const struct top_column *col, unsigned int n, int *width)
 {
 	int rest = COLS, lefts = 0, wide = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
-		width[i] = col[i].width < 0 ? -col[i].width : col[i].width;
-		if (col[i].width == -ENDS_WIDTH) {
-			const int content = content_width(s, i);
+		width[i] = col[i].width;
+		if (col[i].width < 0) {
+			const int content = content_width(s, i, col[i].title);
 
-			width[i] = content > ENDS_WIDTH ? content : ENDS_WIDTH;
+			/* never narrower than before: columns that move are hard to read */
+			s->seen[i] = content > s->seen[i] ? content : s->seen[i];
+			width[i] = s->seen[i];
+		}
+		if (col[i].width == -ENDS_WIDTH) {
 			wide += width[i];
 			lefts++;
 		} else {
@@ -121,7 +115,7 @@ static void draw_row(struct screen *s, int y, const json_t *row, const int *widt
 	for (unsigned int i = 0; i < n && x < COLS; i++) {
 		const int w = x + width[i] > COLS ? COLS - x : width[i];
 		const char *text = row ? top_cell(row, s->wish->by, i, s->units, cell)
-				       : col[i].title;
+				       : top_title(&col[i], s->units, cell);
 
 		put_cell(y, x, w, col[i].width <= 0, text);
 		x += width[i] + 1;

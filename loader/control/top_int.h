@@ -22,6 +22,7 @@ struct screen {
 	enum top_units units;
 	bool paused, quit;
 	size_t selected, scroll;
+	int seen[TOP_COLUMNS]; /* widest cells so far of columns to the left */
 	char edit[TOP_FILTER]; /* the filter being typed */
 	char message[320];     /* below the list, until the next key */
 	json_t *details;       /* record of the selected flow */

@@ -76,6 +76,15 @@ size_t top_width(const char *s)
 	return n;
 }
 
+size_t top_bytes(const char *s, size_t width)
+{
+	size_t n = 0, columns = 0;
+
+	for (; s[n] && (columns < width || ((unsigned char)s[n] & 0xc0) == 0x80); n++)
+		columns += ((unsigned char)s[n] & 0xc0) != 0x80;
+	return n;
+}
+
 /* Names come from the network: nothing of them may speak to the terminal. */
 static void put_clean(char *buf, size_t cap, const char *s)
 {
@@ -138,16 +147,17 @@ static const char *rate_text(const json_t *row, const char *dir, enum top_units 
 enum { CELL_SRC, CELL_DST, CELL_PROTO, CELL_NAME, CELL_RX, CELL_TX };
 
 static const struct top_column flow_columns[] = {
-	[CELL_SRC] = {"SRC", -ENDS_WIDTH},
-	[CELL_DST] = {"DST", -ENDS_WIDTH},
-	[CELL_PROTO] = {"PROTO", -5},
-	[CELL_NAME] = {"NAME", 0},
-	[CELL_RX] = {"RX", 9},
-	[CELL_TX] = {"TX", 9},
+	[CELL_SRC] = {"SRC", -ENDS_WIDTH, false},
+	[CELL_DST] = {"DST", -ENDS_WIDTH, false},
+	[CELL_PROTO] = {"PROTO", -5, false},
+	[CELL_NAME] = {"NAME", 0, false},
+	[CELL_RX] = {"RX", 9, true},
+	[CELL_TX] = {"TX", 9, true},
 };
 
 static const struct top_column group_columns[] = {
-	{"KEY", 0}, {"RX", 9}, {"TX", 9}, {"PACKETS/S", 10}, {"FLOWS", 9},
+	{"KEY", 0, false},	  {"RX", 9, true},     {"TX", 9, true},
+	{"PACKETS/S", 10, false}, {"FLOWS", 9, false},
 };
 
 const struct top_column *top_columns(const char *by, unsigned int *ret_n)
@@ -158,6 +168,15 @@ const struct top_column *top_columns(const char *by, unsigned int *ret_n)
 	}
 	*ret_n = sizeof(group_columns) / sizeof(group_columns[0]);
 	return group_columns;
+}
+
+const char *top_title(const struct top_column *col, enum top_units u, char *buf)
+{
+	static const char *const units[] = {
+		[UNITS_BITS] = " b/s", [UNITS_BYTES] = " B/s", [UNITS_PACKETS] = " pps"};
+
+	snprintf(buf, TOP_CELL, "%s%s", col->title, col->is_rate ? units[u] : "");
+	return buf;
 }
 
 static void flow_cell(const json_t *row, unsigned int column, enum top_units u, char *buf)

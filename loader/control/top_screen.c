@@ -25,6 +25,7 @@ static void ask(struct screen *s)
 	s->rc = client_ask(s->client, top_request(s->wish));
 	s->quit |= s->rc != 0;
 	s->selected = s->scroll = 0;
+	memset(s->seen, 0, sizeof(s->seen));
 }
 
 static void say(struct screen *s, const char *text)

@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/json.h"
+#include "common/term.h"
 #include "loader/command.h"
 #include "loader/ifaces.h"
 #include "loader/netns.h"
@@ -36,6 +38,8 @@ const struct cli_command command_doctor = {
 		    "weir doctor -o json\n",
 	.run = cmd_doctor,
 };
+
+#define SUBJECT_WIDTH 20
 
 static const char *const verdicts[] = {"ok", "warn", "fail"};
 
@@ -96,13 +100,19 @@ static int exit_code(const struct doctor *d)
 static void print_text(const struct doctor *d)
 {
 	unsigned int warnings = count(d, VERDICT_WARN), failures = count(d, VERDICT_FAIL);
+	const unsigned int columns = term_columns(STDOUT_FILENO, 0);
+	char line[sizeof(d->list[0])];
 
 	for (unsigned int i = 0; i < d->n; i++) {
 		const struct finding *f = &d->list[i];
 
-		printf("  %-20s %-5s %s\n", f->subject, verdicts[f->verdict], f->text);
-		if (*f->todo)
-			printf("  %-20s       -> %s\n", "", f->todo);
+		snprintf(line, sizeof(line), "  %-*s %-5s %s\n", SUBJECT_WIDTH, f->subject,
+			 verdicts[f->verdict], f->text);
+		term_wrap(stdout, line, columns, SUBJECT_WIDTH + 9);
+		if (!*f->todo)
+			continue;
+		snprintf(line, sizeof(line), "%*s-> %s\n", SUBJECT_WIDTH + 9, "", f->todo);
+		term_wrap(stdout, line, columns, SUBJECT_WIDTH + 12);
 	}
 	printf("  %u %s, %u %s\n", warnings, warnings == 1 ? "warning" : "warnings", failures,
 	       failures == 1 ? "failure" : "failures");

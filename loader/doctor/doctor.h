@@ -30,6 +30,7 @@ struct doctor {
 	unsigned int n;
 	bool may_bpf; /* CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are there */
 	bool tcx;
+	bool running; /* a weir answers on the control socket */
 };
 
 /**

@@ -303,6 +303,7 @@ static void check_running(struct doctor *d)
 	close(fd);
 	if (r)
 		return;
+	d->running = true;
 	excess = privileges_excess(p);
 	doctor_say(d, excess ? VERDICT_WARN : VERDICT_OK, "running weir",
 		   "%s%score %d: %.60s; worker %d: %.60s", excess ?: "", excess ? ": " : "",

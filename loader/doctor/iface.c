@@ -152,6 +152,18 @@ static void hook_verdict(struct doctor *d, const char *subject, const char *ifna
 
 static void xdp_occupied(struct doctor *d, const char *subject, const char *ifname, uint32_t id)
 {
+	const bool ours = attach_is_ours(id);
+
+	if (ours && d->running) {
+		doctor_say(d, VERDICT_OK, subject, "a weir is at work here (XDP program %u)", id);
+		return;
+	}
+	if (ours) {
+		doctor_say(d, VERDICT_WARN, subject,
+			   "XDP program %u of a weir that does not answer is attached", id);
+		doctor_todo(d, "weir detach -i %s takes off what nobody holds", ifname);
+		return;
+	}
 	doctor_say(d, VERDICT_WARN, subject, "XDP program %u is attached already", id);
 	doctor_todo(d, "if it is not a running weir: bpftool net detach xdp dev %s, or --hook tc",
 		    ifname);

@@ -198,14 +198,14 @@ void doctor_memory(struct doctor *d)
 		there = limit;
 	if (there && all > there) {
 		doctor_say(d, n.kernel + n.beside > there ? VERDICT_FAIL : VERDICT_WARN, "memory",
-			   "%u flows need %s in the kernel at once and %s beside it, %s at most; "
+			   "%u flows need %s in the kernel at once and %s beside it (at most %s); "
 			   "%s are there",
 			   flows, kernel, beside, most, bytes_text(there, text, sizeof(text)));
 		doctor_todo(d, "lower --flows");
 		doctor_exit(d, EXIT_FAILED);
 	} else {
 		doctor_say(d, VERDICT_OK, "memory",
-			   "%u flows need %s in the kernel at once and %s beside it, %s at most",
+			   "%u flows need %s in the kernel at once and %s beside it (at most %s)",
 			   flows, kernel, beside, most);
 	}
 	check_memlock(d, n.kernel);

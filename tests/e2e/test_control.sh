@@ -99,12 +99,13 @@ status_commands()
 		"[\"core\",$weir_pid,[\"net_admin\",\"perfmon\",\"bpf\"],true,true] [\"worker\",$(pgrep -P "$weir_pid"),[],true,true]"
 	rc_of "$weir" status
 	expect "status: table" "$rc" 0
-	expect_match "status: privileges" "$(cat "$tmp/out")" \
-		"^privileges core $weir_pid: net_admin perfmon bpf, seccomp; worker [0-9]+: no capability, seccomp$"
+	expect_match "status: privileges of the core" "$(cat "$tmp/out")" \
+		"^core $weir_pid: net_admin perfmon bpf, seccomp$"
+	expect_match "status: privileges of the worker" "$(cat "$tmp/out")" '^worker [0-9]+: no capability, seccomp$'
 	expect_match "status: a line for the interface" "$(cat "$tmp/out")" \
 		'^va +native XDP \+ TCX +uplink +48 +[0-9.]+.* [0-9]+s$'
 	expect_match "status: losses" "$(cat "$tmp/out")" '^packets lost 0, not parsed 0$'
-	expect_match "status: export line" "$(cat "$tmp/out")" '^export stdout stdout:: .* 0 lost'
+	expect_match "status: export line" "$(cat "$tmp/out")" '^export stdout: .* 0 lost'
 }
 
 flows_commands()

@@ -196,6 +196,8 @@ case_running()
 	expect "a weir runs: its privileges are as stated" "$(finding '^running weir$' status)" ok
 	expect_match "a weir runs: which" "$(finding '^running weir$' text)" \
 		"^core $weir_pid: net_admin perfmon bpf, seccomp; worker $(pgrep -P "$weir_pid"): no capability, seccomp$"
+	expect "a weir runs: no warning about its own program" \
+		"$(finding '^va' status | grep -c warn) $(finding '^va' text | grep -o 'a weir is at work here')" '0 a weir is at work here'
 	weir_stop
 	# one that listens there with a child, both of which may do everything
 	spawn loud "$ns_a" python3 -c 'import os, socket, sys, time

@@ -67,6 +67,11 @@ case_stale_filter()
 	expect "stale filter: counts once" "$(sum_of stale '.proto == "icmp"')" "46 $((46 * 84))"
 }
 
+fds_of() # PID
+{
+	find "/proc/$1/fd" -mindepth 1 2>/dev/null | wc -l
+}
+
 rss_of() # PID: KiB
 {
 	status_of "$1" VmRSS | tr -dc 0-9
@@ -123,7 +128,7 @@ soak_start()
 # Memory of both processes in twenty steps; the last half may not be above the first.
 case_soak()
 {
-	local worker adder step now first=0 last=0 seen lost
+	local worker adder step now first=0 last=0 seen lost fds=0 fds_last=0
 
 	needs soak curl socat python3 || return
 	soak_start || return
@@ -131,8 +136,10 @@ case_soak()
 	mixed $((soak / 10 + 5))
 	for ((step = 0; step < 20; step++)); do
 		now=$(rss_of "$worker")
-		echo "soak: after $((step * soak / 20)) s: worker $now KiB, core $(rss_of "$weir_pid") KiB"
-		[ "$step" -lt 10 ] && first=$((now > first ? now : first))
+		fds_last=$(($(fds_of "$worker") + $(fds_of "$weir_pid")))
+		echo "soak: after $((step * soak / 20)) s: worker $now KiB, core $(rss_of "$weir_pid") KiB," \
+			"$fds_last descriptors"
+		[ "$step" -lt 10 ] && first=$((now > first ? now : first)) && fds=$((fds_last > fds ? fds_last : fds))
 		last=$((now > last ? now : last))
 		mixed $(((soak + 19) / 20))
 	done
@@ -142,6 +149,8 @@ case_soak()
 	expect "soak: exit status" "$weir_rc" 0
 	expect "soak: memory is flat (at most $first KiB in the first half, $last KiB in all)" \
 		"$((last <= first + first / 50 + 512))" 1
+	expect "soak: descriptors are as many as before (at most $fds in the first half, $fds_last at the end)" \
+		"$((fds_last <= fds))" 1
 	seen=$(summary_of soak '.counters | .xdp_frames + .tc_ingress_frames + .tc_egress_frames')
 	lost=$(summary_of soak '.counters.lost_packets + .counters.busy_packets')
 	echo "soak: $seen frames, $(cut -d' ' -f1 "$tmp/soak.sum") records, $lost packets in counted losses"

@@ -85,7 +85,7 @@ rates()
 	row=$(once --by http.host --sort flows | jq -r '.host // empty')
 	expect "once: by a field" "$row" shop.example.test
 	expect "once: nothing matches" "$(once 'vlan == 99' | wc -l)" 0
-	expect_match "once: table" "$(timeout 20 "$weir" top --once --by name)" '^KEY +RX +TX +PACKETS/S +FLOWS$'
+	expect_match "once: table" "$(timeout 20 "$weir" top --once --by name)" '^KEY +RX b/s +TX b/s +PACKETS/S +FLOWS$'
 }
 
 errors()
@@ -104,7 +104,7 @@ list()
 {
 	"${tm[@]}" new-session -d -x 100 -y 20 "$weir top 'port 5201 or port 80'; echo status=\$?; exec cat"
 	shows "head with rates" '^weir [0-9:]{8}  rx [0-9.]+ .*b/s .*pps   tx 2[0-9.]+ Mb/s .* flows$'
-	shows "columns" '^SRC +DST +PROTO NAME +RX +TX$'
+	shows "columns" '^SRC +DST +PROTO NAME +RX b/s +TX b/s$'
 	shows "the flow" '^10\.77\.1\.2:[0-9]+ +10\.77\.1\.1:5201 +tcp .* 2[0-9.]+ M$'
 	shows "the filter in force" 'by flow, sorted by bytes, where port 5201 or port 80$'
 	shows "keys" '^\[s\]ort \[f\]ilter'
