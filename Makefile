@@ -282,7 +282,7 @@ tidy: $(BUILD)/gen/weir.skel.h ## clang-tidy with the list of .clang-tidy (slow)
 	$(Q)clang-tidy --quiet $(wildcard common/*.c loader/*.c loader/*/*.c) -- -std=gnu17 $(CPPFLAGS_ALL)
 
 DOCS := docs/fields.md docs/counters.md docs/ipfix.md
-$(BUILD)/docs/gen: docs/gen.c include/weir/fields.def include/weir/counters.def include/weir/ipfix.def
+$(BUILD)/docs/gen: docs/gen.c include/weir/fields.def include/weir/counters.def include/weir/policy_counts.def include/weir/ipfix.def
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 $(WARNINGS) -Iinclude $< -o $@
 docs: $(BUILD)/docs/gen ## write the reference pages that come from the tables

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/num_text.h"
+#include "common/policy.h"
 #include "loader/control/control_int.h"
 #include "loader/control/counters.h"
 #include "loader/dataplane.h"
@@ -193,6 +194,21 @@ static void put_exports(struct control_server *c, struct json *j)
 	json_close(j, ']');
 }
 
+static void put_rule(struct json *j, const struct board_row *row)
+{
+	json_open(j, '{');
+	put_text(j, "rule", row->name);
+	put_text(j, "issuer", row->issuer);
+	put_text(j, "action", policy_action_word(row->action));
+	put_key(j, "shadow");
+	json_bool(j, row->shadow);
+#define COUNTED(member, metric, help) put_count(j, #member, row->member);
+#include "weir/policy_counts.def"
+#undef COUNTED
+	put_time(j, "last", row->last * NS_PER_S);
+	json_close(j, '}');
+}
+
 static void put_policy(struct control_server *c, struct json *j)
 {
 	static struct policy_state s;
@@ -214,6 +230,12 @@ static void put_policy(struct control_server *c, struct json *j)
 	put_count(j, "dropped",
 		  dataplane_counter(c->env.dp, CNT_DROPPED_PACKETS) +
 			  dataplane_counter(c->env.dp, CNT_DROPPED_IN_FLOWS));
+	put_key(j, "by_rule");
+	json_open(j, '[');
+	for (uint32_t i = 0; i < s.n; i++)
+		put_rule(j, &s.row[i]);
+	json_close(j, ']');
+	put_count(j, "rules_not_shown", s.more);
 	json_close(j, '}');
 }
 

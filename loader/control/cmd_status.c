@@ -18,7 +18,8 @@
 #include "loader/control/counters.h"
 #include "loader/control/privileges.h"
 
-#define NS_PER_S UINT64_C(1000000000)
+#define NS_PER_S    UINT64_C(1000000000)
+#define RULES_SHOWN 10u
 
 enum { OPT_OUTPUT = 1 };
 
@@ -211,6 +212,37 @@ static void print_exports(FILE *f, const json_t *status)
 	}
 }
 
+/* "  rule soc/ssh-scan drop: 12 packets, 720 B, 12 flows, last 3s ago", of those that have hit. */
+static void print_rules(FILE *f, const json_t *status, const json_t *rules)
+{
+	char packets[UNITS_TEXT], bytes[UNITS_TEXT], flows[UNITS_TEXT], last[UNITS_TEXT];
+	unsigned int more = 0, shown = 0;
+	json_t *o;
+	size_t i;
+
+	json_array_foreach(rules, i, o)
+	{
+		const bool shadow = json_is_true(json_object_get(o, "shadow")) ||
+				    !number_of(o, "packets");
+
+		if (!json_object_get(o, "last"))
+			continue;
+		if (shown++ >= RULES_SHOWN) {
+			more++;
+			continue;
+		}
+		fprintf(f, "  rule %s/%s %s: %s%s packets, %sB, %s flows, last %s ago\n",
+			text_of(o, "issuer"), text_of(o, "rule"), text_of(o, "action"),
+			shadow ? "would have been " : "",
+			units_grouped(number_of(o, shadow ? "would_packets" : "packets"), packets),
+			units_si(number_of(o, shadow ? "would_bytes" : "bytes"), bytes),
+			units_grouped(number_of(o, shadow ? "would_flows" : "flows"), flows),
+			age(status, o, "last", last));
+	}
+	if (more)
+		fprintf(f, "  and %u more: 'weir policy show'\n", more);
+}
+
 static void print_policy(FILE *f, const json_t *status)
 {
 	const json_t *p = json_object_get(status, "policy");
@@ -229,6 +261,7 @@ static void print_policy(FILE *f, const json_t *status)
 	else if (!json_is_true(json_object_get(p, "lease")))
 		fputs(" ! no lease: nothing is enforced", f);
 	fputc('\n', f);
+	print_rules(f, status, json_object_get(p, "by_rule"));
 }
 
 /* ---- what its processes may do: the kernel is asked, not weir ---- */

@@ -192,23 +192,36 @@ static void put_programs(struct control_server *c, struct text *t)
 
 /* ---- policies ---- */
 
-static void put_rules(struct text *t, const struct policy_state *s, const char *name,
-		      const char *help, size_t member)
+struct rule_metric {
+	const char *name, *type, *help;
+	size_t member; /* offset in struct board_row */
+};
+
+static void put_rules(struct text *t, const struct policy_state *s, const struct rule_metric *m)
 {
-	head(t, name, "counter", help);
+	head(t, m->name, m->type, m->help);
 	for (uint32_t i = 0; i < s->n; i++) {
 		const struct board_row *row = &s->row[i];
 		char rule[160], issuer[80];
 		uint64_t v;
 
-		memcpy(&v, (const char *)row + member, sizeof(v));
+		memcpy(&v, (const char *)row + m->member, sizeof(v));
 		put(t,
 		    "weir_%s{rule=\"%s\",issuer=\"%s\",action=\"%s\",shadow=\"%d\"} %" PRIu64 "\n",
-		    name, label(row->name, rule, sizeof(rule)),
+		    m->name, label(row->name, rule, sizeof(rule)),
 		    label(row->issuer, issuer, sizeof(issuer)), policy_action_word(row->action),
 		    row->shadow, v);
 	}
 }
+
+static const struct rule_metric rule_metrics[] = {
+#define COUNTED(member, metric, help) {metric, "counter", help, offsetof(struct board_row, member)},
+#include "weir/policy_counts.def"
+#undef COUNTED
+	{"policy_last_hit_timestamp_seconds", "gauge",
+	 "when a rule last acted on a packet, or would have, in seconds since 1970; 0: never",
+	 offsetof(struct board_row, last)},
+};
 
 static void put_policy(struct control_server *c, struct text *t)
 {
@@ -216,13 +229,8 @@ static void put_policy(struct control_server *c, struct text *t)
 
 	if (!board_get(&c->env.ifaces->policy, &s) || !s.on)
 		return;
-	put_rules(t, &s, "policy_matches_total", "Packets that a rule acted on.",
-		  offsetof(struct board_row, packets));
-	put_rules(t, &s, "policy_bytes_total", "IP bytes of those packets.",
-		  offsetof(struct board_row, bytes));
-	put_rules(t, &s, "policy_would_matches_total",
-		  "Packets that a rule in shadow would have acted on.",
-		  offsetof(struct board_row, would_packets));
+	for (size_t i = 0; i < sizeof(rule_metrics) / sizeof(rule_metrics[0]); i++)
+		put_rules(t, &s, &rule_metrics[i]);
 	head(t, "policy_rules", "gauge", "Rules in force.");
 	put(t, "weir_policy_rules %" PRIu32 "\n", s.rules);
 	head(t, "policy_decisions", "gauge", "Addresses, names and flows that lead to rules.");

@@ -19,9 +19,10 @@ struct board_row {
 	uint8_t action; /* enum policy_action */
 	uint8_t shadow;
 	uint8_t pad[6];
-	uint64_t packets, bytes;
-	uint64_t would_packets, would_bytes;
-	uint64_t passed;
+#define COUNTED(member, metric, help) uint64_t member;
+#include "weir/policy_counts.def"
+#undef COUNTED
+	uint64_t last; /* seconds since 1970: last packet it acted on, or would have; 0: none yet */
 };
 
 struct policy_state {

@@ -23,13 +23,9 @@ struct shower {
 
 static void add_counters(struct policy_counters *to, const struct policy_counters *c)
 {
-	to->packets += c->packets;
-	to->bytes += c->bytes;
-	to->flows += c->flows;
-	to->would_packets += c->would_packets;
-	to->would_bytes += c->would_bytes;
-	to->would_flows += c->would_flows;
-	to->passed += c->passed;
+#define COUNTED(member, metric, help) to->member += c->member;
+#include "weir/policy_counts.def"
+#undef COUNTED
 	if (c->last > to->last)
 		to->last = c->last;
 }
@@ -111,17 +107,19 @@ static void put_row(const struct enforce *e, uint32_t slot, const struct policy_
 {
 	struct board_row *row = row_of(s, e->issuers[slot].name, r);
 	struct policy_counters c;
+	uint64_t last;
 
 	if (!row) {
 		s->more++;
 		return;
 	}
 	counters_of(e, slot, r, &c);
-	row->packets += c.packets;
-	row->bytes += c.bytes;
-	row->would_packets += c.would_packets;
-	row->would_bytes += c.would_bytes;
-	row->passed += c.passed;
+#define COUNTED(member, metric, help) row->member += c.member;
+#include "weir/policy_counts.def"
+#undef COUNTED
+	last = wall_of(e, c.last);
+	if (last > row->last)
+		row->last = last;
 }
 
 void enforce_state(const struct enforce *e, struct policy_state *ret)
@@ -170,13 +168,9 @@ static struct policy_shown *show_rule(struct shower *s, const struct policy_rule
 	*to = (struct policy_shown){.rule = *r, .issuer_generation = is->generation};
 	memcpy(to->issuer, is->name, sizeof(is->name));
 	to->counted = counters_of(s->e, s->slot, r, &c);
-	to->packets = c.packets;
-	to->bytes = c.bytes;
-	to->flows = c.flows;
-	to->would_packets = c.would_packets;
-	to->would_bytes = c.would_bytes;
-	to->would_flows = c.would_flows;
-	to->passed = c.passed;
+#define COUNTED(member, metric, help) to->member = c.member;
+#include "weir/policy_counts.def"
+#undef COUNTED
 	to->last = wall_of(s->e, c.last);
 	to->expires = !r->expires ? UINT64_MAX : r->expires > now ? r->expires - now : 0;
 	return to;
@@ -229,6 +223,7 @@ static void show_decision(struct shower *s, struct policy_shown *to)
 		return;
 	to->entry_packets = d->packets;
 	to->entry_bytes = d->bytes;
+	to->entry_flows = d->flows;
 	to->entry_last = wall_of(s->e, d->last);
 }
 

@@ -84,26 +84,38 @@ static const char *action_text(const struct policy_shown *s, char buf[80])
 	return buf;
 }
 
+/* "4m10s", since then; "-": never. */
+static const char *since(uint64_t at, char buf[32])
+{
+	const uint64_t now = (uint64_t)time(NULL);
+
+	return at ? policy_duration(at < now ? now - at : 0, buf) : "-";
+}
+
+static void show_row(const struct policy_shown *s, FILE *out)
+{
+	const bool shadow = s->rule.flags & RULE_SHADOW;
+	const char *issuer = (const char *)s->issuer;
+	char match[MATCH_MAX], action[80], ends[32], last[32], bytes[32];
+
+	match_text(s, match);
+	fprintf(out, "%4u  %-16s  %-48s  %11" PRIu64 "  %9s  %7" PRIu64 "  %7s  %7s  %s%s%s\n",
+		s->rule.number, action_text(s, action), match,
+		(uint64_t)(shadow ? s->would_packets : s->packets),
+		units_si(shadow ? s->would_bytes : s->bytes, bytes),
+		(uint64_t)(shadow ? s->would_flows : s->flows), since(s->last, last),
+		policy_duration(s->expires, ends), s->rule.origin,
+		strcmp(issuer, POLICY_LOCAL) ? "@" : "",
+		strcmp(issuer, POLICY_LOCAL) ? issuer : "");
+}
+
 void policy_show_table(const struct policy_result *r, FILE *out)
 {
 	if (r->reply.n)
-		fprintf(out, "%4s  %-16s  %-48s  %11s  %9s  %7s  %s\n", "ID", "ACTION", "MATCH",
-			"HITS", "BYTES", "EXPIRES", "FROM");
-	for (uint32_t i = 0; i < r->reply.n; i++) {
-		const struct policy_shown *s = &r->shown[i];
-		const bool shadow = s->rule.flags & RULE_SHADOW;
-		char match[MATCH_MAX], action[80], time[32], bytes[32];
-
-		match_text(s, match);
-		fprintf(out, "%4u  %-16s  %-48s  %11" PRIu64 "  %9s  %7s  %s%s%s\n", s->rule.number,
-			action_text(s, action), match,
-			(uint64_t)(shadow ? s->would_packets : s->packets),
-			units_si(shadow ? s->would_bytes : s->bytes, bytes),
-			policy_duration(s->expires, time), s->rule.origin,
-			strcmp((const char *)s->issuer, POLICY_LOCAL) ? "@" : "",
-			strcmp((const char *)s->issuer, POLICY_LOCAL) ? (const char *)s->issuer
-								      : "");
-	}
+		fprintf(out, "%4s  %-16s  %-48s  %11s  %9s  %7s  %7s  %7s  %s\n", "ID", "ACTION",
+			"MATCH", "HITS", "BYTES", "FLOWS", "LAST", "EXPIRES", "FROM");
+	for (uint32_t i = 0; i < r->reply.n; i++)
+		show_row(&r->shown[i], out);
 }
 
 /* ---- JSON ---- */
@@ -137,18 +149,14 @@ static void when(struct json *j, const char *name, uint64_t s)
 
 static void counters(struct json *j, const struct policy_shown *s)
 {
-	number(j, "packets", s->packets);
-	number(j, "bytes", s->bytes);
-	number(j, "flows", s->flows);
-	number(j, "would_packets", s->would_packets);
-	number(j, "would_bytes", s->would_bytes);
-	number(j, "would_flows", s->would_flows);
-	if (s->rule.action == POLICY_LIMIT || s->rule.action == POLICY_RESET)
-		number(j, "passed", s->passed);
+#define COUNTED(member, metric, help) number(j, #member, s->member);
+#include "weir/policy_counts.def"
+#undef COUNTED
 	when(j, "last", s->last);
 	if (s->type && s->entry_packets) {
 		number(j, "entry_packets", s->entry_packets);
 		number(j, "entry_bytes", s->entry_bytes);
+		number(j, "entry_flows", s->entry_flows);
 		when(j, "entry_last", s->entry_last);
 	}
 }
@@ -240,13 +248,14 @@ void policy_show_story(const struct policy_shown *s, const struct policy_reply *
 		(uint64_t)s->packets, units_si(s->bytes, bytes), (uint64_t)s->flows,
 		ago(shadow ? 0 : s->last, t));
 	if (s->entry_packets)
-		fprintf(out, "  of this   %" PRIu64 " packets, %s, last %s\n",
+		fprintf(out, "  of this   %" PRIu64 " packets, %s, %" PRIu64 " flows, last %s\n",
 			(uint64_t)s->entry_packets, units_si(s->entry_bytes, bytes),
-			ago(s->entry_last, t));
+			(uint64_t)s->entry_flows, ago(s->entry_last, t));
 	if (shadow || s->would_packets)
-		fprintf(out, "  would     %" PRIu64 " packets, %s, %" PRIu64 " flows%s\n",
+		fprintf(out, "  would     %" PRIu64 " packets, %s, %" PRIu64 " flows, last %s%s\n",
 			(uint64_t)s->would_packets, units_si(s->would_bytes, bytes),
-			(uint64_t)s->would_flows, shadow ? ": it is in shadow" : "");
+			(uint64_t)s->would_flows, ago(s->last, t),
+			shadow ? ": it is in shadow" : "");
 	if (s->rule.action == POLICY_LIMIT)
 		fprintf(out, "  passed    %" PRIu64 " packets within the limit\n",
 			(uint64_t)s->passed);

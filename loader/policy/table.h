@@ -62,14 +62,10 @@ struct policy_usage {
 
 /* Sums over CPUs. */
 struct policy_counters {
-	uint64_t packets; /* acted on */
-	uint64_t bytes;
-	uint64_t flows;
-	uint64_t would_packets; /* by shadow rules */
-	uint64_t would_bytes;
-	uint64_t would_flows;
-	uint64_t passed; /* POLICY_LIMIT: within the limit */
-	uint32_t last;	 /* policy clock; 0: never */
+#define COUNTED(member, metric, help) uint64_t member;
+#include "weir/policy_counts.def"
+#undef COUNTED
+	uint32_t last; /* policy clock; 0: never */
 };
 
 /**

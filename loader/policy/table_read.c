@@ -108,13 +108,9 @@ void policy_table_counters(const struct policy_table *t, uint32_t rule, struct p
 	for (uint32_t cpu = 0; cpu < t->cpus && rule < POLICY_RULES; cpu++) {
 		const struct policy_count *c = &t->counts[cpu * POLICY_RULES + rule];
 
-		ret->packets += __atomic_load_n(&c->packets, __ATOMIC_RELAXED);
-		ret->bytes += __atomic_load_n(&c->bytes, __ATOMIC_RELAXED);
-		ret->flows += __atomic_load_n(&c->flows, __ATOMIC_RELAXED);
-		ret->would_packets += __atomic_load_n(&c->would_packets, __ATOMIC_RELAXED);
-		ret->would_bytes += __atomic_load_n(&c->would_bytes, __ATOMIC_RELAXED);
-		ret->would_flows += __atomic_load_n(&c->would_flows, __ATOMIC_RELAXED);
-		ret->passed += __atomic_load_n(&c->passed, __ATOMIC_RELAXED);
+#define COUNTED(member, metric, help) ret->member += __atomic_load_n(&c->member, __ATOMIC_RELAXED);
+#include "weir/policy_counts.def"
+#undef COUNTED
 		if (c->last > ret->last)
 			ret->last = c->last;
 	}

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include "weir/policy.h"
 
-#define POLICY_WIRE_VERSION  1u
+#define POLICY_WIRE_VERSION  2u
 #define POLICY_SOCKET_SUFFIX ".policy" /* behind the path of the control socket */
 
 enum policy_ask {
@@ -81,12 +81,12 @@ struct policy_shown {
 		struct policy_addr_port addr_port;
 		struct policy_flow flow;
 		struct policy_name name;
-	} entry;			/* the first, or the one that was asked about */
-	uint64_t packets, bytes, flows; /* acted on */
-	uint64_t would_packets, would_bytes, would_flows;
-	uint64_t passed;
+	} entry; /* the first, or the one that was asked about */
+#define COUNTED(member, metric, help) uint64_t member;
+#include "weir/policy_counts.def"
+#undef COUNTED
 	uint64_t last; /* seconds since 1970; 0: never */
-	uint64_t entry_packets, entry_bytes, entry_last;
+	uint64_t entry_packets, entry_bytes, entry_flows, entry_last;
 	uint64_t expires; /* seconds from now; UINT64_MAX: never */
 	uint32_t counted; /* 0: the tables don't have the rule (full, or expired) */
 	uint32_t pad;

@@ -208,6 +208,66 @@ case_shadow()
 	w flush
 }
 
+# What is counted of a rule and of a decision, and that all who are asked say the same.
+of_status() # MEMBER
+{
+	in_a "$weir" status -o json | jq -r ".policy.by_rule[] | select(.rule == \"counted\") | .$1"
+}
+
+of_metrics() # NAME
+{
+	in_a curl -s http://127.0.0.1:9478/metrics |
+		awk -v name="weir_policy_$1{rule=\"counted\",issuer=\"local\",action=\"drop\",shadow=\"$2\"}" '$1 == name { print $2 }'
+}
+
+status_has() # MEMBER VALUE
+{
+	[ "$(of_status "$1")" = "$2" ]
+}
+
+case_counted()
+{
+	local before
+
+	before=$(date +%s)
+	w block "src.ip == $ip_b and proto tcp" --for 10m --as counted
+	for _ in 1 2 3; do
+		in_b timeout 0.5 bash -c "exec 3<>/dev/tcp/$ip_a/7" 2>/dev/null
+	done
+	expect "counted: three connections tried, by the rule" "$(shown '.[0] | "\(.packets) \(.flows)"')" "3 3"
+	expect "counted: by its decision" "$(shown '.[0].bytes > 0')" true
+	w why "$ip_b" -o json
+	expect "counted: weir why: of the decision that was asked about" \
+		"$(jq -r '"\(.entry_packets) \(.entry_flows) \(.entry_bytes == .bytes)"' "$tmp/w.out")" "3 3 true"
+	expect_true "counted: when the last was, within the policy clock's step" \
+		test "$(shown '.[0].last[0:19] + "Z" | fromdateiso8601')" -ge "$((before - 2))"
+	w policy show
+	expect_match "counted: the table has flows, and how long ago the last was" "$(cat "$tmp/w.out")" \
+		'HITS +BYTES +FLOWS +LAST.*'
+	expect_match "counted: in its row" "$(tail -n 1 "$tmp/w.out")" ' 3 +[0-9.]+ ?[a-zA-Z]* +3 +[0-9]+s +'
+	expect_true "counted: weir status has the same" wait_for 5 status_has packets 3
+	expect "counted: its flows" "$(of_status flows)" 3
+	expect "counted: its bytes" "$(of_status bytes)" "$(shown '.[0].bytes')"
+	expect_true "counted: its last" test "$(of_status last)" != null
+	w status
+	expect_match "counted: for people too" "$(cat "$tmp/w.out")" 'rule local/counted drop: 3 packets, .* 3 flows, last'
+	expect "counted: the metrics: flows" "$(of_metrics flows_total 0)" 3
+	expect "counted: the metrics: packets" "$(of_metrics matches_total 0)" 3
+	expect_true "counted: the metrics: last" test "$(of_metrics last_hit_timestamp_seconds 0)" -ge "$((before - 2))"
+	w flush
+	w block "src.ip == $ip_b and proto tcp" --for 10m --as counted --shadow
+	in_b timeout 0.5 bash -c "exec 3<>/dev/tcp/$ip_a/7" 2>/dev/null
+	expect "counted: in shadow, what would have been" "$(shown '.[0] | "\(.would_packets > 0) \(.would_flows) \(.packets) \(.flows)"')" \
+		"true 1 0 0"
+	expect_true "counted: the metrics: what would have been" wait_for 5 would_flows_are 1
+	w flush
+}
+
+would_flows_are()
+{
+	[ "$(of_metrics would_flows_total 1)" = "$1" ]
+}
+
 case_guards()
 {
 	refused_by "guard: an address of this node" own-address block "$ip_a" --for 1m
@@ -356,7 +416,7 @@ case_signed()
 
 net_new
 servers_start
-weir_start main -i va || exit 1
+weir_start main -i va --metrics-listen 127.0.0.1:9478 || exit 1
 case_words
 case_addresses
 case_names
@@ -367,6 +427,7 @@ case_established_name
 case_quic
 case_limit
 case_shadow
+case_counted
 case_guards
 case_panic
 case_confirm
