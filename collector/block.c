@@ -30,24 +30,6 @@ const struct block_column_info block_columns[_BC_MAX] = {
 #undef COLUMN
 };
 
-void block_set_valid_range(struct block *b, enum block_column c, uint32_t row, uint32_t n)
-{
-	uint64_t *v = b->valid[c];
-	uint32_t end = row + n;
-
-	if (!n)
-		return;
-	b->used[c / 64] |= UINT64_C(1) << (c % 64);
-	while (row < end && row % 64) {
-		v[row / 64] |= UINT64_C(1) << (row % 64);
-		row++;
-	}
-	for (; row + 64 <= end; row += 64)
-		v[row / 64] = UINT64_MAX;
-	if (row < end)
-		v[row / 64] |= (UINT64_C(1) << (end - row)) - 1;
-}
-
 int block_text(struct block *b, const void *s, uint32_t len, struct block_str *ret)
 {
 	if (len > BLOCK_STR_MAX)

@@ -119,7 +119,22 @@ static inline void block_set_valid(struct block *b, enum block_column c, uint32_
 }
 
 /* Rows [@row, @row + @n) have one. */
-void block_set_valid_range(struct block *b, enum block_column c, uint32_t row, uint32_t n);
+static inline void block_set_valid_range(struct block *b, enum block_column c, uint32_t row,
+					 uint32_t n)
+{
+	uint64_t *v = b->valid[c] + row / 64;
+	const uint32_t end = row + n, last = end / 64 - row / 64;
+	const uint64_t first = UINT64_MAX << row % 64, behind = UINT64_MAX << end % 64;
+
+	if (!n)
+		return;
+	b->used[c / 64] |= UINT64_C(1) << (c % 64);
+	v[0] |= last ? first : first & ~behind;
+	for (uint32_t i = 1; i < last; i++)
+		v[i] = UINT64_MAX;
+	if (last && end % 64)
+		v[last] |= ~behind;
+}
 
 /**
  * block_text - copy text into the arena

@@ -26,11 +26,6 @@ void records_begin(struct records *r, const struct template *t)
 	r->stride = room_of(t);
 }
 
-bool records_full(const struct records *r, const struct template *t)
-{
-	return r->n == room_of(t);
-}
-
 static int walk_fixed(struct records *r, const struct template *t, const uint8_t **p,
 		      const uint8_t *end)
 {
@@ -88,204 +83,14 @@ int records_walk(struct records *r, const struct template *t, const uint8_t **p,
 	return 0;
 }
 
-/* ---- numbers ---- */
-
-static inline uint64_t load(const uint8_t *p, uint32_t len)
-{
-	uint64_t v64;
-	uint32_t v32;
-	uint16_t v16;
-
-	switch (len) {
-	case 1:
-		return *p;
-	case 2:
-		memcpy(&v16, p, sizeof(v16));
-		return __builtin_bswap16(v16);
-	case 4:
-		memcpy(&v32, p, sizeof(v32));
-		return __builtin_bswap32(v32);
-	case 8:
-		memcpy(&v64, p, sizeof(v64));
-		return __builtin_bswap64(v64);
-	default:
-		return get_number(p, len);
-	}
-}
-
-static inline uint64_t at_most(uint64_t v, uint64_t max)
-{
-	return v < max ? v : max;
-}
-
-/* One loop for each length that is usual; a number too large for its column is its largest. */
-#define DEFINE_NUMBERS(type, max)                                                               \
-	static void numbers_##type(const struct fill *f, const struct template_op *op)          \
-	{                                                                                       \
-		type *to = BLOCK_COLUMN(f->b, type, op->to) + f->row;                           \
-		const uint8_t *const *base = fill_base(f, op);                                  \
-		const uint32_t n = f->r->n, off = op->off;                                      \
-                                                                                                \
-		if (op->len == sizeof(type)) {                                                  \
-			for (uint32_t i = 0; i < n; i++)                                        \
-				to[i] = (type)load(base[i] + off, sizeof(type));                \
-		} else if (op->len == 4) {                                                      \
-			for (uint32_t i = 0; i < n; i++)                                        \
-				to[i] = (type)at_most(load(base[i] + off, 4), max);             \
-		} else {                                                                        \
-			for (uint32_t i = 0; i < n; i++)                                        \
-				to[i] = (type)at_most(get_number(base[i] + off, op->len), max); \
-		}                                                                               \
-	}
-DEFINE_NUMBERS(uint8_t, UINT8_MAX)
-DEFINE_NUMBERS(uint16_t, UINT16_MAX)
-DEFINE_NUMBERS(uint32_t, UINT32_MAX)
-DEFINE_NUMBERS(uint64_t, UINT64_MAX)
-
-static void numbers(const struct fill *f, const struct template_op *op)
-{
-	switch (block_columns[op->to].size) {
-	case 1:
-		numbers_uint8_t(f, op);
-		break;
-	case 2:
-		numbers_uint16_t(f, op);
-		break;
-	case 4:
-		numbers_uint32_t(f, op);
-		break;
-	default:
-		numbers_uint64_t(f, op);
-	}
-}
-
-/* Rows whose value is not @none have one: a word of the bitmap at a time. */
-#define VALID_BUT(f, type, c, none)                                                   \
-	do {                                                                          \
-		const type *v_ = BLOCK_COLUMN((f)->b, type, c);                       \
-		uint64_t *valid_ = (f)->b->valid[c];                                  \
-		const uint32_t end_ = (f)->row + (f)->r->n;                           \
-                                                                                      \
-		for (uint32_t row_ = (f)->row; row_ < end_;) {                        \
-			const uint32_t word_ = row_ / 64, stop_ = word_ * 64 + 64;    \
-			const uint32_t to_ = end_ < stop_ ? end_ : stop_;             \
-			uint64_t bits_ = 0;                                           \
-                                                                                      \
-			for (; row_ < to_; row_++)                                    \
-				bits_ |= (uint64_t)(v_[row_] != (none)) << row_ % 64; \
-			valid_[word_] |= bits_;                                       \
-		}                                                                     \
-		fill_used(f, c);                                                      \
-	} while (0)
-
-static void valid_but_zero(const struct fill *f, unsigned int c)
-{
-	switch (block_columns[c].size) {
-	case 1:
-		VALID_BUT(f, uint8_t, c, 0);
-		break;
-	case 2:
-		VALID_BUT(f, uint16_t, c, 0);
-		break;
-	case 4:
-		VALID_BUT(f, uint32_t, c, 0);
-		break;
-	default:
-		VALID_BUT(f, uint64_t, c, 0);
-	}
-}
-
-static void fill_number(const struct fill *f, const struct template_op *op)
-{
-	numbers(f, op);
-	if (op->kind == EK_NUMBER)
-		block_set_valid_range(f->b, op->to, f->row, f->r->n);
-	else
-		valid_but_zero(f, op->to);
-}
-
-/* Numbers that a small change makes the column's. */
-static void fill_changed(const struct fill *f, const struct template_op *op)
-{
-	const uint8_t *const *base = fill_base(f, op);
-
-	numbers(f, op);
-	for (uint32_t i = 0; i < f->r->n; i++) {
-		const uint64_t v = load(base[i] + op->off, op->len);
-		const uint32_t row = f->row + i;
-
-		if (op->kind == EK_TOS) {
-			BLOCK_COLUMN(f->b, uint8_t, op->to)[row] = (uint8_t)(v & 0xff) >> 2;
-		} else if (op->kind == EK_LABEL) {
-			BLOCK_COLUMN(f->b, uint32_t, op->to)[row] = (uint32_t)(v >> 4 & 0xfffff);
-		} else if (op->kind == EK_SEGMENT) {
-			/* IANA: layer2SegmentId's first octet is its type, 1 = VXLAN */
-			BLOCK_COLUMN(f->b, uint32_t, op->to)
-			[row] = v >> 56 ? (uint32_t)(v & 0xffffff) : 0;
-		}
-	}
-	valid_but_zero(f, op->to);
-}
-
-static void fill_ttl(const struct fill *f, const struct template_op *op)
-{
-	struct template_op max = *op;
-
-	fill_number(f, op);
-	max.to++;
-	fill_number(f, &max);
-}
-
-/* All ones, or 255, stand for what is absent. */
-static void fill_or_none(const struct fill *f, const struct template_op *op)
-{
-	const uint64_t none = op->kind == EK_RCODE ? 255 : UINT32_MAX;
-
-	numbers(f, op);
-	if (block_columns[op->to].size == 8)
-		VALID_BUT(f, uint64_t, op->to, none);
-	else if (block_columns[op->to].size == 4)
-		VALID_BUT(f, uint32_t, op->to, none);
-	else
-		VALID_BUT(f, uint16_t, op->to, none);
-}
-
-static void fill_flags(const struct fill *f, const struct template_op *op)
-{
-	const uint8_t *const *base = fill_base(f, op);
-	uint8_t *to = BLOCK_COLUMN(f->b, uint8_t, BC_TCP_FLAGS) + f->row;
-	const bool add = op->kind == EK_IN_FLAGS && template_has(f->t, BC_TCP_FLAGS);
-
-	/* the lower octet: the header's eight flags */
-	for (uint32_t i = 0; i < f->r->n; i++) {
-		const uint8_t v = base[i][op->off + op->len - 1];
-
-		to[i] = add ? to[i] | v : v;
-	}
-	VALID_BUT(f, uint8_t, BC_TCP_FLAGS, 0);
-}
-
-static void fill_reason(const struct fill *f, const struct template_op *op)
-{
-	/* IANA: flowEndReason */
-	static const uint8_t ours[] = {
-		[1] = FLOW_IDLE,     [2] = FLOW_ACTIVE,	 [3] = FLOW_END,
-		[4] = FLOW_SHUTDOWN, [5] = FLOW_EVICTED,
-	};
-	uint8_t *to = BLOCK_COLUMN(f->b, uint8_t, op->to) + f->row;
-
-	numbers(f, op);
-	for (uint32_t i = 0; i < f->r->n; i++)
-		to[i] = to[i] < sizeof(ours) ? ours[to[i]] : 0;
-	VALID_BUT(f, uint8_t, op->to, 0);
-}
+/* ---- numbers: see columns_number.c ---- */
 
 static void fill_typecode(const struct fill *f, const struct template_op *op)
 {
 	const uint8_t *const *base = fill_base(f, op);
 
 	for (uint32_t i = 0; i < f->r->n; i++) {
-		const uint64_t v = load(base[i] + op->off, op->len);
+		const uint64_t v = fill_load(base[i] + op->off, op->len);
 
 		BLOCK_COLUMN(f->b, uint8_t, BC_ICMP_TYPE)[f->row + i] = (uint8_t)(v >> 8);
 		BLOCK_COLUMN(f->b, uint8_t, BC_ICMP_CODE)[f->row + i] = (uint8_t)v;
@@ -306,12 +111,12 @@ static void fill_ip(const struct fill *f, const struct template_op *op)
 	if (op->len == 4) {
 		for (uint32_t i = 0; i < n; i++) {
 			hi[i] = 0;
-			lo[i] = IP4_MAPPED | load(base[i] + off, 4);
+			lo[i] = IP4_MAPPED | fill_load(base[i] + off, 4);
 		}
 	} else {
 		for (uint32_t i = 0; i < n; i++) {
-			hi[i] = load(base[i] + off, 8);
-			lo[i] = load(base[i] + off + 8, 8);
+			hi[i] = fill_load(base[i] + off, 8);
+			lo[i] = fill_load(base[i] + off + 8, 8);
 		}
 	}
 	block_set_valid_range(f->b, op->to, f->row, n);
@@ -329,54 +134,13 @@ static void fill_hop(const struct fill *f, const struct template_op *op)
 		if (!memcmp(p, none, op->len))
 			continue;
 		if (op->len == 4)
-			block_put_ip4(f->b, op->to, f->row + i, (uint32_t)load(p, 4));
+			block_put_ip4(f->b, op->to, f->row + i, (uint32_t)fill_load(p, 4));
 		else
 			block_put_ip(f->b, op->to, f->row + i, p);
 	}
 }
 
 /* ---- times ---- */
-
-static int64_t ntp_us(const uint8_t *p)
-{
-	uint64_t s = load(p, 4), fraction = load(p + 4, 4);
-
-	/* NTP's era ends in 2036 */
-	s += s < NTP_UNIX ? (UINT64_C(1) << 32) - NTP_UNIX : -NTP_UNIX;
-	return (int64_t)(s * 1000000 + ((fraction * 1000000) >> 32));
-}
-
-/* Return: 0: not known. */
-static int64_t time_us(const struct columns_cfg *cfg, uint8_t kind, uint64_t v)
-{
-	const uint64_t far = (uint64_t)INT64_MAX / 1000000;
-
-	if (kind == EK_BEFORE_US)
-		return cfg->export_us - (int64_t)(uint32_t)v;
-	if (v > far)
-		return 0;
-	if (kind == EK_MILLI)
-		return (int64_t)v * 1000;
-	if (kind == EK_SECONDS)
-		return (int64_t)v * 1000000;
-	if (cfg->uptime32)
-		return cfg->export_us - (int64_t)(int32_t)(cfg->uptime - (uint32_t)v) * 1000;
-	return cfg->boot_known ? cfg->boot_us + (int64_t)v * 1000 : 0;
-}
-
-static void fill_time(const struct fill *f, const struct template_op *op)
-{
-	const uint8_t *const *base = fill_base(f, op);
-	int64_t *to = BLOCK_COLUMN(f->b, int64_t, op->to) + f->row;
-
-	if (op->kind == EK_NTP)
-		for (uint32_t i = 0; i < f->r->n; i++)
-			to[i] = ntp_us(base[i] + op->off);
-	else
-		for (uint32_t i = 0; i < f->r->n; i++)
-			to[i] = time_us(f->cfg, op->kind, load(base[i] + op->off, op->len));
-	VALID_BUT(f, int64_t, op->to, 0);
-}
 
 /* END from START and how long it took. */
 static void fill_lasts(const struct fill *f, const struct template_op *op)
@@ -386,7 +150,7 @@ static void fill_lasts(const struct fill *f, const struct template_op *op)
 
 	for (uint32_t i = 0; i < f->r->n; i++) {
 		const uint32_t row = f->row + i;
-		const uint64_t v = load(base[i] + op->off, op->len);
+		const uint64_t v = fill_load(base[i] + op->off, op->len);
 		const bool is = template_has(f->t, BC_START) &&
 				block_is_valid(f->b, BC_START, row) && v <= UINT32_MAX;
 
@@ -406,7 +170,7 @@ static void take_init(const struct fill *f, struct columns_cfg *cfg)
 
 		if (op->kind != EK_INIT_MS)
 			continue;
-		ms = load(fill_base(f, op)[0] + op->off, op->len);
+		ms = fill_load(fill_base(f, op)[0] + op->off, op->len);
 		cfg->boot_known = ms && ms < (uint64_t)INT64_MAX / 1000;
 		cfg->boot_us = cfg->boot_known ? (int64_t)ms * 1000 : 0;
 	}
@@ -419,7 +183,7 @@ static void fill_sampler(const struct fill *f, const struct template_op *op)
 	const struct sampling *s = f->cfg->sampling;
 
 	for (uint32_t i = 0; i < f->r->n; i++) {
-		const uint64_t id = load(fill_base(f, op)[i] + op->off, op->len);
+		const uint64_t id = fill_load(fill_base(f, op)[i] + op->off, op->len);
 		uint32_t rate = 0, k = 0;
 
 		while (s && k < s->n && s->sampler[k].id != id)

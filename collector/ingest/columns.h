@@ -20,7 +20,7 @@ struct template_store;
 /* Where the records of a set are: starts, and for each variable field its end and length. */
 struct records {
 	uint32_t n;
-	uint32_t stride; /* of @end and @len, per variable field */
+	uint32_t stride; /* how many there is room for; of @end and @len, per variable field */
 	const uint8_t *at[RECORDS_AT_ONCE];
 	const uint8_t *end[RECORD_REFS];
 	uint16_t len[RECORD_REFS];
@@ -29,8 +29,11 @@ struct records {
 /* No records yet, of template @t. */
 void records_begin(struct records *r, const struct template *t);
 
-/* Is there room for another one? */
-bool records_full(const struct records *r, const struct template *t);
+/* Is there no room for another one? */
+static inline bool records_full(const struct records *r)
+{
+	return r->n == r->stride;
+}
 
 /**
  * records_walk - find the next records of a set

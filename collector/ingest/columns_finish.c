@@ -10,13 +10,31 @@
 /* A number for all rows. */
 static void all_rows(const struct fill *f, unsigned int c, int64_t v)
 {
-	for (uint32_t i = 0; i < f->r->n; i++) {
-		if (block_columns[c].size == 8)
-			BLOCK_COLUMN(f->b, int64_t, c)[f->row + i] = v;
-		else
-			BLOCK_COLUMN(f->b, uint32_t, c)[f->row + i] = (uint32_t)v;
-	}
+	int64_t *wide = BLOCK_COLUMN(f->b, int64_t, c) + f->row;
+	uint32_t *narrow = BLOCK_COLUMN(f->b, uint32_t, c) + f->row;
+
+	if (block_columns[c].size == 8)
+		for (uint32_t i = 0; i < f->r->n; i++)
+			wide[i] = v;
+	else
+		for (uint32_t i = 0; i < f->r->n; i++)
+			narrow[i] = (uint32_t)v;
 	block_set_valid_range(f->b, c, f->row, f->r->n);
+}
+
+static bool all_valid(const struct fill *f, unsigned int c)
+{
+	const uint32_t end = f->row + f->r->n;
+
+	for (uint32_t row = f->row; row < end;) {
+		const uint32_t next = (row | 63) + 1, stop = next < end ? next : end;
+		const uint64_t want = UINT64_MAX >> (64 - (stop - row)) << row % 64;
+
+		if ((f->b->valid[c][row / 64] & want) != want)
+			return false;
+		row = stop;
+	}
+	return true;
 }
 
 /* The flow's end chooses where it is kept: there is always one. */
@@ -28,6 +46,8 @@ static void finish_end(const struct fill *f)
 		all_rows(f, BC_END, f->cfg->received_us);
 		return;
 	}
+	if (all_valid(f, BC_END))
+		return;
 	for (uint32_t i = 0; i < f->r->n; i++) {
 		if (block_is_valid(f->b, BC_END, f->row + i))
 			continue;
@@ -43,6 +63,20 @@ static bool is_icmp(const struct fill *f, uint32_t i)
 	return template_has(f->t, BC_PROTO) && (proto == PROTO_ICMP || proto == PROTO_ICMPV6);
 }
 
+/* Is there a record at all whose ports are none, or not only ports? */
+static bool odd_ports(const struct fill *f, const uint16_t *src, const uint16_t *dst, bool two)
+{
+	const uint8_t *proto = BLOCK_COLUMN(f->b, uint8_t, BC_PROTO) + f->row;
+	const bool has = template_has(f->t, BC_PROTO);
+	uint32_t odd = 0;
+
+	for (uint32_t i = 0; has && i < f->r->n; i++)
+		odd |= (proto[i] == PROTO_ICMP) | (proto[i] == PROTO_ICMPV6);
+	for (uint32_t i = 0; two && i < f->r->n; i++)
+		odd |= !(src[i] | dst[i]);
+	return odd;
+}
+
 /* Ports are set together; where an exporter has no place of its own for ICMP's type and code (v5, and
  * v9 of many) they are in the destination port.
  */
@@ -52,6 +86,8 @@ static void finish_ports(const struct fill *f)
 	const uint16_t *dst = BLOCK_COLUMN(f->b, uint16_t, BC_DST_PORT) + f->row;
 	const bool two = template_has(f->t, BC_SRC_PORT) && template_has(f->t, BC_DST_PORT);
 
+	if (!odd_ports(f, src, dst, two))
+		return;
 	for (uint32_t i = 0; i < f->r->n; i++) {
 		const bool icmp = is_icmp(f, i);
 

@@ -5,6 +5,9 @@
 #ifndef WEIR_COLLECTOR_INGEST_COLUMNS_INT_H
 #define WEIR_COLLECTOR_INGEST_COLUMNS_INT_H
 
+#include <endian.h>
+#include <string.h>
+
 #include "collector/block.h"
 #include "collector/ingest/columns.h"
 #include "collector/ingest/element.h"
@@ -59,6 +62,39 @@ static inline void fill_used(const struct fill *f, unsigned int c)
 {
 	f->b->used[c / 64] |= UINT64_C(1) << c % 64;
 }
+
+/* An unsigned number of @len octets; constant lengths are one instruction. */
+static inline uint64_t fill_load(const uint8_t *p, uint32_t len)
+{
+	uint64_t v64;
+	uint32_t v32;
+	uint16_t v16;
+
+	switch (len) {
+	case 1:
+		return *p;
+	case 2:
+		memcpy(&v16, p, sizeof(v16));
+		return be16toh(v16);
+	case 4:
+		memcpy(&v32, p, sizeof(v32));
+		return be32toh(v32);
+	case 8:
+		memcpy(&v64, p, sizeof(v64));
+		return be64toh(v64);
+	default:
+		return get_number(p, len);
+	}
+}
+
+/* Numbers and times. */
+void fill_number(const struct fill *f, const struct template_op *op);
+void fill_ttl(const struct fill *f, const struct template_op *op);
+void fill_or_none(const struct fill *f, const struct template_op *op);
+void fill_changed(const struct fill *f, const struct template_op *op);
+void fill_flags(const struct fill *f, const struct template_op *op);
+void fill_reason(const struct fill *f, const struct template_op *op);
+void fill_time(const struct fill *f, const struct template_op *op);
 
 /* Texts, lists, elements without a column. */
 void fill_strings(const struct fill *f, const struct template_op *op);

@@ -246,7 +246,8 @@ void message_begin(struct message *m, size_t len)
 	exporter_count(e, IC_MESSAGES, 1);
 	exporter_count(e, IC_OCTETS, len);
 	__atomic_store_n(&e->seen_us, (uint64_t)m->now_us, __ATOMIC_RELAXED);
-	__atomic_or_fetch(&e->formats, 1u << m->s->format, __ATOMIC_RELAXED);
+	if (!(__atomic_load_n(&e->formats, __ATOMIC_RELAXED) & 1u << m->s->format))
+		__atomic_or_fetch(&e->formats, 1u << m->s->format, __ATOMIC_RELAXED);
 	__atomic_store_n(&e->skew_us, skew, __ATOMIC_RELAXED);
 	if (skew < __atomic_load_n(&e->skew_least_us, __ATOMIC_RELAXED))
 		__atomic_store_n(&e->skew_least_us, skew, __ATOMIC_RELAXED);

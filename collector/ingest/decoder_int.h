@@ -50,7 +50,8 @@ struct session {
 };
 
 /* Records of one session and template, of several messages. */
-#define PENDING 24u
+#define PENDING	      24u
+#define PENDING_HINTS 128u
 
 struct pending {
 	struct session *s;
@@ -83,6 +84,7 @@ struct decoder {
 	struct records records; /* of one set */
 	uint32_t pending_n;
 	struct pending pending[PENDING];
+	uint8_t pending_hint[PENDING_HINTS]; /* by template: its place, perhaps */
 	uint32_t logs_n;
 	struct log_taken *logs; /* LOGS_MAX, a ring; NULL: none was read */
 	uint32_t unmarked_n;	/* sessions whose records have yet to be told the store */

@@ -16,16 +16,31 @@ static void flush(struct decoder *d, struct pending *p)
 	records_begin(&p->r, p->t);
 }
 
+/* Where that of a template was last: of most sets it still is. */
+static uint8_t *hint_of(struct decoder *d, const struct session *s, const struct template *t)
+{
+	const uintptr_t key = (uintptr_t)s >> 6 ^ (uintptr_t)t >> 5;
+
+	return &d->pending_hint[(key ^ key >> 7) % PENDING_HINTS];
+}
+
 static struct pending *pending_of(struct message *m, const struct template *t)
 {
 	struct decoder *d = m->d;
-	struct pending *p;
+	uint8_t *hint = hint_of(d, m->s, t);
+	struct pending *p = &d->pending[*hint];
 
-	for (uint32_t i = 0; i < d->pending_n; i++)
-		if (d->pending[i].t == t && d->pending[i].s == m->s)
-			return &d->pending[i];
+	if (*hint < d->pending_n && p->t == t && p->s == m->s)
+		return p;
+	for (uint32_t i = 0; i < d->pending_n; i++) {
+		if (d->pending[i].t != t || d->pending[i].s != m->s)
+			continue;
+		*hint = (uint8_t)i;
+		return &d->pending[i];
+	}
 	if (d->pending_n == PENDING)
 		pending_settle(d);
+	*hint = (uint8_t)d->pending_n;
 	p = &d->pending[d->pending_n++];
 	p->s = m->s;
 	p->t = t;
@@ -59,7 +74,7 @@ int pending_add(struct message *m, const struct template *t, const uint8_t *p, s
 		m->n += n;
 		m->at += n;
 		pending_mark(m, n, n);
-		if (bad || !records_full(&to->r, t))
+		if (bad || !records_full(&to->r))
 			break;
 		flush(m->d, to);
 	}
