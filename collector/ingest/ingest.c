@@ -242,7 +242,7 @@ void ingest_listener_stats(const struct ingest *g, uint32_t i, struct ingest_lis
 	for (unsigned int k = 0; k < UDP_THREADS_MAX; k++) {
 		ret->datagrams += read_atomic(&l->datagrams[k]);
 		ret->octets += read_atomic(&l->octets[k]);
-		ret->kernel_drops += read_atomic(&l->drops[k]);
+		ret->kernel_drops += udp_drops(l, k);
 	}
 }
 

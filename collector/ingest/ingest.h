@@ -93,7 +93,7 @@ void ingest_committed(struct ingest *g, uint32_t stream, uint64_t epoch, uint64_
 struct ingest_listener_stats {
 	uint64_t datagrams; /* UDP */
 	uint64_t octets;
-	uint64_t kernel_drops; /* datagrams the socket had no room for (SO_RXQ_OVFL) */
+	uint64_t kernel_drops; /* datagrams the socket had no room for (SO_MEMINFO) */
 	uint32_t rcvbuf;       /* octets that the kernel gave, of all its sockets */
 	uint64_t connections;  /* streams: taken */
 	uint64_t refused;      /* streams: TLS that failed, or too many */

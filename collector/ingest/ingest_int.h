@@ -19,7 +19,7 @@ struct listener {
 	uint16_t port;
 	uint64_t datagrams[UDP_THREADS_MAX];
 	uint64_t octets[UDP_THREADS_MAX];
-	uint64_t drops[UDP_THREADS_MAX];
+	uint64_t drops[UDP_THREADS_MAX]; /* see udp_drops() */
 	uint64_t connections;
 	uint64_t refused;
 	uint64_t files;
@@ -77,6 +77,9 @@ void publish_strays(struct ingest *g, uint32_t row, const struct decoder *d);
 /* Sockets of a listener; UDP: as many as threads, in the order of threads. Return: 0 or -errno. */
 int udp_open(struct ingest *g, struct listener *l, char *error);
 int stream_open(struct ingest *g, struct listener *l, char *error);
+
+/* Datagrams that socket @i of a listener had no room for, up to now. Any thread. */
+uint64_t udp_drops(const struct listener *l, uint32_t i);
 
 /* Threads. @loaded: templates of before, may be NULL. */
 int udp_new(struct ingest *g, uint32_t i, const struct saved *loaded);

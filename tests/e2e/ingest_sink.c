@@ -2,7 +2,7 @@
 /*
  * ingest_sink.c - receives as weir-collector does, keeps nothing but sums, and acknowledges what it
  * added up. usage: ingest_sink [-u PORT] [-t PORT] [-s PORT -c CERT -k KEY [-a CA]] [-f STATE] [-n THREADS]
- *        [-b BLOCKS] [-r ROWS] [-x US]
+ *        [-b BLOCKS] [-r ROWS] [-x US] [-B OCTETS]
  * Listens on 127.0.0.1; prints "ready", and at SIGTERM or SIGINT one JSON object.
  */
 #include <arpa/inet.h>
@@ -230,6 +230,9 @@ static bool take_option(int o, const char *value)
 	case 'r':
 		rows_wanted = number(value);
 		return true;
+	case 'B':
+		cfg.rcvbuf = (uint32_t)number(value);
+		return true;
 	case 'x':
 		wait_us = number(value);
 		return true;
@@ -268,7 +271,7 @@ int main(int argc, char **argv)
 	sigset_t set;
 	int o, r;
 
-	while ((o = getopt(argc, argv, "u:t:s:c:k:a:f:n:b:r:d:x:")) != -1)
+	while ((o = getopt(argc, argv, "u:t:s:c:k:a:f:n:b:r:d:x:B:")) != -1)
 		if (!take_option(o, optarg))
 			return 2;
 	sigemptyset(&set);

@@ -230,6 +230,39 @@ case_overload()
 	expect_true "overload: TCP lost none" test "$(of slow .rows)" -ge "$(jq .flows "$tmp/sent_tcp")"
 }
 
+dropped() # PORT: what its socket has dropped, no longer more
+{
+	local now
+
+	now=$(in_a ss -Hlunm "sport = :$1" | sed -n 's/.*,d\([0-9]*\)).*/\1/p')
+	[ "${now:-0}" -gt 0 ] && [ "$now" = "${dropped_before:-}" ] && return 0
+	dropped_before=$now
+	return 1
+}
+
+# The last datagrams of an exporter that then says nothing more: no sequence number will show that they are
+# missing, so the socket must.
+case_tail()
+{
+	local load
+
+	sink_start tail -u 0 -n 1 -B 65536
+	kill -STOP "${spawned[sink_tail]}"
+	in_a "$build/tests/bench/bench_load" "${ports[0]}" -f v5 -m 1464 -n 60000 >"$tmp/sent_tail" &
+	load=$!
+	dropped_before=
+	wait_for 5 dropped "${ports[0]}" || die "the socket drops nothing"
+	kill -CONT "${spawned[sink_tail]}"
+	wait "$load"
+	wait_for 5 received tail "${ports[0]}"
+	sink_stop tail
+	expect_true "tail: some were dropped" test "$(of tail .kernel_drops)" -gt 0
+	expect "tail: no gap shows it" "$(of tail '[.exporters[].lost_sequence // 0] | add')" 0
+	expect "tail: datagrams that came and that the socket dropped are what was sent" \
+		"$(of tail '([.exporters[].messages] | add) + .kernel_drops')" "$(jq .sent "$tmp/sent_tail")"
+	expect "tail: and so are their flows" "$(of tail '.rows + 30 * .kernel_drops')" "$(jq .flows "$tmp/sent_tail")"
+}
+
 # Templates outlive a restart: what comes before they are sent again is decoded at once.
 case_restart()
 {
@@ -276,7 +309,7 @@ case_directory()
 net_new
 servers_start
 if [ $# -eq 0 ]; then
-	set -- udp tcp acknowledged tls others overload restart directory
+	set -- udp tcp acknowledged tls others overload tail restart directory
 fi
 for c; do
 	case $c in
