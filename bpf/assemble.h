@@ -43,6 +43,7 @@ struct l7_entry {
 	__u32 tick;   /* of the last change */
 	__u32 refs;   /* CPUs at work with it */
 	__u32 used;   /* ranges from this one on are not in use */
+	__u32 life;   /* of the connection, as l7_work.life has it */
 	__u8 state;
 	__u8 proto; /* enum l7_class */
 	__u8 flags;
@@ -63,7 +64,7 @@ struct l7_rings {
 	__u8 b[L7_WAYS * L7_STRIDE + L7_BUF_SIZE];
 };
 
-/* Directory. Key: hash & cfg_l7_mask. Readers and writers: all CPUs. Memory: 408 bytes a bucket.
+/* Directory. Key: hash & cfg_l7_mask. Readers and writers: all CPUs. Memory: 424 bytes a bucket.
  * Full: entries that are done, or idle for cfg_l7_hold ticks, make room; else the message must fit
  * one segment, or is counted as NAME_NO_SLOT. Size: loader, cfg_l7_mask + 1.
  */
@@ -104,6 +105,8 @@ struct l7_work {
 	__u32 cut;     /* the capture does not hold all of the payload */
 	__u32 cls;     /* enum l7_class of the segment's start, then of the message */
 	__u32 restart; /* the entry there is, is of an older connection */
+	__u32 life;    /* which connection of these ports, by when its SYN came; 0: not seen here */
+	__u32 other;   /* the finished entry there is, is of another one */
 	__u32 base;    /* stream offset of the segment, once it has an entry */
 	__u32 pos;     /* range of stream offsets to take over */
 	__u32 end;
@@ -371,6 +374,8 @@ struct l7_claim {
 	__u8 proto;
 	__u8 restart; /* the flow's own entry is of an older connection, whatever it says */
 	__u8 took;    /* out: an unfinished message had to go */
+	__u8 other;   /* what is finished there is of an older connection */
+	__u32 life;
 };
 
 static __always_inline void l7_entry_init(struct l7_entry *e, const struct l7_claim *c)
@@ -383,6 +388,7 @@ static __always_inline void l7_entry_init(struct l7_entry *e, const struct l7_cl
 	e->proto = c->proto;
 	e->flags = e->segs = 0;
 	e->used = 0;
+	e->life = c->life;
 }
 
 /* Has this sequence number been part of the message that the entry remembers? */
@@ -405,7 +411,7 @@ static __always_inline __u32 l7_claim_locked(struct l7_bucket *b, __u64 tag, str
 
 	if (way != L7_NONE) {
 		e = l7_entry_get(b, way);
-		if (e->state == L7S_DONE && l7_is_old(e, c->seq))
+		if (e->state == L7S_DONE && !c->other && l7_is_old(e, c->seq))
 			return L7_CLAIM_OLD;
 		if (e->refs || (e->state != L7S_DONE && !c->restart))
 			return L7_CLAIM_BUSY;

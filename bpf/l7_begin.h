@@ -201,6 +201,20 @@ static __always_inline int l7_is_far(const struct l7_entry *e, __u32 base)
 	       base > around + 4 * L7_OLD_WINDOW;
 }
 
+/*
+ * Is what was read of another connection? Ports come again, and so may sequence numbers: by chance, or so
+ * that a name is taken for one that was read before. Only a CPU that saw this one's SYN can tell; on others,
+ * bytes that were read before are old.
+ */
+static __always_inline int l7_is_other(const struct l7_here *h, const struct l7_entry *e)
+{
+	if (!h->w->life)
+		return 0;
+	if (e->life)
+		return e->life != h->w->life;
+	return (__s32)(e->tick - h->cold->first[h->cold->init_dir & 1]) < 0;
+}
+
 /* Decide what happens to the segment in w. Return: enum l7_act; L7A_STORE: an entry is pinned. */
 __noinline int l7_begin(void)
 {
@@ -215,7 +229,7 @@ __noinline int l7_begin(void)
 	h.w->cls = l7_classify(h.w->head, h.w->head_len);
 	if (h.w->cls != L7C_TLS && l7_is_dns(&h.cold->key))
 		h.w->cls = L7C_DNS;
-	h.w->flags = h.w->restart = h.w->flush = h.w->mine = h.w->given = 0;
+	h.w->flags = h.w->restart = h.w->flush = h.w->mine = h.w->given = h.w->other = 0;
 	l7_locate(h.w, h.s->hash, h.d);
 	b = l7_bucket_get(h.w->bucket);
 	if (!b)
@@ -224,8 +238,10 @@ __noinline int l7_begin(void)
 	if (way == L7_NONE)
 		return l7_begin_fresh(&h);
 	e = l7_entry_get(b, way);
-	if (e->state == L7S_DONE)
-		return l7_begin_after(&h, e);
+	if (e->state == L7S_DONE) {
+		h.w->other = l7_is_other(&h, e);
+		return h.w->other ? l7_begin_fresh(&h) : l7_begin_after(&h, e);
+	}
 	h.w->base = h.w->seq - e->anchor;
 	h.w->restart = l7_is_far(e, h.w->base);
 	if (h.w->restart)

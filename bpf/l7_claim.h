@@ -112,6 +112,8 @@ __noinline int l7_claim(__u32 state, __u32 need)
 	c.state = state;
 	c.proto = w->cls;
 	c.restart = w->restart;
+	c.other = w->other;
+	c.life = w->life;
 	bpf_spin_lock(&b->lock);
 	way = l7_claim_locked(b, w->tag, &c);
 	bpf_spin_unlock(&b->lock);

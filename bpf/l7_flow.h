@@ -46,6 +46,7 @@ __noinline int l7_prepare(void)
 	w->seq = l->seq + !!(l->tcp_flags & TCP_SYN);
 	w->head_len = w->len < L7_HEAD ? w->len : L7_HEAD;
 	w->cls = L7C_NO;
+	w->life = h.cold->syn_ns ? (__u32)(h.cold->syn_ns >> 10) | 1 : 0;
 	if (l->proto != IPPROTO_TCP && l->proto != IPPROTO_UDP) {
 		l7_unwant(&h, L7_WANT_0 | L7_WANT_1);
 		return L7K_NONE;

@@ -147,6 +147,34 @@ Test(verdict, without_lease_everything_passes, .init = open_replay, .fini = clos
 	cr_expect(eq(int, xdp(tcp4(A, B, 1000, 80, 2)), 1));
 }
 
+/* What once a second takes back: an exemption that has ended, and the flows that it let pass. */
+Test(verdict, an_exemption_that_has_ended_is_taken_back, .init = open_replay, .fini = close_rig)
+{
+	struct policy_usage u;
+
+	vr_rule(&r, POLICY_PASS, RULE_BY_ADDR)->expires = r.ns / 1000000000 + 10;
+	vr_addr(&r, "10.0.0.1", 32, ROLE_SRC);
+	vr_addr(&r, "2001:db8::5", 128, ROLE_SRC);
+	vr_rule(&r, POLICY_DROP, RULE_BY_NONE);
+	cr_assert(eq(int, vr_apply(&r), 0));
+	policy_table_usage(r.table, &u);
+	cr_expect(eq(u32, u.rules, 2));
+	cr_expect(eq(u32, u.decisions, 2));
+	for (int i = 0; i < 3; i++)
+		cr_expect(eq(int, xdp(tcp4(A, B, 1000, 80, i ? 16 : 2)), 0), "exempt");
+	cr_expect(eq(int, xdp(tcp4(A + 1, B, 1000, 80, 2)), 1));
+	vr_wait(&r, 12);
+	policy_table_reclaim(r.table);
+	cr_expect(eq(int, xdp(tcp4(A, B, 1000, 80, 16)), 1), "the flow that it let pass, too");
+	policy_table_usage(r.table, &u);
+	cr_expect(eq(u32, u.rules, 1));
+	cr_expect(eq(u32, u.decisions, 0));
+	policy_table_reclaim(r.table);
+	policy_table_usage(r.table, &u);
+	cr_expect(eq(u32, u.dead, 0), "its place is free again");
+	cr_expect(eq(u32, policy_table_reclaim(r.table), 0));
+}
+
 static void open_live(void)
 {
 	vr_open(&r, true);

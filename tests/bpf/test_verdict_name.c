@@ -18,6 +18,7 @@
 #define SERVER	  IP4(198, 51, 100, 1)
 #define NAME_ROOM 64u
 #define SYN	  2
+#define RST	  4
 #define ACK	  16
 
 TestSuite(verdict_name, .timeout = 120);
@@ -158,6 +159,63 @@ Test(verdict_name, holds_on_every_cpu, .init = open_live, .fini = close_rig)
 		cr_expect(eq(int, send_it(&c, 0, ACK, bad.b + 700, bad.len - 700), 1));
 	}
 	cr_expect(eq(int, passed, 3));
+}
+
+/* The same ports and sequence numbers again: a connection of its own, and no repetition of the old one's bytes. */
+Test(verdict_name, a_connection_like_one_that_ended_is_read_anew, .init = open_live,
+     .fini = close_rig)
+{
+	static const __u32 sizes[] = {0, 1500};
+	struct conn c;
+
+	block("www.blocked.test", NAME_EXACT);
+	cr_assert(eq(int, vr_apply(&r), 0));
+	for (int way = VR_XDP; way <= VR_TC_OUT; way++)
+		for (int i = 0; i < 2; i++) {
+			struct msg good = hello_of("www.allowed.test", sizes[i]),
+				   bad = hello_of("www.blocked.test", sizes[i]);
+			__u32 half = i ? 700 : bad.len;
+			__u16 port = (__u16)(31000 + 2 * way + i);
+
+			c = begin(port, way);
+			cr_expect(eq(int, send_it(&c, 0, ACK, good.b, good.len), 0), "allowed");
+			cr_expect(eq(int, send_it(&c, 0, RST | ACK, NULL, 0), 0));
+			c = begin(port, way);
+			cr_expect(eq(int, send_it(&c, 0, ACK, bad.b, half), !i), "way %d", way);
+			if (i)
+				cr_expect(eq(int, send_it(&c, 0, ACK, bad.b + half, bad.len - half),
+					     1),
+					  "way %d, in pieces", way);
+			cr_expect(eq(int, send_it(&c, 1, ACK, NULL, 0), 1), "the server's side");
+		}
+	cr_expect(eq(u64, vr_count(&r, CNT_NAME_TLS), 12));
+}
+
+/* The same of HTTP, and what is sent again within a connection is still read once. */
+Test(verdict_name, what_is_sent_again_is_read_once, .init = open_live, .fini = close_rig)
+{
+	struct msg good = request_of("fine.test"), bad = request_of("evil.test");
+	struct msg hello = hello_of("www.allowed.test", 0);
+	struct conn c;
+
+	block("evil.test", NAME_EXACT);
+	cr_assert(eq(int, vr_apply(&r), 0));
+	c = begin(41000, VR_XDP);
+	for (int i = 0; i < 3; i++) {
+		cr_expect(eq(int, send_it(&c, 0, ACK, good.b, good.len), 0));
+		c.seq[0] -= good.len;
+	}
+	cr_expect(eq(u64, vr_count(&r, CNT_NAME_HTTP), 1));
+	cr_expect(eq(int, send_it(&c, 0, RST | ACK, NULL, 0), 0));
+	c = begin(41000, VR_XDP);
+	cr_expect(eq(int, send_it(&c, 0, ACK, bad.b, bad.len), 1));
+	c = begin(41001, VR_XDP);
+	for (int i = 0; i < 3; i++) {
+		c.cpu = i & (libbpf_num_possible_cpus() > 1);
+		cr_expect(eq(int, send_it(&c, 0, ACK, hello.b, hello.len), 0));
+		c.seq[0] -= hello.len;
+	}
+	cr_expect(eq(u64, vr_count(&r, CNT_NAME_TLS), 1));
 }
 
 Test(verdict_name, a_kept_alive_connection_is_checked_at_every_request, .init = open_live,
