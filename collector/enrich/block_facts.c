@@ -10,7 +10,8 @@
 #include "collector/enrich/address_hash.h"
 #include "collector/store/store.h"
 
-#define KNOWN 32768u /* addresses a thread remembers; 56 octets each */
+#define KNOWN 32768u /* addresses a thread remembers; a line of the cache each */
+#define AHEAD 64u    /* rows whose places are fetched before they are looked at */
 #define AGAIN_US \
 	INT64_C(1000000) /* an address's name is learnt so often at most, by the flows' time */
 #define TOLD 65536u	 /* autonomous systems whose names the store was told */
@@ -23,7 +24,7 @@ struct known {
 	uint32_t block;	       /* the one whose text `name` is in */
 	struct block_str name; /* len 0: it has none */
 	int64_t learnt_us;     /* when a name of it was learnt */
-};
+} __attribute__((aligned(64)));
 
 /* One is in use by each thread that fills a block. */
 struct cache {
@@ -90,9 +91,12 @@ static struct cache *take_cache(struct block_facts *f, uint64_t generation)
 	if (c)
 		f->free = c->next;
 	pthread_mutex_unlock(&f->lock);
-	c = c ?: calloc(1, sizeof(*c));
-	if (!c)
-		return NULL;
+	if (!c) {
+		c = aligned_alloc(_Alignof(struct cache), sizeof(*c));
+		if (!c)
+			return NULL;
+		memset(c, 0, sizeof(*c));
+	}
 	/* numbers of blocks begin with 1, and once in a long while again */
 	if (c->generation != generation || !++c->block) {
 		memset(c, 0, sizeof(*c));
@@ -156,15 +160,34 @@ static const struct side sides[2] = {
 	{BC_DST_HI, BC_DST_AS, BC_DST_COUNTRY, BC_DST_ZONE, BC_DST_NAME},
 };
 
-static struct known *look(const struct work *w, uint64_t hi, uint64_t lo)
+/*
+ * Places of the addresses of up to AHEAD rows from @row on, that begin to be fetched at once: they are all
+ * over a table larger than the caches, and one after the other each would be waited for.
+ * Return: how many rows.
+ */
+static uint32_t places(const struct work *w, enum block_column c, uint32_t row,
+		       struct known *ret[static AHEAD])
 {
-	struct known *k = &w->c->v[address_hash(hi, lo, w->c->key) >> 49];
+	const uint64_t *hi = BLOCK_COLUMN(w->b, uint64_t, c) + row;
+	const uint64_t *lo = BLOCK_COLUMN(w->b, uint64_t, c + 1) + row;
+	const uint32_t n = w->b->rows - row < AHEAD ? w->b->rows - row : AHEAD;
+
+	_Static_assert(KNOWN == 1u << (64 - 49), "bits of the hash");
+	for (uint32_t i = 0; i < n; i++) {
+		ret[i] = &w->c->v[address_hash(hi[i], lo[i], w->c->key) >> 49];
+		__builtin_prefetch(ret[i], 1);
+	}
+	return n;
+}
+
+/* @k, the place of an address, is that address's. */
+static struct known *look(const struct work *w, struct known *k, uint64_t hi, uint64_t lo)
+{
 	const struct facts_sink to = {tell_as, w->f};
 	struct facts facts = {0};
 	uint64_t half[2];
 	uint8_t ip[16];
 
-	_Static_assert(KNOWN == 1u << (64 - 49), "bits of the hash");
 	if (k->hi == hi && k->lo == lo)
 		return k;
 	if (w->any) {
@@ -226,14 +249,13 @@ static void add_name(const struct work *w, uint32_t row, struct known *k, const 
 	block_set_valid(b, s->name, row);
 }
 
-static void add_row(const struct work *w, uint32_t row, const struct side *s)
+static void add_row(const struct work *w, uint32_t row, struct known *k, const struct side *s)
 {
 	struct block *b = w->b;
-	struct known *k;
 
 	if (!block_is_valid(b, s->hi, row))
 		return;
-	k = look(w, BLOCK_COLUMN(b, uint64_t, s->hi)[row],
+	k = look(w, k, BLOCK_COLUMN(b, uint64_t, s->hi)[row],
 		 BLOCK_COLUMN(b, uint64_t, s->hi + 1)[row]);
 	if (k->as && !block_is_valid(b, s->as, row)) {
 		BLOCK_COLUMN(b, uint32_t, s->as)[row] = k->as;
@@ -278,35 +300,81 @@ static uint32_t host_name(const char *s, uint32_t len, char *ret)
 	return letter && (n == len || s[n] == ':') ? n : 0;
 }
 
-static void learn_row(const struct work *w, uint32_t row, enum block_column c)
+/* Has a name of @k's address been learnt just now? */
+static bool is_learnt(const struct known *k, uint64_t hi, uint64_t lo, int64_t us)
+{
+	return k->hi == hi && k->lo == lo && us - k->learnt_us < AGAIN_US && us >= k->learnt_us;
+}
+
+static void learn_row(const struct work *w, uint32_t row, struct known *k, enum block_column c)
 {
 	struct block *b = w->b;
 	const struct block_str *s = &BLOCK_COLUMN(b, struct block_str, c)[row];
+	const uint64_t hi = BLOCK_COLUMN(b, uint64_t, BC_DST_HI)[row];
+	const uint64_t lo = BLOCK_COLUMN(b, uint64_t, BC_DST_LO)[row];
+	const int64_t us = end_of(w, row);
 	char name[LEARN_NAME];
-	struct known *k;
 	uint32_t len;
-	int64_t us;
 
-	if (!block_is_valid(b, c, row) || !block_is_valid(b, BC_DST_HI, row))
+	if (is_learnt(k, hi, lo, us))
 		return;
-	k = look(w, BLOCK_COLUMN(b, uint64_t, BC_DST_HI)[row],
-		 BLOCK_COLUMN(b, uint64_t, BC_DST_LO)[row]);
-	us = end_of(w, row);
-	if (us - k->learnt_us < AGAIN_US && us >= k->learnt_us)
-		return;
+	k = look(w, k, hi, lo);
 	k->learnt_us = us;
 	len = host_name(b->text + s->at, s->len, name);
 	if (len)
-		learn_put(w->f->learn, (struct learn_ip){k->hi, k->lo}, name, len, us);
+		learn_put(w->f->learn, (struct learn_ip){hi, lo}, name, len, us);
+}
+
+/* Rows of @n from @row on that have a name to learn: as bits; their places begin to be fetched. */
+static uint64_t to_learn(const struct work *w, enum block_column c, uint32_t row, uint32_t n,
+			 struct known *const *k)
+{
+	const uint64_t *hi = BLOCK_COLUMN(w->b, uint64_t, BC_DST_HI) + row;
+	const uint64_t *lo = BLOCK_COLUMN(w->b, uint64_t, BC_DST_LO) + row;
+	uint64_t rows = w->b->valid[c][row / 64] & w->b->valid[BC_DST_HI][row / 64];
+
+	_Static_assert(AHEAD == 64, "bits of a word");
+	for (uint32_t i = 0; i < n; i++) {
+		if (!(rows >> i & 1))
+			continue;
+		if (is_learnt(k[i], hi[i], lo[i], end_of(w, row + i)))
+			rows &= ~(UINT64_C(1) << i);
+		else
+			learn_fetch(w->f->learn, (struct learn_ip){hi[i], lo[i]});
+	}
+	return rows;
 }
 
 static void learn_block(const struct work *w)
 {
 	static const uint8_t names[] = {BC_TLS_SNI, BC_HTTP_HOST};
+	struct known *k[AHEAD];
 
-	for (unsigned int i = 0; i < sizeof(names); i++)
-		for (uint32_t row = 0; block_is_used(w->b, names[i]) && row < w->b->rows; row++)
-			learn_row(w, row, names[i]);
+	for (unsigned int i = 0; i < sizeof(names); i++) {
+		if (!block_is_used(w->b, names[i]) || !block_is_used(w->b, BC_DST_HI))
+			continue;
+		for (uint32_t row = 0; row < w->b->rows; row += AHEAD) {
+			const uint32_t n = places(w, BC_DST_HI, row, k);
+			uint64_t rows = to_learn(w, names[i], row, n, k);
+
+			for (; rows; rows &= rows - 1) {
+				const uint32_t at = (uint32_t)__builtin_ctzll(rows);
+
+				learn_row(w, row + at, k[at], names[i]);
+			}
+		}
+	}
+}
+
+static void add_side(const struct work *w, const struct side *s)
+{
+	struct known *k[AHEAD];
+
+	for (uint32_t row = 0, n; block_is_used(w->b, s->hi) && row < w->b->rows; row += n) {
+		n = places(w, s->hi, row, k);
+		for (uint32_t at = 0; at < n; at++)
+			add_row(w, row + at, k[at], s);
+	}
 }
 
 void block_facts_add(struct block_facts *f, struct block *b, uint64_t generation, bool any)
@@ -325,8 +393,7 @@ void block_facts_add(struct block_facts *f, struct block *b, uint64_t generation
 	if (f->learn)
 		learn_block(&w);
 	for (unsigned int side = 0; side < 2; side++)
-		for (uint32_t row = 0; row < b->rows; row++)
-			add_row(&w, row, &sides[side]);
+		add_side(&w, &sides[side]);
 	give_cache(f, w.c);
 }
 

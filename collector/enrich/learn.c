@@ -12,11 +12,11 @@
 #define LOCKS 64u
 #define SEEN  16u /* bits of `seen` for each place */
 
+/* Beside the others of its set: to see which it is takes two lines of the cache. */
 struct place {
 	struct learn_ip ip;
 	int64_t us; /* when it was last seen; 0: the place is free */
 	uint32_t len;
-	char name[LEARN_NAME];
 };
 
 struct learn {
@@ -24,9 +24,20 @@ struct learn {
 	uint64_t key; /* of the hash: nobody outside can choose who meets whom */
 	uint32_t sets;
 	uint64_t *seen; /* atomic; a bit for hashes of what was learnt: most others stop here */
-	struct place *places;	  /* one mapping: pages that nobody touches are never there */
+	struct place *places; /* and texts: one mapping; pages that nobody touches are never there */
+	char *texts;	      /* LEARN_NAME octets for each place */
 	struct learn_stats stats; /* atomic */
 };
+
+static size_t mapping(const struct learn *l)
+{
+	return (size_t)l->sets * WAYS * (sizeof(struct place) + LEARN_NAME);
+}
+
+static char *text_of(const struct learn *l, const struct place *p)
+{
+	return l->texts + (size_t)(p - l->places) * LEARN_NAME;
+}
 
 struct learn *learn_new(uint32_t names)
 {
@@ -36,15 +47,15 @@ struct learn *learn_new(uint32_t names)
 		return NULL;
 	for (l->sets = 1; l->sets * WAYS < names;)
 		l->sets *= 2;
-	l->places = mmap(NULL, (size_t)l->sets * WAYS * sizeof(struct place),
-			 PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-			 0);
+	l->places = mmap(NULL, mapping(l), PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	l->seen = calloc((size_t)l->sets * WAYS * SEEN / 64, sizeof(*l->seen));
 	if (l->places == MAP_FAILED || !l->seen) {
 		free(l->seen);
 		free(l);
 		return NULL;
 	}
+	l->texts = (char *)(l->places + (size_t)l->sets * WAYS);
 	l->key = address_hash_key();
 	for (unsigned int i = 0; i < LOCKS; i++)
 		pthread_mutex_init(&l->lock[i], NULL);
@@ -56,7 +67,7 @@ struct learn *learn_free(struct learn *l)
 	if (!l)
 		return NULL;
 	free(l->seen);
-	munmap(l->places, (size_t)l->sets * WAYS * sizeof(struct place));
+	munmap(l->places, mapping(l));
 	for (unsigned int i = 0; i < LOCKS; i++)
 		pthread_mutex_destroy(&l->lock[i]);
 	free(l);
@@ -75,6 +86,17 @@ static uint64_t *seen_word(const struct learn *l, struct learn_ip ip, uint64_t *
 
 	*ret_bit = UINT64_C(1) << h % 64;
 	return &l->seen[h / 64];
+}
+
+void learn_fetch(const struct learn *l, struct learn_ip ip)
+{
+	const struct place *p = l->places + (size_t)set_of(l, ip) * WAYS;
+	uint64_t bit;
+
+	/* four places of 32 octets */
+	__builtin_prefetch(p, 1);
+	__builtin_prefetch(p + 2, 1);
+	__builtin_prefetch(seen_word(l, ip, &bit));
 }
 
 static struct place *look(struct place *set, struct learn_ip ip)
@@ -121,7 +143,7 @@ void learn_put(struct learn *l, struct learn_ip ip, const char *name, uint32_t l
 	if (us >= p->us) {
 		p->us = us;
 		p->len = len;
-		memcpy(p->name, name, len);
+		memcpy(text_of(l, p), name, len);
 	}
 	pthread_mutex_unlock(&l->lock[set % LOCKS]);
 }
@@ -140,7 +162,7 @@ uint32_t learn_find(struct learn *l, struct learn_ip ip, int64_t us, int64_t kee
 	p = look(l->places + (size_t)set * WAYS, ip);
 	if (p && us - p->us <= keep_us && p->us - us <= keep_us) {
 		len = p->len;
-		memcpy(ret, p->name, len);
+		memcpy(ret, text_of(l, p), len);
 	}
 	pthread_mutex_unlock(&l->lock[set % LOCKS]);
 	return len;

@@ -24,6 +24,9 @@ struct learn *learn_free(struct learn *l); /* NULL is fine; returns NULL */
 /* @us: when, microseconds since 1970. */
 void learn_put(struct learn *l, struct learn_ip ip, const char *name, uint32_t len, int64_t us);
 
+/* @ip will be put or asked for soon: its place begins to be fetched into the cache. */
+void learn_fetch(const struct learn *l, struct learn_ip ip);
+
 /**
  * learn_find - the name of an address
  * @keep_us: how far from @us it may have been seen

@@ -174,14 +174,41 @@ static uint64_t record(uint64_t value, uint8_t type)
 	return value << 8 | type;
 }
 
-static uint64_t step(const struct mmdb *m, uint64_t at, bool right)
+/* One half of a node, whose records have 24, 28 or 32 bits: the specification of the format, version 2.0,
+ * "Node Layout". The nodes are all in the file: MMDB_open() has looked.
+ */
+static uint32_t half_of(const struct mmdb *m, uint32_t node, bool right)
 {
-	MMDB_search_node_s node;
+	const uint8_t *p = m->db.file_content + (size_t)node * m->db.full_record_byte_size;
 
-	if (MMDB_read_node(&m->db, (uint32_t)(at >> 8), &node))
-		return record(0, MMDB_RECORD_TYPE_INVALID);
-	return right ? record(node.right_record, node.right_record_type)
-		     : record(node.left_record, node.left_record_type);
+	switch (m->db.full_record_byte_size) {
+	case 6:
+		p += right ? 3 : 0;
+		return (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
+	case 7:
+		if (right)
+			return (uint32_t)(p[3] & 15) << 24 | (uint32_t)p[4] << 16 |
+			       (uint32_t)p[5] << 8 | p[6];
+		return (uint32_t)(p[3] >> 4) << 24 | (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 |
+		       p[2];
+	default:
+		p += right ? 4 : 0;
+		return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+	}
+}
+
+/* As MMDB_read_node() and a choice, in the loop that it is needed in. */
+static inline uint64_t step(const struct mmdb *m, uint64_t at, bool right)
+{
+	const uint32_t n = m->db.metadata.node_count, v = half_of(m, (uint32_t)(at >> 8), right);
+
+	if (v < n)
+		return record(v, MMDB_RECORD_TYPE_SEARCH_NODE);
+	if (v == n)
+		return record(v, MMDB_RECORD_TYPE_EMPTY);
+	if (v - n >= DATA_SEPARATE && v - n - DATA_SEPARATE < m->db.data_section_size)
+		return record(v, MMDB_RECORD_TYPE_DATA);
+	return record(0, MMDB_RECORD_TYPE_INVALID);
 }
 
 static bool is_node(uint64_t at)
@@ -205,13 +232,9 @@ static void find_roots(struct mmdb *m)
 	}
 }
 
-/* The place of an IPv4 address's data + 1. 0: the database has none. */
-static uint32_t entry4(struct mmdb *m, uint32_t ip)
+/* The place of what a way through the tree has ended at + 1. 0: the database has nothing there. */
+static uint32_t entry_at(struct mmdb *m, uint64_t at)
 {
-	uint64_t at = m->roots[ip >> 16];
-
-	for (unsigned int bit = 16; bit-- > 0 && is_node(at);)
-		at = step(m, at, ip >> bit & 1);
 	if ((uint8_t)at == MMDB_RECORD_TYPE_DATA)
 		return (uint32_t)((at >> 8) - m->db.metadata.node_count - DATA_SEPARATE) + 1;
 	if ((uint8_t)at != MMDB_RECORD_TYPE_EMPTY)
@@ -222,16 +245,19 @@ static uint32_t entry4(struct mmdb *m, uint32_t ip)
 static uint32_t entry_of(struct mmdb *m, const uint8_t *ip)
 {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	MMDB_lookup_result_s found;
-	int e;
+	uint64_t at = record(0, MMDB_RECORD_TYPE_SEARCH_NODE);
 
-	if (!memcmp(ip, mapped, sizeof(mapped)))
-		return entry4(m, (uint32_t)ip[12] << 24 | (uint32_t)ip[13] << 16 |
-					 (uint32_t)ip[14] << 8 | ip[15]);
-	found = lookup(m, ip, &e);
-	if (e)
-		__atomic_add_fetch(&m->errors, 1, __ATOMIC_RELAXED);
-	return e || !found.found_entry ? 0 : found.entry.offset + 1;
+	if (!memcmp(ip, mapped, sizeof(mapped))) {
+		at = m->roots[(uint32_t)ip[12] << 8 | ip[13]];
+		for (unsigned int bit = 112; bit < 128 && is_node(at); bit++)
+			at = step(m, at, ip[bit / 8] >> (7 - bit % 8) & 1);
+		return entry_at(m, at);
+	}
+	if (m->db.metadata.ip_version == 4)
+		return 0;
+	for (unsigned int bit = 0; bit < 128 && is_node(at); bit++)
+		at = step(m, at, ip[bit / 8] >> (7 - bit % 8) & 1);
+	return entry_at(m, at);
 }
 
 /* What @decode reads at an address's place; many addresses have the same. */
