@@ -15,6 +15,7 @@
 #define HELD_BYTES   (16u << 20)
 #define HELD_S	     1800u
 #define WAIT_MS	     200u
+#define MOMENT_MS    5u
 #define ALIKE_MAX    256u /* sessions looked at */
 
 struct decoder *decoder_new(const struct decoder_cfg *cfg)
@@ -81,6 +82,9 @@ static struct block *get_block(struct decoder *d)
 	/* until the writer is through with one; when it has stopped there will be none */
 	while (!b && d->cfg.wait && !block_closed(d->cfg.pool))
 		b = block_get_wait(d->cfg.pool, WAIT_MS);
+	while (!b && d->cfg.patient && d->cfg.patient(d->cfg.patient_arg) &&
+	       !block_closed(d->cfg.pool))
+		b = block_get_wait(d->cfg.pool, MOMENT_MS);
 	return b;
 }
 

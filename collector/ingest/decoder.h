@@ -24,6 +24,9 @@ struct decoder_cfg {
 	uint32_t own_pen; /* of weir's elements, see ipfix.h; 0: IPFIX_PEN_WEIR */
 	bool batch;	  /* messages stay where they are until decoder_settle() */
 	bool wait;	  /* no block: wait for one (streams, files) instead of losing records */
+	/* No block, and not @wait: may it still be waited for, for a moment? NULL: no. */
+	bool (*patient)(void *arg);
+	void *patient_arg;
 	uint32_t sessions_max; /* 0: 16384; the one longest unheard gives way */
 	uint32_t held_bytes;   /* of data sets that wait for templates, all together; 0: 16 MiB */
 	uint32_t held_s;       /* how long; 0: 1800 */

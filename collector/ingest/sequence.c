@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define FAR	   (1u << 20) /* a jump as long as this is a restart: nothing loses so much at once */
+#define FAR	   (1u << 24) /* a longer jump is a restart: at a million units a second, 16 s lost */
 #define BACK	   4096u      /* units behind that reordering may be */
 #define OTHER_RUNS 4u	      /* messages that show another way of counting */
 #define BACK_RUNS  3u	      /* old numbers in a row, one after the other: a restart */

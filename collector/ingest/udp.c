@@ -35,6 +35,7 @@ struct udp_worker {
 	uint32_t i;
 	pthread_t thread;
 	bool running;
+	bool ending; /* atomic */
 	int epoll, stop;
 	struct decoder *d;
 	uint64_t saved_generation;
@@ -154,6 +155,28 @@ int udp_open(struct ingest *g, struct listener *l, char *error)
 }
 
 /* ---- receiving ---- */
+
+/*
+ * Do the sockets have room for what comes while the store is busy? As long as they are not half full nothing
+ * is lost by waiting for it; then flows must go, so that they are counted against their exporters.
+ */
+static bool is_patient(void *arg)
+{
+	struct udp_worker *w = arg;
+	uint32_t info[SK_MEMINFO_VARS];
+
+	for (uint32_t k = 0; k < w->g->cfg.listeners_n; k++) {
+		const struct listener *l = &w->g->l[k];
+		socklen_t len = sizeof(info);
+
+		if (l->cfg.transport != INGEST_UDP)
+			continue;
+		if (getsockopt(l->fd[w->i], SOL_SOCKET, SO_MEMINFO, info, &len) ||
+		    info[SK_MEMINFO_RMEM_ALLOC] >= info[SK_MEMINFO_RCVBUF] / 2)
+			return false;
+	}
+	return !__atomic_load_n(&w->ending, __ATOMIC_RELAXED);
+}
 
 /*
  * Asked of the socket and not read with a datagram (SO_RXQ_OVFL), which would tell what was dropped before
@@ -309,12 +332,14 @@ static void prepare(struct udp_worker *w)
 
 int udp_new(struct ingest *g, uint32_t i, const struct saved *loaded)
 {
-	const struct decoder_cfg cfg = decoder_cfg_of(g, false);
+	struct decoder_cfg cfg = decoder_cfg_of(g, false);
 	struct udp_worker *w = calloc(1, sizeof(*w));
 	int r;
 
 	if (!w)
 		return -ENOMEM;
+	cfg.patient = is_patient;
+	cfg.patient_arg = w;
 	g->udp[i] = w;
 	w->g = g;
 	w->i = i;
@@ -350,6 +375,7 @@ struct udp_worker *udp_free(struct udp_worker *w)
 
 	if (!w)
 		return NULL;
+	__atomic_store_n(&w->ending, true, __ATOMIC_RELAXED);
 	if (w->running && write(w->stop, &one, sizeof(one)) == sizeof(one))
 		pthread_join(w->thread, NULL);
 	if (w->d)

@@ -217,7 +217,7 @@ case_sflow()
 # TCP the sender waits, and each is there.
 case_overload()
 {
-	sink_start slow -u 0 -t 0 -b 3 -x 50000
+	sink_start slow -u 0 -t 0 -b 3 -x 50000 -B 1048576
 	in_a "$build/tests/bench/bench_load" "${ports[0]}" -n 300000 -r 300000 >"$tmp/sent_udp" 2>"$tmp/load.err"
 	wait_for 5 received slow "${ports[0]}"
 	in_a "$build/tests/bench/bench_load" "${ports[1]}" -p tcp -n 300000 >"$tmp/sent_tcp" 2>"$tmp/load.err"
@@ -238,6 +238,16 @@ dropped() # PORT: what its socket has dropped, no longer more
 	[ "${now:-0}" -gt 0 ] && [ "$now" = "${dropped_before:-}" ] && return 0
 	dropped_before=$now
 	return 1
+}
+
+# A store that is busy for longer than there are blocks, and a socket that has room for what comes meanwhile.
+case_busy()
+{
+	sink_start busy -u 0 -n 1 -b 3 -x 200000
+	in_a "$build/tests/bench/bench_load" "${ports[0]}" -f v5 -n 100000 -r 400000 >"$tmp/sent_busy"
+	wait_for 10 received busy "${ports[0]}"
+	sink_stop busy
+	expect "busy: nothing is lost" "$(of busy .rows)" "$(jq .flows "$tmp/sent_busy")"
 }
 
 # The last datagrams of an exporter that then says nothing more: no sequence number will show that they are
@@ -309,7 +319,7 @@ case_directory()
 net_new
 servers_start
 if [ $# -eq 0 ]; then
-	set -- udp tcp acknowledged tls others overload tail restart directory
+	set -- udp tcp acknowledged tls others overload busy tail restart directory
 fi
 for c; do
 	case $c in

@@ -57,6 +57,17 @@ Test(ingest_sequence, a_repeated_message_is_one_and_changes_nothing)
 	cr_assert(eq(u64, s.lost + s.restarts, 0));
 }
 
+Test(ingest_sequence, seconds_of_a_fast_exporter_are_lost_and_no_restart)
+{
+	uint32_t at;
+
+	sequence_init(&s, SEQUENCE_RECORDS);
+	at = go(UINT32_MAX - 1000000, 10, 20);
+	go(at + 5000000, 5, 20);
+	cr_assert(eq(u64, s.lost, 5000000));
+	cr_assert(eq(u64, s.restarts, 0));
+}
+
 Test(ingest_sequence, a_restart_is_no_loss)
 {
 	sequence_init(&s, SEQUENCE_RECORDS);
