@@ -207,7 +207,8 @@ static int ask_collector(struct asking *x, struct client *c, const struct answer
 }
 
 /* A file beside the others of the store's temporary ones, gone as soon as it is open. */
-static int export_here(const struct query_env *env, const struct ask *a, char *error)
+static int export_here(const struct query_env *env, const struct ask *a, struct asking *x,
+		       char *error)
 {
 	const char *dir = getenv("TMPDIR");
 	char path[PATH_MAX];
@@ -224,7 +225,10 @@ static int export_here(const struct query_env *env, const struct ask *a, char *e
 		return r;
 	}
 	close(fd);
-	r = query_export(env, &a->spec, path, error);
+	r = query_export(
+		env, &a->spec,
+		&(struct query_export){.path = path, .progress = on_progress, .progress_arg = x},
+		error);
 	fd = r ? -1 : open(path, O_RDONLY | O_CLOEXEC);
 	(void)unlink(path); /* made a moment ago */
 	if (fd < 0)
@@ -254,7 +258,7 @@ static int ask_store(struct asking *x, const struct answer_sink *k)
 	a = *x->a;
 	a.spec.env = enrich_lists(enrich);
 	r = strcmp(a.format, "parquet") ? query_run(&env, &a.spec, k, error)
-					: export_here(&env, &a, error);
+					: export_here(&env, &a, x, error);
 	forget_progress(x);
 	store_close(env.store);
 	enrich_free(enrich);
@@ -291,7 +295,7 @@ static int start_output(struct asking *x)
 	x->print = answer_print_new(&cfg);
 	if (!x->print)
 		return -ENOMEM;
-	if (x->a->spec.what != SPEC_FLOWS)
+	if (x->a->spec.what != SPEC_FLOWS || !strcmp(format, "parquet"))
 		return 0;
 	r = output_new(strcmp(format, "wide") ? format : "table", STDOUT_FILENO, &x->out);
 	if (!r)

@@ -70,7 +70,7 @@ static const struct cli_option flows_options[] = {
 	{OPT_DEDUP, 0, "dedup", NULL, NULL, NULL,
 	 "a flow once, however many interfaces and exporters of a node saw it"},
 	{OPT_EXPLAIN, 0, "explain", NULL, NULL, NULL, "say how it would be answered"},
-	{OPT_OUTPUT, 'o', "output", "FORMAT", "table|wide|json|eve|csv", "table",
+	{OPT_OUTPUT, 'o', "output", "FORMAT", "table|wide|json|eve|csv|parquet", "table",
 	 "format on standard output"},
 	{OPT_VERBOSE, 'v', "verbose", NULL, NULL, NULL,
 	 "say where the answer came from and how long it took"},
@@ -203,6 +203,8 @@ static int run(struct cli *c, enum spec_what what)
 	rc = finish(c, &a);
 	if (rc)
 		return rc;
+	if (!strcmp(a.format, "parquet") && a.spec.explain)
+		return cli_error(c, "an explanation is text: not with -o parquet");
 	if (!strcmp(a.format, "parquet") && isatty(STDOUT_FILENO))
 		return cli_error(
 			c,

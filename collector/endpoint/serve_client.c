@@ -110,7 +110,10 @@ static int export_file(struct request *q, const struct query_env *env, char *err
 		return -EIO;
 	}
 	close(fd);
-	r = query_export(env, &q->spec, path, error);
+	r = query_export(
+		env, &q->spec,
+		&(struct query_export){.path = path, .progress = progress, .progress_arg = q},
+		error);
 	fd = r ? -1 : open(path, O_RDONLY | O_CLOEXEC);
 	if (!r && fd < 0)
 		r = -errno;

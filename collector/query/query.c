@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "collector/query/answer_file.h"
 #include "collector/query/cell.h"
 #include "collector/query/flows.h"
 #include "collector/query/plan.h"
@@ -295,7 +296,7 @@ static int answer(struct run *x, struct answer_end *end, char *error)
 	stopped = watch_end(&watch);
 	if (stopped)
 		r = stopped;
-	if (r == -EIO || r == -ENOMEM || r == -EINVAL || r == -ERANGE)
+	if (r && r != -ETIMEDOUT && *store_error(x->result))
 		snprintf(error, STORE_ERROR, "%s", store_error(x->result));
 	if (!r)
 		r = x->plan->steps ? finish_series(x) : put_other(x);
@@ -379,22 +380,21 @@ int query_run(const struct query_env *env, const struct spec *q, const struct an
 	return r;
 }
 
-int query_export(const struct query_env *env, const struct spec *q, const char *path, char *error)
+int query_export(const struct query_env *env, const struct spec *q, const struct query_export *to,
+		 char *error)
 {
-	struct store_query sq = {.timeout_ms = env->timeout_ms};
-	int r = -ERANGE;
+	struct answer_file *f = answer_file_new(env->store, q->what == SPEC_FLOWS, error);
+	struct answer_sink k;
+	int r;
 
-	for (int i = 0; i < 2 && r == -ERANGE; i++) {
-		struct plan plan = {.wide = i > 0};
-
-		r = plan_make(env->store, q, &plan, error);
-		if (!r) {
-			sq.sql = plan.sql.text;
-			sq.values = plan.sql.values;
-			sq.values_n = plan.sql.n;
-			r = store_export(env->store, &sq, path, error);
-		}
-		plan_done(&plan);
-	}
+	if (!f)
+		return -ENOMEM;
+	k = answer_file_sink(f);
+	k.progress = to->progress;
+	k.progress_arg = to->progress_arg;
+	r = query_run(env, q, &k, error);
+	if (!r)
+		r = answer_file_write(f, to->path);
+	answer_file_free(f);
 	return r;
 }

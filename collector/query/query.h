@@ -26,10 +26,14 @@ struct query_env {
 int query_run(const struct query_env *env, const struct spec *q, const struct answer_sink *k,
 	      char *error);
 
-/**
- * query_export - the same answer as a Parquet file
- * @path: made or replaced
- */
-int query_export(const struct query_env *env, const struct spec *q, const char *path, char *error);
+struct query_export {
+	const char *path;			    /* made or replaced */
+	int (*progress)(void *arg, double percent); /* as answer_sink has it */
+	void *progress_arg;
+};
+
+/* The same answer as a Parquet file, see answer_file.h. Return: as query_run(). */
+int query_export(const struct query_env *env, const struct spec *q, const struct query_export *to,
+		 char *error);
 
 #endif

@@ -11,7 +11,7 @@
 #include "collector/store/store.h"
 
 #define ROWS	    2048u
-#define COLUMNS_MAX 20u
+#define COLUMNS_MAX 160u
 
 struct put {
 	duckdb_appender appender;
@@ -35,6 +35,10 @@ static duckdb_type type_of(char letter)
 		return DUCKDB_TYPE_UBIGINT;
 	case 'i':
 		return DUCKDB_TYPE_BIGINT;
+	case 'f':
+		return DUCKDB_TYPE_DOUBLE;
+	case 't':
+		return DUCKDB_TYPE_TIMESTAMP;
 	default:
 		return DUCKDB_TYPE_VARCHAR;
 	}
@@ -51,12 +55,15 @@ static void fresh(struct put *p)
 int put_begin(duckdb_connection c, const char *table, const char *types, char *error,
 	      struct put **ret)
 {
+	const bool temporary = !strncmp(table, "temp.", 5);
 	struct put *p = calloc(1, sizeof(*p));
 	duckdb_logical_type logical[COLUMNS_MAX];
 
 	if (!p)
 		return -ENOMEM;
-	if (duck.appender_create_ext(c, NULL, NULL, table, &p->appender) != DuckDBSuccess) {
+	if (duck.appender_create_ext(c, temporary ? "temp" : NULL, temporary ? "main" : NULL,
+				     temporary ? table + 5 : table,
+				     &p->appender) != DuckDBSuccess) {
 		duck_words(error, duck.appender_error(p->appender));
 		duck.appender_destroy(&p->appender);
 		free(p);
@@ -112,7 +119,13 @@ void put_number(struct put *p, uint64_t v)
 	next(p);
 }
 
-static void put_null(struct put *p)
+void put_double(struct put *p, double v)
+{
+	((double *)duck.vector_get_data(p->vector[p->column]))[p->rows] = v;
+	next(p);
+}
+
+void put_null(struct put *p)
 {
 	duckdb_vector v = p->vector[p->column];
 

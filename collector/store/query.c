@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * query.c - one query: prepared, run task by task so that it can be stopped, read chunk by chunk; and
- * written as Parquet. Each has a connection of its own.
+ * query.c - one query: prepared, run task by task so that it can be stopped, read chunk by chunk. Each
+ * has a connection of its own.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -421,38 +421,4 @@ struct store_result *store_result_free(struct store_result *r)
 	}
 	free(r);
 	return NULL;
-}
-
-/* ---- Parquet ---- */
-
-int store_export(struct store *s, const struct store_query *q, const char *path, char *error)
-{
-	struct store_query copy = *q;
-	struct store_result *r;
-	char *sql = NULL, tmp[PATH_BYTES];
-	uint32_t rows;
-	int e;
-
-	if (strchr(path, '\'') || snprintf(tmp, sizeof(tmp), "%s.part", path) >= (int)sizeof(tmp)) {
-		snprintf(error, STORE_ERROR, "%s: a path that can't be written to", path);
-		return -EINVAL;
-	}
-	if (asprintf(&sql, "COPY (%s) TO '%s' (FORMAT parquet, COMPRESSION zstd)", q->sql, tmp) < 0)
-		return -ENOMEM;
-	copy.sql = sql;
-	e = store_select(s, &copy, error, &r);
-	free(sql);
-	if (e)
-		return e;
-	while ((e = store_next(r, &rows)) == 0)
-		;
-	if (e == -ENODATA)
-		e = rename(tmp, path) ? -errno : 0;
-	if (e) {
-		unlink(tmp);
-		snprintf(error, STORE_ERROR, "%.*s: %.*s", 200, path, 300,
-			 r->error[0] ? r->error : strerror(-e));
-	}
-	store_result_free(r);
-	return e;
 }

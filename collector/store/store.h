@@ -159,11 +159,31 @@ double store_progress(const struct store_result *r);
 void store_cancel(struct store_result *r);
 struct store_result *store_result_free(struct store_result *r);
 
+/* ---- Parquet ---- */
+
+#define STORE_FILE_COLUMNS 160u
+
+struct store_file_column {
+	const char *name;
+	enum store_type type; /* ST_BOOL, ST_U64, ST_F64, ST_TIME, ST_TEXT */
+};
+
+struct store_file;
+
 /**
- * store_export - a query's answer as a Parquet file (zstd)
- * @path: made or replaced at the end, never half
+ * store_file_new - a table that becomes a Parquet file (zstd)
+ *
+ * One thread. Return: 0, -EINVAL: too many columns, -ENOMEM, -EIO.
  */
-int store_export(struct store *s, const struct store_query *q, const char *path, char *error);
+int store_file_new(struct store *s, const struct store_file_column *columns, uint32_t n,
+		   char *error, struct store_file **ret);
+
+/* The next row. Each value has its column's type, or ST_NULL. */
+void store_file_put(struct store_file *f, const struct store_value *row);
+
+/* @path: made or replaced, never half. Return: 0, or what went wrong since store_file_new(). */
+int store_file_write(struct store_file *f, const char *path, char *error);
+struct store_file *store_file_free(struct store_file *f);
 
 /* ---- how it is ---- */
 

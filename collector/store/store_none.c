@@ -50,8 +50,13 @@ NONE(bool, store_get,
 NONE(double, store_progress, (const struct store_result *r), -1)
 NONE(void, store_cancel, (struct store_result * r), )
 NONE(struct store_result *, store_result_free, (struct store_result * r), NULL)
-NONE(int, store_export,
-     (struct store * s, const struct store_query *q, const char *path, char *error), -ENOSYS)
+NONE(int, store_file_new,
+     (struct store * s, const struct store_file_column *columns, uint32_t n, char *error,
+      struct store_file **ret),
+     -ENOSYS)
+NONE(void, store_file_put, (struct store_file * f, const struct store_value *row), )
+NONE(int, store_file_write, (struct store_file * f, const char *path, char *error), -ENOSYS)
+NONE(struct store_file *, store_file_free, (struct store_file * f), NULL)
 NONE(int, store_source, (struct store * s, const struct flow_source_cfg *cfg, char **ret), -ENOSYS)
 NONE(int, store_rollup, (struct store * s, const struct rollup_cfg *cfg, char **ret), -ENOSYS)
 NONE(const char *, flow_source_name, (unsigned int column), "")

@@ -398,6 +398,15 @@ static void answer(struct store *s, uint64_t asked, int r)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* Blocks may have come since one was waited for in vain. */
+static bool all_received(struct store *s)
+{
+	struct block_pool_stats st;
+
+	block_pool_stats(s->cfg.pool, &st);
+	return st.queued == 0;
+}
+
 static void *writer(void *arg)
 {
 	struct store *s = arg;
@@ -416,18 +425,14 @@ static void *writer(void *arg)
 		ask = asked != s->flush_done || s->stop;
 		s->stats.pending = s->held_rows;
 		pthread_mutex_unlock(&s->lock);
-		if (b && ask) { /* what was sent before it was asked for comes first */
-			struct block_pool_stats st;
-
-			block_pool_stats(s->cfg.pool, &st);
-			ask = st.queued == 0;
-		}
+		/* what was sent before it was asked for comes first */
+		ask = ask && all_received(s);
 		if (due(s, store_now_ms(), ask))
 			r = flush(s);
 		if (ask && asked != s->flush_done && !unfinished(s))
 			answer(s, asked, r);
 		partition_upkeep(s);
-		if (!b && (s->stop || block_closed(s->cfg.pool)))
+		if (!b && (s->stop || block_closed(s->cfg.pool)) && all_received(s))
 			break;
 	}
 	return NULL;

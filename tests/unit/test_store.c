@@ -264,24 +264,47 @@ Test(store, values_are_bound_and_come_back_as_what_they_are)
 	store_rig_done(&g);
 }
 
-Test(store, an_answer_is_written_as_parquet_and_a_store_at_rest_is_read)
+Test(store, rows_become_parquet_and_a_store_at_rest_is_read)
 {
-	struct store_query q = {.sql = "SELECT range AS n FROM range(1000)"};
+	static const struct store_file_column columns[] = {
+		{"src.ip", ST_TEXT}, {"bytes", ST_U64}, {"share", ST_F64}, {"other", ST_BOOL}};
+	struct store_value row[4] = {{.type = ST_TEXT, .s = {"10.0.0.1", 8}},
+				     {.type = ST_U64, .u = UINT64_MAX},
+				     {.type = ST_F64, .f = 0.25},
+				     {.type = ST_BOOL, .b = true}};
+	struct store_file *f;
 	struct store_rig g;
-	char path[128], sql[256];
+	char path[128], sql[512];
 	struct rows rows;
 
 	if (!store_rig_open(&g, NULL))
 		return;
 	snprintf(path, sizeof(path), "%s/out.parquet", g.dir);
-	cr_assert(eq(int, store_export(g.s, &q, path, g.error), 0), "%s", g.error);
-	snprintf(sql, sizeof(sql), "SELECT sum(n)::UBIGINT FROM read_parquet('%s'), %%s", path);
+	cr_assert(eq(int, store_file_new(g.s, columns, 4, g.error, &f), 0), "%s", g.error);
+	for (uint32_t i = 0; i < 5000; i++)
+		store_file_put(f, row);
+	row[0].type = row[1].type = ST_NULL;
+	store_file_put(f, row);
+	cr_assert(eq(int, store_file_write(f, path, g.error), 0), "%s", g.error);
+	store_file_free(f);
 	rows_init(&rows, 3, T0, 1000);
 	store_rig_send(&g, &rows, 1);
 	cr_assert(eq(int, store_flush(g.s), 0));
-	cr_expect(eq(u64, store_rig_number(&g, sql), 499500));
-	q.sql = "SELECT 1/";
-	cr_expect(eq(int, store_export(g.s, &q, path, g.error), -EINVAL));
+	snprintf(sql, sizeof(sql),
+		 "SELECT count(*) FROM read_parquet('%s') p, %%s WHERE \"src.ip\" = '10.0.0.1' AND "
+		 "p.bytes = 18446744073709551615 AND share = 0.25 AND other",
+		 path);
+	cr_expect(eq(u64, store_rig_number(&g, sql), 5000));
+	snprintf(
+		sql, sizeof(sql),
+		"SELECT count(*) FROM read_parquet('%s') p, %%s WHERE \"src.ip\" IS NULL AND p.bytes "
+		"IS NULL",
+		path);
+	cr_expect(eq(u64, store_rig_number(&g, sql), 1));
+	cr_assert(eq(int, store_file_new(g.s, columns, 4, g.error, &f), 0), "%s", g.error);
+	cr_expect(lt(int, store_file_write(f, "/nonexistent/a", g.error), 0));
+	cr_expect(strstr(g.error, "/nonexistent/a") != NULL, "%s", g.error);
+	store_file_free(f);
 	store_rig_close(&g);
 	g.cfg.read_only = true; /* nobody holds it: questions are answered from the files */
 	cr_assert(eq(int, store_rig_open_again(&g), 0), "%s", g.error);

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# test_query_long.sh - questions that take their time: progress on a terminal and nowhere else, Ctrl-C
+# that ends them in the engine too, pages, shares, and the same answer in every format.
+# shellcheck disable=SC2154,SC2016
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/collector.sh"
+
+flows=1000000
+long=(--raw --last 1d --by "src.ip,src.port,dst.ip,start" --measure 'p95(bytes),distinct(dst.ip)')
+
+ask() # ARG...
+{
+	"$collector" query --raw --last 1d "$@"
+}
+
+all_there()
+{
+	stored "$(jq .flows "$tmp/sent")"
+}
+
+running() # QUERIES
+{
+	[ "$(collector_status .queries.running)" = "$1" ]
+}
+
+# Standard error is a terminal; what was on it is in $tmp/terminal. With INT in $1 Ctrl-C is pressed as soon
+# as something stands there. Return: the exit status.
+on_terminal() # INT|- COMMAND...
+{
+	python3 - "$tmp/terminal" "$@" >"$tmp/out" <<-'EOF'
+		import os, pty, subprocess, sys
+		path, press, *command = sys.argv[1:]
+		pid, fd = pty.fork()
+		if not pid:
+		    os.dup2(os.open(path + ".out", os.O_CREAT | os.O_TRUNC | os.O_WRONLY), 1)
+		    os.execv(command[0], command)
+		seen = b""
+		while True:
+		    try:
+		        more = os.read(fd, 4096)
+		    except OSError:
+		        break
+		    if not more:
+		        break
+		    seen += more
+		    if press == "INT" and b"weir-collector: " in seen:
+		        os.write(fd, b"\x03")
+		        press = "-"
+		open(path, "wb").write(seen)
+		sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+	EOF
+}
+
+net_new
+collector_start --listen-udp none --listen-tcp 127.0.0.1:4739
+in_a "$build/tests/bench/bench_load" 4739 -p tcp -n "$flows" >"$tmp/sent" || die "bench_load fails"
+wait_for 30 all_there || die "not all flows are stored: $(stored_flows)"
+
+on_terminal - "$collector" query "${long[@]}" -o csv
+expect "a long query on a terminal" "$?" 0
+expect_match "says how far it is" "$(tr '\r' '\n' <"$tmp/terminal")" 'weir-collector: +([0-9]+ %|working)'
+expect_match "and takes it away at the end" "$(tail -c 4 "$tmp/terminal" | od -An -c)" '033 +\[ +K'
+"$collector" query "${long[@]}" -o csv >"$tmp/csv" 2>"$tmp/ask.err"
+expect "and nothing where there is none" "$(wc -c <"$tmp/ask.err")" 0
+expect "the answer is the same" "$(cksum <"$tmp/terminal.out")" "$(cksum <"$tmp/csv")"
+
+for format in json parquet; do
+	cancelled=$(collector_status .queries.cancelled)
+	on_terminal INT "$collector" query "${long[@]}" -o "$format"
+	expect "$format: Ctrl-C ends it" "$?" 130
+	expect "$format: nothing was written" "$(wc -c <"$tmp/terminal.out")" 0
+	expect_true "$format: and in the engine" wait_for 5 running 0
+	expect "$format: counted" "$(collector_status .queries.cancelled)" $((cancelled + 1))
+done
+collector_stop
+on_terminal INT "$collector" query "${long[@]}" -o json
+expect "Ctrl-C where no collector runs" "$?" 130
+collector_start --listen-udp none --listen-tcp none
+
+total=$(ask --measure bytes -o json | jq .bytes)
+expect "all of them" "$total" "$(jq .bytes "$tmp/sent")"
+ask --by src.ip --top 5 -o json >"$tmp/top"
+expect "five groups and the rest" "$(jq -r '.other // false' "$tmp/top" | tr '\n' ' ')" \
+	"false false false false false true "
+expect "groups and the rest are all" "$(jq -s 'map(.bytes) | add' "$tmp/top")" "$total"
+expect "so are their shares" "$(jq -s 'map(.share) | add | . * 1e6 | round' "$tmp/top")" 1000000
+expect "a share is the group's part" "$(jq -s --argjson t "$total" '.[0].share == .[0].bytes / $t' "$tmp/top")" true
+expect "no rest where all groups are shown" "$(ask --by proto --top 100 -o json | jq -s 'map(select(.other)) | length')" 0
+
+cursor='' pages=0 seen=0
+while :; do
+	"$collector" flows "src.ip == 10.0.0.0" --last 1d --top 10000 ${cursor:+--cursor "$cursor"} -o csv >"$tmp/page" 2>"$tmp/ask.err"
+	seen=$((seen + $(wc -l <"$tmp/page") - 1)) pages=$((pages + 1))
+	cursor=$(sed -n 's/.*--cursor //p' "$tmp/ask.err")
+	if [ -z "$cursor" ] || [ "$pages" -ge 20 ]; then break; fi
+done
+expect "pages have every flow" "$seen" "$(ask 'src.ip == 10.0.0.0' --measure flows -o json | jq .flows)"
+expect_true "and are several" [ "$pages" -gt 2 ]
+collector_stop
+expect "the collector's exit status" "$collector_rc" 0
