@@ -201,6 +201,8 @@ static int attach_tc(struct attachment *a, struct dataplane *dp, bool egress)
 /* Why XDP is not the right place here, or NULL. */
 static const char *xdp_is_unfit(const struct nic *nic, enum role role)
 {
+	if (role == ROLE_VETH && nic_costs_gso(nic))
+		return "XDP would take GSO from the other end of the pair, and copy its frames";
 	if (nic->lro)
 		return "LRO is on: XDP would not see single packets";
 	if (nic->rx_vlan_offload && (nic->vlan_devices || role == ROLE_MIRROR))

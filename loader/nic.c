@@ -91,6 +91,11 @@ int nic_read(const char *ifname, bool elsewhere, struct nic *ret)
 	return r;
 }
 
+bool nic_costs_gso(const struct nic *nic)
+{
+	return !strcmp(nic->driver, "veth");
+}
+
 bool nic_is_veth(const char *ifname)
 {
 	struct ethtool_drvinfo drv = {.cmd = ETHTOOL_GDRVINFO};

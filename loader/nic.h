@@ -25,6 +25,12 @@ struct nic {
  */
 int nic_read(const char *ifname, bool elsewhere, struct nic *ret);
 
+/*
+ * Does native XDP take segmentation offload from those who send there? A veth's peer has none then
+ * (drivers/net/veth.c), and each of its frames is copied to make room before it.
+ */
+bool nic_costs_gso(const struct nic *nic);
+
 /* One end of a pair, in the network namespace we are in. What isn't there is none. */
 bool nic_is_veth(const char *ifname);
 

@@ -131,11 +131,18 @@ static void hook_verdict(struct doctor *d, const char *subject, const char *ifna
 		doctor_say(d, VERDICT_WARN, subject,
 			   "generic XDP as asked, which costs about twice as much as TC; %s", what);
 		doctor_todo(d, "--hook tc sees the same packets for less");
+	} else if (how->hook == HOOK_AUTO && how->role == ROLE_VETH && nic_costs_gso(&f->nic)) {
+		doctor_say(d, VERDICT_OK, subject,
+			   "TC, since XDP would take GSO from the other end of the pair; %s", what);
 	} else if (!why) {
 		doctor_say(d, VERDICT_OK, subject, "%s; %s",
 			   f->xdp_known ? "native XDP"
 					: "native XDP is tried, TC if the driver refuses",
 			   what);
+		if (nic_costs_gso(&f->nic))
+			doctor_todo(d,
+				    "XDP takes GSO from the other end of a veth pair: role veth or "
+				    "--hook tc where speed between the two counts");
 	} else if (how->hook == HOOK_MODE_XDP) {
 		doctor_say(d, VERDICT_FAIL, subject, "no native XDP: %s; %s", why, what);
 		doctor_todo(d, "%s%s--hook auto or tc", todo, *todo ? "; or " : "");

@@ -87,6 +87,13 @@ case_interfaces()
 	expect "without -i: what is up, not loopback" "$(jq -r '[.checks[].iface // empty] | join(" ")' "$tmp/doctor.json")" va
 }
 
+case_veth()
+{
+	doctor -i va --role veth
+	expect_match "a pod's veth: TC" "$(finding '^va' text)" '^TC, since XDP would take GSO'
+	expect "a pod's veth: and is what run does" "$(run_for_a_moment --role veth)" '0 weir: va: TCX'
+}
+
 case_xdp_of_others()
 {
 	spawn other "$ns_a" "$tools/xdp_count" va
@@ -230,6 +237,7 @@ case_good
 case_text
 case_no_privileges
 case_interfaces
+case_veth
 case_xdp_of_others
 case_memory
 case_memory_is_so "one interface" va
