@@ -6,13 +6,13 @@
  */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
-#include <linux/bpf.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "loader/drain.h"
 #include "weir/counters.h"
 #include "weir/lone_syn.h"
+#include "cache_rig.h"
 
 #define SETS	   4u
 #define SLOTS	   (SETS * WEIR_WAYS)
@@ -74,22 +74,12 @@ static void keep(void *arg, const struct flow_record *r)
 	t->zero_windows += r->out.zero_windows;
 }
 
-/* The final record of a slot goes into the ring, as bpf_ringbuf_submit() leaves it. */
 static void evict(uint32_t slot)
 {
-	struct flow_final f = {.slot = slot, .hot = *hot_of(slot), .cold = *cold_of(slot)};
-	uint32_t size = flow_final_size(&f.hot), hdr[2] = {size, 0};
-	size_t len = (size + BPF_RINGBUF_HDR_SZ + 7) / 8 * 8, at = w->producer % RING_BYTES;
-	uint8_t rec[512] = {0};
+	const struct flow_final f = {.slot = slot, .hot = *hot_of(slot), .cold = *cold_of(slot)};
+	const struct rig_ring ring = {w->ring, RING_BYTES, &w->producer, &w->consumer};
 
-	cr_assert(le(sz, w->producer + len - w->consumer, RING_BYTES));
-	memcpy(rec, hdr, sizeof(hdr));
-	memcpy(rec + sizeof(hdr), &f, size);
-	for (size_t i = 0; i < len; i++) {
-		w->ring[(at + i) % RING_BYTES] = rec[i];
-		w->ring[(at + i) % RING_BYTES + RING_BYTES] = rec[i];
-	}
-	w->producer += len;
+	cr_assert(rig_final(&ring, &f));
 }
 
 static void insert(uint32_t slot, uint32_t flow)
@@ -100,13 +90,7 @@ static void insert(uint32_t slot, uint32_t flow)
 
 	*h = (struct flow_hot){.tag = (flow + 1ull) << 32 | (gen ? gen : 1)};
 	*c = (struct flow_cold){};
-	c->key.addr[0][10] = c->key.addr[0][11] = 0xff;
-	c->key.addr[1][10] = c->key.addr[1][11] = 0xff;
-	c->key.addr[1][15] = 1;
-	c->key.port[0] = __builtin_bswap16((uint16_t)flow);
-	c->key.port[1] = __builtin_bswap16(443);
-	c->key.ethertype = 0x0800;
-	c->key.proto = 6;
+	rig_key(&c->key, flow, 6);
 	c->first[0] = (uint32_t)w->clock.now_tick;
 	c->ttl_min[0] = c->ttl_max[0] = 64;
 	h->cold_changes = 1;

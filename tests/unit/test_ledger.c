@@ -8,7 +8,6 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <errno.h>
-#include <linux/bpf.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +20,7 @@
 #include "loader/ledger.h"
 #include "loader/merge.h"
 #include "loader/outbox.h"
+#include "cache_rig.h"
 
 #define SETS	   32u
 #define SLOTS	   (SETS * WEIR_WAYS)
@@ -94,22 +94,12 @@ static struct flow_cold *cold_of(uint32_t slot)
 
 static bool evict(uint32_t slot)
 {
-	struct flow_final f = {.slot = slot, .hot = *hot_of(slot), .cold = *cold_of(slot)};
-	uint32_t size = flow_final_size(&f.hot), hdr[2] = {size, 0};
-	size_t len = (size + BPF_RINGBUF_HDR_SZ + 7) / 8 * 8;
-	size_t at = counting()->producer % RING_BYTES;
-	uint8_t rec[512] = {0};
+	const struct flow_final f = {.slot = slot, .hot = *hot_of(slot), .cold = *cold_of(slot)};
+	struct tables *t = counting();
+	const struct rig_ring ring = {t->ring, RING_BYTES, &t->producer, &t->consumer};
 
-	if (counting()->producer + len - __atomic_load_n(&counting()->consumer, __ATOMIC_ACQUIRE) >
-	    RING_BYTES)
+	if (!rig_final(&ring, &f))
 		return false;
-	memcpy(rec, hdr, sizeof(hdr));
-	memcpy(rec + sizeof(hdr), &f, size);
-	for (size_t i = 0; i < len; i++) {
-		counting()->ring[(at + i) % RING_BYTES] = rec[i];
-		counting()->ring[(at + i) % RING_BYTES + RING_BYTES] = rec[i];
-	}
-	__atomic_store_n(&counting()->producer, counting()->producer + len, __ATOMIC_RELEASE);
 	w->evicted++;
 	return true;
 }
@@ -123,13 +113,7 @@ static void insert(uint32_t slot, uint32_t flow)
 
 	memset((char *)h + 8, 0, sizeof(*h) - 8);
 	memset(c, 0, sizeof(*c));
-	c->key.addr[0][10] = c->key.addr[0][11] = 0xff;
-	c->key.addr[1][10] = c->key.addr[1][11] = 0xff;
-	c->key.addr[1][15] = 1;
-	c->key.port[0] = __builtin_bswap16((uint16_t)flow);
-	c->key.port[1] = __builtin_bswap16(443);
-	c->key.ethertype = 0x0800;
-	c->key.proto = 17;
+	rig_key(&c->key, flow, 17);
 	c->first[0] = (uint32_t)w->tick;
 	c->ttl_min[0] = c->ttl_max[0] = 64;
 	h->cold_changes = 1;
