@@ -2,31 +2,8 @@
 /*
  * main.c - weir: the table of commands.
  */
-#include <stdio.h>
-#include <string.h>
-
+#include "common/program.h"
 #include "loader/command.h"
-
-static int cmd_version(int argc, char **argv);
-
-static const struct cli_option no_options[] = {{}};
-
-static const struct cli_command command_version = {
-	.name = "version",
-	.help = "which weir this is",
-	.options = no_options,
-	.run = cmd_version,
-};
-
-static int cmd_version(int argc, char **argv)
-{
-	struct cli c = {.cmd = &command_version, .argc = argc, .argv = argv};
-
-	if (cli_next(&c) != CLI_END)
-		return c.status;
-	puts("weir " WEIR_VERSION);
-	return 0;
-}
 
 static const struct cli_command *const commands[] = {
 	&command_run,	     &command_reload,
@@ -37,7 +14,7 @@ static const struct cli_command *const commands[] = {
 	&command_policy,     &command_panic,
 	&command_flush,	     &command_detach,
 	&command_config,     &command_doctor,
-	&command_completion, &command_version,
+	&command_completion, &program_command_version,
 	&command_complete,   &command_reference,
 	&command_check_line, NULL,
 };
@@ -53,9 +30,5 @@ const struct cli_command command_weir = {
 
 int main(int argc, char **argv)
 {
-	static char version[] = "version";
-
-	if (argc == 2 && (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")))
-		argv[1] = version;
-	return cli_run(&command_weir, argc, argv);
+	return program_run(&command_weir, argc, argv);
 }
