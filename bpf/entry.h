@@ -85,6 +85,8 @@ static __always_inline void way_to_scratch(const struct way *w, struct scratch *
 	s->bytes = w->bytes;
 	s->hash = w->f.hash;
 	if (cfg_enforce) {
+		if (syn_is_bare(&w->f.l4) && !s->ns)
+			s->ns = now_ns();
 		s->active = w->active;
 		s->verdict = VERDICT_PASS;
 		s->would = 0;
@@ -143,11 +145,17 @@ found:
 }
 
 /*
- * Is it a SYN of a flow that the cache has not? Then no line of the cache is waited for. Its clock is read
- * here, which waits for every load under way.
+ * Is it of no flow that the cache has, as far as can be said without its line? Asked of SYNs, whose
+ * clock is read here, where it waits for no load, and of what follows a drop: listed sources send many
+ * packets, none of which has a flow.
  */
-static __always_inline int way_is_fresh_syn(const struct way *w, struct scratch *s)
+static __always_inline int way_is_fresh(const struct way *w, struct scratch *s)
 {
+	if (cfg_enforce && s->dropping) {
+		s->dropping = 0;
+		s->ns = 0;
+		return !cache_may_have(w->f.hash);
+	}
 	if (likely(!syn_is_bare(&w->f.l4)))
 		return 0;
 	s->ns = now_ns();

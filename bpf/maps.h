@@ -129,9 +129,9 @@ struct scratch {
 	__u32 cached;	 /* enum policy_cached: what a new flow keeps of it */
 	__u64 bytes;	 /* IP bytes on the wire: every segment with its headers */
 	__u64 hash;
-	__u32 would; /* a shadow rule would have acted on the packet */
-	__u32 pad;
-	__u8 hdr[128]; /* headers copied out of non-linear packets */
+	__u32 would;	/* a shadow rule would have acted on the packet */
+	__u32 dropping; /* the packet before this one was of a listed source */
+	__u8 hdr[128];	/* headers copied out of non-linear packets */
 };
 
 struct {

@@ -53,6 +53,15 @@ static __always_inline __u32 policy_second(struct policy_place p)
 	return p.bucket ^ ((p.tag * 0x9e3779b1u) >> 7 | 1);
 }
 
+/*
+ * Where the decision of a host stands if it can, or else beside that (^ 1), of @n that there is room for:
+ * no index is needed then.
+ */
+static __always_inline __u32 policy_home(struct policy_place p, __u32 n)
+{
+	return (((__u64)p.tag * ((n - 1) / 2) >> 32) << 1) + 2 + (p.tag & 1);
+}
+
 /* First @bits bits of a 16-byte address, as two words in memory order. */
 static __always_inline void policy_mask(__u32 bits, __u64 *ret)
 {
@@ -112,6 +121,7 @@ static __always_inline __u32 policy_presence4(__u32 addr)
 }
 
 #define PRESENCE_HALF (PRESENCE_WORDS * 64u)
+#define PRESENCE_NETS (2 * PRESENCE_HALF) /* from a bit to that of prefixes alone */
 
 /* Of an IPv6 address. */
 static __always_inline __u32 policy_presence6(const __u64 *addr, const volatile __u64 *seed)

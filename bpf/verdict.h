@@ -13,7 +13,6 @@
 
 #include "verdict_act.h"
 #include "verdict_find.h"
-#include "verdict_listed.h"
 
 /* ARP; neighbour discovery, MLD and "packet too big" (RFC 4443, 4861, 3810); IGMP; "fragmentation needed"; DHCP. */
 static __always_inline int is_infrastructure6(const struct l4 *l)

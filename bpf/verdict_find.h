@@ -133,6 +133,8 @@ __noinline int verdict_address4(void)
 	if (!is_present(policy_presence4(addr[1] >> 32)))
 		return 0;
 	lengths = c->lengths4;
+	if (!is_present(PRESENCE_NETS + policy_presence4(addr[1] >> 32)))
+		lengths &= 1ull << 32;
 	for (__u32 i = 0; i <= 32; i++) /* the longest first */
 		if (lengths >> (32 - i) & 1)
 			probe_prefix(w, addr, 128 - i);
@@ -177,6 +179,8 @@ static __always_inline void early_address(struct verdict_work *w, const struct p
 	if (lengths >> 32 & 1)
 		probe(w, c, 1);
 	lengths &= 0xffffffff;
+	if (!is_present(PRESENCE_NETS + policy_presence4(addr)))
+		return;
 	for (__u32 i = 1; i <= 32 && lengths; i++) {
 		if (lengths >> (32 - i) & 1) {
 			policy_mask(128 - i, mask);

@@ -56,7 +56,7 @@ struct {
 	__type(value, struct policy_decision);
 } policy_decisions SEC(".maps");
 
-/* A bit for each /24 and for hashes: 4 MiB when verdicts are on. Size: loader. */
+/* A bit for each /24 and for hashes: 8 MiB when verdicts are on. Size: loader. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -87,6 +87,7 @@ struct {
 	__type(value, struct named_line);
 } policy_named SEC(".maps");
 
+const volatile __u32 cfg_decisions = 0;	 /* policy_decisions, the first left out */
 const volatile __u32 cfg_named_mask = 0; /* lines of policy_named - 1 */
 
 /* Token buckets of single sources, by hash; the fullest one makes room. Writers: all CPUs. */

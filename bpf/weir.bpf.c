@@ -7,6 +7,7 @@
 #include "parse_bpf.h"
 #include "l7_flow.h"
 #include "reset.h"
+#include "verdict_listed.h"
 #include <linux/pkt_cls.h>
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -147,9 +148,9 @@ static __always_inline int is_listed4(void *data, void *data_end, struct way *w,
 	ports = *(__u32 *)(ip + sizeof(struct iphdr));
 	if (l->proto != IPPROTO_TCP && bpf_ntohs(ports >> 16) < 1024)
 		return 0;
-	if (where == EARLY_SRC &&
-	    listed_drop(src, l, w->active, hook_side(s->hook), w->row, w->segs, w->bytes)) {
+	if (where == EARLY_SRC && listed_drop(src, w, hook_side(s->hook))) {
 		w->verdict = VERDICT_DROP;
+		s->dropping = 1;
 		return 1;
 	}
 	s->l4.proto = l->proto;
@@ -160,6 +161,7 @@ static __always_inline int is_listed4(void *data, void *data_end, struct way *w,
 	if (!verdict_early4(src, dst, ports, where))
 		return 0;
 	w->verdict = VERDICT_DROP;
+	s->dropping = 1;
 	return 1;
 }
 
@@ -205,7 +207,7 @@ static __always_inline int xdp_way(struct xdp_md *ctx, struct way *w)
 	*seen += xdp_len(ctx, linear, w->f.l4.hdr_off + w->f.l4.ip_bytes);
 	slot = CACHE_MISS;
 	s->hook = HOOK_XDP;
-	if (!way_is_fresh_syn(w, s) && way_hit(w, s, &slot))
+	if (!way_is_fresh(w, s) && way_hit(w, s, &slot))
 		return layers;
 	if (slot == CACHE_MISS && is_listed4(data, data_end, w, s))
 		return layers;
@@ -325,7 +327,7 @@ static __always_inline int tc_way(struct __sk_buff *skb, struct way *w, enum wei
 	seen[0] += w->segs;
 	slot = CACHE_MISS;
 	s->hook = hook;
-	if (!way_is_fresh_syn(w, s) && way_hit(w, s, &slot))
+	if (!way_is_fresh(w, s) && way_hit(w, s, &slot))
 		return layers;
 	if (slot == CACHE_MISS && is_listed4(data, data_end, w, s))
 		return layers;

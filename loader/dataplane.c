@@ -94,6 +94,7 @@ static int configure(struct dataplane *dp, struct weir_bpf *skel, const struct d
 	skel->rodata->cfg_l7_hold = L7_HOLD_NS / dp->tick_ns;
 	/* what sampling passes over would have no verdict */
 	skel->rodata->cfg_enforce = cfg->policy_entries != 0 && v->sample == 1;
+	skel->rodata->cfg_decisions = cfg->policy_entries;
 	skel->rodata->cfg_named_mask = cfg->policy_entries ? NAMED_LINES - 1 : 0;
 	skel->rodata->cfg_meter_mask = cfg->policy_entries ? METER_LINES - 1 : 0;
 	skel->rodata->cfg_replay = cfg->replay;
@@ -122,7 +123,7 @@ static int set_policy_sizes(struct dataplane *dp, struct weir_bpf *skel)
 		{skel->maps.policy_counts, cpus * POLICY_RULES},
 		{skel->maps.policy_index, buckets},
 		{skel->maps.policy_decisions, n + 1},
-		{skel->maps.policy_presence, 2 * PRESENCE_WORDS},
+		{skel->maps.policy_presence, PRESENCE_ALL},
 		{skel->maps.policy_named, NAMED_LINES},
 		{skel->maps.policy_meters, METER_LINES},
 		{skel->maps.policy_drops, cpus * DROP_ROWS},

@@ -64,7 +64,7 @@ struct policy_decision {
 	__u64 packets; /* those packets */
 	__u64 bytes;
 	__u32 flows; /* of those packets: TCP SYNs, and the first of each flow that was let in before */
-	__u32 pad2;
+	__u32 shared; /* others of this key may be in force */
 };
 
 #define POLICY_FOREVER 0xffffffffu
@@ -74,8 +74,10 @@ struct policy_decision {
 
 /* Presence: is anything listed in this /24 (IPv4), or with this hash (IPv6: of the /48; address and
  * port, flow)? Elements of 64 bits; IPv6 prefixes shorter than PRESENCE_BITS6 are looked up always.
+ * The third and fourth quarter say the same of prefixes alone, hosts left out.
  */
-#define PRESENCE_WORDS (1u << 18) /* of each half */
+#define PRESENCE_WORDS (1u << 18) /* of each quarter */
+#define PRESENCE_ALL   (4 * PRESENCE_WORDS)
 #define PRESENCE_BITS6 48u
 
 /* ---- rules ---- */

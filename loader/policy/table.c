@@ -57,7 +57,7 @@ static int map_all(struct policy_table *t, const struct policy_fds *f)
 		if (n[i] < 0)
 			return n[i];
 	}
-	if (n[1] != POLICY_RULES || n[5] != 2 * PRESENCE_WORDS || n[3] & (n[3] - 1))
+	if (n[1] != POLICY_RULES || n[5] != PRESENCE_ALL || n[3] & (n[3] - 1))
 		return -EINVAL;
 	t->cpus = (uint32_t)n[2] / POLICY_RULES;
 	t->buckets = (uint32_t)n[3];
@@ -82,7 +82,7 @@ static int adopt(struct policy_table *t)
 	for (uint32_t n = t->max; n > 0; n--) {
 		decision_adopt(t, n);
 		if (t->meta[n].state == DECISION_FREE)
-			t->free[t->free_n++] = n;
+			decision_free(t, n);
 	}
 	return 0;
 }
@@ -99,7 +99,7 @@ int policy_table_open(const struct policy_fds *fds, struct policy_table **ret)
 	if (!r) {
 		t->rule = calloc(POLICY_RULES, sizeof(*t->rule));
 		t->meta = calloc(t->max + 1, sizeof(*t->meta));
-		t->free = calloc(t->max + 1, sizeof(*t->free));
+		t->free = calloc(t->max / 64 + 1, sizeof(*t->free));
 		r = t->rule && t->meta && t->free ? adopt(t) : -ENOMEM;
 	}
 	if (r) {

@@ -32,9 +32,25 @@ void listing_place(const struct policy_table *t, struct listing *l)
 	l->place = place_of(t, l->key, l->kind, l->bits);
 }
 
+static bool is_host(const struct listing *l)
+{
+	return l->kind == KIND_ADDR && l->bits == 128;
+}
+
+static bool is_free(const struct policy_table *t, uint32_t n)
+{
+	return t->free[n / 64] >> n % 64 & 1;
+}
+
 void decision_fetch_index(const struct policy_table *t, const struct listing *l)
 {
+	const uint32_t home = policy_home(l->place, t->max);
+
 	__builtin_prefetch(&t->index[l->place.bucket & (t->buckets - 1)], 1);
+	if (is_host(l) && is_free(t, home)) {
+		__builtin_prefetch(&t->decisions[home], 1);
+		__builtin_prefetch(&t->meta[home], 1);
+	}
 }
 
 void decision_fetch(const struct policy_table *t, const struct listing *l)
@@ -173,31 +189,38 @@ static void presence_range(uint64_t *map, uint32_t from, uint32_t n)
 static void presence_set(const struct policy_table *t, uint64_t *map,
 			 const struct policy_decision *d)
 {
-	uint32_t len, addr;
+	uint32_t len, addr, bit;
 	uint64_t net[2] = {d->key[0], d->key[1]};
 
 	if (d->kind == KIND_ADDR_PORT || d->kind == KIND_FLOW) {
 		presence_range(map, policy_presence_key(d->key), 1);
 	} else if (d->kind == KIND_ADDR && d->bits >= MAPPED_BITS && is_mapped(net)) {
 		len = d->bits - MAPPED_BITS;
+		len = len < 24 ? 1u << (24 - len) : 1;
 		memcpy(&addr, (const uint8_t *)d->key + 12, sizeof(addr));
-		presence_range(map, policy_presence4(addr), len < 24 ? 1u << (24 - len) : 1);
+		bit = policy_presence4(addr);
+		presence_range(map, bit, len);
+		if (d->bits != 128)
+			presence_range(map, PRESENCE_NETS + bit, len);
 	} else if (d->kind == KIND_ADDR && d->bits >= PRESENCE_BITS6) {
-		presence_range(map, policy_presence6(d->key, t->control->seed), 1);
+		bit = policy_presence6(d->key, t->control->seed);
+		presence_range(map, bit, 1);
+		if (d->bits != 128)
+			presence_range(map, PRESENCE_NETS + bit, 1);
 	}
 }
 
 /* Bits of what has gone go too; no bit of what is there is ever missing. */
 static void presence_rebuild(struct policy_table *t)
 {
-	uint64_t *map = calloc(2 * PRESENCE_WORDS, sizeof(*map));
+	uint64_t *map = calloc(PRESENCE_ALL, sizeof(*map));
 
 	if (!map)
 		return;
 	for (uint32_t n = 1; n <= t->max; n++)
 		if (t->meta[n].state == DECISION_LIVE || t->meta[n].state == DECISION_ENDED)
 			presence_set(t, map, &t->decisions[n]);
-	for (uint32_t i = 0; i < 2 * PRESENCE_WORDS; i++)
+	for (uint32_t i = 0; i < PRESENCE_ALL; i++)
 		if (t->presence[i] != map[i])
 			__atomic_store_n(&t->presence[i], map[i], __ATOMIC_RELAXED);
 	free(map);
@@ -246,6 +269,81 @@ void control_update(struct policy_table *t)
 	__atomic_store_n(&c->has, has, __ATOMIC_RELEASE);
 }
 
+/* ---- where decisions stand ---- */
+
+static void free_flip(struct policy_table *t, uint32_t n)
+{
+	t->free[n / 64] ^= UINT64_C(1) << n % 64;
+}
+
+void decision_free(struct policy_table *t, uint32_t n)
+{
+	free_flip(t, n);
+	t->free_n++;
+}
+
+/* Hosts at home, if there is room; others wherever there is some. */
+static uint32_t free_take(struct policy_table *t, const struct listing *l)
+{
+	const uint32_t words = t->max / 64 + 1;
+	uint32_t n = is_host(l) ? policy_home(l->place, t->max) : 0;
+
+	if (n && !is_free(t, n))
+		n ^= 1;
+	if (!n || !is_free(t, n)) {
+		while (!t->free[t->free_at])
+			t->free_at = t->free_at + 1 < words ? t->free_at + 1 : 0;
+		n = t->free_at * 64 + (uint32_t)__builtin_ctzll(t->free[t->free_at]);
+	}
+	free_flip(t, n);
+	t->free_n--;
+	return n;
+}
+
+/* Others that decision @n has its key in common with. Return: how many; @ret_any: one of them */
+static uint32_t others_of_key(const struct policy_table *t, struct policy_place p, uint32_t n,
+			      uint32_t *ret_any)
+{
+	const struct policy_decision *d = &t->decisions[n];
+	uint32_t found = 0;
+
+	for (uint32_t i = 0; i < 2 * INDEX_WAYS; i++) {
+		const uint64_t w = *bucket_way(t, p, i);
+		const struct policy_decision *o = &t->decisions[w & INDEX_NUMBER];
+
+		if (i == INDEX_WAYS && !(*bucket_way(t, p, 0) & INDEX_OVERFLOW))
+			break;
+		if (w >> 32 != p.tag || (w & INDEX_NUMBER) == n || o->key[0] != d->key[0] ||
+		    o->key[1] != d->key[1] || o->kind != d->kind || o->bits != d->bits)
+			continue;
+		found++;
+		*ret_any = w & INDEX_NUMBER;
+	}
+	return found;
+}
+
+/* Decision @n is about to be in the index: who has its key in common with others says so first. */
+static void share(struct policy_table *t, struct policy_place p, uint32_t n)
+{
+	uint32_t other = 0, found = others_of_key(t, p, n, &other);
+
+	t->decisions[n].shared = found != 0;
+	if (found == 1) /* of several each says so already */
+		__atomic_store_n(&t->decisions[other].shared, 1, __ATOMIC_RELEASE);
+}
+
+/* It has left the index. */
+static void unshare(struct policy_table *t, uint32_t n)
+{
+	const struct policy_decision *d = &t->decisions[n];
+	uint64_t key[2] = {d->key[0], d->key[1]};
+	struct policy_place p = place_of(t, key, d->kind, d->bits);
+	uint32_t other = 0;
+
+	if (d->shared && others_of_key(t, p, n, &other) == 1)
+		__atomic_store_n(&t->decisions[other].shared, 0, __ATOMIC_RELEASE);
+}
+
 uint32_t decision_add(struct policy_table *t, const struct listing *l, uint32_t issuer)
 {
 	struct policy_decision *d;
@@ -253,7 +351,7 @@ uint32_t decision_add(struct policy_table *t, const struct listing *l, uint32_t 
 
 	if (!t->free_n)
 		return 0;
-	n = t->free[t->free_n - 1];
+	n = free_take(t, l);
 	d = &t->decisions[n];
 	*d = (struct policy_decision){
 		.key = {l->key[0], l->key[1]},
@@ -269,12 +367,14 @@ uint32_t decision_add(struct policy_table *t, const struct listing *l, uint32_t 
 	};
 	t->meta[n] = (struct decision_meta){
 		.expires = l->expires, .mark = t->epoch, .issuer = issuer, .state = DECISION_LIVE};
+	if (l->kind == KIND_ADDR)
+		share(t, l->place, n);
 	if (!index_put(t, l->place, n)) {
 		*d = (struct policy_decision){};
 		t->meta[n].state = DECISION_FREE;
+		decision_free(t, n);
 		return 0;
 	}
-	t->free_n--;
 	t->live++;
 	presence_set(t, t->presence, d);
 	count_kind(t, d, 1);
@@ -326,11 +426,12 @@ uint32_t decisions_reclaim(struct policy_table *t)
 		if (m->state == DECISION_REMOVED) {
 			t->decisions[n] = (struct policy_decision){};
 			m->state = DECISION_FREE;
-			t->free[t->free_n++] = n;
+			decision_free(t, n);
 			t->dead--;
 			freed++;
 		} else if (m->state == DECISION_ENDED && t->decisions[n].until <= t->generation) {
 			index_remove(t, n);
+			unshare(t, n);
 			count_kind(t, &t->decisions[n], UINT32_MAX);
 			m->state = DECISION_REMOVED;
 			t->stale++;

@@ -72,8 +72,9 @@ struct policy_table {
 	struct rule_meta *rule;	      /* POLICY_RULES */
 	struct policy_titles *titles; /* or NULL */
 	struct decision_meta *meta;
-	uint32_t *free; /* stack of decisions */
+	uint64_t *free; /* decisions: a bit each */
 	uint32_t free_n;
+	uint32_t free_at; /* word of @free where the last one was found */
 	uint32_t live;
 	uint32_t dead; /* ended or removed */
 	uint32_t rules;
@@ -94,6 +95,8 @@ uint32_t decision_add(struct policy_table *t, const struct listing *l, uint32_t 
 uint32_t decision_find(const struct policy_table *t, const struct listing *l);
 /* The same in whatever state, by what is in the map: for taking over. */
 void decision_adopt(struct policy_table *t, uint32_t n);
+/* There is room for another one. */
+void decision_free(struct policy_table *t, uint32_t n);
 /* Not from t->next on. */
 void decision_end(struct policy_table *t, uint32_t n);
 /* As if it had never been added. */

@@ -291,10 +291,15 @@ static int run_drops(struct live *l)
 	return e ?: measure_drops(l, 1u << 20);
 }
 
-static int run(struct live *l)
+static int run(struct live *l, bool drops_alone)
 {
 	int e = lab_open(&l->lab, FLOWS);
 
+	frame_build(&l->frame, FRAME_TCP);
+	e = e ?: attach(l->dev, bpf_program__fd(l->lab.plain->progs.live_pass));
+	e = e ?: pin_cpu(LAB_PACKET_CPU);
+	if (drops_alone)
+		return e ?: run_drops(l);
 	e = e ?: peer_open(&l->lab, PEER_HASH, 2 * FLOWS, false, &l->hash);
 	if (e)
 		return e;
@@ -303,10 +308,7 @@ static int run(struct live *l)
 	add(l, "hash", bpf_program__fd(l->hash->progs.peer_drop));
 	if (!filter_open(true, &l->filter))
 		add(l, "xdp-filter", l->filter.prog_fd);
-	frame_build(&l->frame, FRAME_TCP);
-	e = attach(l->dev, bpf_program__fd(l->lab.plain->progs.live_pass));
-	e = e ?: pin_cpu(LAB_PACKET_CPU);
-	e = e ?: lab_drain_start(&l->lab, false);
+	e = lab_drain_start(&l->lab, false);
 	if (e)
 		return e;
 	e = measure_rates(l, "one CPU");
@@ -320,15 +322,18 @@ int main(int argc, char **argv)
 	static struct live l;
 	int r;
 
-	if (argc != 3 || !if_nametoindex(argv[1]) || !if_nametoindex(argv[2])) {
-		fprintf(stderr,
-			"usage: bench_live DEV PEER (a veth pair, up, in its own namespace)\n");
+	bool drops = argc == 4 && !strcmp(argv[1], "-d");
+
+	argv += drops;
+	if (argc - drops != 3 || !if_nametoindex(argv[1]) || !if_nametoindex(argv[2])) {
+		fprintf(stderr, "usage: bench_live [-d] DEV PEER (a veth pair, up, in its own "
+				"namespace; -d: only drops)\n");
 		return 2;
 	}
 	quiet_libbpf();
 	l.dev = argv[1];
 	l.peer = argv[2];
-	r = run(&l);
+	r = run(&l, drops);
 	attach(l.dev, -1);
 	attach(l.peer, -1);
 	peer_close(l.hash);

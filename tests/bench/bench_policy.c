@@ -3,7 +3,7 @@
  * bench_policy.c - what verdicts cost: established flows and new ones with and without a million
  * listed addresses, 100,000 prefixes and 100,000 names; dropping listed sources beside xdp-filter and
  * beside parsing alone; loading and switching all of it.
- * bench_policy [-n ROUNDS] [-p PACKETS]. Rows: see measure.h.
+ * bench_policy [-d] [-n ROUNDS] [-p PACKETS], -d: only drops. Rows: see measure.h.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -29,6 +29,7 @@
 struct options {
 	uint32_t rounds;
 	uint32_t packets;
+	bool drops; /* nothing else */
 };
 
 struct bench {
@@ -186,7 +187,9 @@ static int run_drops(struct bench *b)
 
 static int run(struct bench *b)
 {
-	return run_established(b) ?: run_drops(b);
+	int r = b->opt.drops ? 0 : run_established(b);
+
+	return r ?: run_drops(b);
 }
 
 static int open_all(struct bench *b)
@@ -209,9 +212,13 @@ int main(int argc, char **argv)
 	uint64_t v;
 	int c, r;
 
-	while ((c = getopt(argc, argv, "n:p:")) != -1) {
+	while ((c = getopt(argc, argv, "dn:p:")) != -1) {
+		if (c == 'd') {
+			b.opt.drops = true;
+			continue;
+		}
 		if (c == '?' || scan_u64(optarg, 1, 1u << 24, &v)) {
-			fprintf(stderr, "usage: bench_policy [-n ROUNDS] [-p PACKETS]\n");
+			fprintf(stderr, "usage: bench_policy [-d] [-n ROUNDS] [-p PACKETS]\n");
 			return 2;
 		}
 		if (c == 'n')

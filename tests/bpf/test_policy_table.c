@@ -17,6 +17,9 @@
 #define ISSUERS 3u
 #define RULES	6u
 #define HOSTS	64u
+#define NETS	(HOSTS / 8) /* prefixes, each of eight of them */
+#define LISTED	(HOSTS + NETS)
+#define NEVER	(RULES - 1) /* this rule of each issuer's lets pass */
 #define STEPS	1500u
 
 TestSuite(policy_table, .timeout = 120);
@@ -28,7 +31,7 @@ static uint16_t port;
 /* What should be: of each issuer's rule, until when it holds and what it lists until when; 0: not. */
 static struct {
 	uint64_t rule;
-	uint64_t host[HOSTS];
+	uint64_t host[LISTED];
 } model[ISSUERS][RULES];
 
 static uint32_t rnd(uint32_t n)
@@ -53,17 +56,25 @@ static struct packet from_host(uint32_t host)
 	return p;
 }
 
+/* Does a rule hold for a host, by its address or its prefix? */
+static bool rule_has(uint32_t issuer, uint32_t rule, uint32_t host)
+{
+	return model[issuer][rule].rule > now() &&
+	       (model[issuer][rule].host[host] > now() ||
+		model[issuer][rule].host[HOSTS + host / 8] > now());
+}
+
 static void check_some(uint32_t n)
 {
 	for (; n; n--) {
 		uint32_t host = rnd(HOSTS);
 		struct packet p = from_host(host);
-		bool want = false;
+		bool drop = false, never = false;
 
 		for (uint32_t i = 0; i < ISSUERS * RULES; i++)
-			want |= model[i / RULES][i % RULES].rule > now() &&
-				model[i / RULES][i % RULES].host[host] > now();
-		cr_assert(eq(int, vr_send(&r, VR_XDP, &p), want), "host %u", host);
+			*(i % RULES == NEVER ? &never : &drop) |=
+				rule_has(i / RULES, i % RULES, host);
+		cr_assert(eq(int, vr_send(&r, VR_XDP, &p), drop && !never), "host %u", host);
 	}
 }
 
@@ -78,11 +89,17 @@ static void rule_to_set(uint32_t rule, uint64_t expires)
 	struct policy_rule *p = &r.rules[r.set.rules_n++];
 
 	*p = (struct policy_rule){.number = rule + 1,
-				  .action = POLICY_DROP,
+				  .action = rule == NEVER ? POLICY_NEVER : POLICY_DROP,
 				  .key = RULE_BY_ADDR,
 				  .direction = DIR_BOTH,
 				  .expires = expires};
 	p->id[0] = (uint8_t)(rule + 1);
+}
+
+/* Hosts, and sometimes a prefix. */
+static uint32_t some_listed(void)
+{
+	return rnd(20) ? rnd(HOSTS) : HOSTS + rnd(NETS);
 }
 
 static void host_to_set(uint32_t rule, uint32_t host, uint64_t expires)
@@ -90,9 +107,14 @@ static void host_to_set(uint32_t rule, uint32_t host, uint64_t expires)
 	struct policy_addr *a = &r.addrs[r.set.addrs_n++];
 	char text[32];
 
-	snprintf(text, sizeof(text), "10.1.%u.%u", host / 8, host % 8);
-	*a = (struct policy_addr){
-		.bits = 128, .role = ROLE_SRC, .rule = rule + 1, .expires = expires};
+	if (host < HOSTS)
+		snprintf(text, sizeof(text), "10.1.%u.%u", host / 8, host % 8);
+	else
+		snprintf(text, sizeof(text), "10.1.%u.0", host - HOSTS);
+	*a = (struct policy_addr){.bits = host < HOSTS ? 128 : 96 + 24,
+				  .role = ROLE_SRC,
+				  .rule = rule + 1,
+				  .expires = expires};
 	vr_address(text, a->addr);
 }
 
@@ -106,7 +128,7 @@ static void step_apply(uint32_t issuer)
 		model[issuer][i].rule = some_end();
 		rule_to_set(i, model[issuer][i].rule);
 		for (uint32_t n = rnd(20); n; n--) {
-			uint32_t host = rnd(HOSTS);
+			uint32_t host = some_listed();
 			uint64_t end = some_end(), *have = &model[issuer][i].host[host];
 
 			host_to_set(i, host, end);
@@ -118,7 +140,7 @@ static void step_apply(uint32_t issuer)
 
 static void step_add(uint32_t issuer)
 {
-	uint32_t rule = rnd(RULES), host = rnd(HOSTS);
+	uint32_t rule = rnd(RULES), host = some_listed();
 
 	if (model[issuer][rule].rule <= now()) {
 		memset(&model[issuer][rule], 0, sizeof(model[issuer][rule]));
@@ -142,7 +164,7 @@ static void step_remove(uint32_t issuer)
 
 static void step_unlist(uint32_t issuer)
 {
-	uint32_t host = rnd(HOSTS);
+	uint32_t host = some_listed();
 
 	host_to_set(0, host, 0);
 	policy_table_unlist(r.table, issuer, &r.set);
@@ -154,8 +176,8 @@ static void set_clock(void)
 {
 	vr_wait(&r, rnd(4) ? 0.01 : 5);
 	/* no end lies within a unit of the clock: wait until none does */
-	for (uint32_t i = 0; i < ISSUERS * RULES * (HOSTS + 1); i++) {
-		uint32_t h = i % (HOSTS + 1), rule = i / (HOSTS + 1);
+	for (uint32_t i = 0; i < ISSUERS * RULES * (LISTED + 1); i++) {
+		uint32_t h = i % (LISTED + 1), rule = i / (LISTED + 1);
 		uint64_t end = h ? model[rule / RULES][rule % RULES].host[h - 1]
 				 : model[rule / RULES][rule % RULES].rule;
 
