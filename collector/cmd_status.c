@@ -171,6 +171,24 @@ static void put_enrich(const json_t *e)
 		       number(e, "errors"));
 }
 
+/* Not of one exporter: datagrams that a socket had no room for, and whose octets nobody has seen. */
+static void put_listeners(const json_t *list)
+{
+	char drops[UNITS_TEXT], in[UNITS_TEXT];
+	json_t *l;
+	size_t i;
+
+	json_array_foreach(list, i, l)
+	{
+		if (number(l, "kernel_drops"))
+			printf("    ! port %" PRIu64
+			       ": %s datagrams came, %s more had no room in the "
+			       "socket\n",
+			       number(l, "port"), units_grouped(number(l, "datagrams"), in),
+			       units_grouped(number(l, "kernel_drops"), drops));
+	}
+}
+
 static void put_table(const json_t *was, const json_t *now)
 {
 	const json_t *list = json_object_get(now, "exporters"),
@@ -184,6 +202,7 @@ static void put_table(const json_t *was, const json_t *now)
 	json_array_foreach(list, i, e) put_exporter(was, now, e);
 	if (!i)
 		puts("(no exporter yet)");
+	put_listeners(json_object_get(now, "listeners"));
 	put_store(json_object_get(now, "store"));
 	put_enrich(json_object_get(now, "enrich"));
 	printf("queries: %" PRIu64 " done, %" PRIu64 " running, %" PRIu64 " failed, %" PRIu64

@@ -26,7 +26,7 @@
 #define EXPIRE_US 10000000
 #define RCVBUF	  (64u << 20)
 #define EVENTS	  16
-#define NAP_US	  2000u
+#define NAP_US	  5000u
 #define WIRE_RATE \
 	4096u /* octets of the socket's buffer that a link fills in a microsecond, at most */
 
