@@ -98,7 +98,9 @@ static int start(const struct query_env *env, const struct bound *s, struct stor
 				       .values_n = s->n,
 				       .timeout_ms = env->timeout_ms};
 
-	return store_select(env->store, &sq, error, ret);
+	const int r = store_select(env->store, &sq, error, ret);
+
+	return r == -EINVAL ? -ESTALE : r; /* what it names may have gone */
 }
 
 /* The earliest end of the page. -ENODATA: there are no flows. */
@@ -126,7 +128,7 @@ static int find_from(const struct query_env *env, const struct spec *q, const st
 		if (stopped)
 			r = stopped;
 	}
-	if (r == -EIO)
+	if (result && (r == -EIO || r == -ESTALE))
 		snprintf(error, STORE_ERROR, "%s", store_error(result));
 	if (!r)
 		r = n && store_get(result, 0, 0, &v) ? 0 : -ENODATA;
@@ -179,10 +181,12 @@ static int put_page(const struct query_env *env, const struct spec *q, int64_t f
 		if (stopped)
 			r = stopped;
 	}
-	if (r == -EIO && result)
+	if (result && (r == -EIO || r == -ESTALE))
 		snprintf(error, STORE_ERROR, "%s", store_error(result));
-	if (r == -EIO && !end.rows)
-		r = -ESTALE;
+	if (r == -ESTALE && end.rows)
+		r = -EIO;
+	else if (r == -EIO && !end.rows)
+		r = -EAGAIN;
 	store_result_free(result);
 	bound_done(&s);
 	if (end.rows < q->top)
@@ -192,7 +196,7 @@ static int put_page(const struct query_env *env, const struct spec *q, int64_t f
 	return r ?: k->end(k->arg, &end);
 }
 
-/* One attempt. -ESTALE: the engine failed, and nothing has been said. */
+/* One attempt. -ESTALE: a partition has gone, -EAGAIN: it can't be read; nothing has been said. */
 static int attempt(const struct query_env *env, const struct spec *q, const struct answer_sink *k,
 		   char *error)
 {
@@ -201,7 +205,7 @@ static int attempt(const struct query_env *env, const struct spec *q, const stru
 	int r = q->ascending || q->explain ? 0 : find_from(env, q, k, &from_us, error);
 
 	if (r == -EIO)
-		return -ESTALE;
+		return -EAGAIN;
 	if (r == -ENODATA)
 		return k->end(k->arg, &none);
 	return r ?: put_page(env, q, from_us, k, error);
@@ -210,12 +214,12 @@ static int attempt(const struct query_env *env, const struct spec *q, const stru
 int flows_run(const struct query_env *env, const struct spec *q, const struct answer_sink *k,
 	      char *error)
 {
-	int r = attempt(env, q, k, error);
+	int r, tries = 0;
 
-	/* a partition may be removed, or become another file, before it is read: once more */
-	if (r == -ESTALE) {
+	do {
 		*error = 0;
 		r = attempt(env, q, k, error);
-	}
-	return r == -ESTALE ? -EIO : r;
+		tries++;
+	} while ((r == -ESTALE && tries < PLAN_TRIES) || (r == -EAGAIN && tries < 2));
+	return r == -ESTALE || r == -EAGAIN ? -EIO : r;
 }

@@ -321,7 +321,7 @@ static int select_plan(const struct query_env *env, const struct spec *q, struct
 	const bool wide = p->wide;
 	int r = -EINVAL;
 
-	for (int i = 0; i < 2 && r == -EINVAL; i++) {
+	for (int i = 0; i < PLAN_TRIES && r == -EINVAL; i++) {
 		struct store_query sq = {.timeout_ms = env->timeout_ms};
 
 		plan_done(p);
@@ -337,6 +337,14 @@ static int select_plan(const struct query_env *env, const struct spec *q, struct
 	return r;
 }
 
+/* A partition may be removed, or become another file, before it is read; a counter may have 64 bits. */
+static bool ask_again(int r, int tries, bool wide)
+{
+	if (r == -ESTALE)
+		return tries < PLAN_TRIES;
+	return r == -ERANGE ? !wide : r == -EIO && tries < 2;
+}
+
 static int run_groups(const struct query_env *env, const struct spec *q,
 		      const struct answer_sink *k, char *error)
 {
@@ -344,12 +352,9 @@ static int run_groups(const struct query_env *env, const struct spec *q,
 	struct answer_end end = {};
 	struct plan plan = {};
 	struct run x;
-	int r = -EIO;
+	int r = 0, tries = 0;
 
-	/* a partition may be removed, or become another file, before it is read: once more; and if
-	 * a counter has more than 63 bits
-	 */
-	for (int i = 0; i < 3 && (r == -EIO || r == -ERANGE); i++) {
+	do {
 		plan.wide |= r == -ERANGE;
 		*error = 0;
 		x = (struct run){.q = q, .plan = &plan, .k = k, .next_step = -1};
@@ -357,9 +362,7 @@ static int run_groups(const struct query_env *env, const struct spec *q,
 		if (!r)
 			r = q->explain ? explain(&plan, k) : answer(&x, &end, error);
 		store_result_free(x.result);
-		if (x.headed)
-			break;
-	}
+	} while (!x.headed && ask_again(r, ++tries, plan.wide));
 	snprintf(end.source, sizeof(end.source), "%s", plan.source);
 	plan_done(&plan);
 	end.us = now_us() - start;

@@ -198,6 +198,13 @@ static void guard_end(struct store_result *r)
 	r->guarded = false;
 }
 
+/* A partition that was detached, or whose file has gone, after the query was made. */
+static bool is_stale(const char *message)
+{
+	return message && (strstr(message, "was not attached") || strstr(message, "No such file") ||
+			   strstr(message, "does not exist"));
+}
+
 static int failed(struct store_result *r, duckdb_error_type type, const char *message)
 {
 	int e = stopped(r);
@@ -205,6 +212,8 @@ static int failed(struct store_result *r, duckdb_error_type type, const char *me
 	if (e)
 		return e;
 	duck_words(r->error, message);
+	if (is_stale(message))
+		return -ESTALE;
 	return duck_errno(type, message);
 }
 

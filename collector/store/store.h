@@ -128,9 +128,9 @@ struct store_result;
  * @error: STORE_ERROR octets
  *
  * The answer is taken while the engine computes; writes go on beside it.
- * Return: 0; -EINVAL: the SQL is wrong, or names a partition that is gone; -ENOMEM. Of either, and of -EIO by
- * the first store_next(), a partition that has just been removed or has become Parquet may be the reason:
- * whoever asks makes the text once more (store_source()) and asks again.
+ * Return: 0; -EINVAL: the SQL is wrong, or names a partition that is gone; -ENOMEM. Of -EINVAL, and of -ESTALE
+ * or -EIO by the first store_next(), a partition that has just been removed or has become Parquet may be the
+ * reason: whoever asks makes the text once more (store_source()) and asks again.
  */
 int store_select(struct store *s, const struct store_query *q, char *error,
 		 struct store_result **ret);
@@ -143,7 +143,8 @@ enum store_type store_column_type(const struct store_result *r, uint32_t column)
  * store_next - the next rows
  * @ret_rows: how many, 1 at least
  *
- * Return: 0; -ENODATA: that was all; -ECANCELED; -ETIMEDOUT; -ENOMEM; -EIO: store_error() says why.
+ * Return: 0; -ENODATA: that was all; -ECANCELED; -ETIMEDOUT; -ENOMEM; -ERANGE: see
+ *         flow_source_cfg.wide; -ESTALE, -EIO: store_error() says why.
  */
 int store_next(struct store_result *r, uint32_t *ret_rows);
 const char *store_error(const struct store_result *r);

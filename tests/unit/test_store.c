@@ -264,6 +264,63 @@ Test(store, values_are_bound_and_come_back_as_what_they_are)
 	store_rig_done(&g);
 }
 
+/* A statement as it is. What it says of its success is no answer. */
+static void change(struct store_rig *g, const char *sql)
+{
+	struct store_query q = {.sql = sql};
+	struct store_result *r;
+	uint32_t n;
+	int e;
+
+	cr_assert(eq(int, store_select(g->s, &q, g->error, &r), 0), "%s", g->error);
+	while (!(e = store_next(r, &n)))
+		;
+	cr_assert(eq(int, e, -ENODATA), "%s", store_error(r));
+	store_result_free(r);
+}
+
+/* What version 1 wrote is what this one writes without the names of systems. */
+Test(store, a_store_of_an_older_version_goes_on_and_one_of_a_newer_is_refused)
+{
+	struct store_rig g;
+	struct rows rows;
+
+	if (!store_rig_open(&g, NULL))
+		return;
+	rows_init(&rows, 4, T0, 1000);
+	store_rig_send(&g, &rows, 20000);
+	cr_assert(eq(int, store_flush(g.s), 0));
+	change(&g, "DROP TABLE asns");
+	change(&g, "UPDATE meta SET value = 1 WHERE key = 'schema_version'");
+	store_rig_close(&g);
+	g.cfg.read_only = true;
+	cr_assert(eq(int, store_rig_open_again(&g), -EPROTO));
+	cr_expect(strstr(g.error, "version 1 of the store") != NULL, "%s", g.error);
+	g.cfg.read_only = false;
+	cr_assert(eq(int, store_rig_open_again(&g), 0), "%s", g.error);
+	cr_expect(eq(u64, store_rig_number(&g, "SELECT count(*) FROM %s"), 20000));
+	cr_expect(eq(u64, store_rig_rollup(&g, RB_TOTAL, ROLLUP_1M, "sum(flows)"), 20000));
+	cr_assert(eq(int, store_as(g.s, 64500, (struct flow_str){"First Org", 9}), 0));
+	store_rig_send(&g, &rows, 1000);
+	cr_assert(eq(int, store_flush(g.s), 0));
+	store_rig_reopen(&g);
+	cr_expect(eq(u64, store_rig_number(&g, "SELECT count(*) FROM %s"), 21000));
+	cr_expect(eq(u64,
+		     store_rig_number(&g, "SELECT (SELECT count(*) FROM asns WHERE name = 'First "
+					  "Org') FROM %s LIMIT 1"),
+		     1));
+	cr_expect(eq(u64,
+		     store_rig_number(&g, "SELECT (SELECT value FROM meta WHERE key = "
+					  "'schema_version') FROM %s LIMIT 1"),
+		     2));
+	change(&g, "UPDATE meta SET value = 3 WHERE key = 'schema_version'");
+	store_rig_close(&g);
+	cr_assert(eq(int, store_rig_open_again(&g), -EPROTO));
+	cr_expect(strstr(g.error, "version 3 of the store, this is for version 2") != NULL, "%s",
+		  g.error);
+	store_rig_done(&g);
+}
+
 Test(store, rows_become_parquet_and_a_store_at_rest_is_read)
 {
 	static const struct store_file_column columns[] = {

@@ -8,8 +8,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "collector/query/query.h"
 #include "store_rig.h"
 
 TestSuite(store_faults, .timeout = 300);
@@ -405,5 +408,163 @@ Test(store_faults, cold_partitions_are_parquet_and_late_flows_lie_beside)
 	cr_expect(eq(u64, store_rig_number(&g, "SELECT count(*) FROM %s"), 40500));
 	store_rig_reopen(&g);
 	cr_expect(eq(u64, store_rig_number(&g, "SELECT count(*) FROM %s"), 40500));
+	store_rig_done(&g);
+}
+
+struct asking {
+	struct store *s;
+	uint64_t asked;
+	int error;
+	char why[STORE_ERROR];
+	uint64_t flows; /* at most */
+	atomic_bool stop;
+};
+
+static int no_head(void *arg, const struct answer_column *columns, uint32_t n)
+{
+	(void)arg;
+	(void)columns;
+	(void)n;
+	return 0;
+}
+
+static int count_row(void *arg, const struct answer_cell *cells, bool other)
+{
+	struct asking *a = arg;
+
+	(void)other;
+	a->error = cells[0].u > a->flows ? -ERANGE : 0;
+	return a->error;
+}
+
+static int count_flow(void *arg, const struct flow_record *r)
+{
+	(void)arg;
+	(void)r;
+	return 0;
+}
+
+static int no_end(void *arg, const struct answer_end *end)
+{
+	(void)arg;
+	(void)end;
+	return 0;
+}
+
+/* Sums, groups and pages of flows, one after the other, until it is told to stop or one fails. */
+static void *ask_for_ever(void *arg)
+{
+	struct asking *a = arg;
+	const struct query_env env = {.store = a->s};
+	const struct answer_sink k = {
+		.head = no_head, .row = count_row, .flow = count_flow, .end = no_end, .arg = a};
+
+	while (!a->stop && !a->error) {
+		const bool pages = a->asked % 3 == 2;
+		struct spec q;
+
+		spec_init(&q, pages ? SPEC_FLOWS : SPEC_TOP, INT64_C(4000000000000000));
+		q.from_us = 0;
+		q.raw = true;
+		q.top = 50;
+		cr_assert(eq(int, spec_set(&q, "measure", "flows", a->why), 0));
+		cr_assert(eq(int, spec_finish(&q, a->why), 0), "%s", a->why);
+		a->error = query_run(&env, &q, &k, a->why);
+		a->asked++;
+	}
+	return NULL;
+}
+
+/* Two ask until @over(); then what they said. */
+static void ask_until(struct store_rig *g, bool (*over)(const struct store_stats *st),
+		      uint64_t flows)
+{
+	struct asking a[2] = {};
+	struct store_stats st = {};
+	pthread_t thread[2];
+
+	for (uint32_t i = 0; i < 2; i++) {
+		a[i] = (struct asking){.s = g->s, .flows = flows};
+		cr_assert(eq(int, pthread_create(&thread[i], NULL, ask_for_ever, &a[i]), 0));
+	}
+	for (uint32_t i = 0; i < 600 && !over(&st); i++) {
+		usleep(50000);
+		store_stats(g->s, &st);
+	}
+	for (uint32_t i = 0; i < 2; i++) {
+		a[i].stop = true;
+		pthread_join(thread[i], NULL);
+		cr_expect(eq(int, a[i].error, 0), "%s", a[i].why);
+		cr_expect(gt(u64, a[i].asked, 0));
+	}
+	cr_assert(over(&st));
+	fprintf(stderr, "%llu and %llu queries, %llu partitions removed, %llu Parquet\n",
+		(unsigned long long)a[0].asked, (unsigned long long)a[1].asked,
+		(unsigned long long)st.expired, (unsigned long long)st.cold);
+}
+
+#define FILES 40u
+
+static bool all_cold(const struct store_stats *st)
+{
+	return st->cold >= FILES - 1;
+}
+
+static bool most_removed(const struct store_stats *st)
+{
+	return st->expired >= FILES / 2;
+}
+
+/* As fast as it goes, while others ask. */
+Test(store_faults, a_partition_that_becomes_parquet_or_is_removed_fails_no_query)
+{
+	struct store_cfg cfg = {.partition_s = 300};
+	struct store_stats st;
+	struct store_rig g;
+	struct rows rows;
+
+	if (!store_rig_open(&g, &cfg))
+		return;
+	rows_init(&rows, 6, T0, 60000); /* 5,000 flows in a partition */
+	store_rig_send(&g, &rows, FILES * 5000);
+	cr_assert(eq(int, store_flush(g.s), 0));
+	store_rig_close(&g);
+	g.cfg.cold_s = 60;
+	g.cfg.upkeep_ms = 20;
+	cr_assert(eq(int, store_rig_open_again(&g), 0), "%s", g.error);
+	ask_until(&g, all_cold, rows.n);
+	store_stats(g.s, &st);
+	store_rig_close(&g);
+	g.cfg.keep_bytes = st.bytes / 3;
+	cr_assert(eq(int, store_rig_open_again(&g), 0), "%s", g.error);
+	ask_until(&g, most_removed, rows.n);
+	store_rig_done(&g);
+}
+
+/* The same with partitions that are no files of their own yet, and more flows coming. */
+Test(store_faults, a_partition_that_is_removed_while_flows_come_fails_no_query)
+{
+	struct store_cfg cfg = {.keep_bytes = 9000000, .upkeep_ms = 20, .partition_s = 300};
+	struct asking a = {.flows = 40 * 10000};
+	struct store_stats st;
+	struct store_rig g;
+	struct rows rows;
+	pthread_t thread;
+
+	if (!store_rig_open(&g, &cfg))
+		return;
+	rows_init(&rows, 6, T0, 30000); /* 10,000 flows in a partition */
+	a.s = g.s;
+	cr_assert(eq(int, pthread_create(&thread, NULL, ask_for_ever, &a), 0));
+	for (uint32_t i = 0; i < 40; i++) {
+		store_rig_send(&g, &rows, 10000);
+		cr_assert(eq(int, store_flush(g.s), 0));
+	}
+	a.stop = true;
+	pthread_join(thread, NULL);
+	cr_expect(eq(int, a.error, 0), "%s", a.why);
+	cr_expect(gt(u64, a.asked, 5));
+	store_stats(g.s, &st);
+	cr_expect(gt(u64, st.expired, 10));
 	store_rig_done(&g);
 }
