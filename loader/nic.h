@@ -8,6 +8,8 @@
 
 #include <net/if.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 struct nic {
 	char driver[32];
@@ -30,6 +32,18 @@ int nic_read(const char *ifname, bool elsewhere, struct nic *ret);
  * (drivers/net/veth.c), and each of its frames is copied to make room before it.
  */
 bool nic_costs_gso(const struct nic *nic);
+
+/**
+ * nic_xdp_sends - does what XDP sends by this device arrive anywhere?
+ * @ifindex: in the network namespace we are in
+ * @veth:    by redirection, as weir does on pairs; else by XDP_TX
+ *
+ * Return: 1, 0, or -errno where the kernel can't say (before 6.3, no such device).
+ */
+int nic_xdp_sends(uint32_t ifindex, bool veth);
+
+/* An attribute of a generic netlink answer. Pure. False: it has none. */
+bool nic_answer_get(const void *buf, size_t len, uint16_t type, uint64_t *ret);
 
 /* One end of a pair, in the network namespace we are in. What isn't there is none. */
 bool nic_is_veth(const char *ifname);

@@ -327,6 +327,12 @@ void enforce_mirrors(struct enforce *e, bool all)
 	e->guard.mirrors = all;
 }
 
+void enforce_mute(struct enforce *e, enforce_mute_fn *fn, const void *arg)
+{
+	e->mute = fn;
+	e->mute_arg = arg;
+}
+
 void enforce_node_changed(struct enforce *e)
 {
 	if (!e->guarding)

@@ -100,6 +100,10 @@ void enforce_node_changed(struct enforce *e);
 /* Have all interfaces the role mirror? */
 void enforce_mirrors(struct enforce *e, bool all);
 
+/* Who knows the interfaces on which XDP can send no reset, "va, vb". Asked with rules that reset, which say so. */
+typedef void enforce_mute_fn(const void *arg, char *names, size_t size);
+void enforce_mute(struct enforce *e, enforce_mute_fn *fn, const void *arg);
+
 /* A name that userspace found, of the flow with these ends. Host order ports. */
 struct enforce_name {
 	uint8_t addr[2][16]; /* the client first */

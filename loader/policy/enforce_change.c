@@ -149,6 +149,34 @@ static int check_head(struct enforce *e, const struct held *h, uint32_t *ret_slo
 	return 0;
 }
 
+void enforce_note_resets(const struct enforce *e, const struct policy *p, struct policy_reply *ret)
+{
+	bool resets = false, sni = false;
+	char mute[64] = "";
+
+	for (uint32_t i = 0; i < p->n_rules; i++)
+		resets |= p->rules[i].action == POLICY_RESET;
+	for (uint32_t i = 0; i < p->n_names && resets && !sni; i++)
+		sni = p->names[i].kinds & NAME_SNI &&
+		      policy_rule(p, p->names[i].rule)->action == POLICY_RESET;
+	if (!resets)
+		return;
+	if (e->mute)
+		e->mute(e->mute_arg, mute, sizeof(mute));
+	if (mute[0]) {
+		log_warn("policy", "%s: XDP can't send from there: resets to senders get lost",
+			 mute);
+		snprintf(
+			ret->text, sizeof(ret->text),
+			"%s: XDP can't send from there, so that senders are dropped and not told: GRO on "
+			"at the other end of a veth pair (ethtool -K), or --hook tc%s",
+			mute, sni ? "; " : "");
+	}
+	if (sni)
+		snprintf(ret->text + strlen(ret->text), sizeof(ret->text) - strlen(ret->text),
+			 "QUIC has no reset: what is named so over UDP is dropped");
+}
+
 static int do_apply(struct enforce *e, const struct policy_request *q, const void *image,
 		    size_t len, struct policy_reply *ret)
 {
@@ -172,6 +200,7 @@ static int do_apply(struct enforce *e, const struct policy_request *q, const voi
 		memcpy(e->issuers[slot].name, h.p.head->issuer, sizeof(e->issuers[slot].name));
 		ret->added = h.p.n_rules;
 		e->issuers[slot].generation = h.p.head->generation;
+		enforce_note_resets(e, &h.p, ret);
 		r = enforce_replace(e, slot, &h, q->confirm_s, ret);
 		if (r) /* it may come again, when there is room */
 			e->issuers[slot].generation = before;

@@ -49,9 +49,11 @@ struct enforce {
 	struct policy_time time;
 	struct guard guard;
 	struct issuer issuers[POLICY_ISSUERS];
-	bool guarding;		/* the guard's rules are in the tables */
-	bool stopped;		/* panic */
-	bool shadow;		/* the breaker has acted */
+	bool guarding; /* the guard's rules are in the tables */
+	bool stopped;  /* panic */
+	bool shadow;   /* the breaker has acted */
+	enforce_mute_fn *mute;
+	const void *mute_arg;
 	uint32_t last;		/* slot that changed last */
 	uint64_t lease_renewed; /* monotonic seconds */
 	uint64_t node_read;
@@ -106,6 +108,8 @@ int enforce_refuse_full(const struct enforce *e, uint32_t slot, const struct hel
 			struct policy_reply *ret);
 int enforce_check_guards(struct enforce *e, const struct policy *p, bool by_hand,
 			 struct policy_reply *ret);
+/* What else there is to know of rules that reset. */
+void enforce_note_resets(const struct enforce *e, const struct policy *p, struct policy_reply *ret);
 /* @h takes the place of what the issuer has; it is the issuer's then. */
 int enforce_replace(struct enforce *e, uint32_t slot, struct held *h, uint32_t confirm_s,
 		    struct policy_reply *ret);

@@ -145,6 +145,8 @@ static int do_add_held(struct enforce *e, const struct policy_request *q, const 
 		r = enforce_refuse_full(e, SLOT_LOCAL, &h, ret);
 	else if (!(q->flags & REQUEST_DRY))
 		r = enforce_replace(e, SLOT_LOCAL, &h, q->confirm_s, ret);
+	if (!r)
+		enforce_note_resets(e, more, ret);
 	held_free(&h);
 	return r;
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -15,6 +16,7 @@
 #include "common/log.h"
 #include "loader/dataplane.h"
 #include "loader/iface_table.h"
+#include "loader/nic.h"
 #include "weir/counters.h"
 
 #define TICK_MS	   1000u
@@ -76,12 +78,30 @@ int policy_host_start(struct policy_host *h, const struct policy_host_start *sta
 	return 0;
 }
 
+/* Those of our own network namespace by XDP that the kernel knows to send nothing: "va, vb". */
+static void find_mute(const void *arg, char *names, size_t size)
+{
+	const struct iface_table *t = arg;
+	struct iface_row row;
+	size_t at = 0;
+
+	names[0] = '\0';
+	for (unsigned int i = 0; i < IFACE_ROWS && at < size; i++) {
+		if (!iface_table_get(t, i, &row) || !row.attached || row.netns ||
+		    strncmp(row.mode, "native XDP", 10) != 0 ||
+		    nic_xdp_sends(row.ifindex, nic_is_veth(row.name)) != 0)
+			continue;
+		at += (size_t)snprintf(names + at, size - at, "%s%.15s", at ? ", " : "", row.name);
+	}
+}
+
 void policy_host_open(struct policy_host *h, const struct control_cfg *control, int names)
 {
 	if (!h->e)
 		return;
 	h->names = names;
 	serve_open(&h->serve, control);
+	enforce_mute(h->e, find_mute, h->table);
 	h->node = watch_node();
 	enforce_node_changed(h->e); /* what has happened before */
 	h->progress_ms = mono_ms();

@@ -186,6 +186,17 @@ case_quic()
 	client timeout 10 gtlsclient -q --exit-on-all-streams-close quic2.example.test 443 \
 		https://quic2.example.test/ >"$tmp/quic.client" 2>&1
 	expect "quic: its neighbour goes on" "$?" 0
+	w flush
+	w block 'tls.sni == "quic1.example.test"' --reset --for 1m
+	expect_match "quic: a reset says that it is a drop there" "$(cat "$tmp/w.out")" 'QUIC has no reset: what is named so over UDP is dropped'
+	client timeout 4 gtlsclient -q --exit-on-all-streams-close quic1.example.test 443 \
+		https://quic1.example.test/bulk >"$tmp/quic.client" 2>&1
+	expect "quic: with --reset the blocked name's transfer never ends either" "$?" 124
+	expect_true "quic: with --reset it was dropped by its flow" test "$(shown '.[0].packets')" -gt 0
+	expect "quic: and nothing was sent" "$("$weir" status -o json | jq '.counters.resets_sent // 0')" 0
+	client timeout 10 gtlsclient -q --exit-on-all-streams-close quic2.example.test 443 \
+		https://quic2.example.test/ >"$tmp/quic.client" 2>&1
+	expect "quic: with --reset its neighbour goes on" "$?" 0
 	stop_spawned quic_server
 	w flush
 }

@@ -263,6 +263,51 @@ case_never_blocked()
 	weir_stop
 }
 
+# A pair whose other end takes nothing from XDP: the rule says so, and is right about it.
+case_mute()
+{
+	in_a ethtool -K va gro on >/dev/null
+	in_b ethtool -K vb gro off >/dev/null
+	weir_start mute -i va --hook xdp || return
+	w block 'proto tcp and dst.port == 7001' --reset --for 1m
+	expect "mute: the rule is taken" "$?" 0
+	expect_match "mute: and says where no reset arrives" "$(cat "$tmp/w.out")" "^note: va: XDP can't send from there"
+	expect_true "mute: the log too" has_line "$tmp/mute.err" "va: XDP can't send"
+	expect "mute: the client waits" "$(connects_to_a)" timeout
+	w flush
+	in_b ethtool -K vb gro on >/dev/null
+	w block 'proto tcp and dst.port == 7001' --reset --for 1m
+	expect "mute: not with GRO at the other end" "$(grep -c "can't send" "$tmp/w.out")" 0
+	expect "mute: a client is told then" "$(connects_to_a)" refused
+	weir_stop
+	in_b ethtool -K vb gro off >/dev/null
+	weir_start mute.tc -i va --hook tc || return
+	w block 'proto tcp and dst.port == 7001' --reset --for 1m
+	expect "mute: TC does without" "$(grep -c "can't send" "$tmp/w.out")" 0
+	expect "mute: and the client is told" "$(connects_to_a)" refused
+	w block 'tls.sni == "quic.example.test"' --reset --for 1m
+	expect_match "names: that QUIC has no reset is said" "$(cat "$tmp/w.out")" '^note: QUIC has no reset'
+	weir_stop
+	in_b ethtool -K vb gro on >/dev/null
+}
+
+# How a connection from the other side to port 7001 of this one ends.
+connects_to_a()
+{
+	in_b python3 -c '
+import socket, sys
+s = socket.socket()
+s.settimeout(1)
+try:
+    s.connect((sys.argv[1], 7001))
+    print("connected")
+except socket.timeout:
+    print("timeout")
+except ConnectionRefusedError:
+    print("refused")
+' "$ip_a"
+}
+
 case_mirror()
 {
 	weir_start mirror -i va --role mirror || return
@@ -292,6 +337,7 @@ case_rules
 case_name_before
 weir_stop
 case_never_blocked
+case_mute
 case_flood
 case_mirror
 case_offloads

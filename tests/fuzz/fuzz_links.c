@@ -5,13 +5,14 @@
  * Whatever is in it: the position moves on and ends at the end, each event has a name that ends and an
  * index, and a second reading says the same.
  *
- * Covers: loader/links_parse.c
+ * Covers: loader/links_parse.c loader/nic_parse.c
  * Options: -max_len=4096
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "loader/links.h"
+#include "loader/nic.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -55,6 +56,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(buf, data, size);
 	if (read_all(buf, size) != read_all(buf, size))
 		abort();
+	for (uint16_t type = 0; type < 8; type++) {
+		uint64_t a = 0, b = 0;
+
+		if (nic_answer_get(buf, size, type, &a) != nic_answer_get(buf, size, type, &b) ||
+		    a != b)
+			abort();
+	}
 	free(buf);
 	return 0;
 }
