@@ -248,8 +248,9 @@ static void find_offsets(struct yaml *y)
 		while (at < y->source_len &&
 		       (line < n->line || (line == n->line && column < n->column))) {
 			const char c = y->source[at++];
+			const bool pair = c == '\r' && at < y->source_len && y->source[at] == '\n';
 
-			if (c == '\n' || (c == '\r' && y->source[at] != '\n')) {
+			if ((c == '\n' || c == '\r') && !pair) {
 				line++;
 				column = 1;
 			} else {
