@@ -127,7 +127,7 @@ $(BUILD)/gen/commit: force
 # What they are made of changes without any file of it changing: when libduckdb comes, or a file goes.
 $(OUT)/objects: force
 	@mkdir -p $(@D)
-	@echo '$(LIB_OBJS)' | cmp -s - $@ || echo '$(LIB_OBJS)' >$@
+	@echo '$(LIB_OBJS:$(OUT)/%=%)' | cmp -s - $@ || echo '$(LIB_OBJS:$(OUT)/%=%)' >$@
 
 $(OUT)/weir: $(LOADER_OBJS) $(COMMON_OBJS) $(OUT)/objects
 	$(call msg,LD,$@)

@@ -22,7 +22,6 @@
 
 #define CACHE_MISS 0xffffffffu
 #define CACHE_FREE ~0u
-#define ALL_WAYS   ((1u << WEIR_WAYS) - 1)
 
 /* Payloads of each direction that are looked at before L7 gives up. A datagram stands for itself; a
  * stream may talk for a while before it starts TLS.
@@ -37,18 +36,10 @@ static __always_inline __u32 cache_set(__u32 cpu, __u64 hash)
 	return cpu << cfg_set_bits | hash >> (64 - cfg_set_bits);
 }
 
-/* A flow's own way. It goes there if it can, else it is a guest of another, and its own way's
- * `guests` says where.
- */
+/* A flow's own way: it is looked for there first, and goes there if it can. */
 static __always_inline __u32 cache_own_way(__u64 hash)
 {
 	return hash >> 34 & (WEIR_WAYS - 1);
-}
-
-/* The same of an entry's tag. */
-static __always_inline __u32 tag_own_way(__u64 tag)
-{
-	return cache_own_way(tag >> WEIR_TAG_GEN_BITS);
 }
 
 /* A way that the verifier can see is one: kernels before 6.2 forget what a comparison has shown. */
@@ -64,14 +55,37 @@ static __always_inline int tag_matches(__u64 tag, __u64 hash)
 	return (tag ^ hash << WEIR_TAG_GEN_BITS) - 1 < (1u << WEIR_TAG_GEN_BITS) - 1;
 }
 
-_Static_assert(WEIR_WAYS == 16, "guests and used_row have a bit for each way");
+/* ---- marks: which ways of a set are worth a look, before any of their lines is read ---- */
 
-/* Number of the lowest bit set in @bits, 16 of them, not 0. BPF has no instruction for it: a
- * de Bruijn sequence has every four bits in one place only.
- */
-static __always_inline __u32 low_bit(__u32 bits)
+_Static_assert(WEIR_WAYS == 16, "two words hold the marks of a set");
+
+#define MARK_ONES 0x0101010101010101ULL
+
+/* A flow's mark, never 0: that says a way has had nobody. */
+static __always_inline __u8 cache_mark(__u64 hash)
 {
-	return 0xcd7ea84fb6935210ULL >> 4 * (((bits & -bits) * 0x09af & 0xffff) >> 12) & 15;
+	__u8 mark = hash;
+
+	return mark + !mark;
+}
+
+/* Ways that bear @mark, four bits each, way w at bit 8 * (w & 7) + 4 * (w >> 3); the lowest is right,
+ * those above it may be wrong (a borrow goes upwards).
+ */
+static __always_inline __u64 marks_with(const struct set_marks *m, __u8 mark)
+{
+	__u64 a = m->half[0] ^ mark * MARK_ONES, b = m->half[1] ^ mark * MARK_ONES;
+
+	return ((a - MARK_ONES) & ~a & MARK_ONES << 7) >> 7 |
+	       ((b - MARK_ONES) & ~b & MARK_ONES << 7) >> 3;
+}
+
+/* The way of the lowest of @ways. BPF has no instruction that counts zeros: the one bit moves the digit
+ * of its place to the top.
+ */
+static __always_inline __u32 marks_first(__u64 ways)
+{
+	return (ways & -ways) * 0x08192a3b4c5d6e7fULL >> 60;
 }
 
 /* A replayed packet may be a little older than the one before it: so much lies in the future. */
@@ -236,18 +250,16 @@ static __always_inline __u32 cache_worth(const struct flow_hot *hot, __u32 now)
 }
 
 /*
- * Which way of a full set goes. In a SYN flood nearly any will do, and each one that is looked at is
- * a cache line: so the flow's own way if that is a lone SYN, else its guest, whose line the lookup
- * has just read, and all of them only if both live.
+ * Which way of a full set goes. Each one that is looked at is a cache line: the first that is free, or
+ * a lone SYN, beginning with the flow's own way, will do.
  */
 static __always_inline __u32 cache_victim(const struct flow_set *set, __u32 own, __u32 now,
 					  __u32 *ret_worth)
 {
-	__u32 first = set->way[own].guests ? own ^ low_bit(set->way[own].guests) : 1;
 	__u32 way = own, best = cache_worth(&set->way[own], now), worth;
 
-	for (__u32 i = 0; i < WEIR_WAYS && best < SYN_ONLY_BONUS; i++) {
-		__u32 n = (own ^ (i ?: first)) & (WEIR_WAYS - 1);
+	for (__u32 i = 1; i < WEIR_WAYS && best < SYN_ONLY_BONUS; i++) {
+		__u32 n = (own ^ i) & (WEIR_WAYS - 1);
 
 		worth = cache_worth(&set->way[n], now);
 		if (worth > best) {
@@ -259,51 +271,31 @@ static __always_inline __u32 cache_victim(const struct flow_set *set, __u32 own,
 	return way;
 }
 
-/* May the table have a flow of this hash? One line of marks answers for a set; it says yes to one in
- * twenty that are not there.
- */
+/* May the table have a flow of this hash? It says yes to one in twenty that are not there. */
 static __always_inline int cache_may_have(__u64 hash)
 {
-	const __u64 ones = 0x0101010101010101ULL, tops = ones << 7;
 	__u32 index = cache_set(region_id(), hash);
 	const struct set_marks *m = bpf_map_lookup_elem(&marks, &index);
-	__u64 mark = (__u8)hash * ones, a, b;
 
-	if (!m)
-		return 1;
-	a = m->half[0] ^ mark;
-	b = m->half[1] ^ mark;
-	return (((a - ones) & ~a) | ((b - ones) & ~b)) & tops ? 1 : 0;
-}
-
-static __always_inline void cache_mark(__u32 index, __u32 way, __u64 hash)
-{
-	struct set_marks *m = bpf_map_lookup_elem(&marks, &index);
-
-	if (m)
-		((__u8 *)m)[way_bound(way)] = hash;
+	return !m || marks_with(m, cache_mark(hash));
 }
 
 /*
  * A way for a new flow; its final record, if it needs one, is in the ring. Returns WEIR_WAYS when
  * the set is full and the ring too. Generations go on from the tenant that is replaced.
  */
-static __always_inline __u32 cache_take(struct flow_set *set, __u32 index, __u32 own, __u32 now)
+static __always_inline __u32 cache_take(struct flow_set *set, const struct set_marks *m,
+					__u32 index, const struct scratch *s)
 {
-	__u32 way = own, worth;
-	__u16 *use = used_get(index);
+	__u32 own = cache_own_way(s->hash), way, worth;
+	__u64 empty;
 
-	if (!use)
-		return WEIR_WAYS;
-	if (!(*use >> own & 1) || (*use != ALL_WAYS && !hot_is_read(&set->way[own], now))) {
-		if (*use >> own & 1)
-			way = own ^ 1;
-		if (*use >> way & 1)
-			way = low_bit(~*use & ALL_WAYS);
-		*use |= 1u << way;
-		return way;
-	}
-	way = way_bound(cache_victim(set, own, now, &worth));
+	if (!m->way[own])
+		return own;
+	empty = marks_with(m, 0);
+	if (empty && !hot_is_read(&set->way[own], s->now))
+		return marks_first(empty);
+	way = way_bound(cache_victim(set, own, s->now, &worth));
 	if (worth == CACHE_FREE) {
 		count(CNT_REUSED, 1);
 		return way;
@@ -312,18 +304,6 @@ static __always_inline __u32 cache_take(struct flow_set *set, __u32 index, __u32
 		return WEIR_WAYS;
 	count(CNT_EVICTED, 1);
 	return way;
-}
-
-/* The tenant of @way leaves for a flow whose own way is @own: who is whose guest from now on. */
-static __always_inline void cache_move_in(struct flow_set *set, __u32 way, __u32 own)
-{
-	__u64 tag = set->way[way].tag;
-	__u32 was = tag_own_way(tag);
-
-	if (tag && was != way)
-		set->way[was].guests &= ~(1u << way);
-	if (own != way)
-		set->way[own].guests |= 1u << way;
 }
 
 #endif

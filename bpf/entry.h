@@ -55,21 +55,28 @@ static __always_inline int hot_is_unusual(const struct flow_hot *h, const struct
 					   l->seq != h->next_seq[d] || !l->window);
 }
 
-/* Entry of a flow that is a guest of another way. */
-static __always_inline struct flow_hot *way_guest(struct flow_set *set, __u32 guests, __u64 hash,
-						  __u32 *ret_n)
+/*
+ * Entry of a flow, or NULL. The marks name the way, so that what the CPU does next waits for no line of
+ * the table: where its own way bears the flow's mark it is there but for one in some hundreds.
+ */
+static __always_inline struct flow_hot *way_find(struct flow_set *set, const struct set_marks *m,
+						 __u64 hash, __u32 *ret_n)
 {
-	struct flow_hot *h;
+	__u32 n = cache_own_way(hash);
+	__u64 ways;
 
-	for (__u32 i = 0; i < WEIR_WAYS - 1 && guests; i++) {
-		__u32 n = low_bit(guests);
-
-		h = &set->way[n];
-		if (tag_matches(h->tag, hash)) {
-			*ret_n = n;
-			return h;
-		}
-		guests &= guests - 1;
+	if (likely(m->way[n] == cache_mark(hash))) {
+		*ret_n = n;
+		if (likely(tag_matches(set->way[n].tag, hash)))
+			return &set->way[n];
+	}
+	ways = marks_with(m, cache_mark(hash));
+	for (__u32 i = 0; i < WEIR_WAYS && ways; i++) {
+		n = marks_first(ways);
+		*ret_n = n;
+		if (likely(tag_matches(set->way[n].tag, hash)))
+			return &set->way[n];
+		ways &= ways - 1;
 	}
 	return 0;
 }
@@ -116,20 +123,16 @@ static __always_inline int way_drops(struct way *w, struct scratch *s, const str
 static __always_inline int way_hit(struct way *w, struct scratch *s, __u32 *ret_slot)
 {
 	__u32 index = cache_set(w->cpu, w->f.hash), d = w->f.dir & 1, n;
+	struct set_marks *m = bpf_map_lookup_elem(&marks, &index);
 	struct flow_set *set = bpf_map_lookup_elem(&flows, &index);
 	struct flow_hot *h;
 
 	*ret_slot = CACHE_MISS;
-	if (!set)
+	if (!set || !m)
 		return 0;
-	n = cache_own_way(w->f.hash);
-	h = &set->way[n];
-	if (likely(tag_matches(h->tag, w->f.hash)))
-		goto found;
-	h = way_guest(set, h->guests, w->f.hash, &n);
+	h = way_find(set, m, w->f.hash, &n);
 	if (!h)
 		return 0;
-found:
 	if (unlikely(hot_is_unusual(h, w, d) ||
 		     (!hot_is_judged(h, w, d) && !way_drops(w, s, h, index * WEIR_WAYS + n)))) {
 		*ret_slot = index * WEIR_WAYS + n;

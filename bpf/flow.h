@@ -133,18 +133,19 @@ static __always_inline void flow_renew(struct flow_hot *h, struct flow_cold *c,
 __noinline int flow_enter(__u32 from)
 {
 	struct scratch *s = scratch_get();
-	__u32 index, own, way;
+	struct set_marks *m;
 	struct flow_set *set;
 	struct flow_cold *c;
+	__u32 index, way;
 
 	if (!s)
 		return 0;
 	index = cache_set(region_id(), s->hash);
-	own = cache_own_way(s->hash);
 	set = bpf_map_lookup_elem(&flows, &index);
-	if (!set)
+	m = bpf_map_lookup_elem(&marks, &index);
+	if (!set || !m)
 		return 0;
-	way = cache_take(set, index, own, s->now);
+	way = cache_take(set, m, index, s);
 	if (way >= WEIR_WAYS) {
 		flow_lost(s);
 		return 0;
@@ -154,8 +155,7 @@ __noinline int flow_enter(__u32 from)
 	c = cold_get(s->slot);
 	if (!c)
 		return 0;
-	cache_move_in(set, way, own);
-	cache_mark(index, way, s->hash);
+	m->way[way] = cache_mark(s->hash);
 	c->key = s->pkt.key;
 	key_order(&c->key);
 	flow_begin(&set->way[way], c, s, from == CACHE_MISS ? 0 : hot_get(from));

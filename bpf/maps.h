@@ -25,27 +25,15 @@ struct {
 	__type(value, struct flow_set);
 } flows SEC(".maps");
 
-/* Which ways of a set have ever been used: a bit each. Key: set index / USED_SETS. Writer and reader:
- * the owning CPU. Memory: two bytes a set. Size: loader.
- */
-#define USED_SETS 32u
-
-struct used_row {
-	__u16 set[USED_SETS];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct used_row);
-} used SEC(".maps");
-
-/* Eight bits of the hash of whoever was the last in each way, 0 if none was. Key: as `flows`, without
- * the sets of lone SYNs. Writer and reader: the owning CPU. Memory: 16 bytes a set. Size: loader.
+/* Where to look in a set: eight bits of the hash of whoever was the last in each way, 0 if none was.
+ * Key: as `flows`, without the sets of lone SYNs. Writer and reader: the owning CPU. Memory: 16 bytes
+ * a set: small enough to stay in the CPU's cache. Size: loader.
  */
 struct set_marks {
-	__u64 half[WEIR_WAYS / 8];
+	union {
+		__u8 way[WEIR_WAYS];
+		__u64 half[WEIR_WAYS / 8];
+	};
 };
 
 struct {
@@ -237,17 +225,6 @@ static __always_inline void dropped_clear(__u32 slot)
 
 	if (d)
 		__builtin_memset(d, 0, sizeof(*d));
-}
-
-static __always_inline __u16 *used_get(__u32 set)
-{
-	__u32 row = set / USED_SETS;
-	struct used_row *r = bpf_map_lookup_elem(&used, &row);
-
-	if (!r)
-		return 0;
-	asm volatile("" : "+r"(set)); /* no address before the check */
-	return &r->set[set % USED_SETS];
 }
 
 #endif

@@ -9,6 +9,14 @@
 #include "cache.h"
 #include "verdict_match.h"
 
+/* Number of the lowest bit set in @bits, 16 of them, not 0. BPF has no instruction for it: a
+ * de Bruijn sequence has every four bits in one place only.
+ */
+static __always_inline __u32 low_bit(__u32 bits)
+{
+	return 0xcd7ea84fb6935210ULL >> 4 * (((bits & -bits) * 0x09af & 0xffff) >> 12) & 15;
+}
+
 /* Is it the decision that w->key asks for, in force, and for this role? */
 static __always_inline int decision_holds(const struct policy_decision *d,
 					  const struct verdict_work *w)

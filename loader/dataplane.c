@@ -137,13 +137,11 @@ static int set_policy_sizes(struct dataplane *dp, struct weir_bpf *skel)
 static int set_sizes(struct dataplane *dp, struct weir_bpf *skel)
 {
 	uint32_t sets = (uint32_t)dp->cpus << dp->set_bits;
-	uint32_t row = bpf_map__value_size(skel->maps.used) / sizeof(uint16_t);
 	int r;
 
 	r = bpf_map__set_max_entries(skel->maps.flows, sets + ((uint32_t)dp->cpus << dp->syn_bits));
 	r = r ?: bpf_map__set_max_entries(skel->maps.marks, sets);
 	r = r ?: bpf_map__set_max_entries(skel->maps.flows_cold, sets);
-	r = r ?: bpf_map__set_max_entries(skel->maps.used, (sets + row - 1) / row);
 	r = r ?: bpf_map__set_max_entries(skel->maps.counters, dp->cpus);
 	r = r ?: bpf_map__set_max_entries(skel->maps.l7_dir, L7_BUCKETS);
 	r = r ?: bpf_map__set_max_entries(skel->maps.l7_bytes, L7_BUCKETS + dp->cpus);

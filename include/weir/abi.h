@@ -13,7 +13,7 @@
 #include <linux/types.h>
 
 #ifndef WEIR_ABI_VERSION /* a test makes a weir of another one */
-#define WEIR_ABI_VERSION 3
+#define WEIR_ABI_VERSION 4
 #endif
 
 #define WEIR_WAYS	  16u	 /* flow entries in one set */
@@ -72,7 +72,7 @@ struct flow_hot {
 	__u8 extra;	    /* enum flow_extra: what else is not all zero */
 	__u32 policy;	    /* verdict of each direction, see policy_map.h */
 	__u16 cold_changes; /* grows when flow_cold does */
-	__u16 guests;	    /* of the place, not of the flow: ways with flows whose own it is */
+	__u16 pad;
 };
 
 enum flow_extra {

@@ -179,7 +179,6 @@ int lab_clear(struct lab *l)
 	int r = clear_map(skel->maps.flows, l->dp.map_bytes[0]);
 
 	r = r ?: clear_map(skel->maps.flows_cold, l->dp.map_bytes[1]);
-	r = r ?: clear_own(skel->maps.used);
 	r = r ?: clear_own(skel->maps.marks);
 	if (r)
 		return r;

@@ -54,7 +54,7 @@ bursts() # FLOWS FRAMES
 {
 	local frames bytes ip sum_f=0 sum_b=0
 
-	while [ ! -e "$tmp/enough" ]; do
+	while [ -d "$tmp" ] && [ ! -e "$tmp/enough" ]; do
 		read -r frames bytes ip < <(in_b "$tools/flood" -n "$2" vb "$1")
 		sum_f=$((sum_f + frames)) sum_b=$((sum_b + ip))
 		sleep 0.01

@@ -275,7 +275,7 @@ Test(drain, a_lone_syn_becomes_the_entry_it_stands_for)
 			wire.port[1] = k.port[0];
 		}
 		cr_assert(lone_syn_fits(&k));
-		h = (struct flow_hot){.tag = 5, .guests = 6, .cold_changes = 1};
+		h = (struct flow_hot){.tag = 5, .cold_changes = 1};
 		h.tcp_flags[d] = 2;
 		h.packets[d] = 1;
 		h.bytes[d] = 60;
