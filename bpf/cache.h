@@ -271,15 +271,6 @@ static __always_inline __u32 cache_victim(const struct flow_set *set, __u32 own,
 	return way;
 }
 
-/* May the table have a flow of this hash? It says yes to one in twenty that are not there. */
-static __always_inline int cache_may_have(__u64 hash)
-{
-	__u32 index = cache_set(region_id(), hash);
-	const struct set_marks *m = bpf_map_lookup_elem(&marks, &index);
-
-	return !m || marks_with(m, cache_mark(hash));
-}
-
 /*
  * A way for a new flow; its final record, if it needs one, is in the ring. Returns WEIR_WAYS when
  * the set is full and the ring too. Generations go on from the tenant that is replaced.

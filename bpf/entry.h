@@ -148,21 +148,15 @@ static __always_inline int way_hit(struct way *w, struct scratch *s, __u32 *ret_
 }
 
 /*
- * Is it of no flow that the cache has, as far as can be said without its line? Asked of SYNs, whose
- * clock is read here, where it waits for no load, and of what follows a drop: listed sources send many
- * packets, none of which has a flow.
+ * The fine clock of a SYN, read before anything is waited for: it waits for every load under way. After
+ * a drop it may not be needed, way_to_scratch() has it then: listed sources send many packets.
  */
-static __always_inline int way_is_fresh(const struct way *w, struct scratch *s)
+static __always_inline void way_clock(const struct way *w, struct scratch *s)
 {
-	if (cfg_enforce && s->dropping) {
-		s->dropping = 0;
-		s->ns = 0;
-		return !cache_may_have(w->f.hash);
-	}
 	if (likely(!syn_is_bare(&w->f.l4)))
-		return 0;
-	s->ns = now_ns();
-	return !cache_may_have(w->f.hash);
+		return;
+	s->ns = cfg_enforce && s->dropping ? 0 : now_ns();
+	s->dropping = 0;
 }
 
 /* 1:N sampling: systematic, per CPU. Return 1 if this packet, of @segs on the wire, is passed over. */

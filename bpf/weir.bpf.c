@@ -207,7 +207,8 @@ static __always_inline int xdp_way(struct xdp_md *ctx, struct way *w)
 	*seen += xdp_len(ctx, linear, w->f.l4.hdr_off + w->f.l4.ip_bytes);
 	slot = CACHE_MISS;
 	s->hook = HOOK_XDP;
-	if (!way_is_fresh(w, s) && way_hit(w, s, &slot))
+	way_clock(w, s);
+	if (way_hit(w, s, &slot))
 		return layers;
 	if (slot == CACHE_MISS && is_listed4(data, data_end, w, s))
 		return layers;
@@ -327,7 +328,8 @@ static __always_inline int tc_way(struct __sk_buff *skb, struct way *w, enum wei
 	seen[0] += w->segs;
 	slot = CACHE_MISS;
 	s->hook = hook;
-	if (!way_is_fresh(w, s) && way_hit(w, s, &slot))
+	way_clock(w, s);
+	if (way_hit(w, s, &slot))
 		return layers;
 	if (slot == CACHE_MISS && is_listed4(data, data_end, w, s))
 		return layers;

@@ -22,7 +22,7 @@ bool rig_final(const struct rig_ring *r, const struct flow_final *f)
 	return true;
 }
 
-void rig_key(struct flow_key *k, uint32_t flow, uint8_t proto)
+void cache_rig_key(struct flow_key *k, uint32_t flow, uint8_t proto)
 {
 	k->addr[0][10] = k->addr[0][11] = 0xff;
 	k->addr[1][10] = k->addr[1][11] = 0xff;

@@ -23,6 +23,6 @@ struct rig_ring {
 bool rig_final(const struct rig_ring *r, const struct flow_final *f);
 
 /* 0.0.0.0 port @flow to 0.0.0.1 port 443, over IPv4. */
-void rig_key(struct flow_key *k, uint32_t flow, uint8_t proto);
+void cache_rig_key(struct flow_key *k, uint32_t flow, uint8_t proto);
 
 #endif

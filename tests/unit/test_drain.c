@@ -90,7 +90,7 @@ static void insert(uint32_t slot, uint32_t flow)
 
 	*h = (struct flow_hot){.tag = (flow + 1ull) << 32 | (gen ? gen : 1)};
 	*c = (struct flow_cold){};
-	rig_key(&c->key, flow, 6);
+	cache_rig_key(&c->key, flow, 6);
 	c->first[0] = (uint32_t)w->clock.now_tick;
 	c->ttl_min[0] = c->ttl_max[0] = 64;
 	h->cold_changes = 1;

@@ -113,7 +113,7 @@ static void insert(uint32_t slot, uint32_t flow)
 
 	memset((char *)h + 8, 0, sizeof(*h) - 8);
 	memset(c, 0, sizeof(*c));
-	rig_key(&c->key, flow, 17);
+	cache_rig_key(&c->key, flow, 17);
 	c->first[0] = (uint32_t)w->tick;
 	c->ttl_min[0] = c->ttl_max[0] = 64;
 	h->cold_changes = 1;
