@@ -242,6 +242,7 @@ Test(export_ipfix, damage_in_a_spool_costs_what_it_hits)
 		exports_stats(rig.x, 0, &rig.st);
 	}
 	rig_stop(&rig);
+	cr_assert(collector_wait(&col, (unsigned int)rig.st.replayed));
 	collector_kill(&col);
 	cr_assert(eq(u64, rig.st.replayed + rig.st.old_lost, 10000));
 	cr_assert(gt(u64, rig.st.old_lost, 0));
@@ -267,6 +268,7 @@ Test(export_ipfix, a_spool_cut_short_is_read_as_far_as_it_goes)
 	rig_flows(&rig, 1);
 	cr_assert(rig_settle(&rig, 10));
 	rig_stop(&rig);
+	cr_assert(collector_wait(&col, (unsigned int)rig.st.replayed + 1));
 	collector_kill(&col);
 	cr_assert(eq(u64, col.records, rig.st.replayed + 1));
 	cr_assert(ne(ptr, strstr(rig.st.last_error, "segment"), NULL), "%s", rig.st.last_error);
