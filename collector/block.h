@@ -89,6 +89,7 @@ struct block {
 	uint32_t marks_n;
 	uint32_t text_len;
 	bool more; /* rows of it have their mark in a later block: durable together or not at all */
+	uint32_t holders;		    /* of the pool: who has yet to give it back */
 	uint64_t used[(_BC_MAX + 63) / 64]; /* columns with a valid row */
 	void *data[_BC_MAX];		    /* BLOCK_ROWS values of the column's type */
 	uint64_t *valid[_BC_MAX];	    /* BLOCK_WORDS */
@@ -201,7 +202,13 @@ struct block *block_get(struct block_pool *p);
 /* The same, waiting up to @timeout_ms. */
 struct block *block_get_wait(struct block_pool *p, uint32_t timeout_ms);
 
-/* Back into the pool, unsent. */
+/*
+ * For another reader beside the writer, before it is sent: nobody changes it from then on, and it is
+ * free when both have given it back.
+ */
+void block_share(struct block_pool *p, struct block *b);
+
+/* Back into the pool, unsent or read. */
 void block_put(struct block_pool *p, struct block *b);
 
 /* To the writer, in order; empty blocks with marks too. Never waits. */

@@ -141,6 +141,7 @@ struct block *block_get_wait(struct block_pool *p, uint32_t timeout_ms)
 	if (b) {
 		p->free = b->next;
 		p->stats.free--;
+		b->holders = 1;
 	} else {
 		p->stats.refused++;
 	}
@@ -155,13 +156,22 @@ struct block *block_get(struct block_pool *p)
 	return block_get_wait(p, 0);
 }
 
+void block_share(struct block_pool *p, struct block *b)
+{
+	pthread_mutex_lock(&p->lock);
+	b->holders++;
+	pthread_mutex_unlock(&p->lock);
+}
+
 void block_put(struct block_pool *p, struct block *b)
 {
 	pthread_mutex_lock(&p->lock);
-	b->next = p->free;
-	p->free = b;
-	p->stats.free++;
-	pthread_cond_signal(&p->given);
+	if (!--b->holders) {
+		b->next = p->free;
+		p->free = b;
+		p->stats.free++;
+		pthread_cond_signal(&p->given);
+	}
 	pthread_mutex_unlock(&p->lock);
 }
 

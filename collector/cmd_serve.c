@@ -17,6 +17,7 @@
 #include "collector/enrich/enrich.h"
 #include "collector/local_store.h"
 #include "collector/serving.h"
+#include "collector/serving_rules.h"
 #include "common/listen.h"
 #include "common/log.h"
 #include "common/notify.h"
@@ -96,6 +97,7 @@ static void op_before_send(void *arg, struct block *b)
 	const struct serving *v = arg;
 
 	enrich_block(v->enrich, b);
+	serving_rules_offer(serving_rules_runner(v->rules), b);
 }
 
 static const struct ingest_ops ops = {
@@ -109,7 +111,7 @@ static int open_ingest(struct serving *v)
 {
 	static struct listeners l;
 	const struct settings *s = v->settings;
-	const struct collector_exporters *x = collector_exporters(s);
+	const struct collector_exporters *x = &collector_own(s)->exporters;
 	struct ingest_override *overrides = calloc(x->n + 1, sizeof(*overrides));
 	char error[INGEST_ERROR] = "", state[4096];
 	struct ingest_cfg cfg = {
@@ -249,6 +251,7 @@ static void apply_reload(struct serving *v, struct settings *now)
 	log_set_level((enum log_level)settings_num(now, CSET_LOG_LEVEL));
 	endpoint_set_timeout(v->endpoint, query_timeout(now));
 	enrich_reload(v->enrich, now);
+	serving_rules_reload(v->rules, now);
 }
 
 static void reload(struct serving *v)
@@ -303,6 +306,7 @@ static int start(struct serving *v)
 		return -ENOMEM;
 	r = open_store(v);
 	r = r ?: enrich_new(v->settings, v->store, &v->enrich);
+	r = r ?: serving_rules_open(v->settings, v->pool, &v->rules);
 	r = r ?: open_ingest(v);
 	r = r ?: open_endpoint(v);
 	return r ?: ingest_start(v->ingest);
@@ -318,6 +322,8 @@ static void stop(struct serving *v)
 	if (v->endpoint && path)
 		unlink(path);
 	endpoint_stop(v->endpoint);
+	serving_rules_close(v->rules);
+	v->rules = NULL;
 	if (v->pool)
 		block_close(v->pool);
 	if (v->store)

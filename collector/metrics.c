@@ -9,6 +9,7 @@
 
 #include "collector/enrich/enrich.h"
 #include "collector/serving.h"
+#include "collector/serving_rules.h"
 #include "common/num_text.h"
 
 #ifndef WEIR_COMMIT
@@ -195,6 +196,7 @@ char *serving_metrics(void *arg, size_t *ret_len)
 	put_pool(out, v->pool);
 	put_store(out, v->store);
 	put_enrich(out, v->enrich);
+	serving_rules_metrics(v->rules, out);
 	put_queries(out, v->endpoint);
 	return fclose(out) ? NULL : text;
 }

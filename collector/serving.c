@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "collector/enrich/enrich.h"
+#include "collector/serving_rules.h"
 #include "common/num_text.h"
 
 static int64_t now_us(void)
@@ -209,6 +210,7 @@ json_t *serving_status(void *arg)
 	json_object_set_new(o, "pool", pool_status(v->pool));
 	json_object_set_new(o, "store", store_status(v->store));
 	json_object_set_new(o, "enrich", enrich_status(v->enrich));
+	json_object_set_new(o, "rules", serving_rules_status(v->rules));
 	json_object_set_new(o, "queries", query_status(v->endpoint));
 	return o;
 }

@@ -13,6 +13,7 @@
 #include "collector/settings.h"
 
 struct enrich;
+struct serving_rules;
 
 struct serving {
 	struct settings *settings;
@@ -22,6 +23,7 @@ struct serving {
 	struct ingest *ingest; /* atomic: the store's writer is there before it */
 	struct endpoint *endpoint;
 	struct enrich *enrich;
+	struct serving_rules *rules;
 	uint32_t listeners;
 	int64_t started_us;
 	int notify; /* service manager */

@@ -69,19 +69,61 @@ static void check_exporter(const struct settings *s, const struct config_section
 	}
 }
 
-static int load_exporters(struct settings *s, struct config_errors *errs)
+/* [list NAME]: values or file. [rule NAME]: mode, and parameters, which the rules know. */
+static void load_words(const struct settings *s, const struct config_section *sec,
+		       struct collector_own *own, struct config_errors *errs)
+{
+	const bool list = !strcmp(sec->kind, "list");
+
+	for (uint32_t i = sec->first; i < sec->first + sec->entries; i++) {
+		const struct config_entry *e = &s->file->entries[i];
+
+		if (list && strcmp(e->key, "values") != 0 && strcmp(e->key, "file") != 0)
+			config_error(errs, e->line, e->key_col,
+				     "unknown key '%.60s': a list has values or file", e->key);
+		else if (!list && !strcmp(e->key, "mode") &&
+			 cli_word("draft|detect|shadow|canary|prevent", e->value) < 0)
+			config_error(errs, e->line, e->value_col,
+				     "mode '%.60s': want draft, detect, shadow, canary or prevent",
+				     e->value);
+		else
+			own->words[own->n_words++] = (struct collector_rule_word){
+				list, sec->name, e->key, e->value, e->line, e->value_col};
+	}
+}
+
+static void free_own(void *arg)
+{
+	struct collector_own *own = arg;
+
+	if (!own)
+		return;
+	free(own->exporters.v);
+	free(own->words);
+	free(own);
+}
+
+static int load_own(struct settings *s, struct config_errors *errs)
 {
 	const uint32_t n = s->file ? s->file->n_sections : 0;
-	struct collector_exporters *x = calloc(1, sizeof(*x) + n * sizeof(x->v[0]));
+	struct collector_own *own = calloc(1, sizeof(*own));
 
-	if (!x)
+	if (!own)
 		return -ENOMEM;
-	s->own = x;
+	s->own = own;
+	own->exporters.v = calloc(n + 1, sizeof(*own->exporters.v));
+	own->words = calloc(s->file ? s->file->n_entries + 1 : 1, sizeof(*own->words));
+	if (!own->exporters.v || !own->words)
+		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++) {
 		const struct config_section *sec = &s->file->sections[i];
 
-		if (!strcmp(sec->kind, "exporter") && sec->name)
-			check_exporter(s, sec, &x->v[x->n++], errs);
+		if (!sec->name)
+			continue;
+		if (!strcmp(sec->kind, "exporter"))
+			check_exporter(s, sec, &own->exporters.v[own->exporters.n++], errs);
+		else if (!strcmp(sec->kind, "list") || !strcmp(sec->kind, "rule"))
+			load_words(s, sec, own, errs);
 	}
 	return 0;
 }
@@ -90,7 +132,7 @@ static int finish(struct settings *s, struct config_errors *errs)
 {
 	const struct setting_value *tls = &s->v[CSET_LISTEN_TLS];
 
-	if (load_exporters(s, errs))
+	if (load_own(s, errs))
 		return -ENOMEM;
 	if (tls->n && strcmp(tls->text, "none") != 0 &&
 	    (!collector_path(s, CSET_TLS_CERT) || !collector_path(s, CSET_TLS_KEY)))
@@ -109,7 +151,8 @@ const char *collector_path(const struct settings *s, enum collector_setting id)
 	return *text && strcmp(text, "none") != 0 ? text : NULL;
 }
 
-static const struct settings_kind kinds[] = {{"exporter", "ADDRESS", true}, {}};
+static const struct settings_kind kinds[] = {
+	{"exporter", "ADDRESS", true}, {"list", "NAME", true}, {"rule", "NAME", true}, {}};
 
 const struct settings_schema collector_settings = {
 	.file = COLLECTOR_FILE,
@@ -119,5 +162,5 @@ const struct settings_schema collector_settings = {
 	.check_item = check_item,
 	.kinds = kinds,
 	.finish = finish,
-	.free_own = free,
+	.free_own = free_own,
 };

@@ -30,10 +30,26 @@ struct collector_exporter {
 
 struct collector_exporters {
 	uint32_t n;
-	struct collector_exporter v[];
+	struct collector_exporter *v;
 };
 
-static inline const struct collector_exporters *collector_exporters(const struct settings *s)
+/*
+ * A line of [list NAME] (values, file) or [rule NAME] (mode, and whatever parameters the rule has);
+ * texts are the file's.
+ */
+struct collector_rule_word {
+	bool list; /* else rule */
+	const char *name, *key, *value;
+	uint32_t line, col; /* of the value */
+};
+
+struct collector_own {
+	struct collector_exporters exporters;
+	uint32_t n_words;
+	struct collector_rule_word *words;
+};
+
+static inline const struct collector_own *collector_own(const struct settings *s)
 {
 	return s->own;
 }

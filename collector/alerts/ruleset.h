@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ruleset.h - the rules at work: files of rules.directories with what [list NAME] and [rule NAME] of
+ * the configuration say. A set never changes; a reload makes another. Whoever keeps something that
+ * points into one holds it. Any thread.
+ */
+#ifndef WEIR_COLLECTOR_ALERTS_RULESET_H
+#define WEIR_COLLECTOR_ALERTS_RULESET_H
+
+#include "collector/rules/rule_files.h"
+#include "collector/settings.h"
+
+struct ruleset {
+	struct rule_files files;
+	struct site site;
+	uint32_t holders; /* atomic */
+	bool proof;	  /* a rule may act on sources: who of them is real has to be known */
+	struct filter *local, *never; /* src.ip in @local, @never_block; the book's thread alone */
+	char **texts;		      /* of the site */
+	uint32_t n_texts;
+	uint64_t fingerprint; /* of the files and what the configuration says of them */
+};
+
+/* What was wrong when rules were last read: "FILE:LINE:COLUMN: TEXT", one a line. */
+struct ruleset_errors {
+	char text[4096];
+	uint32_t n;
+};
+
+/**
+ * ruleset_load - read all files
+ *
+ * Return: 0 (no directory: a set without rules), -EINVAL: @errs says what, -ENOMEM.
+ */
+int ruleset_load(const struct settings *s, struct ruleset **ret, struct ruleset_errors *errs);
+
+struct ruleset *ruleset_hold(struct ruleset *r); /* returns it */
+void ruleset_drop(struct ruleset *r);		 /* NULL is fine */
+
+/* The set's rules; pointers stay while it is held. */
+static inline const struct rule_set *ruleset_rules(const struct ruleset *r)
+{
+	return &r->files.set;
+}
+
+/* Is an address in the list that @f is of? The book's thread. */
+bool ruleset_has(const struct filter *f, const uint8_t ip[16]);
+
+#endif
