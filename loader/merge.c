@@ -70,29 +70,35 @@ void state_init(struct flow_state *st, const struct flow_key *key)
 	st->ttl_min[0] = st->ttl_min[1] = UINT8_MAX;
 }
 
-/* Both entries saw first packets alone. 1: this one's was first; a tie in one tick is noted. */
+/* Both entries saw first packets alone. 1: this one's was first; a tie in one tick is noted. Of two
+ * in one tick, one may have seen the answer and then more of what was asked, the other the question:
+ * that it saw both directions is the weakest evidence, see settle_tie().
+ */
 static int first_seen_wins(struct flow_state *st, const struct merge_delta *d, uint64_t first,
 			   bool both)
 {
 	uint64_t had = state_first(st);
 	bool had_both = st->flags & FS_BOTH;
 
-	if (first != had || (both && !had_both))
-		return first <= had;
-	if (d->cold->init_dir != st->init_dir && both == had_both)
-		st->flags |= FS_TIE;
-	return 0;
+	if (first != had)
+		return first < had;
+	if (d->cold->init_dir == st->init_dir)
+		return both && !had_both;
+	st->flags |= FS_TIE;
+	if (both && had_both)
+		st->flags &= (uint8_t)~FS_BOTH;
+	return both && !had_both;
 }
 
 /* Which side began? See enum init_why: better evidence wins; of two that were merely first seen,
- * the earlier; in the same tick the entry that saw both; where two of those differ too, it is
- * settled in the record.
+ * the earlier; where two differ in the same tick, it is settled in the record.
  */
 static void absorb_initiator(struct flow_state *st, const struct merge_delta *d, uint64_t first)
 {
 	const struct flow_cold *c = d->cold;
 	bool none = !(st->flags & (FS_SEEN0 | FS_SEEN1));
 	bool both = dir_used(d, 0) && dir_used(d, 1);
+	bool earlier = none || first < state_first(st) || c->init_why > st->init_why;
 
 	if (st->flags & FS_REPORTED)
 		return;
@@ -103,7 +109,9 @@ static void absorb_initiator(struct flow_state *st, const struct merge_delta *d,
 		return;
 	st->init_dir = c->init_dir & 1;
 	st->init_why = c->init_why;
-	st->flags &= (uint8_t) ~(FS_TIE | FS_BOTH);
+	if (earlier)
+		st->flags &= (uint8_t)~FS_TIE;
+	st->flags &= (uint8_t)~FS_BOTH;
 	if (both)
 		st->flags |= FS_BOTH;
 }

@@ -27,7 +27,7 @@ enum {
 	FS_SEEN0 = 16,	 /* packets of direction 0 over the flow's life; last, first, ... valid */
 	FS_SEEN1 = 32,
 	FS_TIE = 64,  /* both directions claim to be first in the same tick */
-	FS_BOTH = 128 /* the claim comes from an entry that saw both directions */
+	FS_BOTH = 128 /* the claim is of the one entry that saw both directions */
 };
 
 /* flow_state.ns */

@@ -14,7 +14,8 @@ static bool has_ports(uint8_t proto)
 }
 
 /* Two sides were first in the same tick on different CPUs: what was said tells, then the fine
- * clock, then the ports: services have the lower one.
+ * clock of the first payload of each, then the one entry that saw both, then the ports: services
+ * have the lower one.
  */
 static uint8_t settle_tie(const struct flow_state *st)
 {
@@ -24,6 +25,8 @@ static uint8_t settle_tie(const struct flow_state *st)
 		return st->name_dir - 1;
 	if ((st->ns_known & both) == both && st->ns[NS_PAYLOAD0] != st->ns[NS_PAYLOAD1])
 		return st->ns[NS_PAYLOAD1] < st->ns[NS_PAYLOAD0];
+	if (st->flags & FS_BOTH)
+		return st->init_dir;
 	return ntohs(st->key.port[0]) < ntohs(st->key.port[1]);
 }
 

@@ -157,7 +157,23 @@ Test(merge, settles_a_tie_of_two_cpus_by_the_fine_clock_then_by_port)
 	merge_flush(g.m, FLOW_SHUTDOWN);
 	cr_expect(record_is(rig_last(&g), FF_SRC_IP, "10.0.0.1"), "443 is the service");
 
-	/* An entry that saw both knows. */
+	/* The answer, then more of the question on one CPU; the question on another. */
+	for (int order = 0; order < 2; order++) {
+		entry_init(&a, &key);
+		entry_init(&b, &key);
+		entry_payload(&g, &a, 1, 200);
+		rig_wait(&g, 20);
+		entry_payload(&g, &a, 0, 0);
+		entry_payload(&g, &b, 0, 0);
+		b.cold.first[0] = b.hot.last[0] = a.cold.first[1];
+		b.cold.payload_ns[0] = a.cold.payload_ns[1] - 100;
+		entry_read(&g, order ? &b : &a);
+		entry_read(&g, order ? &a : &b);
+		merge_flush(g.m, FLOW_SHUTDOWN);
+		cr_expect(record_is(rig_last(&g), FF_SRC_IP, "10.0.0.1"), "order %d", order);
+	}
+
+	/* Without payload an entry that saw both knows. */
 	entry_init(&a, &key);
 	entry_init(&b, &key);
 	entry_packet(&g, &a, 1, 0, 0);
