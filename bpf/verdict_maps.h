@@ -175,17 +175,6 @@ static __always_inline struct policy_control *policy_control_get(void)
 	return bpf_map_lookup_elem(&policy_control, &zero);
 }
 
-/* What is enforced, read once a packet: generation << 8, or 0. */
-static __always_inline __u64 policy_active(void)
-{
-	struct policy_control *c;
-
-	if (!cfg_enforce)
-		return 0;
-	c = policy_control_get();
-	return c ? *(volatile __u64 *)&c->active : 0;
-}
-
 static __always_inline __u32 policy_now(void)
 {
 	struct control *c;
@@ -194,6 +183,20 @@ static __always_inline __u32 policy_now(void)
 		return bpf_jiffies64() >> POLICY_JIFFIES_SHIFT;
 	c = control_get();
 	return c ? c->replay_ns >> POLICY_REPLAY_SHIFT : 0;
+}
+
+/*
+ * What is enforced, read once a packet: generation << 8, or 0, also when the lease is over: then there is
+ * nothing to find, and no packet shall look for it.
+ */
+static __always_inline __u64 policy_active(void)
+{
+	struct policy_control *c;
+
+	if (!cfg_enforce)
+		return 0;
+	c = policy_control_get();
+	return c && policy_now() < c->lease_until ? *(volatile __u64 *)&c->active : 0;
 }
 
 #endif

@@ -147,6 +147,52 @@ Test(verdict, without_lease_everything_passes, .init = open_replay, .fini = clos
 	cr_expect(eq(int, xdp(tcp4(A, B, 1000, 80, 2)), 1));
 }
 
+/* The only entry there is. */
+static const struct flow_hot *only_flow(void)
+{
+	for (size_t i = 0; i < r.dp.slots; i++)
+		if (r.dp.flows[i / WEIR_WAYS].way[i % WEIR_WAYS].tag)
+			return &r.dp.flows[i / WEIR_WAYS].way[i % WEIR_WAYS];
+	cr_fatal("no entry");
+}
+
+/* Packets of a known flow; how many of them went beyond its hot line. */
+static uint32_t beyond_the_line(void)
+{
+	struct packet p = {};
+	uint32_t changes, packets;
+
+	pk_eth(&p);
+	pk_ip4(&p, A, B);
+	pk_udp(&p, 1000, 9);
+	pk_end(&p);
+	for (int i = 0; i < 2; i++)
+		cr_expect(eq(int, xdp(p), 0));
+	changes = only_flow()->cold_changes;
+	packets = only_flow()->packets[0] + only_flow()->packets[1];
+	for (int i = 0; i < 5; i++)
+		cr_expect(eq(int, xdp(p), 0));
+	cr_expect(eq(u32, only_flow()->packets[0] + only_flow()->packets[1], packets + 5));
+	return only_flow()->cold_changes - changes;
+}
+
+/* As a node begins: tables that are published, but nothing that was ever put in force. */
+Test(verdict, known_flows_cost_nothing_more_whatever_is_in_force, .init = open_replay,
+     .fini = close_rig)
+{
+	policy_table_lease(r.table, 0);
+	policy_table_sweep(r.table);
+	cr_expect(eq(u32, beyond_the_line(), 0), "no policy");
+	vr_rule(&r, POLICY_DROP, RULE_BY_ADDR);
+	vr_addr(&r, "10.0.0.99", 32, ROLE_SRC);
+	cr_assert(eq(int, vr_apply(&r), 0));
+	cr_expect(eq(u32, beyond_the_line(), 0), "a policy whose lease is over");
+	policy_table_lease(r.table, 1000);
+	cr_expect(eq(u32, beyond_the_line(), 0), "a policy that holds");
+	policy_table_stop(r.table, true);
+	cr_expect(eq(u32, beyond_the_line(), 0), "a policy that was stopped");
+}
+
 /* What once a second takes back: an exemption that has ended, and the flows that it let pass. */
 Test(verdict, an_exemption_that_has_ended_is_taken_back, .init = open_replay, .fini = close_rig)
 {
