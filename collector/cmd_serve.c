@@ -193,6 +193,13 @@ static uint32_t query_timeout(const struct settings *s)
 	return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
+static json_t *op_ask(void *arg, const json_t *request, const struct endpoint_peer *peer)
+{
+	const struct serving *v = arg;
+
+	return serving_rules_ask(v->rules, request, peer);
+}
+
 static int open_endpoint(struct serving *v)
 {
 	const struct settings *s = v->settings;
@@ -213,6 +220,7 @@ static int open_endpoint(struct serving *v)
 		.lists = enrich_lists(v->enrich),
 		.status = serving_status,
 		.metrics = serving_metrics,
+		.ask = op_ask,
 		.arg = v,
 	};
 	struct address a;

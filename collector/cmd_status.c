@@ -171,20 +171,24 @@ static void put_enrich(const json_t *e)
 		       number(e, "errors"));
 }
 
-static void put_rules(const json_t *r)
+static void put_rules(const json_t *r, const json_t *alerts)
 {
 	const json_t *lost = json_object_get(r, "lost"), *errors = json_object_get(r, "errors");
 	char flows[UNITS_TEXT], missed[UNITS_TEXT];
-	uint64_t firing = 0;
 	json_t *x;
 	size_t i;
 
-	json_array_foreach(json_object_get(r, "list"), i, x) firing += number(x, "firing");
-	printf("rules: %" PRIu64 " at work, %s flows seen, %" PRIu64 " alerts firing\n",
-	       number(r, "rules"), units_grouped(number(r, "flows"), flows), firing);
+	printf("rules: %" PRIu64 " at work, %s flows seen; alerts: %" PRIu64 " firing, %" PRIu64
+	       " of them acknowledged, %" PRIu64 " silenced\n",
+	       number(r, "rules"), units_grouped(number(r, "flows"), flows),
+	       number(alerts, "firing"), number(alerts, "acknowledged"),
+	       number(alerts, "silenced"));
 	if (sum(lost))
 		printf("    ! %s flows not seen: the rules were too slow for them, or out of memory\n",
 		       units_grouped(sum(lost), missed));
+	if (number(alerts, "lost"))
+		printf("    ! %s alerts lost: more came than could be written\n",
+		       units_grouped(number(alerts, "lost"), missed));
 	json_array_foreach(errors, i, x) printf("    ! not taken over: %s\n", json_string_value(x));
 }
 
@@ -222,7 +226,7 @@ static void put_table(const json_t *was, const json_t *now)
 	put_listeners(json_object_get(now, "listeners"));
 	put_store(json_object_get(now, "store"));
 	put_enrich(json_object_get(now, "enrich"));
-	put_rules(json_object_get(now, "rules"));
+	put_rules(json_object_get(now, "rules"), json_object_get(now, "alerts"));
 	printf("queries: %" PRIu64 " done, %" PRIu64 " running, %" PRIu64 " failed, %" PRIu64
 	       " cancelled; up %s\n",
 	       number(q, "done"), number(q, "running"), number(q, "failed"), number(q, "cancelled"),

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "collector/rules/alert_json.h"
 #include "common/log.h"
 #include "common/num_text.h"
 
@@ -16,6 +15,7 @@
 
 struct serving_rules {
 	struct runner *runner;
+	struct book *book;
 	pthread_mutex_t lock; /* what follows */
 	struct ruleset_errors errors;
 	uint64_t fingerprint;
@@ -23,29 +23,6 @@ struct serving_rules {
 	uint64_t reloads, failed;
 	uint32_t rules, files;
 };
-
-/* ---- alerts, for the log ---- */
-
-static const char *summary_of(const struct rule *r)
-{
-	for (uint32_t i = 0; i < r->annotations.n; i++)
-		if (!strcmp(r->annotations.v[i].key, "summary"))
-			return r->annotations.v[i].value ?: "";
-	return r->title ?: r->name;
-}
-
-static void on_event(void *arg, struct alert_event *ev)
-{
-	const struct alert *a = &ev->alert;
-	char text[512];
-
-	(void)arg;
-	log_at(LEVEL_INFO, "alert",
-	       LOG_FIELDS(LOG_STR("rule", a->rule->name),
-			  LOG_STR("state", alert_state_word(a->state))),
-	       "%s", alert_render(a, summary_of(a->rule), text, sizeof(text)));
-	alert_event_free(ev);
-}
 
 /* ---- reading ---- */
 
@@ -107,10 +84,19 @@ static int load(struct serving_rules *v, const struct settings *s, bool again)
 	return r;
 }
 
+static void times_of(const struct settings *s, uint64_t *ret_reopen_us, uint64_t *ret_keep_us)
+{
+	*ret_reopen_us = settings_num(s, CSET_ALERTS_REOPEN) / 1000;
+	*ret_keep_us = settings_num(s, CSET_ALERTS_KEEP) / 1000;
+}
+
 void serving_rules_reload(struct serving_rules *v, const struct settings *s)
 {
 	const int r = load(v, s, true);
+	uint64_t reopen_us, keep_us;
 
+	times_of(s, &reopen_us, &keep_us);
+	book_set_times(v->book, reopen_us, keep_us);
 	pthread_mutex_lock(&v->lock);
 	v->reloads++;
 	v->failed += r != 0;
@@ -131,21 +117,36 @@ static uint32_t queue_of(const struct settings *s)
 	return (uint32_t)(want < most ? want : most);
 }
 
+static int open_book(struct serving_rules *v, const struct settings *s)
+{
+	struct book_cfg cfg = {.dir = settings_text(s, CSET_STORE_DIR),
+			       .queue = (uint32_t)settings_num(s, CSET_ALERTS_QUEUE)};
+	char error[DB_ERROR] = "";
+	int r;
+
+	times_of(s, &cfg.reopen_us, &cfg.keep_us);
+	r = book_open(&cfg, error, &v->book);
+	if (r)
+		log_error(cfg.dir, "control.db: %s", *error ? error : strerror(-r));
+	return r;
+}
+
 int serving_rules_open(const struct settings *s, struct block_pool *pool,
 		       struct serving_rules **ret)
 {
 	struct serving_rules *v = calloc(1, sizeof(*v));
-	const struct runner_cfg cfg = {.pool = pool,
-				       .queue = queue_of(s),
-				       .behind_ns = settings_num(s, CSET_RULES_BEHIND),
-				       .event = on_event,
-				       .arg = v};
+	struct runner_cfg cfg = {.pool = pool,
+				 .queue = queue_of(s),
+				 .behind_ns = settings_num(s, CSET_RULES_BEHIND),
+				 .event = book_event};
 	int r;
 
 	if (!v)
 		return -ENOMEM;
 	pthread_mutex_init(&v->lock, NULL);
-	r = runner_new(&cfg, &v->runner);
+	r = open_book(v, s);
+	cfg.arg = v->book;
+	r = r ?: runner_new(&cfg, &v->runner);
 	r = r ?: load(v, s, false);
 	if (r)
 		serving_rules_close(v);
@@ -159,6 +160,7 @@ void serving_rules_close(struct serving_rules *v)
 	if (!v)
 		return;
 	runner_free(v->runner);
+	book_close(v->book);
 	pthread_mutex_destroy(&v->lock);
 	free(v);
 }
@@ -166,6 +168,14 @@ void serving_rules_close(struct serving_rules *v)
 struct runner *serving_rules_runner(struct serving_rules *v)
 {
 	return v ? v->runner : NULL;
+}
+
+json_t *serving_rules_ask(struct serving_rules *v, const json_t *request,
+			  const struct endpoint_peer *peer)
+{
+	const char *command = json_string_value(json_object_get(request, "command"));
+
+	return !strcmp(command, "alerts") ? book_ask(v->book, request, peer) : NULL;
 }
 
 /* ---- status ---- */
@@ -208,6 +218,24 @@ static json_t *errors_status(const struct ruleset_errors *errs)
 		line += len + (line[len] == '\n');
 	}
 	return list;
+}
+
+json_t *serving_rules_alerts(struct serving_rules *v)
+{
+	json_t *o = json_object();
+	struct book_stats st;
+
+	book_stats(v->book, &st);
+	put_u64(o, "firing", st.firing);
+	put_u64(o, "silenced", st.silenced);
+	put_u64(o, "acknowledged", st.acked);
+	put_u64(o, "fired", st.fired);
+	put_u64(o, "reopened", st.reopened);
+	put_u64(o, "resolved", st.resolved);
+	put_u64(o, "lost", st.lost_queue);
+	put_u64(o, "waiting", st.waiting);
+	put_u64(o, "failed", st.failed);
+	return o;
 }
 
 json_t *serving_rules_status(struct serving_rules *v)
@@ -284,6 +312,30 @@ static void each(struct runner *r, FILE *out, const char *help, size_t offset,
 	runner_each(r, rule_sample, &(struct sampling){out, name, offset});
 }
 
+static void firing_sample(void *arg, const char *rule, const char *severity, uint64_t n)
+{
+	fprintf(arg, "weir_alerts_firing{rule=\"%s\",severity=\"%s\"} %" PRIu64 "\n", rule,
+		severity, n);
+}
+
+static void alert_metrics(struct book *b, FILE *out)
+{
+	struct book_stats st;
+
+	book_stats(b, &st);
+	head(out, "weir_alerts_firing", "gauge", "Alerts that are firing.");
+	book_each_firing(b, firing_sample, out);
+	one(out, "weir_alerts_fired_total", "counter", "Alerts that began.", st.fired);
+	one(out, "weir_alerts_reopened_total", "counter",
+	    "Alerts that fired again soon after their end.", st.reopened);
+	one(out, "weir_alerts_resolved_total", "counter", "Alerts that ended.", st.resolved);
+	one(out, "weir_alerts_lost_total", "counter", "Alerts that there was no room for.",
+	    st.lost_queue);
+	one(out, "weir_alerts_waiting", "gauge", "Alerts that wait to be written.", st.waiting);
+	one(out, "weir_alerts_failed_total", "counter",
+	    "Times that writing failed and was tried again.", st.failed);
+}
+
 void serving_rules_metrics(struct serving_rules *v, FILE *out)
 {
 	struct runner_stats st;
@@ -315,4 +367,5 @@ void serving_rules_metrics(struct serving_rules *v, FILE *out)
 	     offsetof(struct engine_rule_stats, fired), "weir_rule_fired_total counter");
 	each(v->runner, out, "Memory of a rule's groups.",
 	     offsetof(struct engine_rule_stats, bytes), "weir_rule_state_bytes gauge");
+	alert_metrics(v->book, out);
 }

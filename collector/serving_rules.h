@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "collector/alerts/book.h"
 #include "collector/alerts/runner.h"
 
 struct serving_rules;
@@ -31,7 +32,12 @@ static inline void serving_rules_offer(struct runner *r, struct block *b)
 
 struct runner *serving_rules_runner(struct serving_rules *v);
 
+/* See endpoint_cfg.ask. Any thread. */
+json_t *serving_rules_ask(struct serving_rules *v, const json_t *request,
+			  const struct endpoint_peer *peer);
+
 /* Any thread. */
+json_t *serving_rules_alerts(struct serving_rules *v);
 json_t *serving_rules_status(struct serving_rules *v);
 void serving_rules_metrics(struct serving_rules *v, FILE *out);
 

@@ -116,6 +116,18 @@ static void show(struct runner *r, uint64_t now)
 	r->shown_ns = now;
 }
 
+static void tell_change(struct runner *r)
+{
+	struct alert_event *ev = malloc(sizeof(*ev));
+
+	if (!ev) {
+		r->before.no_memory++;
+		return;
+	}
+	*ev = (struct alert_event){.set = ruleset_hold(r->set), .epoch = r->epoch};
+	r->cfg.event(r->cfg.arg, ev);
+}
+
 /* Rules that wait to take over do. */
 static void change(struct runner *r)
 {
@@ -150,6 +162,7 @@ static void change(struct runner *r)
 	ruleset_drop(was);
 	if (r->set->proof && !r->proof)
 		r->proof = proof_new(); /* without it nothing is done about sources */
+	tell_change(r);
 }
 
 static void feed(struct runner *r, struct block *b)

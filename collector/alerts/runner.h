@@ -14,7 +14,10 @@
 
 struct runner;
 
-/* An alert that has left the engine; whoever gets it frees it. */
+/*
+ * An alert that has left the engine; whoever gets it frees it. Without a rule (alert.rule NULL): the set
+ * has taken over, with an engine that knows of no alert yet.
+ */
 struct alert_event {
 	struct alert_event *next;
 	struct ruleset *set; /* held */

@@ -7,7 +7,9 @@
  *	{"v":1,"command":"query","spec":{...},"output":"parquet"}   answer: a line with a descriptor
  *	{"v":1,"command":"status"}
  *
- * Answers are answer_line.h's, {"type":"file"}, or {"type":"status",...}.
+ *	{"v":1,"command":"alerts","what":"list",...}     others: cfg.ask knows them
+ *
+ * Answers are answer_line.h's, {"type":"file"}, {"type":"status",...}, or what cfg.ask says.
  */
 #ifndef WEIR_COLLECTOR_ENDPOINT_ENDPOINT_H
 #define WEIR_COLLECTOR_ENDPOINT_ENDPOINT_H
@@ -27,6 +29,12 @@ struct endpoint_stats {
 	uint64_t running;			      /* now */
 };
 
+/* Whose socket it is at the other end. */
+struct endpoint_peer {
+	uint32_t uid;
+	char name[48]; /* "uid=0 (root)" */
+};
+
 struct endpoint_cfg {
 	int socket, http; /* listening, taken over; -1: none */
 	uint32_t clients;
@@ -36,6 +44,8 @@ struct endpoint_cfg {
 	const struct filter_env *lists; /* of filters */
 	/* Any thread. An object without "type"; NULL: no memory. */
 	json_t *(*status)(void *arg);
+	/* Any thread. Another command's answer: a list of objects, a line each; NULL: no such command. */
+	json_t *(*ask)(void *arg, const json_t *request, const struct endpoint_peer *peer);
 	/* Any thread. Prometheus text, free() it; NULL: no memory. */
 	char *(*metrics)(void *arg, size_t *ret_len);
 	void *arg;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,6 +202,52 @@ static int take_status(struct request *q)
 	return r;
 }
 
+static void peer_of(int fd, struct endpoint_peer *ret)
+{
+	struct ucred c = {.uid = UINT32_MAX};
+	socklen_t len = sizeof(c);
+	struct passwd pw, *found = NULL;
+	char buf[1024];
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &len))
+		c.uid = UINT32_MAX;
+	ret->uid = c.uid;
+	if (getpwuid_r(c.uid, &pw, buf, sizeof(buf), &found) || !found)
+		snprintf(ret->name, sizeof(ret->name), "uid=%u", c.uid);
+	else
+		snprintf(ret->name, sizeof(ret->name), "uid=%u (%.30s)", c.uid, found->pw_name);
+}
+
+static int take_other(struct request *q, const json_t *line)
+{
+	const struct endpoint_cfg *cfg = &q->c->e->cfg;
+	struct endpoint_peer peer;
+	json_t *answer = NULL, *one;
+	size_t i;
+	int r = 0;
+
+	peer_of(q->c->fd, &peer);
+	if (cfg->ask)
+		answer = cfg->ask(cfg->arg, line, &peer);
+	if (!answer)
+		return refuse(q, "no such command");
+	json_array_foreach(answer, i, one)
+	{
+		char *text = r ? NULL : json_dumps(one, JSON_COMPACT);
+		size_t len = text ? strlen(text) : 0;
+
+		if (!text) {
+			r = r ?: -ENOMEM;
+			break;
+		}
+		text[len++] = '\n'; /* in place of the 0 */
+		r = endpoint_send(q->c, text, len);
+		free(text);
+	}
+	json_decref(answer);
+	return r;
+}
+
 static int take_line(struct request *q, const char *text, size_t len)
 {
 	json_error_t why;
@@ -217,7 +264,7 @@ static int take_line(struct request *q, const char *text, size_t len)
 	else if (!strcmp(command, "status"))
 		r = take_status(q);
 	else
-		r = refuse(q, "no such command");
+		r = take_other(q, line);
 	json_decref(line);
 	return r;
 }

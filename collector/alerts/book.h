@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * book.h - alerts, kept: what the rules' thread says is queued here, and a thread of its own writes it
+ * to control.db, many at a time; what a question is answered with is durable. One open alert for each
+ * rule and value of by: one that fires again soon after its end is the same again. Alerts of an engine
+ * that is gone (a reload, a restart) end when a new one has not confirmed them in their rule's time.
+ */
+#ifndef WEIR_COLLECTOR_ALERTS_BOOK_H
+#define WEIR_COLLECTOR_ALERTS_BOOK_H
+
+#include <jansson.h>
+
+#include "collector/alerts/runner.h"
+#include "collector/control/db.h"
+#include "collector/endpoint/endpoint.h"
+
+struct book;
+
+struct book_cfg {
+	const char *dir;       /* of control.db; NULL: in memory */
+	uint32_t queue;	       /* alerts that may wait to be written */
+	uint64_t reopen_us;    /* an alert that fires so soon after its end goes on */
+	uint64_t keep_us;      /* ended ones are removed after that */
+	const char *collector; /* its name */
+};
+
+struct book_stats {
+	uint64_t fired, resolved, reopened; /* since the start */
+	uint64_t lost_queue;		    /* of the queue that was full */
+	uint64_t failed;		    /* transactions that were tried again */
+	uint64_t firing, silenced, acked;   /* now */
+	uint64_t waiting;
+};
+
+/* Return: 0, -EIO with @error (DB_ERROR bytes), -ENOMEM, -EAGAIN. */
+int book_open(const struct book_cfg *cfg, char *error, struct book **ret);
+/* Everything queued is written; NULL is fine. */
+void book_close(struct book *b);
+
+/* As runner_cfg.event: @arg is the book. Never waits. */
+void book_event(void *arg, struct alert_event *ev);
+
+void book_set_times(struct book *b, uint64_t reopen_us, uint64_t keep_us);
+
+void book_stats(struct book *b, struct book_stats *ret);
+
+/* Firing alerts of each rule, for metrics. Any thread. */
+typedef void book_firing_fn(void *arg, const char *rule, const char *severity, uint64_t n);
+void book_each_firing(struct book *b, book_firing_fn *fn, void *arg);
+
+/**
+ * book_ask - a request of the local socket
+ *
+ * Commands: alerts. Any thread; waits for writing that is under way.
+ * Return: lines of the answer, each an object with "type", the last of type end, done or error; NULL:
+ *         no memory.
+ */
+json_t *book_ask(struct book *b, const json_t *request, const struct endpoint_peer *peer);
+
+#endif

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * book_ask.c - questions about alerts, and what people do with them, as lines of JSON.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/alerts/book_int.h"
+#include "common/filter.h"
+#include "common/num_text.h"
+#include "common/scan.h"
+
+#define ROWS_MAX   10000
+#define ROWS	   100
+#define LONGEST_NS (UINT64_C(3660) * 86400 * 1000000000)
+
+/* ---- answers ---- */
+
+static json_t *lines(json_t *one)
+{
+	json_t *list = json_array();
+
+	json_array_append_new(list, one);
+	return list;
+}
+
+json_t *book_refuse(const char *code, const char *fmt, ...)
+{
+	char text[400];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	return lines(json_pack("{s:s,s:s,s:s}", "type", "error", "code", code, "message", text));
+}
+
+json_t *book_done(const char *key, int64_t value)
+{
+	return lines(json_pack("{s:s,s:I}", "type", "done", key, (json_int_t)value));
+}
+
+static void put_time(json_t *o, const char *key, int64_t us)
+{
+	char text[TIME_TEXT];
+
+	if (!us)
+		return;
+	time_text((uint64_t)us * 1000, text);
+	json_object_set_new(o, key, json_string(text));
+}
+
+bool book_matches(struct book *b, const struct filter *f, const char *by)
+{
+	char error[RECORD_JSON_ERROR];
+	json_t *o = json_loads(by, 0, NULL);
+	struct flow_record r = {};
+	const bool yes = o && !record_read(b->reader, o, &r, error) && filter_match(f, &r);
+
+	json_decref(o);
+	return yes;
+}
+
+/* ---- rows ---- */
+
+#define COLUMNS                                                                                 \
+	"id, state, reason, first_us, last_us, resolved_us, count, proven, silence, acked_us, " \
+	"acked_by, note, by, json, severity, rule, host"
+
+enum column {
+	C_ID,
+	C_STATE,
+	C_REASON,
+	C_FIRST,
+	C_LAST,
+	C_RESOLVED,
+	C_COUNT,
+	C_PROVEN,
+	C_SILENCE,
+	C_ACKED,
+	C_ACKED_BY,
+	C_NOTE,
+	C_BY,
+	C_JSON,
+	C_SEVERITY,
+	C_RULE,
+	C_HOST
+};
+
+static json_t *row_json(sqlite3_stmt *s)
+{
+	json_t *o = json_loads(db_text(s, C_JSON), 0, NULL) ?: json_object();
+
+	json_object_set_new(o, "type", json_string("alert"));
+	json_object_set_new(o, "id", json_integer(sqlite3_column_int64(s, C_ID)));
+	json_object_set_new(o, "state", json_string(db_text(s, C_STATE)));
+	if (*db_text(s, C_REASON))
+		json_object_set_new(o, "reason", json_string(db_text(s, C_REASON)));
+	put_time(o, "first", sqlite3_column_int64(s, C_FIRST));
+	put_time(o, "last", sqlite3_column_int64(s, C_LAST));
+	put_time(o, "resolved", sqlite3_column_int64(s, C_RESOLVED));
+	json_object_set_new(o, "count", json_integer(sqlite3_column_int64(s, C_COUNT)));
+	json_object_set_new(o, "proven", json_boolean(sqlite3_column_int(s, C_PROVEN)));
+	if (sqlite3_column_int64(s, C_SILENCE))
+		json_object_set_new(o, "silence", json_integer(sqlite3_column_int64(s, C_SILENCE)));
+	if (sqlite3_column_int64(s, C_ACKED)) {
+		json_t *a = json_object();
+
+		put_time(a, "at", sqlite3_column_int64(s, C_ACKED));
+		json_object_set_new(a, "by", json_string(db_text(s, C_ACKED_BY)));
+		json_object_set_new(o, "acknowledged", a);
+	}
+	if (*db_text(s, C_NOTE))
+		json_object_set_new(o, "note", json_string(db_text(s, C_NOTE)));
+	return o;
+}
+
+/* ---- list ---- */
+
+struct picking {
+	const char *state, *rule, *severity;
+	struct filter *filter;
+	int64_t since_us;
+	int64_t limit;
+	bool group;
+};
+
+static const char *text_of(const json_t *request, const char *key)
+{
+	return json_string_value(json_object_get(request, key)) ?: "";
+}
+
+/* NULL: fine. */
+static json_t *read_picking(const json_t *request, struct picking *p)
+{
+	const char *filter = text_of(request, "filter"), *last = text_of(request, "last");
+	char text[FILTER_ERROR_TEXT];
+	struct filter_error e;
+	uint64_t ns;
+
+	*p = (struct picking){.state = text_of(request, "state"),
+			      .rule = text_of(request, "rule"),
+			      .severity = text_of(request, "severity"),
+			      .limit = json_integer_value(json_object_get(request, "limit")),
+			      .group = json_is_true(json_object_get(request, "group"))};
+	if (!p->limit)
+		p->limit = ROWS;
+	if (p->limit < 0 || p->limit > ROWS_MAX)
+		return book_refuse("request", "limit is 1 to %d", ROWS_MAX);
+	if (*last && scan_duration_ns(last, 1, LONGEST_NS, &ns))
+		return book_refuse("request", "last '%.40s': want a time such as 24h", last);
+	if (*last)
+		p->since_us = book_now_us() - (int64_t)(ns / 1000);
+	if (*filter && filter_parse(filter, strlen(filter), NULL, &p->filter, &e))
+		return book_refuse("filter", "%s", filter_error_text(&e, text));
+	return NULL;
+}
+
+static bool picked(struct book *b, const struct picking *p, sqlite3_stmt *s)
+{
+	if (!strcmp(p->state, "silenced")) {
+		if (!sqlite3_column_int64(s, C_SILENCE) ||
+		    strcmp(db_text(s, C_STATE), "firing") != 0)
+			return false;
+	} else if (!strcmp(p->state, "acknowledged")) {
+		if (!sqlite3_column_int64(s, C_ACKED))
+			return false;
+	} else if (*p->state && strcmp(p->state, "all") != 0 &&
+		   strcmp(p->state, db_text(s, C_STATE)) != 0) {
+		return false;
+	}
+	if (*p->severity && strcmp(p->severity, db_text(s, C_SEVERITY)) != 0)
+		return false;
+	return !p->filter || book_matches(b, p->filter, db_text(s, C_BY));
+}
+
+/* Alerts of one rule and one host together. */
+static void add_group(json_t *groups, sqlite3_stmt *s)
+{
+	const char *rule = db_text(s, C_RULE), *host = db_text(s, C_HOST);
+	const bool firing = !strcmp(db_text(s, C_STATE), "firing");
+	char key[256];
+	json_t *g;
+
+	snprintf(key, sizeof(key), "%s %s", rule, host);
+	g = json_object_get(groups, key);
+	if (!g) { /* rows come newest first */
+		g = json_pack("{s:s,s:s,s:s,s:i,s:i,s:I}", "type", "group", "rule", rule,
+			      "severity", db_text(s, C_SEVERITY), "alerts", 0, "firing", 0, "count",
+			      (json_int_t)0);
+		if (*host)
+			json_object_set_new(g, "host", json_string(host));
+		put_time(g, "last", sqlite3_column_int64(s, C_LAST));
+		json_object_set_new(groups, key, g);
+	}
+	json_integer_set(json_object_get(g, "alerts"),
+			 json_integer_value(json_object_get(g, "alerts")) + 1);
+	json_integer_set(json_object_get(g, "firing"),
+			 json_integer_value(json_object_get(g, "firing")) + firing);
+	json_integer_set(json_object_get(g, "count"),
+			 json_integer_value(json_object_get(g, "count")) +
+				 sqlite3_column_int64(s, C_COUNT));
+	put_time(g, "first", sqlite3_column_int64(s, C_FIRST));
+}
+
+static json_t *list(struct book *b, const json_t *request)
+{
+	json_t *out = json_array(), *groups = json_object(), *g, *wrong;
+	struct picking p;
+	const char *key;
+	sqlite3_stmt *s;
+	int64_t n = 0;
+
+	wrong = read_picking(request, &p);
+	if (wrong) {
+		json_decref(out);
+		json_decref(groups);
+		return wrong;
+	}
+	s = db_begin(b->db,
+		     "SELECT " COLUMNS " FROM alert WHERE last_us >= ?1 AND (?2 = '' OR rule = ?2)"
+		     " ORDER BY last_us DESC, id DESC",
+		     "it", p.since_us, p.rule);
+	while (n < p.limit && db_step(b->db, s) == 1) {
+		if (!picked(b, &p, s))
+			continue;
+		if (p.group)
+			add_group(groups, s);
+		else
+			json_array_append_new(out, row_json(s));
+		n += !p.group || json_object_size(groups) > (size_t)n;
+	}
+	if (n == p.limit && s)
+		db_end(s);
+	json_object_foreach(groups, key, g) json_array_append(out, g);
+	json_decref(groups);
+	filter_free(p.filter);
+	json_array_append_new(out, json_pack("{s:s,s:I}", "type", "end", "rows", (json_int_t)n));
+	return out;
+}
+
+/* ---- one ---- */
+
+static json_t *no_such(int64_t id)
+{
+	return book_refuse("unknown", "there is no alert %lld", (long long)id);
+}
+
+static json_t *show(struct book *b, int64_t id)
+{
+	sqlite3_stmt *s = db_begin(b->db, "SELECT " COLUMNS " FROM alert WHERE id = ?", "i", id);
+	json_t *out;
+
+	if (db_step(b->db, s) != 1)
+		return no_such(id);
+	out = lines(row_json(s));
+	db_end(s);
+	json_array_append_new(out, json_pack("{s:s,s:i}", "type", "end", "rows", 1));
+	return out;
+}
+
+static json_t *acknowledge(struct book *b, const json_t *request, int64_t id,
+			   const struct endpoint_peer *peer)
+{
+	if (db_run(b->db,
+		   "UPDATE alert SET acked_us = ?, acked_by = ?, note = coalesce(nullif(?, ''), note)"
+		   " WHERE id = ?",
+		   "itti", book_now_us(), peer->name, text_of(request, "note"), id))
+		return book_refuse("store", "%s", db_error(b->db));
+	return db_changes(b->db) ? book_done("id", id) : no_such(id);
+}
+
+static json_t *resolve(struct book *b, const json_t *request, int64_t id,
+		       const struct endpoint_peer *peer)
+{
+	const int64_t now = book_now_us();
+
+	if (db_run(b->db,
+		   "UPDATE alert SET state = 'resolved', reason = 'operator', resolved_us = ?1,"
+		   " acked_us = coalesce(acked_us, ?1), acked_by = coalesce(acked_by, ?2),"
+		   " note = coalesce(nullif(?3, ''), note) WHERE id = ?4 AND state = 'firing'",
+		   "itti", now, peer->name, text_of(request, "note"), id))
+		return book_refuse("store", "%s", db_error(b->db));
+	if (!db_changes(b->db))
+		return book_refuse("unknown", "alert %lld is not firing", (long long)id);
+	b->stats.resolved++;
+	return book_done("id", id);
+}
+
+static json_t *change(struct book *b, const json_t *request, const struct endpoint_peer *peer)
+{
+	const char *what = text_of(request, "what");
+	const int64_t id = json_integer_value(json_object_get(request, "id"));
+
+	if (!strcmp(what, "ack"))
+		return acknowledge(b, request, id, peer);
+	if (!strcmp(what, "resolve"))
+		return resolve(b, request, id, peer);
+	if (!strcmp(what, "silence"))
+		return silence_add(b, request, peer);
+	if (!strcmp(what, "unsilence"))
+		return silence_end(b, id);
+	return book_refuse("request", "alerts: no such question '%.40s'", what);
+}
+
+static json_t *in_transaction(struct book *b, const json_t *request,
+			      const struct endpoint_peer *peer)
+{
+	json_t *answer;
+
+	if (db_run(b->db, "BEGIN IMMEDIATE", ""))
+		return book_refuse("store", "%s", db_error(b->db));
+	answer = change(b, request, peer);
+	if (!strcmp(text_of(json_array_get(answer, 0), "type"), "done") &&
+	    !db_run(b->db, "COMMIT", ""))
+		return answer;
+	(void)db_run(b->db, "ROLLBACK", ""); /* the commit may have failed and ended it */
+	if (strcmp(text_of(json_array_get(answer, 0), "type"), "done") != 0)
+		return answer;
+	json_decref(answer);
+	return book_refuse("store", "%s", db_error(b->db));
+}
+
+json_t *book_ask(struct book *b, const json_t *request, const struct endpoint_peer *peer)
+{
+	const char *what = text_of(request, "what");
+	json_t *answer;
+
+	pthread_mutex_lock(&b->lock);
+	if (!strcmp(what, "list")) {
+		answer = list(b, request);
+	} else if (!strcmp(what, "show")) {
+		answer = show(b, json_integer_value(json_object_get(request, "id")));
+	} else if (!strcmp(what, "silences")) {
+		answer = silence_list(b);
+		json_array_append_new(answer, json_pack("{s:s,s:i}", "type", "end", "rows",
+							(int)json_array_size(answer)));
+	} else {
+		answer = in_transaction(b, request, peer);
+	}
+	pthread_mutex_unlock(&b->lock);
+	return answer;
+}

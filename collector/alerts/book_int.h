@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * book_int.h - what the parts of the book share.
+ */
+#ifndef WEIR_COLLECTOR_ALERTS_BOOK_INT_H
+#define WEIR_COLLECTOR_ALERTS_BOOK_INT_H
+
+#include <pthread.h>
+
+#include "collector/alerts/book.h"
+#include "common/record_json.h"
+
+struct book {
+	struct book_cfg cfg;
+	pthread_t thread;
+	/* the queue */
+	pthread_mutex_t queue_lock;
+	pthread_cond_t more;
+	struct alert_event *first, **last;
+	uint32_t waiting;
+	uint64_t lost;
+	bool stop, started;
+	/* everything else: the book's thread, and who asks */
+	pthread_mutex_t lock;
+	struct db *db;
+	struct ruleset *set; /* at work */
+	int64_t run;	     /* number of this start */
+	int64_t epoch;	     /* of the engine at work, unique over restarts */
+	int64_t epoch_us;    /* since when */
+	int64_t tidied_us;
+	struct record_reader *reader;
+	struct book_stats stats;
+	bool complained;
+};
+
+/* A fired alert as the table has it. */
+struct alert_row {
+	int64_t id;
+	const char *key, *by; /* by: JSON of the values, as in a flow record */
+	json_t *json;	      /* of the alert */
+	int64_t silence;      /* that covers it; 0: none */
+	bool was_open;	      /* it was firing before */
+};
+
+int64_t book_now_us(void);
+
+/* Values of a filter over alerts. Return: does it match? */
+bool book_matches(struct book *b, const struct filter *f, const char *by);
+
+/* alerts_write.c: in a transaction. Return: 0, -EIO, -ENOMEM. */
+int book_write(struct book *b, const struct alert_event *ev);
+/* Alerts of engines that are gone, old ones. Return: 0, -EIO. */
+int book_tidy(struct book *b, int64_t now_us);
+
+/* silences.c: the one that covers it; 0: none. */
+int64_t silence_of(struct book *b, const char *rule, const char *by, int64_t now_us);
+json_t *silence_add(struct book *b, const json_t *request, const struct endpoint_peer *peer);
+json_t *silence_list(struct book *b);
+json_t *silence_end(struct book *b, int64_t id);
+
+/* A list with one line: {"type":"error"...}, {"type":"done"...} */
+json_t *book_refuse(const char *code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+json_t *book_done(const char *key, int64_t value);
+
+#endif

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/control/db.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define STATEMENTS_MAX 96u
+#define BUSY_MS	       5000
+
+struct db {
+	sqlite3 *c;
+	struct {
+		const char *sql;
+		sqlite3_stmt *s;
+	} kept[STATEMENTS_MAX];
+	uint32_t n;
+};
+
+/* Step N makes version N + 1 of version N. Never changed once released; times are us since 1970. */
+static const char *const steps[] = {
+	"CREATE TABLE alert ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, rule_id TEXT NOT NULL, rule TEXT NOT NULL,"
+	" severity TEXT, host TEXT, state TEXT NOT NULL, reason TEXT,"
+	" first_us INTEGER NOT NULL, last_us INTEGER NOT NULL, resolved_us INTEGER,"
+	" count INTEGER NOT NULL, value REAL, epoch INTEGER NOT NULL, hold_us INTEGER NOT NULL,"
+	" exempt INTEGER NOT NULL, proven INTEGER NOT NULL, silence INTEGER,"
+	" acked_us INTEGER, acked_by TEXT, note TEXT, by TEXT NOT NULL, json TEXT NOT NULL);"
+	"CREATE INDEX alert_key ON alert (key, id);"
+	"CREATE INDEX alert_open ON alert (epoch) WHERE state = 'firing';"
+	"CREATE INDEX alert_last ON alert (last_us);"
+	"CREATE TABLE silence ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, rule TEXT, filter TEXT, note TEXT,"
+	" made_us INTEGER NOT NULL, made_by TEXT NOT NULL, until_us INTEGER NOT NULL);"
+	"CREATE TABLE number (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;",
+};
+
+#define VERSION ((int64_t)(sizeof(steps) / sizeof(steps[0])))
+
+const char *db_error(struct db *d)
+{
+	return sqlite3_errmsg(d->c);
+}
+
+/* ---- statements ---- */
+
+static sqlite3_stmt *statement(struct db *d, const char *sql)
+{
+	sqlite3_stmt *s;
+
+	for (uint32_t i = 0; i < d->n; i++)
+		if (d->kept[i].sql == sql)
+			return d->kept[i].s;
+	if (d->n == STATEMENTS_MAX ||
+	    sqlite3_prepare_v3(d->c, sql, -1, SQLITE_PREPARE_PERSISTENT, &s, NULL) != SQLITE_OK)
+		return NULL;
+	d->kept[d->n].sql = sql;
+	d->kept[d->n++].s = s;
+	return s;
+}
+
+static int bind(sqlite3_stmt *s, const char *values, va_list *args)
+{
+	int r = SQLITE_OK;
+
+	for (int i = 1; *values && r == SQLITE_OK; i++, values++) {
+		if (*values == 'i') {
+			r = sqlite3_bind_int64(s, i, va_arg(*args, int64_t));
+		} else if (*values == 'f') {
+			const double v = va_arg(*args, double);
+
+			r = isnan(v) ? sqlite3_bind_null(s, i) : sqlite3_bind_double(s, i, v);
+		} else if (*values == 't') {
+			r = sqlite3_bind_text(s, i, va_arg(*args, const char *), -1,
+					      SQLITE_TRANSIENT);
+		} else {
+			const void *at = va_arg(*args, const void *);
+
+			r = sqlite3_bind_blob(s, i, at, va_arg(*args, int), SQLITE_TRANSIENT);
+		}
+	}
+	return r;
+}
+
+static sqlite3_stmt *begin(struct db *d, const char *sql, const char *values, va_list *args)
+{
+	sqlite3_stmt *s = statement(d, sql);
+
+	if (!s)
+		return NULL;
+	if (bind(s, values, args) == SQLITE_OK)
+		return s;
+	db_end(s);
+	return NULL;
+}
+
+sqlite3_stmt *db_begin(struct db *d, const char *sql, const char *values, ...)
+{
+	sqlite3_stmt *s;
+	va_list args;
+
+	va_start(args, values);
+	s = begin(d, sql, values, &args);
+	va_end(args);
+	return s;
+}
+
+int db_step(struct db *d, sqlite3_stmt *s)
+{
+	int r;
+
+	(void)d;
+	if (!s)
+		return -EIO;
+	r = sqlite3_step(s);
+	if (r == SQLITE_ROW)
+		return 1;
+	db_end(s);
+	return r == SQLITE_DONE ? 0 : -EIO;
+}
+
+void db_end(sqlite3_stmt *s)
+{
+	sqlite3_reset(s); /* its return is the error that the step has told */
+	sqlite3_clear_bindings(s);
+}
+
+int db_run(struct db *d, const char *sql, const char *values, ...)
+{
+	sqlite3_stmt *s;
+	va_list args;
+	int r;
+
+	va_start(args, values);
+	s = begin(d, sql, values, &args);
+	va_end(args);
+	do
+		r = db_step(d, s);
+	while (r == 1);
+	return r;
+}
+
+int64_t db_number(struct db *d, int64_t none, const char *sql, const char *values, ...)
+{
+	sqlite3_stmt *s;
+	va_list args;
+	int64_t v = none;
+
+	va_start(args, values);
+	s = begin(d, sql, values, &args);
+	va_end(args);
+	if (db_step(d, s) == 1) {
+		if (sqlite3_column_type(s, 0) != SQLITE_NULL)
+			v = sqlite3_column_int64(s, 0);
+		db_end(s);
+	}
+	return v;
+}
+
+int64_t db_last_id(struct db *d)
+{
+	return sqlite3_last_insert_rowid(d->c);
+}
+
+int64_t db_changes(struct db *d)
+{
+	return sqlite3_changes64(d->c);
+}
+
+const char *db_text(sqlite3_stmt *s, int column)
+{
+	return (const char *)sqlite3_column_text(s, column) ?: "";
+}
+
+/* ---- life ---- */
+
+static int step_to(struct db *d, int64_t version)
+{
+	char pragma[64];
+
+	snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %lld", (long long)version + 1);
+	if (sqlite3_exec(d->c, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK &&
+	    sqlite3_exec(d->c, steps[version], NULL, NULL, NULL) == SQLITE_OK &&
+	    sqlite3_exec(d->c, pragma, NULL, NULL, NULL) == SQLITE_OK &&
+	    sqlite3_exec(d->c, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
+		return 0;
+	return -EIO;
+}
+
+static int upgrade(struct db *d, char *error)
+{
+	int64_t version = db_number(d, -1, "PRAGMA user_version", "");
+
+	if (version < 0) {
+		snprintf(error, DB_ERROR, "%s", db_error(d));
+		return -EIO;
+	}
+	if (version > VERSION) {
+		snprintf(error, DB_ERROR, "it is of version %lld, this program knows %lld",
+			 (long long)version, (long long)VERSION);
+		return -EIO;
+	}
+	for (; version < VERSION; version++) {
+		if (step_to(d, version)) {
+			snprintf(error, DB_ERROR, "%s", db_error(d));
+			return -EIO;
+		}
+	}
+	return 0;
+}
+
+int db_open(const char *path, char *error, struct db **ret)
+{
+	struct db *d = calloc(1, sizeof(*d));
+	int r;
+
+	if (!d)
+		return -ENOMEM;
+	r = sqlite3_open_v2(path ?: ":memory:", &d->c,
+			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (r != SQLITE_OK) {
+		snprintf(error, DB_ERROR, "%s", d->c ? db_error(d) : "out of memory");
+		db_close(d);
+		return -EIO;
+	}
+	if (path)
+		(void)chmod(path, 0640); /* who may not, opens it all the same */
+	sqlite3_busy_timeout(d->c, BUSY_MS);
+	if (sqlite3_exec(d->c,
+			 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+			 "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF",
+			 NULL, NULL, NULL) != SQLITE_OK) {
+		snprintf(error, DB_ERROR, "%s", db_error(d));
+		db_close(d);
+		return -EIO;
+	}
+	r = upgrade(d, error);
+	if (r) {
+		db_close(d);
+		return r;
+	}
+	*ret = d;
+	return 0;
+}
+
+void db_close(struct db *d)
+{
+	if (!d)
+		return;
+	for (uint32_t i = 0; i < d->n; i++)
+		sqlite3_finalize(d->kept[i].s);
+	sqlite3_close(d->c);
+	free(d);
+}
