@@ -2,15 +2,17 @@
 /*
  * alerts.c - what becomes of a group: nothing, pending, firing, resolved.
  */
+#include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 
 #include "collector/rules/engine_int.h"
 
 #define SECOND 1e9
 
 struct look {
-	struct rule_state *s;
-	struct group *g;
+	const struct rule_state *s;
+	const struct group *g;
 };
 
 static double value_of(void *arg, unsigned int agg)
@@ -38,17 +40,18 @@ static unsigned int first_agg(const struct having *h)
 	return h->nodes[node].agg;
 }
 
-static void tell(struct rule_state *s, struct group *g, uint64_t now, enum alert_end why)
+static void tell(struct rule_state *s, const struct watch *w, uint64_t now, enum alert_end why)
 {
+	const struct group *g = slot_group(s, w->slot);
 	struct look l = {s, g};
 	struct alert a = {
 		.rule = s->rule,
-		.state = g->state == ALERT_NONE ? ALERT_RESOLVED : g->state,
+		.state = w->state == ALERT_NONE ? ALERT_RESOLVED : w->state,
 		.end = (uint8_t)why,
-		.exempt = g->exempt,
+		.exempt = w->exempt,
 		.at_ns = now,
-		.since_ns = g->since_ns,
-		.fired_ns = g->fired_ns,
+		.since_ns = w->since_ns,
+		.fired_ns = w->fired_ns,
 		.value = s->rule->test ? value_of(&l, first_agg(s->rule->test))
 				       : groups_leaf(s, g, 0),
 	};
@@ -58,81 +61,132 @@ static void tell(struct rule_state *s, struct group *g, uint64_t now, enum alert
 	joins_alert(s->engine, &a);
 }
 
-static void link_alert(struct rule_state *s, struct group *g)
+/* ---- watches ---- */
+
+static int more_watches(struct rule_state *s)
 {
-	g->prev_alert = NULL;
-	g->next_alert = s->alerts;
-	if (s->alerts)
-		s->alerts->prev_alert = g;
-	s->alerts = g;
-	s->all[g->at].alert = true;
+	const uint32_t cap = s->cap_watches ? s->cap_watches * 2 : 16;
+	struct watch **to = reallocarray(s->watches, cap, sizeof(*to));
+
+	if (!to)
+		return -ENOMEM;
+	s->watches = to;
+	s->cap_watches = cap;
+	return 0;
 }
 
-static void unlink_alert(struct rule_state *s, struct group *g)
+struct watch *watch_get(struct rule_state *s, uint32_t slot)
 {
-	if (g->prev_alert)
-		g->prev_alert->next_alert = g->next_alert;
+	struct group *g = slot_group(s, slot);
+	struct watch *w = watch_of(s, g);
+
+	if (w)
+		return w;
+	if (s->n_watches == s->cap_watches && more_watches(s))
+		return NULL;
+	w = malloc(sizeof(*w));
+	if (!w)
+		return NULL;
+	*w = (struct watch){.next = s->watching, .slot = slot, .at = s->n_watches};
+	w->exempt = groups_exempt(s, g);
+	if (s->watching)
+		s->watching->prev = w;
+	s->watching = w;
+	s->watches[s->n_watches++] = w;
+	s->stats.bytes += sizeof(*w);
+	g->watch = s->n_watches;
+	s->marks[slot] |= MARK_WATCH;
+	return w;
+}
+
+void watch_free(struct rule_state *s, struct watch *w)
+{
+	struct watch *last = s->watches[--s->n_watches];
+
+	if (w->prev)
+		w->prev->next = w->next;
 	else
-		s->alerts = g->next_alert;
-	if (g->next_alert)
-		g->next_alert->prev_alert = g->prev_alert;
-	s->all[g->at].alert = false;
+		s->watching = w->next;
+	if (w->next)
+		w->next->prev = w->prev;
+	last->at = w->at;
+	s->watches[w->at] = last;
+	slot_group(s, last->slot)->watch = w->at + 1;
+	slot_group(s, w->slot)->watch = 0;
+	s->marks[w->slot] &= (uint8_t)~MARK_WATCH;
+	s->stats.bytes -= sizeof(*w);
+	free(w);
 }
 
-void alert_end(struct rule_state *s, struct group *g, uint64_t now, enum alert_end why)
+/* ---- states ---- */
+
+static void end(struct rule_state *s, struct watch *w, uint64_t now, enum alert_end why)
 {
-	if (g->state == ALERT_FIRING)
+	if (w->state == ALERT_FIRING)
 		s->stats.firing--;
-	g->state = ALERT_NONE;
-	unlink_alert(s, g);
-	tell(s, g, now, why);
+	w->state = ALERT_NONE;
+	tell(s, w, now, why);
 }
 
-static void fire(struct rule_state *s, struct group *g, uint64_t now)
+void alert_evict(struct rule_state *s, struct watch *w, uint64_t now)
 {
-	g->state = ALERT_FIRING;
-	g->fired_ns = now;
+	if (w->state != ALERT_NONE)
+		end(s, w, now, ALERT_EVICTED);
+}
+
+static void fire(struct rule_state *s, struct watch *w, uint64_t now)
+{
+	w->state = ALERT_FIRING;
+	w->fired_ns = now;
 	s->stats.fired++;
 	s->stats.firing++;
-	tell(s, g, now, ALERT_ENDED);
+	tell(s, w, now, ALERT_ENDED);
 }
 
-static void begin(struct rule_state *s, struct group *g, uint64_t now)
+static void begin(struct rule_state *s, uint32_t slot, uint64_t now)
 {
-	g->since_ns = g->true_ns = now;
-	g->fired_ns = 0;
-	link_alert(s, g);
-	if (!s->rule->for_ns) {
-		fire(s, g, now);
+	struct watch *w = watch_get(s, slot);
+
+	if (!w) {
+		s->engine->stats.lost++;
 		return;
 	}
-	g->state = ALERT_PENDING;
-	tell(s, g, now, ALERT_ENDED);
+	w->since_ns = w->true_ns = now;
+	w->fired_ns = 0;
+	if (!s->rule->for_ns) {
+		fire(s, w, now);
+		return;
+	}
+	w->state = ALERT_PENDING;
+	tell(s, w, now, ALERT_ENDED);
 }
 
-static bool holds(struct rule_state *s, struct group *g)
+static bool holds(struct rule_state *s, const struct group *g)
 {
 	struct look l = {s, g};
 
-	if (g->seen <= g->pane - s->panes)
+	if (g->ago >= s->panes)
 		return false; /* no flow in the window */
-	return !s->rule->test || having_true(s->rule->test, value_of, &l);
+	return !s->rule->test || (groups_near(s, g) && having_true(s->rule->test, value_of, &l));
 }
 
-void alert_look(struct rule_state *s, struct group *g, uint64_t now)
+void alert_look(struct rule_state *s, uint32_t slot, uint64_t now)
 {
+	const struct group *g = slot_group(s, slot);
 	const bool now_true = holds(s, g);
+	struct watch *w = watch_of(s, g);
 
-	if (g->state == ALERT_NONE) {
+	if (!w || w->state == ALERT_NONE) {
 		if (now_true)
-			begin(s, g, now);
-		return;
+			begin(s, slot, now);
+	} else if (now_true) {
+		w->true_ns = now;
+		if (w->state == ALERT_PENDING && now - w->since_ns >= s->rule->for_ns)
+			fire(s, w, now);
+	} else if (w->state == ALERT_PENDING || now - w->true_ns >= s->rule->keep_ns) {
+		end(s, w, now, ALERT_ENDED);
 	}
-	if (now_true) {
-		g->true_ns = now;
-		if (g->state == ALERT_PENDING && now - g->since_ns >= s->rule->for_ns)
-			fire(s, g, now);
-	} else if (g->state == ALERT_PENDING || now - g->true_ns >= s->rule->keep_ns) {
-		alert_end(s, g, now, ALERT_ENDED);
-	}
+	w = watch_of(s, g);
+	if (w && w->state == ALERT_NONE && !(s->gated && !s->monotone && groups_near(s, g)))
+		watch_free(s, w);
 }

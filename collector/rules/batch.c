@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * batch.c - flows as columns, and filters over them: every comparison is made once for all rules, a
- * column at a time; a filter's jumps become ands of bitmaps.
+ * batch.c - flows as columns, and filters over them: 64 rows at a time, every comparison made once for
+ * all rules and only where some rule asks; a filter's jumps become ands of bitmaps.
  */
 #include <endian.h>
 #include <errno.h>
@@ -10,6 +10,8 @@
 
 #include "collector/rules/engine_int.h"
 #include "common/flow_text.h"
+
+#define IP_ODD 0xa0761d6478bd642fu
 
 static bool is_record(enum flow_type t)
 {
@@ -40,6 +42,10 @@ void batch_done(struct batch *b)
 {
 	for (unsigned int f = 0; f < _FF_MAX; f++)
 		free(b->columns[f].data);
+	batch_prepare_done(b);
+	for (uint32_t i = 0; i < b->n_keys; i++)
+		free(b->keys[i]);
+	free(b->keys);
 	free(b->tests);
 	free(b->text);
 }
@@ -110,8 +116,11 @@ static int add_test(struct batch *b, const struct filter *f, const struct filter
 	r = batch_use(b, t->field);
 	if (r)
 		return r;
-	b->tests[b->n_tests++] = (struct batch_test){
-		.filter = f, .test = t, .by_record = is_record(flow_fields[t->field].type)};
+	b->tests[b->n_tests++] =
+		(struct batch_test){.filter = f,
+				    .test = t,
+				    .by_record = is_record(flow_fields[t->field].type),
+				    .pick = UINT32_MAX};
 	return 0;
 }
 
@@ -129,6 +138,29 @@ int batch_add_filter(struct batch *b, const struct filter *f, struct batch_filte
 	for (uint32_t i = f->entry; !r && i < f->n_tests; i++)
 		r = add_test(b, f, &f->tests[i], &ret->tests[i]);
 	return r;
+}
+
+int batch_add_key(struct batch *b, const struct rule_fields *by, uint32_t *ret)
+{
+	struct batch_key *k, **to;
+
+	for (*ret = 0; *ret < b->n_keys; ++*ret)
+		if (b->keys[*ret]->n == by->n && !memcmp(b->keys[*ret]->fields, by->v, by->n))
+			return 0;
+	to = reallocarray(b->keys, b->n_keys + 1, sizeof(struct batch_key *));
+	if (!to)
+		return -ENOMEM;
+	b->keys = to;
+	k = calloc(1, sizeof(*k));
+	if (!k)
+		return -ENOMEM;
+	k->n = by->n;
+	memcpy(k->fields, by->v, by->n);
+	b->keys[b->n_keys++] = k;
+	for (uint32_t i = 0; i < by->n; i++)
+		if (batch_use(b, by->v[i]))
+			return -ENOMEM;
+	return 0;
 }
 
 void batch_filter_done(struct batch_filter *f)
@@ -197,7 +229,10 @@ int batch_add(struct batch *b, const struct flow_record *r)
 	for (uint32_t i = 0; i < b->n_tests; i++) {
 		struct batch_test *t = &b->tests[i];
 
-		if (t->by_record && filter_test(t->filter, t->test, r))
+		if (!t->by_record)
+			continue;
+		set_bit(t->done, b->n);
+		if (filter_test(t->filter, t->test, r))
 			set_bit(t->bits, b->n);
 	}
 	b->end[b->n++] = flow_has(r, FF_END) ? r->end_ns : 0;
@@ -206,121 +241,53 @@ int batch_add(struct batch *b, const struct flow_record *r)
 
 void batch_clear(struct batch *b)
 {
-	for (unsigned int f = 0; f < _FF_MAX; f++)
-		if (b->columns[f].used)
-			memset(b->columns[f].valid, 0, sizeof(b->columns[f].valid));
+	for (unsigned int f = 0; f < _FF_MAX; f++) {
+		struct batch_column *c = &b->columns[f];
+
+		if (c->used && (c->loaded || !b->from))
+			memset(c->valid, 0, sizeof(c->valid));
+		c->loaded = false;
+	}
 	for (uint32_t i = 0; i < b->n_tests; i++) {
-		b->tests[i].known = false;
-		if (b->tests[i].by_record)
-			memset(b->tests[i].bits, 0, sizeof(b->tests[i].bits));
+		memset(b->tests[i].done, 0, sizeof(b->tests[i].done));
+		memset(b->tests[i].bits, 0, sizeof(b->tests[i].bits));
 	}
+	for (uint32_t i = 0; i < b->n_picks; i++)
+		memset(b->picks[i]->known, 0, sizeof(b->picks[i]->known));
+	for (uint32_t i = 0; i < b->n_keys; i++)
+		memset(b->keys[i]->done, 0, sizeof(b->keys[i]->done));
 	b->n = b->text_len = 0;
+	b->from = NULL;
 }
 
-/* ---- comparisons ---- */
+/* ---- filters over rows ---- */
 
-static void test_range(const struct batch *b, const struct batch_column *c,
-		       const struct filter_test *t, uint64_t *bits)
-{
-	const uint64_t lo = t->range.lo, span = t->range.hi - t->range.lo;
-
-	for (uint32_t w = 0; w * 64 < b->n; w++) {
-		const uint64_t *v = c->numbers + w * 64;
-		uint64_t word = 0;
-
-		for (unsigned int i = 0; i < 64; i++)
-			word |= (uint64_t)(v[i] - lo <= span) << i;
-		bits[w] = word;
-	}
-}
-
-static bool test_row(const struct batch_test *bt, const struct batch_column *c, uint32_t row)
-{
-	const struct filter_test *t = bt->test;
-
-	switch (c->kind) {
-	case BATCH_IP:
-		return filter_test_ip(bt->filter, t, c->ips[row]);
-	case BATCH_STR:
-		return filter_test_string(bt->filter, t, c->strs[row]);
-	default:
-		return filter_test_number(bt->filter, t,
-					  t->divide ? c->numbers[row] / 1000 : c->numbers[row]);
-	}
-}
-
-static void test_rows(const struct batch *b, const struct batch_test *bt,
-		      const struct batch_column *c, uint64_t *bits)
-{
-	for (uint32_t w = 0; w * 64 < b->n; w++) {
-		bits[w] = 0;
-		for (uint64_t rest = c->valid[w]; rest; rest &= rest - 1) {
-			const unsigned int i = (unsigned int)__builtin_ctzll(rest);
-
-			bits[w] |= (uint64_t)test_row(bt, c, w * 64 + i) << i;
-		}
-	}
-}
-
-static const uint64_t *test_bits(struct batch *b, struct batch_test *bt)
-{
-	const struct filter_test *t = bt->test;
-	const struct batch_column *c = &b->columns[t->field];
-	const uint64_t flip = t->negate ? UINT64_MAX : 0;
-
-	if (bt->known || bt->by_record)
-		return bt->bits;
-	bt->known = true;
-	if (t->type == TEST_EXISTS) {
-		for (unsigned int w = 0; w < BATCH_WORDS; w++)
-			bt->bits[w] = c->valid[w] ^ flip;
-		return bt->bits;
-	}
-	if (t->type == TEST_RANGE && c->kind == BATCH_NUMBER && !t->divide)
-		test_range(b, c, t, bt->bits);
-	else
-		test_rows(b, bt, c, bt->bits);
-	for (unsigned int w = 0; w < BATCH_WORDS; w++)
-		bt->bits[w] = (bt->bits[w] ^ flip) & c->valid[w];
-	return bt->bits;
-}
-
-/* Rows that go on at @to. */
-static void go_on(struct batch_filter *f, uint32_t to, uint64_t *ret, uint32_t w, uint64_t rows)
-{
-	if (to == FILTER_TRUE)
-		ret[w] |= rows;
-	else if (to < FILTER_FALSE)
-		f->reach[to][w] |= rows;
-}
-
-void batch_match(struct batch *b, const struct batch_filter *bf, uint64_t ret[static BATCH_WORDS])
+uint64_t batch_match(struct batch *b, const struct batch_filter *bf, uint32_t w, uint64_t rows)
 {
 	const struct filter *f = bf->filter;
-	struct batch_filter *out = (struct batch_filter *)(uintptr_t)bf;
-	const uint32_t words = (b->n + 63) / 64;
+	uint64_t *reach = bf->reach, ret = 0;
 
-	for (uint32_t w = 0; w < BATCH_WORDS; w++) {
-		ret[w] = w < words ? UINT64_MAX : 0;
-		if (w + 1 == words && b->n % 64)
-			ret[w] = (UINT64_C(1) << (b->n % 64)) - 1;
-	}
 	if (!f)
-		return;
-	memset(out->reach, 0, f->n_tests * sizeof(*out->reach));
-	memcpy(out->reach[f->entry], ret, sizeof(*out->reach));
-	memset(ret, 0, BATCH_WORDS * sizeof(*ret));
+		return rows;
+	memset(reach, 0, f->n_tests * sizeof(*reach));
+	reach[f->entry] = rows;
 	for (uint32_t i = f->entry; i < f->n_tests; i++) {
-		const uint64_t *rows = out->reach[i], *bits = NULL;
+		const struct filter_test *t = &f->tests[i];
+		uint64_t bits;
 
-		for (uint32_t w = 0; w < words; w++) {
-			if (!rows[w])
-				continue;
-			bits = bits ?: test_bits(b, &b->tests[bf->tests[i]]);
-			go_on(out, f->tests[i].if_true, ret, w, rows[w] & bits[w]);
-			go_on(out, f->tests[i].if_false, ret, w, rows[w] & ~bits[w]);
-		}
+		if (!reach[i])
+			continue;
+		bits = batch_ask(b, &b->tests[bf->tests[i]], w, reach[i]);
+		if (t->if_true == FILTER_TRUE)
+			ret |= reach[i] & bits;
+		else if (t->if_true < FILTER_FALSE)
+			reach[t->if_true] |= reach[i] & bits;
+		if (t->if_false == FILTER_TRUE)
+			ret |= reach[i] & ~bits;
+		else if (t->if_false < FILTER_FALSE)
+			reach[t->if_false] |= reach[i] & ~bits;
 	}
+	return ret;
 }
 
 /* ---- hashes ---- */
@@ -347,7 +314,7 @@ bool batch_hash(const struct batch *b, enum flow_field f, uint32_t row, uint64_t
 		return false;
 	switch (c->kind) {
 	case BATCH_IP:
-		*h = hash_add(hash_add(*h, c->ips[row][0]), c->ips[row][1]);
+		*h = hash_mix(*h ^ c->ips[row][0], c->ips[row][1] ^ (*h << 32 | *h >> 32) ^ IP_ODD);
 		return true;
 	case BATCH_STR:
 		*h = hash_bytes(*h, c->strs[row].s, c->strs[row].len);
@@ -356,4 +323,24 @@ bool batch_hash(const struct batch *b, enum flow_field f, uint32_t row, uint64_t
 		*h = hash_add(*h, c->numbers[row]);
 		return true;
 	}
+}
+
+uint64_t batch_hash_rows(struct batch *b, struct batch_key *k, uint32_t w, uint64_t rows)
+{
+	uint32_t *to = k->hashes + w * 64;
+	uint64_t rest;
+
+	for (uint32_t i = 0; i < k->n; i++)
+		rows &= batch_need(b, k->fields[i])->valid[w];
+	rest = rows & ~k->done[w];
+	k->done[w] |= rest;
+	for (; rest; rest &= rest - 1) {
+		const uint32_t i = (uint32_t)__builtin_ctzll(rest);
+		uint64_t h = b->seed;
+
+		for (uint32_t f = 0; f < k->n; f++)
+			batch_hash(b, k->fields[f], w * 64 + i, &h);
+		to[i] = (uint32_t)(h >> 32);
+	}
+	return rows;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * batch_block.c - rows of an ingest block as a batch: numbers widened, texts where they are. What is a
- * list becomes a record with that one member, row by row, for the comparisons that ask for it. node,
+ * batch_block.c - rows of an ingest block as a batch, as far as somebody asks: numbers widened, texts
+ * where they are. What is a list becomes a record with that one member, row by row. node,
  * labels, iface and zones are numbers of the store's and absent here.
  */
 #include <endian.h>
@@ -235,33 +235,36 @@ static bool put_member(struct row_lists *l, const struct block *b, uint32_t row,
 	return true;
 }
 
-static void test_lists(struct batch_test *t, const struct block *b, const uint32_t rows[2])
+bool batch_ask_block(const struct batch *b, const struct batch_test *t, uint32_t row)
 {
+	const enum flow_field f = t->test->field;
+	const int c = column_of(f);
+	struct flow_record r = {};
 	struct row_lists l;
 
-	for (uint32_t i = 0; i < rows[1]; i++) {
-		struct flow_record r = {};
-
-		put_member(&l, b, rows[0] + i, t->test->field, &r);
-		if (filter_test(t->filter, t->test, &r))
-			t->bits[i / 64] |= UINT64_C(1) << (i % 64);
-	}
+	if (flow_fields[f].type != FT_CID &&
+	    (c < 0 || !has(b->from, (enum block_column)c, b->at + row)))
+		return t->test->type == TEST_EXISTS && t->test->negate;
+	put_member(&l, b->from, b->at + row, f, &r);
+	return filter_test(t->filter, t->test, &r);
 }
 
-int batch_take(struct batch *b, const struct block *from, uint32_t at)
+void batch_load(struct batch *b, enum flow_field f)
+{
+	const uint32_t rows[2] = {b->at, b->n};
+
+	b->columns[f].loaded = true;
+	take_column(b, f, b->from, rows);
+}
+
+uint32_t batch_take(struct batch *b, const struct block *from, uint32_t at)
 {
 	const uint32_t left = from->rows - at;
-	const uint32_t rows[2] = {at, left < BATCH_ROWS ? left : BATCH_ROWS};
 
-	if (!rows[1])
-		return 0;
-	for (unsigned int f = 0; f < _FF_MAX; f++)
-		if (b->columns[f].used)
-			take_column(b, f, from, rows);
-	for (uint32_t i = 0; i < b->n_tests; i++)
-		if (b->tests[i].by_record)
-			test_lists(&b->tests[i], from, rows);
-	widen(b->end, from, BC_END, rows);
-	b->n = rows[1];
-	return (int)rows[1];
+	b->from = from;
+	b->at = at;
+	b->n = left < BATCH_ROWS ? left : BATCH_ROWS;
+	if (b->n)
+		widen(b->end, from, BC_END, (const uint32_t[2]){at, b->n});
+	return b->n;
 }

@@ -21,6 +21,14 @@ static bool old(const struct distinct_window *w, uint32_t step)
 	return (int32_t)(step - w->first) < 0;
 }
 
+/* One value less in @step. */
+static void forget(const struct distinct_window *w, uint32_t step)
+{
+	if (w->counts)
+		w->counts[step % w->panes * w->stride]--;
+	--*w->total;
+}
+
 static uint32_t place_of(const struct distinct *d, uint64_t hash)
 {
 	uint32_t i = (uint32_t)(hash >> 32) & (d->size - 1);
@@ -55,8 +63,7 @@ static int rebuild(struct distinct *d, const struct distinct_window *w, uint32_t
 		if (!from.hashes[i] || old(w, from.steps[i]))
 			continue;
 		if (!sampled(d, from.hashes[i])) {
-			w->counts[from.steps[i] % w->panes]--;
-			--*w->total;
+			forget(w, from.steps[i]);
 			continue;
 		}
 		at = place_of(d, from.hashes[i]);
@@ -106,14 +113,14 @@ int distinct_add(struct distinct *d, const struct distinct_window *w, uint64_t h
 	if (d->hashes[at] && !old(w, d->steps[at])) {
 		if ((int32_t)(step - d->steps[at]) <= 0)
 			return 0;
-		w->counts[d->steps[at] % w->panes]--;
-		--*w->total;
+		forget(w, d->steps[at]);
 	} else if (!d->hashes[at]) {
 		d->n++;
 	}
 	d->hashes[at] = hash;
 	d->steps[at] = step;
-	w->counts[step % w->panes]++;
+	if (w->counts)
+		w->counts[step % w->panes * w->stride]++;
 	++*w->total;
 	return 0;
 }

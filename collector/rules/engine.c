@@ -15,6 +15,29 @@
 
 /* ---- set-up ---- */
 
+static bool same_filter(const struct batch_filter *a, const struct batch_filter *b)
+{
+	const struct filter *f = a->filter, *g = b->filter;
+
+	if (!f || !g)
+		return f == g;
+	if (f->n_tests != g->n_tests || f->entry != g->entry)
+		return false;
+	for (uint32_t i = f->entry; i < f->n_tests; i++)
+		if (a->tests[i] != b->tests[i] || f->tests[i].if_true != g->tests[i].if_true ||
+		    f->tests[i].if_false != g->tests[i].if_false)
+			return false;
+	return true;
+}
+
+/* Do both count the same? */
+static bool same_leaf(const struct leaf *a, const struct leaf *b)
+{
+	return a == b || (a->type == b->type && a->n_fields == b->n_fields &&
+			  !memcmp(a->fields, b->fields, a->n_fields) &&
+			  a->filtered == b->filtered && same_filter(&a->where, &b->where));
+}
+
 static int add_leaf(struct rule_state *s, const struct having_agg *a, uint32_t agg)
 {
 	struct leaf *l = &s->leaves[s->n_leaves];
@@ -31,7 +54,12 @@ static int add_leaf(struct rule_state *s, const struct having_agg *a, uint32_t a
 		l->filtered = true;
 		r = batch_add_filter(b, a->where, &l->where);
 	}
-	s->leaf_of[agg] = s->n_leaves++;
+	for (s->leaf_of[agg] = 0; !same_leaf(&s->leaves[s->leaf_of[agg]], l);)
+		s->leaf_of[agg]++;
+	if (s->leaf_of[agg] == s->n_leaves)
+		s->n_leaves++;
+	else
+		batch_filter_done(&l->where);
 	return r;
 }
 
@@ -58,16 +86,50 @@ static int add_leaves(struct rule_state *s)
 	if (!h)
 		return add_leaf(s, &count, 0);
 	for (uint32_t i = 0; !r && i < h->n_aggs; i++) {
+		uint32_t cap;
+
 		if (h->aggs[i].type == HA_RATIO)
 			continue;
 		r = add_leaf(s, &h->aggs[i], i);
-		s->leaves[s->leaf_of[i]].cap = distinct_cap(threshold(h, i));
+		cap = distinct_cap(threshold(h, i));
+		if (cap > s->leaves[s->leaf_of[i]].cap)
+			s->leaves[s->leaf_of[i]].cap = cap;
 	}
 	return r;
 }
 
+/* The first comparison that must hold for all to hold; of a not or an or there is none. */
+static const struct having_node *find_gate(const struct having *h, uint32_t node)
+{
+	const struct having_node *n = &h->nodes[node], *found = NULL;
+
+	if (n->type == HN_CMP)
+		return n->op == FO_GT || n->op == FO_GE || n->op == FO_EQ ? n : NULL;
+	for (uint32_t i = n->type == HN_AND ? n->first : 0; i && !found; i = h->nodes[i].next) {
+		found = find_gate(h, i);
+		if (found && h->aggs[found->agg].type == HA_RATIO)
+			found = NULL;
+	}
+	return found;
+}
+
+static void add_gate(struct rule_state *s)
+{
+	const struct having *h = s->rule->test;
+	const struct having_node *n = h ? find_gate(h, h->root) : NULL;
+
+	if (!n || h->aggs[n->agg].type == HA_RATIO)
+		return;
+	s->gated = true;
+	s->gate = s->leaf_of[n->agg];
+	s->gate_value = n->value;
+	if (h->aggs[n->agg].type == HA_RATE) /* no more than a filter: roundings do no harm */
+		s->gate_value *= (double)s->rule->window.size_ns / (double)SECOND * 0.999999;
+}
+
 static int state_init(struct engine *e, const struct rule *rule, struct rule_state *s)
 {
+	uint32_t key;
 	int r;
 
 	*s = (struct rule_state){.rule = rule, .engine = e, .pane = INT64_MIN};
@@ -75,11 +137,15 @@ static int state_init(struct engine *e, const struct rule *rule, struct rule_sta
 	s->panes = rule->window.size_ns ? (uint32_t)(rule->window.size_ns / s->slide) : 1;
 	s->monotone = !rule->test || rule->test->monotone;
 	r = batch_add_filter(&e->batch, rule->filter, &s->where);
-	for (uint32_t i = 0; !r && i < rule->by.n; i++)
-		r = batch_use(&e->batch, rule->by.v[i]);
+	if (!r)
+		r = batch_add_key(&e->batch, &rule->by, &key);
 	if (!r)
 		r = add_leaves(s);
-	return r ?: groups_init(s);
+	if (r)
+		return r;
+	s->key = e->batch.keys[key];
+	add_gate(s);
+	return groups_init(s);
 }
 
 int engine_new(const struct engine_cfg *cfg, struct engine **ret)
@@ -97,6 +163,9 @@ int engine_new(const struct engine_cfg *cfg, struct engine **ret)
 	for (uint32_t i = 0; !r && i < cfg->rules->n; i++)
 		if (!cfg->rules->v[i].correlate.at.line && cfg->rules->v[i].mode != RM_DRAFT)
 			r = state_init(e, &cfg->rules->v[i], &e->states[i]);
+	e->batch.seed = e->cfg.seed;
+	if (!r)
+		r = batch_prepare(&e->batch);
 	if (r) {
 		engine_free(e);
 		return r;
@@ -126,125 +195,179 @@ struct engine *engine_free(struct engine *e)
 
 /* ---- time ---- */
 
-/* Step @pane has begun: how the groups stand over whole steps. */
+/* How one group stands over whole steps. */
+static void look_at(struct rule_state *s, uint32_t slot, int64_t pane)
+{
+	groups_advance(s, slot_group(s, slot), pane - 1);
+	alert_look(s, slot, (uint64_t)pane * s->slide);
+}
+
+/* Step @pane has begun. Where there is a gate, only who passed it can hold now and did not before. */
 static void look_back(struct rule_state *s, int64_t pane)
 {
-	const uint64_t now = (uint64_t)pane * s->slide;
-
-	if (s->monotone) {
-		for (struct group *g = s->alerts, *next; g; g = next) {
-			next = g->next_alert;
-			groups_advance(s, g, pane - 1);
-			alert_look(s, g, now);
+	if (s->monotone || s->gated) {
+		for (struct watch *w = s->watching, *next; w; w = next) {
+			next = w->next;
+			look_at(s, w->slot, pane);
 		}
 		return;
 	}
-	for (uint32_t i = 0; i < s->n_groups;) {
-		struct group *g = s->all[i].group;
-
-		groups_advance(s, g, pane - 1);
-		alert_look(s, g, now);
-		if (g->state == ALERT_NONE && g->seen <= pane - 1 - s->panes)
+	for (uint32_t i = 0; i < s->n_slots; i++) {
+		if (s->marks[i] == MARK_FREE)
+			continue;
+		look_at(s, i, pane);
+		if (!slot_group(s, i)->watch && groups_gone(s, slot_group(s, i), pane - 1))
 			groups_remove(s, i);
-		else
-			i++;
 	}
+}
+
+static void set_pane(struct rule_state *s, int64_t pane)
+{
+	s->pane = pane;
+	s->begin_ns = (uint64_t)pane * s->slide;
+	s->age = (uint8_t)((uint64_t)pane / s->age_unit % MARK_AGES);
 }
 
 static void advance(struct rule_state *s, uint64_t clock)
 {
-	const int64_t to = (int64_t)(clock / s->slide);
+	int64_t to;
 
+	if (s->pane != INT64_MIN && clock - s->begin_ns < s->slide)
+		return;
+	to = (int64_t)(clock / s->slide);
 	if (s->pane == INT64_MIN)
-		s->pane = to;
-	while (s->pane < to && (s->alerts || (!s->monotone && s->n_groups))) {
+		set_pane(s, to);
+	while (s->pane < to && (s->watching || (!s->monotone && !s->gated && s->n_groups))) {
 		look_back(s, s->pane + 1);
-		s->pane++;
+		set_pane(s, s->pane + 1);
 	}
 	if (s->pane < to)
-		s->pane = to;
+		set_pane(s, to);
 }
 
 /* ---- rows ---- */
 
-static bool hash_row(const struct rule_state *s, const struct batch *b, uint32_t row,
-		     struct hash128 *ret)
+/* The row is counted in its group. */
+static void add_row(struct rule_state *s, const struct batch *b, uint32_t row, uint32_t slot)
 {
-	const struct rule_fields *by = &s->rule->by;
+	const uint64_t end = b->end[row];
+	const int64_t pane = end - s->begin_ns < s->slide ? s->pane : (int64_t)(end / s->slide);
+	struct group *g = slot_group(s, slot);
 
-	ret->a = s->engine->cfg.seed;
-	ret->b = ~s->engine->cfg.seed;
-	for (uint32_t i = 0; i < by->n; i++)
-		if (!batch_hash(b, by->v[i], row, &ret->a) ||
-		    !batch_hash(b, by->v[i], row, &ret->b))
-			return false;
-	return true;
-}
-
-static void take_row(struct rule_state *s, const struct batch *b, uint32_t row,
-		     const struct hash128 *h)
-{
-	const int64_t pane = (int64_t)(b->end[row] / s->slide);
-	struct group *g;
-
-	advance(s, b->clock[row]);
-	s->stats.matched++;
-	if (pane <= s->pane - s->panes) {
-		s->stats.late++;
-		return;
-	}
-	g = groups_get(s, b, row, h);
-	if (!g) {
-		s->engine->stats.lost++;
-		return;
-	}
 	groups_advance(s, g, s->pane);
 	if (groups_add(s, g, b, row, pane))
 		s->engine->stats.lost++;
-	if (s->monotone)
-		alert_look(s, g, b->clock[row]);
+	if (s->monotone) {
+		if (g->watch || groups_near(s, g))
+			alert_look(s, slot, b->clock[row]);
+	} else if (s->gated && !g->watch && groups_near(s, g) && !watch_get(s, slot)) {
+		s->engine->stats.lost++;
+	}
 }
 
-/* Rows of a rule, their groups asked for ahead: they are all over the memory. */
-static void take_rows(struct rule_state *s, const struct batch *b, const uint64_t *bits)
+static void take_row(struct rule_state *s, const struct batch *b, uint32_t row, uint32_t slot)
 {
-	struct hash128 hashes[64];
+	const uint32_t hash = s->key->hashes[row];
 
-	for (uint32_t w = 0; w * 64 < b->n; w++) {
-		uint64_t rows = bits[w];
-
-		for (uint64_t rest = rows; rest; rest &= rest - 1) {
-			const unsigned int i = (unsigned int)__builtin_ctzll(rest);
-
-			if (!hash_row(s, b, w * 64 + i, &hashes[i]))
-				rows &= ~(UINT64_C(1) << i);
-			else
-				__builtin_prefetch(&s->buckets[hashes[i].a & (s->n_buckets - 1)]);
-		}
-		for (uint64_t rest = rows; rest; rest &= rest - 1) {
-			const unsigned int i = (unsigned int)__builtin_ctzll(rest);
-			struct group *g = s->buckets[hashes[i].a & (s->n_buckets - 1)];
-
-			if (g)
-				__builtin_prefetch(g);
-		}
-		for (; rows; rows &= rows - 1) {
-			const unsigned int i = (unsigned int)__builtin_ctzll(rows);
-
-			take_row(s, b, w * 64 + i, &hashes[i]);
-		}
+	advance(s, b->clock[row]);
+	s->stats.matched++;
+	if (b->end[row] < s->begin_ns && (int64_t)(b->end[row] / s->slide) <= s->pane - s->panes) {
+		s->stats.late++;
+		return;
 	}
+	/* the slot was looked up ahead: it may be another's by now */
+	if (slot == UINT32_MAX || slot_group(s, slot)->hash != hash ||
+	    s->marks[slot] == MARK_FREE || !groups_is(s, slot_group(s, slot), b, row))
+		slot = groups_get(s, b, row, hash);
+	else
+		slots_touch(s, slot);
+	if (slot == UINT32_MAX)
+		s->engine->stats.lost++;
+	else
+		add_row(s, b, row, slot);
+}
+
+/*
+ * Groups are all over the memory, so what a row needs is asked for some words of rows ahead, in three
+ * rounds: the place in the index, the group that it names, the ring of that.
+ */
+static void ask_index(const struct rule_state *s, uint32_t w, uint64_t rows)
+{
+	for (; rows; rows &= rows - 1) {
+		const uint32_t row = w * 64 + (uint32_t)__builtin_ctzll(rows);
+
+		__builtin_prefetch(&s->index[s->key->hashes[row] & (s->n_index - 1)]);
+	}
+}
+
+static void ask_groups(const struct rule_state *s, uint32_t w, uint64_t rows)
+{
+	for (; rows; rows &= rows - 1) {
+		const uint32_t row = w * 64 + (uint32_t)__builtin_ctzll(rows);
+		const uint32_t slot = slots_near(s, s->key->hashes[row]);
+
+		s->engine->slots[row] = slot;
+		if (slot == UINT32_MAX)
+			continue;
+		__builtin_prefetch(slot_group(s, slot), 1);
+		if (s->stride > 64)
+			__builtin_prefetch((char *)slot_group(s, slot) + 64, 1);
+	}
+}
+
+static void ask_rings(const struct rule_state *s, uint32_t w, uint64_t rows)
+{
+	for (; rows; rows &= rows - 1) {
+		const uint32_t slot = s->engine->slots[w * 64 + (uint32_t)__builtin_ctzll(rows)];
+
+		if (slot != UINT32_MAX)
+			groups_ask_ring(s, slot_group(s, slot));
+	}
+}
+
+static void take_rows(struct rule_state *s, const struct batch *b, uint32_t w, uint64_t rows)
+{
+	for (; rows; rows &= rows - 1) {
+		const uint32_t row = w * 64 + (uint32_t)__builtin_ctzll(rows);
+
+		take_row(s, b, row, s->engine->slots[row]);
+	}
+}
+
+/* Rows of word @w that the rule counts. */
+static uint64_t pick_rows(struct rule_state *s, struct batch *b, uint32_t w)
+{
+	const uint64_t rows =
+		batch_hash_rows(b, s->key, w, batch_match(b, &s->where, w, batch_rows(b, w)));
+
+	for (uint32_t i = 0; rows && i < s->n_leaves; i++) {
+		struct leaf *l = &s->leaves[i];
+
+		for (uint32_t f = 0; f < l->n_fields; f++)
+			batch_need(b, l->fields[f]);
+		if (l->filtered)
+			l->bits[w] = batch_match(b, &l->where, w, rows);
+	}
+	return rows;
 }
 
 static void run_rule(struct rule_state *s, struct batch *b)
 {
-	uint64_t bits[BATCH_WORDS];
+	const uint32_t words = (b->n + 63) / 64;
+	uint64_t rows[BATCH_WORDS];
 
-	batch_match(b, &s->where, bits);
-	for (uint32_t i = 0; i < s->n_leaves; i++)
-		if (s->leaves[i].filtered)
-			batch_match(b, &s->leaves[i].where, s->leaves[i].bits);
-	take_rows(s, b, bits);
+	for (uint32_t w = 0; w < words + 3; w++) {
+		if (w < words) {
+			rows[w] = pick_rows(s, b, w);
+			ask_index(s, w, rows[w]);
+		}
+		if (w >= 1 && w - 1 < words)
+			ask_groups(s, w - 1, rows[w - 1]);
+		if (w >= 2 && w - 2 < words)
+			ask_rings(s, w - 2, rows[w - 2]);
+		if (w >= 3)
+			take_rows(s, b, w - 3, rows[w - 3]);
+	}
 }
 
 static void run_batch(struct engine *e)
@@ -288,13 +411,12 @@ int engine_flow(struct engine *e, const struct flow_record *r)
 
 int engine_block(struct engine *e, const struct block *b, uint64_t now_ns)
 {
-	uint32_t at = 0;
-	int n;
+	uint32_t at = 0, n;
 
 	run_batch(e);
-	for (n = batch_take(&e->batch, b, at); n > 0; n = batch_take(&e->batch, b, at)) {
-		at += (uint32_t)n;
-		for (uint32_t i = 0; now_ns && i < e->batch.n; i++) {
+	for (n = batch_take(&e->batch, b, at); n; n = batch_take(&e->batch, b, at)) {
+		at += n;
+		for (uint32_t i = 0; now_ns && i < n; i++) {
 			if (e->batch.end[i] <= now_ns + e->cfg.ahead_ns)
 				continue;
 			e->batch.end[i] = now_ns;
@@ -302,7 +424,8 @@ int engine_block(struct engine *e, const struct block *b, uint64_t now_ns)
 		}
 		run_batch(e);
 	}
-	return n;
+	batch_clear(&e->batch);
+	return 0;
 }
 
 void engine_advance(struct engine *e, uint64_t ns)
@@ -358,7 +481,8 @@ void rule_cost(const struct rule *r, struct rule_cost *ret)
 	const uint64_t slide = r->window.slide_ns ?: SECOND;
 	const uint32_t panes = r->window.size_ns ? (uint32_t)(r->window.size_ns / slide) : 1;
 
-	*ret = (struct rule_cost){.group_bytes = sizeof(struct group) + 2 * sizeof(void *)};
+	*ret = (struct rule_cost){.group_bytes = sizeof(struct group) + sizeof(uint64_t) +
+						 2 * sizeof(uint64_t) + 1};
 	for (uint32_t i = 0; i < r->by.n; i++)
 		ret->group_bytes += flow_fields[r->by.v[i]].type == FT_IP ? 16 : 8;
 	for (uint32_t i = 0; r->test && i < r->test->n_aggs; i++)

@@ -22,6 +22,7 @@ enum batch_kind { BATCH_NUMBER, BATCH_IP, BATCH_STR };
 
 struct batch_column {
 	bool used;
+	bool loaded; /* of this batch; those of a block come when they are asked for */
 	uint8_t kind;
 	union {
 		void *data;
@@ -36,25 +37,57 @@ struct batch_column {
 struct batch_test {
 	const struct filter *filter;
 	const struct filter_test *test;
-	bool by_record; /* lists and ids: looked at when the flow comes */
-	bool known;	/* bits are those of this batch */
+	bool by_record;		    /* lists and ids */
+	uint32_t pick;		    /* UINT32_MAX: none */
+	uint32_t bit;		    /* of the pick */
+	uint8_t *near;		    /* of a set of addresses, see batch_test.c; or NULL */
+	uint64_t done[BATCH_WORDS]; /* rows that bits are true of */
 	uint64_t bits[BATCH_WORDS];
+};
+
+/* Up to 64 tests of a field of 8 or 16 bits: what a value says to all of them is in a table. */
+struct batch_pick {
+	uint8_t field; /* enum flow_field */
+	uint32_t n;    /* tests */
+	uint32_t n_classes;
+	uint32_t most;	     /* value */
+	uint8_t *classes;    /* of each value */
+	uint64_t truth[256]; /* of each class, before negation */
+	bool known[BATCH_WORDS];
+	uint64_t planes[BATCH_WORDS][8][8]; /* of 64 rows: eight tests of eight rows in each */
+};
+
+/* Fields that groups are found by, and their hashes. */
+struct batch_key {
+	uint8_t fields[RULE_BY_MAX];
+	uint32_t n;
+	uint64_t done[BATCH_WORDS];
+	uint32_t hashes[BATCH_ROWS];
 };
 
 /* A filter over the batch: its tests, and which of them are common. */
 struct batch_filter {
-	const struct filter *filter;	/* NULL: every row */
-	uint32_t *tests;		/* index in batch.tests, by the filter's own test */
-	uint64_t (*reach)[BATCH_WORDS]; /* rows that come to a test */
+	const struct filter *filter; /* NULL: every row */
+	uint32_t *tests;	     /* index in batch.tests, by the filter's own test */
+	uint64_t *reach;	     /* rows of a word that come to a test */
 };
+
+struct block;
 
 struct batch {
 	uint32_t n;
+	uint64_t seed;
 	struct batch_column columns[_FF_MAX];
 	struct batch_test *tests;
 	uint32_t n_tests, cap_tests;
+	struct batch_pick **picks;
+	uint32_t n_picks;
+	struct batch_key **keys;
+	uint32_t n_keys;
 	char *text;
 	uint32_t text_len;
+	const struct block *from; /* rows are of this block, from @at on; NULL: records */
+	uint32_t at;
 	uint64_t clock[BATCH_ROWS]; /* latest end up to and with the row */
 	uint64_t end[BATCH_ROWS];
 };
@@ -62,6 +95,8 @@ struct batch {
 /* A column will be looked at. Return: 0, -ENOMEM. */
 int batch_use(struct batch *b, enum flow_field f);
 int batch_add_filter(struct batch *b, const struct filter *f, struct batch_filter *ret);
+/* Rows will be grouped by @by. */
+int batch_add_key(struct batch *b, const struct rule_fields *by, uint32_t *ret);
 void batch_filter_done(struct batch_filter *f);
 void batch_done(struct batch *b);
 
@@ -70,22 +105,48 @@ int batch_add(struct batch *b, const struct flow_record *r);
 /* Forget the rows. */
 void batch_clear(struct batch *b);
 
-/* Rows that @f is true for. */
-void batch_match(struct batch *b, const struct batch_filter *f, uint64_t ret[static BATCH_WORDS]);
+/* All rows of word @w. */
+static inline uint64_t batch_rows(const struct batch *b, uint32_t w)
+{
+	return b->n >= (w + 1) * 64 ? UINT64_MAX : (UINT64_C(1) << (b->n % 64)) - 1;
+}
+
+/* Those of @rows, of word @w, that @f is true for. */
+uint64_t batch_match(struct batch *b, const struct batch_filter *f, uint32_t w, uint64_t rows);
+
+/* Those of @rows that have the key's fields; their hashes are there then. */
+uint64_t batch_hash_rows(struct batch *b, struct batch_key *k, uint32_t w, uint64_t rows);
 
 static inline bool batch_has(const struct batch *b, enum flow_field f, uint32_t row)
 {
 	return b->columns[f].valid[row / 64] >> (row % 64) & 1;
 }
 
-/* batch_block.c: up to BATCH_ROWS rows of @from, from row @at on. Return: how many, -ENOSPC. */
-int batch_take(struct batch *b, const struct block *from, uint32_t at);
+/* ---- batch_test.c ---- */
+
+/* Tables for the tests that can have one. Return: 0, -ENOMEM. */
+int batch_prepare(struct batch *b);
+void batch_prepare_done(struct batch *b);
+/* What the test says to rows of word @w, those of @rows at least. */
+uint64_t batch_ask(struct batch *b, struct batch_test *bt, uint32_t w, uint64_t rows);
+
+/* ---- batch_block.c ---- */
+
+/* Up to BATCH_ROWS rows of @from, from row @at on. Return: how many. */
+uint32_t batch_take(struct batch *b, const struct block *from, uint32_t at);
+void batch_load(struct batch *b, enum flow_field f);
+/* A test of lists or ids about a row. */
+bool batch_ask_block(const struct batch *b, const struct batch_test *t, uint32_t row);
+
+/* The column is there. */
+static inline struct batch_column *batch_need(struct batch *b, enum flow_field f)
+{
+	if (!b->columns[f].loaded && b->from)
+		batch_load(b, f);
+	return &b->columns[f];
+}
 
 /* ---- hash ---- */
-
-struct hash128 {
-	uint64_t a, b;
-};
 
 static inline uint64_t hash_mix(uint64_t a, uint64_t b)
 {
@@ -120,7 +181,8 @@ struct distinct {
 };
 
 struct distinct_window {
-	uint64_t *counts; /* by step % panes */
+	uint64_t *counts; /* by step % panes, @stride apart; NULL: all are of one step */
+	uint32_t stride;
 	uint64_t *total;
 	uint32_t panes;
 	uint32_t first; /* the oldest step of the window, in 32 bits */
@@ -153,68 +215,139 @@ struct leaf {
 	bool filtered;
 };
 
+/*
+ * One value of by. What it adds up to stands in the totals while all of it is of step @pane; when a
+ * second step comes, the ring has the steps one by one. An alert of it is a watch of its own.
+ */
 struct group {
-	struct group *next; /* of the same bucket */
-	struct group *prev_alert, *next_alert;
-	uint64_t hash;
-	uint64_t hash2; /* what tells values apart: 128 bits together */
-	int64_t pane;	/* up to which its steps are */
-	int64_t seen;	/* the latest step that a flow was in */
-	uint64_t since_ns, fired_ns, true_ns;
-	uint8_t state; /* enum alert_state */
-	uint8_t exempt;
-	uint32_t at; /* in rule_state.all */
-	char *text;  /* of by's texts, or NULL */
+	uint32_t hash;	/* of a free one: the next free */
+	uint32_t pane;	/* up to which its steps are; the lower half */
+	uint32_t watch; /* index and one; 0: none */
+	uint8_t ago;	/* steps from the latest with a flow to pane; UINT8_MAX: more */
+	uint8_t pad[3];
 	uint64_t cells[];
-	/* by: one or two words each; leaves: total and panes each; distinct: a struct distinct before them */
+	/* by: one or two words each; ring; text of by; of each leaf its total, of distinct a pointer before */
 };
 
-/* What decides which group goes, apart from the groups: they are all over the memory. */
-struct group_slot {
-	struct group *group;
-	int64_t seen; /* as in the group */
-	bool alert;
+/* A group that has an alert, or is near one: it is looked at whenever a step is over. */
+struct watch {
+	struct watch *prev, *next;
+	uint32_t slot;
+	uint32_t at;   /* in rule_state.watches */
+	uint8_t state; /* enum alert_state */
+	bool exempt;
+	uint64_t since_ns, fired_ns, true_ns;
 };
+
+/* What decides which group goes, a byte each: groups are all over the memory. */
+#define MARK_FREE  0xffu
+#define MARK_WATCH 0x80u /* has a watch */
+#define MARK_AGAIN 0x40u /* was seen again since the hand came by */
+#define MARK_AGE   0x3fu /* when it was seen, coarsely */
+#define MARK_AGES  63u
 
 struct rule_state {
 	const struct rule *rule;
 	struct engine *engine;
 	struct batch_filter where;
+	struct batch_key *key;
 	struct leaf leaves[2 * HAVING_AGGS_MAX];
 	uint32_t n_leaves;
-	uint32_t leaf_of[HAVING_AGGS_MAX]; /* by aggregate */
-	uint32_t key_at[RULE_BY_MAX];	   /* cell */
-	uint32_t leaf_at[2 * HAVING_AGGS_MAX];
+	uint32_t leaf_of[HAVING_AGGS_MAX];     /* by aggregate */
+	uint32_t key_at[RULE_BY_MAX];	       /* cell */
+	uint32_t ring_at, text_at;	       /* cells; text_at 0: by has no text */
+	uint32_t leaf_at[2 * HAVING_AGGS_MAX]; /* cell of the total */
 	uint32_t n_cells;
+	uint32_t stride; /* octets of a group */
 	uint32_t panes;
 	uint64_t slide;
-	int64_t pane; /* at hand; INT64_MIN: none yet */
+	int64_t pane;	   /* at hand; INT64_MIN: none yet */
+	uint64_t begin_ns; /* of it */
+	uint32_t age_unit; /* steps */
+	uint8_t age;	   /* mark of now */
 	bool monotone;
-	struct group **buckets;
-	uint32_t n_buckets;	/* a power of two */
-	struct group_slot *all; /* of them, in no order */
-	uint32_t n_groups, cap_groups;
-	uint32_t hand; /* in all: where the next look for old ones begins */
-	struct group *alerts;
+	bool gated; /* it can hold only where leaf @gate comes to @gate_value */
+	uint32_t gate;
+	double gate_value;
+	void *arena; /* slab, index and marks, of cap slots */
+	size_t arena_bytes;
+	uint8_t *slab;
+	uint64_t *index; /* hash and slot + 1; 0: nothing */
+	uint32_t n_index;
+	uint8_t *marks;
+	uint32_t cap;
+	uint32_t n_slots, n_groups;
+	uint32_t free;	   /* the first free slot; UINT32_MAX: none */
+	uint32_t old_hand; /* where the next look for old ones begins */
+	uint32_t hand;	   /* and the next for one that must go */
+	struct watch *watching;
+	struct watch **watches;
+	uint32_t n_watches, cap_watches;
 	struct engine_rule_stats stats;
 };
+
+/* ---- slots.c: where groups are ---- */
+
+int slots_init(struct rule_state *s);
+void slots_done(struct rule_state *s);
+/* The slot of a row's group; UINT32_MAX: there is none. */
+uint32_t slots_find(const struct rule_state *s, const struct batch *b, uint32_t row, uint32_t hash);
+/* The slot that has this hash, most likely of the group; UINT32_MAX: none has. */
+static inline uint32_t slots_near(const struct rule_state *s, uint32_t hash)
+{
+	for (uint32_t i = hash & (s->n_index - 1); s->index[i]; i = (i + 1) & (s->n_index - 1))
+		if (s->index[i] >> 32 == hash)
+			return (uint32_t)s->index[i] - 1;
+	return UINT32_MAX;
+}
+/* A slot for a new one, in the index already. UINT32_MAX: no memory. */
+uint32_t slots_take(struct rule_state *s, uint32_t hash);
+/* Its group goes; what it holds is the caller's to free. */
+void slots_give(struct rule_state *s, uint32_t slot);
+
+static inline struct group *slot_group(const struct rule_state *s, uint32_t slot)
+{
+	return (struct group *)(void *)(s->slab + (size_t)slot * s->stride);
+}
+
+/* It was seen again. */
+static inline void slots_touch(struct rule_state *s, uint32_t slot)
+{
+	s->marks[slot] = (uint8_t)((s->marks[slot] & MARK_WATCH) | MARK_AGAIN | s->age);
+}
+
+/* ---- groups.c ---- */
 
 int groups_init(struct rule_state *s);
 void groups_done(struct rule_state *s);
 
-/* The group of a row, made if there is none; NULL: no memory. */
-struct group *groups_get(struct rule_state *s, const struct batch *b, uint32_t row,
-			 const struct hash128 *h);
+/* The group of a row, made if there is none; UINT32_MAX: no memory. */
+uint32_t groups_get(struct rule_state *s, const struct batch *b, uint32_t row, uint32_t hash);
+bool groups_is(const struct rule_state *s, const struct group *g, const struct batch *b,
+	       uint32_t row);
 /* As @by says, for an alert. */
 void groups_key(const struct rule_state *s, const struct group *g, struct alert *ret);
 /* Steps up to @pane become the window of the group. */
 void groups_advance(struct rule_state *s, struct group *g, int64_t pane);
-void groups_remove(struct rule_state *s, uint32_t at);
-/* A row into a step of the window. Return: 0; -ENOMEM: not counted by distinct(). */
+void groups_remove(struct rule_state *s, uint32_t slot);
+/* Is no step of the window its own any more? */
+bool groups_gone(const struct rule_state *s, const struct group *g, int64_t pane);
+/* Its ring will be looked at. */
+static inline void groups_ask_ring(const struct rule_state *s, const struct group *g)
+{
+	const uint64_t *ring = (const uint64_t *)(uintptr_t)g->cells[s->ring_at];
+
+	if (ring)
+		__builtin_prefetch(ring + (uint64_t)s->pane % s->panes * s->n_leaves, 1);
+}
+
+/* A row into a step of the window. Return: 0; -ENOMEM: not counted. */
 int groups_add(struct rule_state *s, struct group *g, const struct batch *b, uint32_t row,
 	       int64_t pane);
 /* What a leaf comes to; NAN: it has no value. */
-double groups_leaf(const struct rule_state *s, struct group *g, uint32_t leaf);
+double groups_leaf(const struct rule_state *s, const struct group *g, uint32_t leaf);
+/* Is an address of its key exempt? */
+bool groups_exempt(const struct rule_state *s, const struct group *g);
 
 /* ---- engine.c, alerts.c ---- */
 
@@ -224,12 +357,28 @@ struct engine {
 	struct rule_state *states; /* one for each rule */
 	struct joins *joins;	   /* correlations */
 	uint64_t clock;
+	uint32_t slots[BATCH_ROWS]; /* of the rule at hand: where a row's group is, most likely */
 	struct engine_stats stats;
 };
 
-/* How a group stands at @now. @end: resolved whatever it is. */
-void alert_look(struct rule_state *s, struct group *g, uint64_t now);
-void alert_end(struct rule_state *s, struct group *g, uint64_t now, enum alert_end why);
+/* How a group stands at @now. */
+void alert_look(struct rule_state *s, uint32_t slot, uint64_t now);
+/* It goes: an alert of it is resolved. */
+void alert_evict(struct rule_state *s, struct watch *w, uint64_t now);
+/* The watch of a group, made if there is none; NULL: no memory. */
+struct watch *watch_get(struct rule_state *s, uint32_t slot);
+void watch_free(struct rule_state *s, struct watch *w);
+
+static inline struct watch *watch_of(const struct rule_state *s, const struct group *g)
+{
+	return g->watch ? s->watches[g->watch - 1] : NULL;
+}
+
+/* Can it hold at all? */
+static inline bool groups_near(const struct rule_state *s, const struct group *g)
+{
+	return !s->gated || groups_leaf(s, g, s->gate) >= s->gate_value;
+}
 
 /* joins.c */
 int joins_new(struct engine *e);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * groups.c - the groups of a rule: found by hash, each with its window of steps; bounded by groups_max.
+ * groups.c - the groups of a rule: what they are, and what their windows add up to. Where they are
+ * is slots.c's.
  */
 #include <endian.h>
 #include <errno.h>
@@ -9,170 +10,130 @@
 
 #include "collector/rules/engine_int.h"
 
-#define LOOK_OLD   2u  /* groups that an insertion looks at, so that old ones go */
-#define LOOK_EVICT 16u /* groups of which one goes when there is no room */
-#define BUCKETS	   256u
-
-#define DISTINCT_CELLS (sizeof(struct distinct) / sizeof(uint64_t))
-_Static_assert(sizeof(struct distinct) % sizeof(uint64_t) == 0, "cells");
+#define STRIDE 16u /* groups begin at multiples of it */
+#define LINE   64u /* of the cache: a small group is in one */
+#define AGES   16u /* ages that a window is divided into */
 
 /* ---- layout ---- */
 
 int groups_init(struct rule_state *s)
 {
 	const struct rule_fields *by = &s->rule->by;
+	bool text = false;
 
 	for (uint32_t i = 0; i < by->n; i++) {
 		s->key_at[i] = s->n_cells;
 		s->n_cells += flow_fields[by->v[i]].type == FT_IP ? 2 : 1;
+		text |= flow_fields[by->v[i]].type == FT_STR;
 	}
+	s->ring_at = s->n_cells++;
+	if (text)
+		s->text_at = s->n_cells++;
 	for (uint32_t i = 0; i < s->n_leaves; i++) {
 		if (s->leaves[i].type == HA_DISTINCT)
-			s->n_cells += DISTINCT_CELLS;
-		s->leaf_at[i] = s->n_cells;
-		s->n_cells += 1 + s->panes;
+			s->n_cells++;
+		s->leaf_at[i] = s->n_cells++;
 	}
-	s->n_buckets = BUCKETS;
-	s->buckets = calloc(s->n_buckets, sizeof(*s->buckets));
-	return s->buckets ? 0 : -ENOMEM;
+	s->stride = (uint32_t)(sizeof(struct group) + s->n_cells * sizeof(uint64_t));
+	s->stride = (s->stride + STRIDE - 1) / STRIDE * STRIDE;
+	if (s->stride > LINE / 2 && s->stride < LINE)
+		s->stride = LINE;
+	s->age_unit = (s->panes + AGES - 1) / AGES;
+	return slots_init(s);
 }
 
-static struct distinct *distinct_of(const struct rule_state *s, struct group *g, uint32_t leaf)
+/* Pointers in cells. */
+static void *get_pointer(const struct group *g, uint32_t cell)
 {
-	return (struct distinct *)(void *)(g->cells + s->leaf_at[leaf] - DISTINCT_CELLS);
+	return (void *)(uintptr_t)g->cells[cell];
 }
 
-static size_t group_bytes(const struct rule_state *s)
+static struct distinct *distinct_of(const struct rule_state *s, const struct group *g,
+				    uint32_t leaf)
 {
-	return sizeof(struct group) + s->n_cells * sizeof(uint64_t);
+	return get_pointer(g, s->leaf_at[leaf] - 1);
+}
+
+/* Where a step's leaves are. */
+static uint32_t ring_cell(const struct rule_state *s, uint32_t pane)
+{
+	return pane % s->panes * s->n_leaves;
+}
+
+static size_t ring_bytes(const struct rule_state *s)
+{
+	return (size_t)s->n_leaves * s->panes * sizeof(uint64_t);
 }
 
 /* ---- going ---- */
 
-static void group_free(struct rule_state *s, struct group *g)
+static void drop_ring(struct rule_state *s, struct group *g)
 {
-	for (uint32_t i = 0; i < s->n_leaves; i++)
-		if (s->leaves[i].type == HA_DISTINCT)
-			distinct_done(distinct_of(s, g, i), &s->stats.bytes);
-	s->stats.bytes -= group_bytes(s);
-	free(g->text);
-	free(g);
+	if (!g->cells[s->ring_at])
+		return;
+	free(get_pointer(g, s->ring_at));
+	g->cells[s->ring_at] = 0;
+	s->stats.bytes -= ring_bytes(s);
 }
 
-void groups_remove(struct rule_state *s, uint32_t at)
+/* All that it holds besides itself. */
+static void empty(struct rule_state *s, struct group *g)
 {
-	struct group *g = s->all[at].group, **link = &s->buckets[g->hash & (s->n_buckets - 1)];
+	for (uint32_t i = 0; i < s->n_leaves; i++) {
+		if (s->leaves[i].type != HA_DISTINCT || !distinct_of(s, g, i))
+			continue;
+		distinct_done(distinct_of(s, g, i), &s->stats.bytes);
+		free(distinct_of(s, g, i));
+		s->stats.bytes -= sizeof(struct distinct);
+	}
+	drop_ring(s, g);
+	if (s->text_at)
+		free(get_pointer(g, s->text_at));
+}
 
-	while (*link != g)
-		link = &(*link)->next;
-	*link = g->next;
-	s->all[at] = s->all[--s->n_groups];
-	s->all[at].group->at = at;
-	group_free(s, g);
+void groups_remove(struct rule_state *s, uint32_t slot)
+{
+	struct group *g = slot_group(s, slot);
+
+	if (g->watch)
+		watch_free(s, watch_of(s, g));
+	empty(s, g);
+	slots_give(s, slot);
 }
 
 void groups_done(struct rule_state *s)
 {
-	while (s->n_groups)
-		group_free(s, s->all[--s->n_groups].group);
-	free(s->all);
-	free(s->buckets);
+	for (uint32_t i = 0; i < s->n_slots; i++)
+		if (s->marks[i] != MARK_FREE)
+			empty(s, slot_group(s, i));
+	while (s->n_watches)
+		free(s->watches[--s->n_watches]);
+	free(s->watches);
+	slots_done(s);
 }
 
-static bool is_old(const struct rule_state *s, const struct group_slot *g)
+bool groups_gone(const struct rule_state *s, const struct group *g, int64_t pane)
 {
-	return !g->alert && g->seen <= s->pane - s->panes;
-}
-
-static void look_for_old(struct rule_state *s)
-{
-	for (unsigned int i = 0; i < LOOK_OLD && s->n_groups; i++) {
-		if (s->hand >= s->n_groups)
-			s->hand = 0;
-		if (is_old(s, &s->all[s->hand]))
-			groups_remove(s, s->hand);
-		else
-			s->hand++;
-	}
-}
-
-/* No room: of some groups the one that was not seen for longest, those with an alert last. */
-static void evict(struct rule_state *s)
-{
-	uint32_t worst = 0;
-
-	for (unsigned int i = 0; i < LOOK_EVICT; i++) {
-		const uint32_t at = (s->hand + i) % s->n_groups;
-		const struct group_slot *g = &s->all[at], *w;
-
-		if (!i)
-			worst = at;
-		w = &s->all[worst];
-		if (g->alert != w->alert ? !g->alert : g->seen < w->seen)
-			worst = at;
-	}
-	s->hand = (s->hand + LOOK_EVICT) % s->n_groups;
-	if (!is_old(s, &s->all[worst]))
-		s->stats.evicted++;
-	if (s->all[worst].alert)
-		alert_end(s, s->all[worst].group, s->engine->clock, ALERT_EVICTED);
-	groups_remove(s, worst);
+	return g->ago + ((uint32_t)pane - g->pane) >= s->panes;
 }
 
 /* ---- coming ---- */
-
-static int more_buckets(struct rule_state *s)
-{
-	const uint32_t n = s->n_buckets * 2;
-	struct group **to = calloc(n, sizeof(*to));
-
-	if (!to)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < s->n_groups; i++) {
-		struct group *g = s->all[i].group, **link = &to[g->hash & (n - 1)];
-
-		g->next = *link;
-		*link = g;
-	}
-	free(s->buckets);
-	s->buckets = to;
-	s->n_buckets = n;
-	return 0;
-}
-
-static int make_room(struct rule_state *s)
-{
-	struct group_slot *to;
-	uint32_t cap;
-
-	look_for_old(s);
-	if (s->n_groups >= s->rule->groups_max)
-		evict(s);
-	if (s->n_groups >= s->n_buckets && more_buckets(s))
-		return -ENOMEM;
-	if (s->n_groups < s->cap_groups)
-		return 0;
-	cap = s->cap_groups ? s->cap_groups * 2 : 64;
-	to = reallocarray(s->all, cap, sizeof(*to));
-	if (!to)
-		return -ENOMEM;
-	s->all = to;
-	s->cap_groups = cap;
-	return 0;
-}
 
 /* Values of by into the cells; texts into memory of the group's own. */
 static int fill_key(struct rule_state *s, struct group *g, const struct batch *b, uint32_t row)
 {
 	const struct rule_fields *by = &s->rule->by;
 	uint32_t len = 0, at = 0;
+	char *text;
 
 	for (uint32_t i = 0; i < by->n; i++)
 		if (b->columns[by->v[i]].kind == BATCH_STR)
 			len += b->columns[by->v[i]].strs[row].len;
-	g->text = len ? malloc(len) : NULL;
-	if (len && !g->text)
+	text = len ? malloc(len) : NULL;
+	if (len && !text)
 		return -ENOMEM;
+	if (s->text_at)
+		g->cells[s->text_at] = (uintptr_t)text;
 	for (uint32_t i = 0; i < by->n; i++) {
 		const struct batch_column *c = &b->columns[by->v[i]];
 		uint64_t *cell = g->cells + s->key_at[i];
@@ -184,14 +145,65 @@ static int fill_key(struct rule_state *s, struct group *g, const struct batch *b
 		} else {
 			*cell = (uint64_t)at << 32 | c->strs[row].len;
 			if (c->strs[row].len)
-				memcpy(g->text + at, c->strs[row].s, c->strs[row].len);
+				memcpy(text + at, c->strs[row].s, c->strs[row].len);
 			at += c->strs[row].len;
 		}
 	}
 	return 0;
 }
 
-static bool is_exempt(const struct rule_state *s, const struct group *g)
+bool groups_is(const struct rule_state *s, const struct group *g, const struct batch *b,
+	       uint32_t row)
+{
+	const struct rule_fields *by = &s->rule->by;
+
+	for (uint32_t i = 0; i < by->n; i++) {
+		const struct batch_column *c = &b->columns[by->v[i]];
+		const uint64_t *cell = g->cells + s->key_at[i];
+		bool same;
+
+		if (c->kind == BATCH_IP) {
+			same = cell[0] == c->ips[row][0] && cell[1] == c->ips[row][1];
+		} else if (c->kind == BATCH_NUMBER) {
+			same = *cell == c->numbers[row];
+		} else {
+			const char *text = get_pointer(g, s->text_at);
+
+			same = (uint32_t)*cell == c->strs[row].len &&
+			       (!c->strs[row].len ||
+				!memcmp(text + (*cell >> 32), c->strs[row].s, c->strs[row].len));
+		}
+		if (!same)
+			return false;
+	}
+	return true;
+}
+
+uint32_t groups_get(struct rule_state *s, const struct batch *b, uint32_t row, uint32_t hash)
+{
+	uint32_t slot = slots_find(s, b, row, hash);
+	struct group *g;
+
+	if (slot != UINT32_MAX) {
+		slots_touch(s, slot);
+		return slot;
+	}
+	slot = slots_take(s, hash);
+	if (slot == UINT32_MAX)
+		return slot;
+	g = slot_group(s, slot);
+	memset(g, 0, s->stride);
+	g->hash = hash;
+	g->pane = (uint32_t)s->pane;
+	g->ago = UINT8_MAX;
+	if (fill_key(s, g, b, row)) {
+		groups_remove(s, slot);
+		return UINT32_MAX;
+	}
+	return slot;
+}
+
+bool groups_exempt(const struct rule_state *s, const struct group *g)
 {
 	const struct rule_fields *by = &s->rule->by;
 
@@ -212,137 +224,153 @@ static bool is_exempt(const struct rule_state *s, const struct group *g)
 	return false;
 }
 
-static struct group *make_group(struct rule_state *s, const struct batch *b, uint32_t row,
-				const struct hash128 *h)
-{
-	struct group *g, **bucket;
-
-	if (make_room(s))
-		return NULL;
-	g = calloc(1, group_bytes(s));
-	if (!g)
-		return NULL;
-	if (fill_key(s, g, b, row)) {
-		free(g);
-		return NULL;
-	}
-	s->stats.bytes += group_bytes(s);
-	g->hash = h->a;
-	g->hash2 = h->b;
-	g->pane = s->pane;
-	g->seen = INT64_MIN;
-	g->at = s->n_groups;
-	g->exempt = is_exempt(s, g);
-	bucket = &s->buckets[g->hash & (s->n_buckets - 1)];
-	g->next = *bucket;
-	*bucket = g;
-	s->all[s->n_groups++] = (struct group_slot){g, g->seen, false};
-	return g;
-}
-
-struct group *groups_get(struct rule_state *s, const struct batch *b, uint32_t row,
-			 const struct hash128 *h)
-{
-	struct group *g = s->buckets[h->a & (s->n_buckets - 1)];
-
-	while (g && (g->hash != h->a || g->hash2 != h->b))
-		g = g->next;
-	return g ?: make_group(s, b, row, h);
-}
-
 /* ---- windows ---- */
+
+/* The total goes on being that of all steps; of max there is none. */
+static int make_ring(struct rule_state *s, struct group *g)
+{
+	uint64_t *ring = calloc(1, ring_bytes(s));
+
+	if (!ring)
+		return -ENOMEM;
+	s->stats.bytes += ring_bytes(s);
+	g->cells[s->ring_at] = (uintptr_t)ring;
+	for (uint32_t i = 0; i < s->n_leaves; i++)
+		ring[ring_cell(s, g->pane) + i] = g->cells[s->leaf_at[i]];
+	return 0;
+}
+
+static bool any_total(const struct rule_state *s, const struct group *g)
+{
+	for (uint32_t i = 0; i < s->n_leaves; i++)
+		if (g->cells[s->leaf_at[i]])
+			return true;
+	return false;
+}
+
+static void no_totals(struct rule_state *s, struct group *g)
+{
+	for (uint32_t i = 0; i < s->n_leaves; i++)
+		g->cells[s->leaf_at[i]] = 0;
+	drop_ring(s, g);
+}
 
 void groups_advance(struct rule_state *s, struct group *g, int64_t pane)
 {
-	if (pane <= g->pane)
+	const uint32_t steps = (uint32_t)pane - g->pane;
+	uint64_t *ring;
+
+	if (!steps || steps > INT32_MAX)
 		return;
-	for (uint32_t i = 0; i < s->n_leaves; i++) {
-		uint64_t *total = g->cells + s->leaf_at[i], *cells = total + 1;
+	g->ago = steps + g->ago < UINT8_MAX ? (uint8_t)(steps + g->ago) : UINT8_MAX;
+	if (g->ago >= s->panes) {
+		no_totals(s, g);
+	} else if (any_total(s, g) && !g->cells[s->ring_at] && make_ring(s, g)) {
+		no_totals(s, g);
+		s->engine->stats.lost++;
+	}
+	ring = get_pointer(g, s->ring_at);
+	for (uint32_t p = 1; ring && p <= steps; p++) {
+		uint64_t *cells = &ring[ring_cell(s, g->pane + p)];
 
-		if (pane - g->pane >= s->panes) {
-			memset(total, 0, (1 + s->panes) * sizeof(*total));
-			continue;
-		}
-		for (int64_t p = g->pane + 1; p <= pane; p++) {
-			uint64_t *cell = &cells[p % s->panes];
-
-			*total -= *cell;
-			*cell = 0;
+		for (uint32_t i = 0; i < s->n_leaves; i++) {
+			if (s->leaves[i].type != HA_MAX)
+				g->cells[s->leaf_at[i]] -= cells[i];
+			cells[i] = 0;
 		}
 	}
-	g->pane = pane;
+	g->pane = (uint32_t)pane;
 }
 
 static int add_distinct(struct rule_state *s, struct group *g, uint32_t leaf, const struct batch *b,
 			const uint32_t at[2])
 {
 	const struct leaf *l = &s->leaves[leaf];
-	uint64_t *total = g->cells + s->leaf_at[leaf];
+	uint64_t *total = g->cells + s->leaf_at[leaf], *ring = get_pointer(g, s->ring_at);
 	const struct distinct_window w = {
-		.counts = total + 1,
+		.counts = ring ? ring + leaf : NULL,
+		.stride = s->n_leaves,
 		.total = total,
 		.panes = s->panes,
-		.first = (uint32_t)(g->pane - s->panes + 1),
+		.first = g->pane - s->panes + 1,
 		.cap = l->cap,
 		.bytes = &s->stats.bytes,
 	};
-	uint64_t h = s->engine->cfg.seed;
+	uint64_t h = b->seed;
 
 	for (unsigned int i = 0; i < l->n_fields; i++)
 		if (!batch_hash(b, l->fields[i], at[0], &h))
 			return 0;
+	if (!distinct_of(s, g, leaf)) {
+		total[-1] = (uintptr_t)calloc(1, sizeof(struct distinct));
+		if (!total[-1])
+			return -ENOMEM;
+		s->stats.bytes += sizeof(struct distinct);
+	}
 	/* neighbours differ in all bits: a sample is taken by some of them */
 	h = (h ^ h >> 32) * 0xd6e8feb86659fd93u;
 	h = (h ^ h >> 32) * 0xd6e8feb86659fd93u;
 	return distinct_add(distinct_of(s, g, leaf), &w, h ^ h >> 32, at[1]);
 }
 
-/* @row into step @pane of the group. */
+/* @row into one leaf, step at[1]. */
+static int add_leaf(struct rule_state *s, struct group *g, uint32_t i, const struct batch *b,
+		    const uint32_t at[2])
+{
+	const struct leaf *l = &s->leaves[i];
+	uint64_t *total = g->cells + s->leaf_at[i], *ring = get_pointer(g, s->ring_at);
+	uint64_t *cell = ring ? &ring[ring_cell(s, at[1]) + i] : NULL, v = 1;
+
+	if (l->filtered && !(l->bits[at[0] / 64] >> (at[0] % 64) & 1))
+		return 0;
+	if (l->type == HA_DISTINCT)
+		return add_distinct(s, g, i, b, at);
+	if (l->type != HA_COUNT) {
+		if (!batch_has(b, l->fields[0], at[0]))
+			return 0;
+		v = b->columns[l->fields[0]].numbers[at[0]];
+	}
+	if (l->type == HA_MAX) {
+		cell = cell ?: total;
+		*cell = v + 1 > *cell ? v + 1 : *cell; /* 0: there was none */
+		*total |= *cell; /* of a ring no more than whether there was one */
+		return 0;
+	}
+	*total += v;
+	if (cell)
+		*cell += v;
+	return 0;
+}
+
 int groups_add(struct rule_state *s, struct group *g, const struct batch *b, uint32_t row,
 	       int64_t pane)
 {
-	const uint32_t at[2] = {row, (uint32_t)pane};
+	const uint32_t at[2] = {row, (uint32_t)pane}, ago = g->pane - at[1];
 	int r = 0;
 
-	for (uint32_t i = 0; i < s->n_leaves; i++) {
-		const struct leaf *l = &s->leaves[i];
-		uint64_t *total = g->cells + s->leaf_at[i], *cell = &total[1 + pane % s->panes];
-		uint64_t v = 1;
-
-		if (l->filtered && !(l->bits[row / 64] >> (row % 64) & 1))
-			continue;
-		if (l->type == HA_DISTINCT) {
-			if (add_distinct(s, g, i, b, at))
-				r = -ENOMEM;
-			continue;
-		}
-		if (l->type != HA_COUNT && !batch_has(b, l->fields[0], row))
-			continue;
-		if (l->type != HA_COUNT)
-			v = b->columns[l->fields[0]].numbers[row];
-		if (l->type == HA_MAX) {
-			*cell = v + 1 > *cell ? v + 1 : *cell; /* 0: there was none */
-		} else {
-			*cell += v;
-			*total += v;
-		}
-	}
-	if (pane > g->seen)
-		g->seen = s->all[g->at].seen = pane;
+	if (ago && !g->cells[s->ring_at] && make_ring(s, g))
+		return -ENOMEM;
+	for (uint32_t i = 0; i < s->n_leaves; i++)
+		if (add_leaf(s, g, i, b, at))
+			r = -ENOMEM;
+	if (ago < g->ago)
+		g->ago = (uint8_t)ago;
 	return r;
 }
 
-double groups_leaf(const struct rule_state *s, struct group *g, uint32_t leaf)
+double groups_leaf(const struct rule_state *s, const struct group *g, uint32_t leaf)
 {
-	const uint64_t *total = g->cells + s->leaf_at[leaf];
+	const uint64_t total = g->cells[s->leaf_at[leaf]];
+	const uint64_t *ring = get_pointer(g, s->ring_at);
 	uint64_t most = 0;
 
 	if (s->leaves[leaf].type == HA_DISTINCT)
-		return distinct_value(distinct_of(s, g, leaf), *total);
+		return distinct_of(s, g, leaf) ? distinct_value(distinct_of(s, g, leaf), total) : 0;
 	if (s->leaves[leaf].type != HA_MAX)
-		return (double)*total;
-	for (uint32_t i = 0; i < s->panes; i++)
-		most = total[1 + i] > most ? total[1 + i] : most;
+		return (double)total;
+	most = ring ? 0 : total;
+	for (uint32_t i = leaf; ring && i < s->panes * s->n_leaves; i += s->n_leaves)
+		most = ring[i] > most ? ring[i] : most;
 	return most ? (double)(most - 1) : __builtin_nan("");
 }
 
@@ -351,6 +379,7 @@ double groups_leaf(const struct rule_state *s, struct group *g, uint32_t leaf)
 void groups_key(const struct rule_state *s, const struct group *g, struct alert *ret)
 {
 	const struct rule_fields *by = &s->rule->by;
+	const char *text = s->text_at ? get_pointer(g, s->text_at) : NULL;
 
 	ret->n_by = by->n;
 	for (uint32_t i = 0; i < by->n; i++) {
@@ -364,7 +393,7 @@ void groups_key(const struct rule_state *s, const struct group *g, struct alert 
 			ip[1] = htobe64(cell[1]);
 			memcpy(v->ip, ip, sizeof(ip));
 		} else if (flow_fields[by->v[i]].type == FT_STR) {
-			v->text.s = g->text ? g->text + (*cell >> 32) : "";
+			v->text.s = text ? text + (*cell >> 32) : "";
 			v->text.len = (uint32_t)*cell;
 		} else {
 			v->number = *cell;
