@@ -274,7 +274,7 @@ void columns_fill(struct block *b, const struct columns_cfg *cfg, const struct t
 	if (!r->n)
 		return;
 	take_init(&f, &own);
-	for (unsigned int k = 0; k < t->ops_n; k++) {
+	for (unsigned int k = fill_windows(&f); k < t->ops_n; k++) {
 		const struct template_op *op = &t->ops[k];
 
 		unknown |= op->kind == EK_UNKNOWN;

@@ -96,6 +96,11 @@ void fill_flags(const struct fill *f, const struct template_op *op);
 void fill_reason(const struct fill *f, const struct template_op *op);
 void fill_time(const struct fill *f, const struct template_op *op);
 
+/* Numbers that stand beside each other. Return: how many of the template's operations that were, the first
+ * ones; 0: too few records.
+ */
+unsigned int fill_windows(const struct fill *f);
+
 /* Texts, lists, elements without a column. */
 void fill_strings(const struct fill *f, const struct template_op *op);
 void fill_basic_lists(const struct fill *f, const struct template_op *op);

@@ -42,9 +42,13 @@ static int read_templates(struct message *m, enum template_version version, bool
 
 static int read_data(struct message *m, uint16_t id, const uint8_t *p, size_t len)
 {
-	const struct template *t = template_find(&m->s->templates, id);
 	const struct session *other;
+	const struct template *t;
+	int r;
 
+	if (pending_add_more(m, id, p, len, &r))
+		return r;
+	t = template_find(&m->s->templates, id);
 	if (!t && !m->s->from.stream) {
 		other = session_alike(m->d, m->s);
 		t = other ? template_find(&other->templates, id) : NULL;

@@ -56,6 +56,7 @@ struct session {
 struct pending {
 	struct session *s;
 	const struct template *t;
+	uint16_t id;
 	size_t octets;
 	int64_t now_us;
 	struct records r;
@@ -138,6 +139,9 @@ void pending_mark(struct message *m, uint32_t rows, uint32_t n);
 
 /* Records of a set, to be decoded with those of others. Return: 0 or -EBADMSG. */
 int pending_add(struct message *m, const struct template *t, const uint8_t *p, size_t len);
+
+/* The same, where records of template @id are pending: it is what it was. Return: false: none are. */
+bool pending_add_more(struct message *m, uint16_t id, const uint8_t *p, size_t len, int *ret);
 
 /* @r into a block, or counted as lost. */
 void take_rows(struct message *m, const struct template *t, const struct records *r, size_t octets);

@@ -17,23 +17,26 @@ static void flush(struct decoder *d, struct pending *p)
 }
 
 /* Where that of a template was last: of most sets it still is. */
-static uint8_t *hint_of(struct decoder *d, const struct session *s, const struct template *t)
+static uint8_t *hint_of(struct decoder *d, const struct session *s, uint16_t id)
 {
-	const uintptr_t key = (uintptr_t)s >> 6 ^ (uintptr_t)t >> 5;
+	const uintptr_t key = (uintptr_t)s >> 6 ^ id;
 
 	return &d->pending_hint[(key ^ key >> 7) % PENDING_HINTS];
+}
+
+static bool is(const struct pending *p, const struct session *s, uint16_t id)
+{
+	return p->s == s && p->id == id;
 }
 
 static struct pending *pending_of(struct message *m, const struct template *t)
 {
 	struct decoder *d = m->d;
-	uint8_t *hint = hint_of(d, m->s, t);
-	struct pending *p = &d->pending[*hint];
+	uint8_t *hint = hint_of(d, m->s, t->id);
+	struct pending *p;
 
-	if (*hint < d->pending_n && p->t == t && p->s == m->s)
-		return p;
 	for (uint32_t i = 0; i < d->pending_n; i++) {
-		if (d->pending[i].t != t || d->pending[i].s != m->s)
+		if (!is(&d->pending[i], m->s, t->id))
 			continue;
 		*hint = (uint8_t)i;
 		return &d->pending[i];
@@ -44,6 +47,7 @@ static struct pending *pending_of(struct message *m, const struct template *t)
 	p = &d->pending[d->pending_n++];
 	p->s = m->s;
 	p->t = t;
+	p->id = t->id;
 	p->octets = 0;
 	records_begin(&p->r, t);
 	return p;
@@ -56,10 +60,9 @@ void pending_settle(struct decoder *d)
 	d->pending_n = 0;
 }
 
-int pending_add(struct message *m, const struct template *t, const uint8_t *p, size_t len)
+static int add(struct message *m, struct pending *to, const uint8_t *p, size_t len)
 {
 	const uint8_t *const end = p + len;
-	struct pending *to = pending_of(m, t);
 	int bad = 0;
 
 	for (;;) {
@@ -67,18 +70,36 @@ int pending_add(struct message *m, const struct template *t, const uint8_t *p, s
 		const uint32_t before = to->r.n;
 		uint32_t n;
 
-		bad = records_walk(&to->r, t, &p, end);
+		bad = records_walk(&to->r, to->t, &p, end);
 		n = to->r.n - before;
 		to->octets += (size_t)(p - from);
 		to->now_us = m->now_us;
 		m->n += n;
 		m->at += n;
-		pending_mark(m, n, n);
+		if (m->s->numbering)
+			pending_mark(m, n, n);
 		if (bad || !records_full(&to->r))
 			break;
 		flush(m->d, to);
 	}
 	return bad ? message_bad(m, IC_RECORD) : 0;
+}
+
+int pending_add(struct message *m, const struct template *t, const uint8_t *p, size_t len)
+{
+	return add(m, pending_of(m, t), p, len);
+}
+
+bool pending_add_more(struct message *m, uint16_t id, const uint8_t *p, size_t len, int *ret)
+{
+	struct decoder *d = m->d;
+	const uint8_t hint = *hint_of(d, m->s, id);
+
+	if (hint >= d->pending_n || !is(&d->pending[hint], m->s, id) ||
+	    (m->s->numbering && m->skip > m->at))
+		return false;
+	*ret = add(m, &d->pending[hint], p, len);
+	return true;
 }
 
 /* ---- marks ---- */

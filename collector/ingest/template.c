@@ -106,7 +106,8 @@ static struct template *make(const struct template *def, const struct template_f
 {
 	const size_t ops = def->n * sizeof(struct template_op);
 	const size_t fields = def->n * sizeof(*f), fixed = (anchors + 1) * sizeof(uint32_t);
-	struct template *t = calloc(1, sizeof(*t) + ops + fields + fixed);
+	const size_t windows = def->n * sizeof(struct template_window);
+	struct template *t = calloc(1, sizeof(*t) + ops + fields + fixed + windows);
 	uint8_t *p = (uint8_t *)(t + 1);
 
 	if (!t)
@@ -116,6 +117,7 @@ static struct template *make(const struct template *def, const struct template_f
 	t->ops = (const struct template_op *)p;
 	t->f = memcpy(p + ops, f, fields);
 	t->fixed = (const uint32_t *)(p + ops + fields);
+	t->windows = (const struct template_window *)(p + ops + fields + fixed);
 	return t;
 }
 
@@ -161,6 +163,8 @@ struct template *template_compile(uint32_t pen, const struct template *def,
 	}
 	fixed[anchor] = off;
 	t->ops_n = (uint16_t)settle((struct template_op *)(uintptr_t)t->ops, ops, n);
+	template_find_windows(t, (struct template_op *)(uintptr_t)t->ops,
+			      (struct template_window *)(uintptr_t)t->windows);
 	for (unsigned int i = 0; i < t->ops_n; i++)
 		t->timed |= t->ops[i].kind == EK_UPTIME || t->ops[i].kind == EK_BEFORE_US ||
 			    t->ops[i].kind == EK_INIT_MS;

@@ -41,6 +41,15 @@ struct template_op {
 	uint8_t to;   /* what the kind fills */
 };
 
+/* Eight octets of each record in which operations' values stand; see columns_plane.c. */
+#define TEMPLATE_WINDOW 8u
+
+struct template_window {
+	uint16_t off; /* and @anchor: where, as in struct template_op */
+	uint16_t anchor;
+	uint16_t ops_end; /* behind the last of its operations; the first follows those before it */
+};
+
 struct template
 {
 	uint16_t id;
@@ -49,12 +58,14 @@ struct template
 	bool options;
 	bool timed; /* has times that the message's own are needed for */
 	uint16_t ops_n;
-	uint16_t anchors;		/* variable fields */
-	uint8_t version;		/* enum template_version */
-	uint64_t has[2];		/* bit per column that is filled */
-	uint32_t min;			/* octets of the shortest record */
-	const struct template_field *f; /* n */
-	const struct template_op *ops;	/* ops_n */
+	uint16_t windows_n;
+	uint16_t anchors;		       /* variable fields */
+	uint8_t version;		       /* enum template_version */
+	uint64_t has[2];		       /* bit per column that is filled */
+	uint32_t min;			       /* octets of the shortest record */
+	const struct template_field *f;	       /* n */
+	const struct template_op *ops;	       /* ops_n; those of the windows first */
+	const struct template_window *windows; /* windows_n */
 	/* Fixed octets before variable field i, and, last, behind them all: anchors + 1. */
 	const uint32_t *fixed;
 };
@@ -112,5 +123,8 @@ int template_read_set(struct template_store *s, enum template_version version, b
  */
 struct template *template_compile(uint32_t pen, const struct template *def,
 				  const struct template_field *f);
+
+/* Part of it: sorts @ops, which are @t's, and finds their windows, at most as many. */
+void template_find_windows(struct template *t, struct template_op *ops, struct template_window *w);
 
 #endif
