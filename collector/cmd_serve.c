@@ -305,8 +305,21 @@ static void wait_for_signals(struct serving *v, int signals, uint64_t watchdog_n
 	}
 }
 
+static bool is_agent(void *arg, const uint8_t ip[16])
+{
+	const struct serving *v = arg;
+	const struct ingest *g = __atomic_load_n(&v->ingest, __ATOMIC_ACQUIRE);
+
+	for (const struct exporter *e = g ? ingest_exporters(g, NULL) : NULL; e;
+	     e = ingest_exporters(g, e))
+		if (!memcmp(e->address, ip, 16))
+			return true;
+	return false;
+}
+
 static int start(struct serving *v)
 {
+	const struct serving_rules_agents agents = {is_agent, v};
 	int r;
 
 	v->pool = block_pool_new((uint32_t)settings_num(v->settings, CSET_STORE_BLOCKS));
@@ -314,7 +327,7 @@ static int start(struct serving *v)
 		return -ENOMEM;
 	r = open_store(v);
 	r = r ?: enrich_new(v->settings, v->store, &v->enrich);
-	r = r ?: serving_rules_open(v->settings, v->pool, &v->rules);
+	r = r ?: serving_rules_open(v->settings, v->pool, &agents, &v->rules);
 	r = r ?: open_ingest(v);
 	r = r ?: open_endpoint(v);
 	return r ?: ingest_start(v->ingest);

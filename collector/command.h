@@ -16,6 +16,9 @@ extern const struct cli_command collector_command_import;
 extern const struct cli_command collector_command_reload;
 extern const struct cli_command collector_command_rules;
 extern const struct cli_command collector_command_alerts;
+extern const struct cli_command collector_command_decisions;
+extern const struct cli_command collector_command_policy;
+extern const struct cli_command collector_command_audit;
 extern const struct cli_command collector_command_config;
 extern const struct cli_command collector_command_completion;
 extern const struct cli_command collector_command_complete;   /* hidden */

@@ -212,6 +212,7 @@ json_t *serving_status(void *arg)
 	json_object_set_new(o, "enrich", enrich_status(v->enrich));
 	json_object_set_new(o, "rules", serving_rules_status(v->rules));
 	json_object_set_new(o, "alerts", serving_rules_alerts(v->rules));
+	json_object_set_new(o, "decisions", serving_rules_decisions(v->rules));
 	json_object_set_new(o, "queries", query_status(v->endpoint));
 	return o;
 }

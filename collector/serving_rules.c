@@ -84,19 +84,30 @@ static int load(struct serving_rules *v, const struct settings *s, bool again)
 	return r;
 }
 
-static void times_of(const struct settings *s, uint64_t *ret_reopen_us, uint64_t *ret_keep_us)
+static void book_settings(const struct settings *s, struct book_cfg *ret)
 {
-	*ret_reopen_us = settings_num(s, CSET_ALERTS_REOPEN) / 1000;
-	*ret_keep_us = settings_num(s, CSET_ALERTS_KEEP) / 1000;
+	*ret = (struct book_cfg){
+		.dir = settings_text(s, CSET_STORE_DIR),
+		.queue = (uint32_t)settings_num(s, CSET_ALERTS_QUEUE),
+		.reopen_us = settings_num(s, CSET_ALERTS_REOPEN) / 1000,
+		.keep_us = settings_num(s, CSET_ALERTS_KEEP) / 1000,
+		.decide = {.rate = (uint32_t)settings_num(s, CSET_POLICY_RATE),
+			   .max = (uint32_t)settings_num(s, CSET_POLICY_MAX),
+			   .forget_us = settings_num(s, CSET_POLICY_FORGET) / 1000},
+		.publish = {.dir = settings_text(s, CSET_STORE_DIR),
+			    .key = collector_path(s, CSET_POLICY_KEY),
+			    .issuer = settings_text(s, CSET_POLICY_ISSUER),
+			    .valid_us = settings_num(s, CSET_POLICY_VALID) / 1000},
+	};
 }
 
 void serving_rules_reload(struct serving_rules *v, const struct settings *s)
 {
 	const int r = load(v, s, true);
-	uint64_t reopen_us, keep_us;
+	struct book_cfg cfg;
 
-	times_of(s, &reopen_us, &keep_us);
-	book_set_times(v->book, reopen_us, keep_us);
+	book_settings(s, &cfg);
+	book_reload(v->book, &cfg);
 	pthread_mutex_lock(&v->lock);
 	v->reloads++;
 	v->failed += r != 0;
@@ -117,14 +128,16 @@ static uint32_t queue_of(const struct settings *s)
 	return (uint32_t)(want < most ? want : most);
 }
 
-static int open_book(struct serving_rules *v, const struct settings *s)
+static int open_book(struct serving_rules *v, const struct settings *s,
+		     const struct serving_rules_agents *agents)
 {
-	struct book_cfg cfg = {.dir = settings_text(s, CSET_STORE_DIR),
-			       .queue = (uint32_t)settings_num(s, CSET_ALERTS_QUEUE)};
 	char error[DB_ERROR] = "";
+	struct book_cfg cfg;
 	int r;
 
-	times_of(s, &cfg.reopen_us, &cfg.keep_us);
+	book_settings(s, &cfg);
+	cfg.agent = agents->is_agent;
+	cfg.arg = agents->arg;
 	r = book_open(&cfg, error, &v->book);
 	if (r)
 		log_error(cfg.dir, "control.db: %s", *error ? error : strerror(-r));
@@ -132,7 +145,7 @@ static int open_book(struct serving_rules *v, const struct settings *s)
 }
 
 int serving_rules_open(const struct settings *s, struct block_pool *pool,
-		       struct serving_rules **ret)
+		       const struct serving_rules_agents *agents, struct serving_rules **ret)
 {
 	struct serving_rules *v = calloc(1, sizeof(*v));
 	struct runner_cfg cfg = {.pool = pool,
@@ -144,7 +157,7 @@ int serving_rules_open(const struct settings *s, struct block_pool *pool,
 	if (!v)
 		return -ENOMEM;
 	pthread_mutex_init(&v->lock, NULL);
-	r = open_book(v, s);
+	r = open_book(v, s, agents);
 	cfg.arg = v->book;
 	r = r ?: runner_new(&cfg, &v->runner);
 	r = r ?: load(v, s, false);
@@ -175,7 +188,9 @@ json_t *serving_rules_ask(struct serving_rules *v, const json_t *request,
 {
 	const char *command = json_string_value(json_object_get(request, "command"));
 
-	return !strcmp(command, "alerts") ? book_ask(v->book, request, peer) : NULL;
+	return cli_word("alerts|decisions|policy|audit", command) >= 0
+		       ? book_ask(v->book, request, peer)
+		       : NULL;
 }
 
 /* ---- status ---- */
@@ -235,6 +250,27 @@ json_t *serving_rules_alerts(struct serving_rules *v)
 	put_u64(o, "lost", st.lost_queue);
 	put_u64(o, "waiting", st.waiting);
 	put_u64(o, "failed", st.failed);
+	return o;
+}
+
+json_t *serving_rules_decisions(struct serving_rules *v)
+{
+	json_t *o = json_object(), *refused = json_object();
+	struct book_stats st;
+
+	book_stats(v->book, &st);
+	put_u64(o, "active", st.active);
+	put_u64(o, "shadow", st.shadow);
+	put_u64(o, "held", st.held);
+	put_u64(o, "made", st.decide.made);
+	put_u64(o, "expired", st.decide.expired);
+	put_u64(o, "withdrawn", st.decide.withdrawn);
+	for (unsigned int i = GATE_NONE + 1; i < _GATE_MAX; i++)
+		if (st.decide.refused[i])
+			put_u64(refused, decide_gate_names[i], st.decide.refused[i]);
+	json_object_set_new(o, "refused", refused);
+	put_u64(o, "generation", (uint64_t)st.generation);
+	json_object_set_new(o, "breaker", json_boolean(st.breaker));
 	return o;
 }
 
@@ -332,6 +368,22 @@ static void alert_metrics(struct book *b, FILE *out)
 	one(out, "weir_alerts_lost_total", "counter", "Alerts that there was no room for.",
 	    st.lost_queue);
 	one(out, "weir_alerts_waiting", "gauge", "Alerts that wait to be written.", st.waiting);
+	head(out, "weir_decisions_active", "gauge", "Decisions in force; shadow ones only count.");
+	fprintf(out, "weir_decisions_active{shadow=\"0\"} %" PRIu64 "\n", st.active - st.shadow);
+	fprintf(out, "weir_decisions_active{shadow=\"1\"} %" PRIu64 "\n", st.shadow);
+	one(out, "weir_decisions_held", "gauge",
+	    "Decisions that wait for somebody to approve them.", st.held);
+	one(out, "weir_decisions_made_total", "counter", "Decisions that came into force.",
+	    st.decide.made);
+	head(out, "weir_decisions_refused_total", "counter",
+	     "Alerts that became no decision, by reason; see weir-collector-decisions(8).");
+	for (unsigned int i = GATE_NONE + 1; i < _GATE_MAX; i++)
+		fprintf(out, "weir_decisions_refused_total{reason=\"%s\"} %" PRIu64 "\n",
+			decide_gate_names[i], st.decide.refused[i]);
+	one(out, "weir_decisions_breaker", "gauge",
+	    "1: too many decisions, all of them only count.", st.breaker);
+	one(out, "weir_policy_generation", "gauge", "Of the policy that nodes shall have.",
+	    (uint64_t)st.generation);
 	one(out, "weir_alerts_failed_total", "counter",
 	    "Times that writing failed and was tried again.", st.failed);
 }

@@ -14,9 +14,15 @@
 
 struct serving_rules;
 
+/* Whose addresses exporters and this host have: nothing is ever done about them. */
+struct serving_rules_agents {
+	bool (*is_agent)(void *arg, const uint8_t ip[16]);
+	void *arg;
+};
+
 /* Return: 0; -EINVAL: rules with errors, said in the log; -ENOMEM; -EAGAIN. */
 int serving_rules_open(const struct settings *s, struct block_pool *pool,
-		       struct serving_rules **ret);
+		       const struct serving_rules_agents *agents, struct serving_rules **ret);
 /* After the last block was offered; NULL is fine. */
 void serving_rules_close(struct serving_rules *v);
 
@@ -38,6 +44,7 @@ json_t *serving_rules_ask(struct serving_rules *v, const json_t *request,
 
 /* Any thread. */
 json_t *serving_rules_alerts(struct serving_rules *v);
+json_t *serving_rules_decisions(struct serving_rules *v);
 json_t *serving_rules_status(struct serving_rules *v);
 void serving_rules_metrics(struct serving_rules *v, FILE *out);
 

@@ -15,7 +15,26 @@ static int cmd_complete(int argc, char **argv);
 static int cmd_reference(int argc, char **argv);
 static int cmd_check_line(int argc, char **argv);
 
-static const struct reference_part parts[] = {{"rule-keys", explain_reference}, {}};
+/* Why an alert becomes no decision; for weir-collector-decisions(8). */
+static void put_gates(void)
+{
+	static const struct {
+		const char *name, *doc;
+	} gates[] = {
+#define GATE(id, name, doc) {name, doc},
+#include "collector/control/gates.def"
+#undef GATE
+	};
+
+	for (size_t i = 0; i < sizeof(gates) / sizeof(gates[0]); i++) {
+		printf("_%s_\n\t", gates[i].name);
+		reference_put_sentence(gates[i].doc);
+		puts("\n");
+	}
+}
+
+static const struct reference_part parts[] = {
+	{"rule-keys", explain_reference}, {"decision-gates", put_gates}, {}};
 
 static const struct program collector = {
 	.name = "weir-collector",

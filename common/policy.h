@@ -214,6 +214,9 @@ bool policy_is_signed(const void *image, size_t len);
 /* Make a pair: @private_key, @public_key. Return: 0, -EIO. */
 int policy_keygen(uint8_t private_key[POLICY_KEY], uint8_t public_key[POLICY_KEY]);
 
+/* The public key of a private one. Return: 0, -EIO. */
+int policy_public(const uint8_t private_key[POLICY_KEY], uint8_t public_key[POLICY_KEY]);
+
 /* Key files: PEM (PKCS #8 and SubjectPublicKeyInfo, RFC 8410). Text of @len bytes. 0 or -EINVAL. */
 int policy_read_private(const char *pem, size_t len, uint8_t ret[POLICY_KEY]);
 int policy_read_public(const char *pem, size_t len, uint8_t ret[POLICY_KEY]);

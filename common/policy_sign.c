@@ -104,6 +104,17 @@ int policy_keygen(uint8_t private_key[POLICY_KEY], uint8_t public_key[POLICY_KEY
 	return r;
 }
 
+int policy_public(const uint8_t private_key[POLICY_KEY], uint8_t public_key[POLICY_KEY])
+{
+	EVP_PKEY *key =
+		EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, private_key, POLICY_KEY);
+	size_t n = POLICY_KEY;
+	const int r = key && EVP_PKEY_get_raw_public_key(key, public_key, &n) == 1 ? 0 : -EIO;
+
+	EVP_PKEY_free(key);
+	return r;
+}
+
 int policy_read_private(const char *pem, size_t len, uint8_t ret[POLICY_KEY])
 {
 	BIO *in = BIO_new_mem_buf(pem, (int)len);

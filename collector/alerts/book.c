@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "collector/alerts/book_int.h"
+#include "collector/control/decide_int.h"
 #include "common/log.h"
 
 #define BATCH	   2048u /* alerts of one transaction */
@@ -78,12 +79,28 @@ static struct alert_event *take(struct book *b, uint32_t *ret_n, bool *ret_stop)
 
 /* ---- writing ---- */
 
-static void new_rules(struct book *b, const struct alert_event *ev)
+int book_commit(struct book *b)
+{
+	char error[DB_ERROR];
+	int64_t generation = 0;
+	int r = b->policy_dirty ? publish_next(b->db, &generation) : 0;
+
+	r = r ?: db_run(b->db, "COMMIT", "");
+	if (r || !b->policy_dirty)
+		return r;
+	b->policy_dirty = publish_write(&b->publish, b->db, generation, error) != 0;
+	if (b->policy_dirty)
+		log_error("policy", "%s: what nodes are told stays as it was", error);
+	return 0;
+}
+
+static int new_rules(struct book *b, const struct alert_event *ev)
 {
 	ruleset_drop(b->set);
 	b->set = ruleset_hold(ev->set);
 	b->epoch = b->run << EPOCH_BITS | ev->epoch;
 	b->epoch_us = book_now_us();
+	return decide_rules(b);
 }
 
 static int write_all(struct book *b, const struct alert_event *first)
@@ -92,11 +109,11 @@ static int write_all(struct book *b, const struct alert_event *first)
 
 	for (const struct alert_event *ev = first; ev && !r; ev = ev->next) {
 		if (!ev->alert.rule)
-			new_rules(b, ev);
+			r = new_rules(b, ev);
 		else
 			r = book_write(b, ev);
 	}
-	r = r ?: db_run(b->db, "COMMIT", "");
+	r = r ?: book_commit(b);
 	if (r)
 		(void)db_run(b->db, "ROLLBACK", ""); /* it may be over already */
 	return r;
@@ -115,6 +132,7 @@ static void complain(struct book *b)
 static void write_until(struct book *b, const struct alert_event *first)
 {
 	const struct timespec wait = {.tv_nsec = RETRY_MS * 1000000L - 1};
+	struct decide_stats decided;
 	struct book_stats before;
 
 	for (unsigned int tries = 0;; tries++) {
@@ -123,10 +141,11 @@ static void write_until(struct book *b, const struct alert_event *first)
 
 		pthread_mutex_lock(&b->lock);
 		before = b->stats;
+		decided = b->decide;
 		r = write_all(b, first);
 		if (r) {
-			before.failed = b->stats.failed;
 			b->stats = before;
+			b->decide = decided;
 			complain(b);
 		} else if (b->complained) {
 			b->complained = false;
@@ -151,9 +170,11 @@ static void tick(struct book *b)
 		return;
 	pthread_mutex_lock(&b->lock);
 	b->tidied_us = now;
+	b->policy_dirty |= now - b->publish.made_us > (int64_t)b->publish.valid_us / 2;
 	r = db_run(b->db, "BEGIN IMMEDIATE", "");
+	r = r ?: decide_tick(b, now);
 	r = r ?: book_tidy(b, now);
-	r = r ?: db_run(b->db, "COMMIT", "");
+	r = r ?: book_commit(b);
 	if (r) {
 		(void)db_run(b->db, "ROLLBACK", ""); /* it may be over already */
 		complain(b);
@@ -209,6 +230,8 @@ static int open_db(struct book *b, char *error)
 		snprintf(error, DB_ERROR, "%s", db_error(b->db));
 		r = -EIO;
 	}
+	if (!r && b->cfg.dir)
+		r = publish_open(&b->cfg.publish, &b->publish, error);
 	return r;
 }
 
@@ -230,7 +253,8 @@ int book_open(const struct book_cfg *cfg, char *error, struct book **ret)
 	pthread_condattr_destroy(&attr);
 	b->reader = record_reader_new();
 	r = b->reader ? open_db(b, error) : -ENOMEM;
-	b->cfg.dir = NULL; /* settings go with a reload */
+	b->cfg.publish = (struct publish_cfg){}; /* settings go with a reload */
+	b->cfg.dir = NULL;
 	if (!r && pthread_create(&b->thread, NULL, run, b))
 		r = -EAGAIN;
 	b->started = !r;
@@ -260,11 +284,12 @@ void book_close(struct book *b)
 	free(b);
 }
 
-void book_set_times(struct book *b, uint64_t reopen_us, uint64_t keep_us)
+void book_reload(struct book *b, const struct book_cfg *cfg)
 {
 	pthread_mutex_lock(&b->lock);
-	b->cfg.reopen_us = reopen_us;
-	b->cfg.keep_us = keep_us;
+	b->cfg.reopen_us = cfg->reopen_us;
+	b->cfg.keep_us = cfg->keep_us;
+	b->cfg.decide = cfg->decide;
 	pthread_mutex_unlock(&b->lock);
 }
 
@@ -282,6 +307,16 @@ void book_stats(struct book *b, struct book_stats *ret)
 	ret->acked = (uint64_t)db_number(
 		b->db, 0,
 		"SELECT count(*) FROM alert WHERE state = 'firing' AND acked_us IS NOT NULL", "");
+	ret->active = (uint64_t)db_number(
+		b->db, 0, "SELECT count(*) FROM decision WHERE state = 'active'", "");
+	ret->shadow = (uint64_t)db_number(
+		b->db, 0,
+		"SELECT count(*) FROM decision WHERE state = 'active' AND mode = 'shadow'", "");
+	ret->held = (uint64_t)db_number(b->db, 0,
+					"SELECT count(*) FROM decision WHERE state = 'held'", "");
+	ret->decide = b->decide;
+	ret->generation = b->publish.generation;
+	ret->breaker = decide_breaker(b);
 	pthread_mutex_unlock(&b->lock);
 	pthread_mutex_lock(&b->queue_lock);
 	ret->lost_queue = b->lost;

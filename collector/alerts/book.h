@@ -11,17 +11,22 @@
 #include <jansson.h>
 
 #include "collector/alerts/runner.h"
-#include "collector/control/db.h"
+#include "collector/control/decide.h"
+#include "collector/control/publish.h"
 #include "collector/endpoint/endpoint.h"
 
 struct book;
 
 struct book_cfg {
-	const char *dir;       /* of control.db; NULL: in memory */
-	uint32_t queue;	       /* alerts that may wait to be written */
-	uint64_t reopen_us;    /* an alert that fires so soon after its end goes on */
-	uint64_t keep_us;      /* ended ones are removed after that */
-	const char *collector; /* its name */
+	const char *dir;    /* of control.db; NULL: in memory */
+	uint32_t queue;	    /* alerts that may wait to be written */
+	uint64_t reopen_us; /* an alert that fires so soon after its end goes on */
+	uint64_t keep_us;   /* ended ones are removed after that */
+	struct decide_cfg decide;
+	struct publish_cfg publish;
+	/* Is it an address of an exporter, or of this host? Any thread; NULL: nobody knows. */
+	bool (*agent)(void *arg, const uint8_t ip[16]);
+	void *arg;
 };
 
 struct book_stats {
@@ -30,6 +35,10 @@ struct book_stats {
 	uint64_t failed;		    /* transactions that were tried again */
 	uint64_t firing, silenced, acked;   /* now */
 	uint64_t waiting;
+	uint64_t active, shadow, held; /* decisions now; shadow: of the active ones */
+	struct decide_stats decide;
+	int64_t generation;
+	bool breaker;
 };
 
 /* Return: 0, -EIO with @error (DB_ERROR bytes), -ENOMEM, -EAGAIN. */
@@ -40,7 +49,8 @@ void book_close(struct book *b);
 /* As runner_cfg.event: @arg is the book. Never waits. */
 void book_event(void *arg, struct alert_event *ev);
 
-void book_set_times(struct book *b, uint64_t reopen_us, uint64_t keep_us);
+/* Times and bounds of another configuration; where things are stays. */
+void book_reload(struct book *b, const struct book_cfg *cfg);
 
 void book_stats(struct book *b, struct book_stats *ret);
 
@@ -51,7 +61,7 @@ void book_each_firing(struct book *b, book_firing_fn *fn, void *arg);
 /**
  * book_ask - a request of the local socket
  *
- * Commands: alerts. Any thread; waits for writing that is under way.
+ * Commands: alerts, decisions, policy, audit. Any thread; waits for writing that is under way.
  * Return: lines of the answer, each an object with "type", the last of type end, done or error; NULL:
  *         no memory.
  */

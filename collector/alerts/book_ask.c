@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "collector/alerts/book_int.h"
+#include "collector/control/audit.h"
 #include "common/filter.h"
 #include "common/num_text.h"
 #include "common/scan.h"
@@ -289,7 +290,7 @@ static json_t *resolve(struct book *b, const json_t *request, int64_t id,
 	return book_done("id", id);
 }
 
-static json_t *change(struct book *b, const json_t *request, const struct endpoint_peer *peer)
+static json_t *change_alert(struct book *b, const json_t *request, const struct endpoint_peer *peer)
 {
 	const char *what = text_of(request, "what");
 	const int64_t id = json_integer_value(json_object_get(request, "id"));
@@ -305,6 +306,36 @@ static json_t *change(struct book *b, const json_t *request, const struct endpoi
 	return book_refuse("request", "alerts: no such question '%.40s'", what);
 }
 
+static bool is_done(const json_t *answer)
+{
+	return !strcmp(text_of(json_array_get(answer, 0), "type"), "done");
+}
+
+/* What people do to alerts is in the audit log; decisions write theirs. */
+static json_t *change(struct book *b, const json_t *request, const struct endpoint_peer *peer)
+{
+	char action[64], object[40];
+	json_t *answer, *detail;
+
+	if (!strcmp(text_of(request, "command"), "decisions"))
+		return decide_ask(b, request, peer);
+	answer = change_alert(b, request, peer);
+	if (!is_done(answer))
+		return answer;
+	detail = json_copy((json_t *)(uintptr_t)request);
+	json_object_del(detail, "v");
+	json_object_del(detail, "command");
+	json_object_del(detail, "what");
+	snprintf(action, sizeof(action), "alert.%.40s", text_of(request, "what"));
+	snprintf(object, sizeof(object), "%s %lld",
+		 strstr(text_of(request, "what"), "silence") ? "silence" : "alert",
+		 (long long)json_integer_value(json_object_get(request, "id")));
+	if (!audit_add(b->db, &(struct audit_entry){peer->name, action, object}, detail))
+		return answer;
+	json_decref(answer);
+	return book_refuse("store", "%s", db_error(b->db));
+}
+
 static json_t *in_transaction(struct book *b, const json_t *request,
 			      const struct endpoint_peer *peer)
 {
@@ -313,33 +344,67 @@ static json_t *in_transaction(struct book *b, const json_t *request,
 	if (db_run(b->db, "BEGIN IMMEDIATE", ""))
 		return book_refuse("store", "%s", db_error(b->db));
 	answer = change(b, request, peer);
-	if (!strcmp(text_of(json_array_get(answer, 0), "type"), "done") &&
-	    !db_run(b->db, "COMMIT", ""))
+	if (is_done(answer) && !book_commit(b))
 		return answer;
 	(void)db_run(b->db, "ROLLBACK", ""); /* the commit may have failed and ended it */
-	if (strcmp(text_of(json_array_get(answer, 0), "type"), "done") != 0)
+	if (!is_done(answer))
 		return answer;
 	json_decref(answer);
 	return book_refuse("store", "%s", db_error(b->db));
 }
 
+/* ---- what only reads ---- */
+
+static json_t *ended(json_t *list)
+{
+	const size_t n = json_array_size(list);
+
+	json_array_append_new(list, json_pack("{s:s,s:I}", "type", "end", "rows", (json_int_t)n));
+	return list;
+}
+
+static json_t *read_audit(struct book *b, const json_t *request)
+{
+	struct audit_state st;
+
+	if (!strcmp(text_of(request, "what"), "list"))
+		return ended(audit_list(b->db, json_integer_value(json_object_get(request, "limit"))
+						       ?: 100));
+	if (strcmp(text_of(request, "what"), "verify") != 0)
+		return book_refuse("request", "audit: list or verify");
+	if (audit_verify(b->db, text_of(request, "head"), &st))
+		return book_refuse("store", "%s", db_error(b->db));
+	return ended(lines(json_pack("{s:s,s:I,s:I,s:b,s:s}", "type", "audit", "entries",
+				     (json_int_t)st.entries, "broken", (json_int_t)st.broken,
+				     "found", st.found, "head", st.head)));
+}
+
+/* NULL: it changes something. */
+static json_t *read_only(struct book *b, const json_t *request, const struct endpoint_peer *peer)
+{
+	const char *command = text_of(request, "command"), *what = text_of(request, "what");
+	const bool looks = !strcmp(what, "list") || !strcmp(what, "show");
+
+	if (!strcmp(command, "audit"))
+		return read_audit(b, request);
+	if (!strcmp(command, "policy"))
+		return ended(lines(publish_status(&b->publish, b->db)));
+	if (!strcmp(command, "decisions"))
+		return looks ? decide_ask(b, request, peer) : NULL;
+	if (!strcmp(what, "silences"))
+		return ended(silence_list(b));
+	if (!strcmp(what, "list"))
+		return list(b, request);
+	return looks ? show(b, json_integer_value(json_object_get(request, "id"))) : NULL;
+}
+
 json_t *book_ask(struct book *b, const json_t *request, const struct endpoint_peer *peer)
 {
-	const char *what = text_of(request, "what");
 	json_t *answer;
 
 	pthread_mutex_lock(&b->lock);
-	if (!strcmp(what, "list")) {
-		answer = list(b, request);
-	} else if (!strcmp(what, "show")) {
-		answer = show(b, json_integer_value(json_object_get(request, "id")));
-	} else if (!strcmp(what, "silences")) {
-		answer = silence_list(b);
-		json_array_append_new(answer, json_pack("{s:s,s:i}", "type", "end", "rows",
-							(int)json_array_size(answer)));
-	} else {
-		answer = in_transaction(b, request, peer);
-	}
+	answer = read_only(b, request, peer);
+	answer = answer ?: in_transaction(b, request, peer);
 	pthread_mutex_unlock(&b->lock);
 	return answer;
 }

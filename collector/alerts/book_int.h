@@ -31,6 +31,9 @@ struct book {
 	struct record_reader *reader;
 	struct book_stats stats;
 	bool complained;
+	struct decide_stats decide;
+	struct publish publish;
+	bool policy_dirty; /* the files are not what the database says */
 };
 
 /* A fired alert as the table has it. */
@@ -44,10 +47,13 @@ struct alert_row {
 
 int64_t book_now_us(void);
 
+/* The end of a transaction; where decisions have changed, policies follow. Return: 0, -EIO. */
+int book_commit(struct book *b);
+
 /* Values of a filter over alerts. Return: does it match? */
 bool book_matches(struct book *b, const struct filter *f, const char *by);
 
-/* alerts_write.c: in a transaction. Return: 0, -EIO, -ENOMEM. */
+/* book_write.c: in a transaction. Return: 0, -EIO, -ENOMEM. */
 int book_write(struct book *b, const struct alert_event *ev);
 /* Alerts of engines that are gone, old ones. Return: 0, -EIO. */
 int book_tidy(struct book *b, int64_t now_us);

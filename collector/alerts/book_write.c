@@ -157,7 +157,7 @@ static int fired(struct writing *w)
 	b->stats.reopened += reopen && !open;
 	if (!open && !silence)
 		say(w, reopen ? "firing again" : "firing", id);
-	return 0;
+	return silence ? 0 : decide_alert(b, w->ev, id);
 }
 
 static int resolved(struct writing *w)
@@ -236,6 +236,12 @@ int book_tidy(struct book *b, int64_t now_us)
 			   "UPDATE alert SET silence = NULL WHERE state = 'firing' AND silence IN"
 			   " (SELECT id FROM silence WHERE until_us <= ?)",
 			   "i", now_us);
+	if (!r)
+		r = db_run(
+			b->db,
+			"DELETE FROM decision WHERE id IN (SELECT id FROM decision WHERE made_us < ?"
+			" AND state NOT IN ('active', 'held') ORDER BY made_us LIMIT ?)",
+			"ii", now_us - (int64_t)b->cfg.keep_us, (int64_t)TIDY_ROWS);
 	if (!r)
 		r = db_run(b->db,
 			   "DELETE FROM alert WHERE id IN (SELECT id FROM alert WHERE last_us < ?"

@@ -37,6 +37,25 @@ static const char *const steps[] = {
 	" id INTEGER PRIMARY KEY AUTOINCREMENT, rule TEXT, filter TEXT, note TEXT,"
 	" made_us INTEGER NOT NULL, made_by TEXT NOT NULL, until_us INTEGER NOT NULL);"
 	"CREATE TABLE number (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;",
+
+	"CREATE TABLE decision ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, alert INTEGER NOT NULL, rule_id TEXT NOT NULL,"
+	" rule TEXT NOT NULL, at INTEGER NOT NULL, action TEXT NOT NULL, scope TEXT NOT NULL,"
+	" a BLOB NOT NULL, b BLOB, port INTEGER NOT NULL, direction INTEGER NOT NULL, rate TEXT,"
+	" mode TEXT NOT NULL, state TEXT NOT NULL, reason TEXT, step INTEGER NOT NULL,"
+	" made_us INTEGER NOT NULL, ttl_us INTEGER NOT NULL, expires_us INTEGER, ended_us INTEGER,"
+	" approver TEXT);"
+	"CREATE INDEX decision_value ON decision (rule_id, a, made_us);"
+	"CREATE INDEX decision_state ON decision (state, expires_us);"
+	"CREATE INDEX decision_alert ON decision (alert);"
+	"CREATE INDEX decision_made ON decision (made_us);"
+	"CREATE TABLE audit ("
+	" seq INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,"
+	" object TEXT NOT NULL, detail TEXT NOT NULL, hash BLOB NOT NULL);"
+	"CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit"
+	" BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;"
+	"CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit"
+	" BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;",
 };
 
 #define VERSION ((int64_t)(sizeof(steps) / sizeof(steps[0])))

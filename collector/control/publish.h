@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * publish.h - decisions in force as a signed policy (weir/policy.h), in policy/policy.bin of the store's
+ * directory, for `weir policy apply`; policy/canary.bin is the same for nodes where canary rules act. Each
+ * has a generation above all before it, which is durable before the file is there, and an end; files are
+ * replaced in one step.
+ */
+#ifndef WEIR_COLLECTOR_CONTROL_PUBLISH_H
+#define WEIR_COLLECTOR_CONTROL_PUBLISH_H
+
+#include <jansson.h>
+
+#include "collector/control/db.h"
+#include "common/policy.h"
+
+struct publish_cfg {
+	const char *dir; /* of the store */
+	const char *key; /* private key, PEM; NULL: policy/policy.key, made when it is not there */
+	const char *issuer; /* at most 31 octets */
+	uint64_t valid_us;  /* how long nodes may take it for */
+};
+
+struct publish {
+	char dir[4000];
+	char issuer[32];
+	uint8_t secret[POLICY_KEY], public[POLICY_KEY];
+	uint64_t valid_us;
+	/* of the last one */
+	int64_t generation, made_us;
+	uint32_t rules, entries;
+	char hash[65]; /* SHA-256 of policy.bin */
+};
+
+/* Return: 0; -EINVAL, -EIO with @error (DB_ERROR bytes). */
+int publish_open(const struct publish_cfg *cfg, struct publish *ret, char *error);
+
+/* In a transaction: the next generation. Return: 0, -EIO. */
+int publish_next(struct db *d, int64_t *ret);
+
+/**
+ * publish_write - both files, of what is in the database
+ * @generation: of publish_next(), durable
+ *
+ * Return: 0, -EIO, -ENOMEM, -E2BIG; @error.
+ */
+int publish_write(struct publish *p, struct db *d, int64_t generation, char *error);
+
+/* An object of type "policy". */
+json_t *publish_status(const struct publish *p, struct db *d);
+
+#endif
