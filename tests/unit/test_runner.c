@@ -27,7 +27,7 @@ static const char rules[] = "groups:\n- name: g\n  rules:\n"
 
 struct seen {
 	pthread_mutex_t lock;
-	uint32_t n, proven;
+	uint32_t n, proven, changes;
 };
 
 static struct seen seen = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -47,7 +47,8 @@ static void on_event(void *arg, struct alert_event *ev)
 {
 	(void)arg;
 	pthread_mutex_lock(&seen.lock);
-	seen.n++;
+	seen.changes += !ev->alert.rule;
+	seen.n += ev->alert.rule != NULL;
 	seen.proven += ev->proven;
 	pthread_mutex_unlock(&seen.lock);
 	alert_event_free(ev);
@@ -157,6 +158,7 @@ Test(runner, reads_beside_the_store_and_both_give_back)
 	runner_free(runner); /* looks at everything first */
 	runner = NULL;
 	cr_expect(eq(u32, seen.n, 1));
+	cr_expect(eq(u32, seen.changes, 1), "the rules have been told of first");
 	block_pool_stats(pool, &st);
 	cr_expect(eq(u32, st.free, BLOCKS - 1), "the store still has it");
 	block_put(pool, b);
@@ -171,6 +173,16 @@ static bool queue_empty(void)
 	return st.queued == 0;
 }
 
+static bool at_work(void)
+{
+	bool yes;
+
+	pthread_mutex_lock(&seen.lock);
+	yes = seen.changes > 0;
+	pthread_mutex_unlock(&seen.lock);
+	return yes;
+}
+
 Test(runner, counts_what_its_queue_has_no_room_for)
 {
 	struct runner_stats st;
@@ -183,6 +195,7 @@ Test(runner, counts_what_its_queue_has_no_room_for)
 		for (unsigned int k = 0; k < 3; k++)
 			add(b[i], (uint8_t)(i + 1), FLOW_CLOSED, 0);
 	}
+	until(at_work);
 	pthread_mutex_lock(&seen.lock); /* its thread waits in the first alert */
 	offer(b[0]);
 	until(queue_empty);
