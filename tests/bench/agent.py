@@ -3,16 +3,15 @@
 #
 # agent.py - CPU time of whole programs that watch an interface and export IPFIX: weir (both processes,
 # and the run time of its BPF programs) and softflowd, one after the other on the same traffic.
-# usage: agent.py WEIR FLOOD OBJECTS SEND_DEV WATCH_DEV [ROUNDS], in a network namespace of their own;
-# OBJECTS: the folder of filter.bpf.o. The run time of BPF programs is the kernel's, less what it finds for an
-# empty one.
+# usage: agent.py WEIR FLOOD OBJECTS SEND_DEV WATCH_DEV ALONE_DEV [ROUNDS], in a network namespace of their own;
+# OBJECTS: the folder of filter.bpf.o; ALONE_DEV: a pair like the first one that nobody watches.
 # The packets of a flow come in trains of so many (see TRAFFIC): 1 is the worst that caches can get.
-# CPU time is divided by the packets that a program says it has counted; what starting took is left
-# out. "cpu s per million packets" is what a program is charged with, BPF run time among it. What the kernel
-# does besides to bring packets there is charged to the sender, or to ksoftirqd: what these take more than
-# with nobody watching is in "cpu s with the kernel's", of either. The run-time statistics are off
-# for that one, so it has a run of its own. "weir tc": the same with ingress read in TC, where a veth does not
-# copy every frame for XDP.
+# CPU time is divided by the packets that a program says it has counted; what starting took is left out, what
+# idling took is not. "cpu s per million packets": the program's processes, and the run time of its BPF programs by the
+# kernel's statistics, less what these find for an empty one. What the kernel does besides to bring packets there is
+# charged to the sender, or to ksoftirqd: in "cpu s with the kernel's" is what these take more than for as many
+# packets on ALONE_DEV, sent in turns with the others, with the statistics off: the machine changes its mind, but not so
+# often. "weir tc": the same with ingress read in TC, where a veth does not copy every frame for XDP.
 # Rows go to WEIR_BENCH_CSV.
 import ctypes
 import json
@@ -29,16 +28,17 @@ import time
 BPF_ENABLE_STATS = 32
 SYS_BPF = 321
 PORT = 9995
-# name, flows, packets, packets of a flow in a row, rounds at most
+# name, flows, packets of a turn, packets of a flow in a row, turns, rounds at most
 TRAFFIC = (
-    ("trains of 8", 20000, 5000000, 8, 9),
-    ("trains of 1", 20000, 5000000, 1, 9),
-    ("a million flows", 1000000, 2000000, 1, 1),
+    ("trains of 8", 20000, 1000000, 8, 5, 9),
+    ("trains of 1", 20000, 1000000, 1, 5, 9),
+    ("a million flows", 1000000, 2000000, 1, 1, 1),
 )
+ALONE = 2  # of so many packets, one on ALONE_DEV
 
-weir, flood, objects, sender, watched = sys.argv[1:6]
-rounds = int(sys.argv[6]) if len(sys.argv) > 6 else 3
-empty = 0.0
+weir, flood, objects, sender, watched, unwatched = sys.argv[1:7]
+rounds = int(sys.argv[7]) if len(sys.argv) > 7 else 3
+unwatched_end = json.loads(subprocess.check_output(["ip", "-j", "link", "show", "dev", unwatched]))[0]["link"]
 work = tempfile.mkdtemp(prefix="weir-agent.")
 
 
@@ -59,33 +59,35 @@ def prog_ids():
     return {p["id"] for p in programs()}
 
 
-def bpf_runs(known):
-    """Run time in seconds, and runs, of programs that are not in @known."""
-    new = [p for p in programs() if p["id"] not in known]
+def bpf_runs(known, of=None):
+    """Run time in seconds, and runs, of programs that are not in @known, but in @of."""
+    new = [p for p in programs() if p["id"] not in known and (of is None or p["id"] in of)]
     return sum(p.get("run_time_ns", 0) for p in new) / 1e9, sum(p.get("run_cnt", 0) for p in new)
 
 
-def empty_run():
-    """Seconds that the statistics find for a program that does nothing: two looks at the clock."""
-    known = prog_ids()
-    subprocess.check_call(["ip", "link", "set", "dev", watched, "xdp", "obj",
-                           os.path.join(objects, "filter.bpf.o"), "program", "filter_none"])
-    send(TRAFFIC[0])
-    seconds, runs = bpf_runs(known)
-    subprocess.check_call(["ip", "link", "set", "dev", watched, "xdp", "off"])
-    return seconds / runs
+def xdp(device, *what):
+    subprocess.check_call(["ip", "link", "set", "dev", device, "xdp", *what])
 
 
-def ksoftirqd_seconds():
+def cpu_so_far(pids):
+    """CPU seconds of processes that live, with all their threads."""
     total = 0
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/comm") as f:
-                if f.read().startswith("ksoftirqd/"):
-                    total += cpu_so_far([pid])
-        except OSError:
-            pass
-    return total
+    for pid in pids:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/schedstat") as f:
+                total += int(f.read().split()[0])
+    return total / 1e9
+
+
+def is_ksoftirqd(pid):
+    try:
+        with open(f"/proc/{pid}/comm") as f:
+            return f.read().startswith("ksoftirqd/")
+    except OSError:
+        return False
+
+
+KSOFTIRQD = [pid for pid in os.listdir("/proc") if pid.isdigit() and is_ksoftirqd(pid)]
 
 
 def wait_until(what, seconds, question):
@@ -97,19 +99,19 @@ def wait_until(what, seconds, question):
     raise TimeoutError(what)
 
 
-def send(traffic):
-    """The traffic. Frames sent, and CPU seconds of the sender: with what the kernel does on the way, also
-    in ksoftirqd."""
-    before = ksoftirqd_seconds()
+def send(traffic, device, divisor=1):
+    """A turn of the traffic. Frames sent, and CPU seconds of the sender: with what the kernel does on the way,
+    also in ksoftirqd."""
+    before = cpu_so_far(KSOFTIRQD)
     proc = subprocess.Popen(
-        [flood, "-n", str(traffic[2]), "-t", str(traffic[3]), sender, str(traffic[1])], text=True,
+        [flood, "-n", str(traffic[2] // divisor), "-t", str(traffic[3]), device, str(traffic[1])], text=True,
         stdout=subprocess.PIPE)
     out = proc.stdout.read()
     _, status, usage = os.wait4(proc.pid, 0)
     proc.returncode = os.waitstatus_to_exitcode(status)
     if proc.returncode:
         raise RuntimeError("flood failed")
-    return int(out.split()[0]), usage.ru_utime + usage.ru_stime + ksoftirqd_seconds() - before
+    return int(out.split()[0]), usage.ru_utime + usage.ru_stime + cpu_so_far(KSOFTIRQD) - before
 
 
 def rss_kib(pids):
@@ -125,67 +127,107 @@ def children(pid):
         return [int(c) for c in f.read().split()]
 
 
-def cpu_so_far(pids):
-    """CPU seconds of processes that live: what starting took, above all loading programs."""
-    total = 0
-    for pid in pids:
-        with open(f"/proc/{pid}/stat") as f:
-            fields = f.read().rsplit(")", 1)[1].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / os.sysconf("SC_CLK_TCK")
+class Weir:
+    """`weir run` and what it says in its end."""
+
+    def __init__(self, traffic, hook):
+        self.known = prog_ids()
+        path = os.path.join(work, "notify")
+        notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        notify.bind(path)
+        notify.settimeout(20)
+        self.err = open(os.path.join(work, "weir.err"), "w+")
+        self.proc = subprocess.Popen(
+            [weir, "run", "-i", watched, "--hook", hook, "--summary", "json",
+             "--flows", str(max(65536, traffic[1])), "--export", f"ipfix://127.0.0.1:{PORT}"],
+            stdout=subprocess.DEVNULL, stderr=self.err,
+            env={**os.environ, "NOTIFY_SOCKET": path, "WEIR_CONTROL_SOCKET": os.path.join(work, "weir.sock")})
+        while b"READY=1" not in notify.recv(4096):
+            pass
+        notify.close()
+        os.unlink(path)
+        self.pids = [self.proc.pid] + children(self.proc.pid)
+        self.after = prog_ids()
+
+    def bpf(self):
+        return bpf_runs(self.known, self.after)
+
+    def counted(self):
+        self.proc.send_signal(signal.SIGTERM)
+        self.proc.wait()
+        self.err.seek(0)
+        return json.loads([line for line in self.err if line.startswith("{")][-1])["packets"]
 
 
-def end(proc):
-    """Stop it; CPU seconds of it and of the processes that it waited for."""
-    proc.send_signal(signal.SIGTERM)
-    _, status, usage = os.wait4(proc.pid, 0)
-    proc.returncode = os.waitstatus_to_exitcode(status)
-    return usage.ru_utime + usage.ru_stime
+class Softflowd:
+    def __init__(self, traffic):
+        self.control = os.path.join(work, "softflowd.ctl")
+        self.proc = subprocess.Popen(
+            ["/usr/sbin/softflowd", "-d", "-i", watched, "-n", f"127.0.0.1:{PORT}", "-v", "10", "-b",
+             "-m", str(2 * traffic[1]), "-B", str(64 << 20), "-p", os.path.join(work, "softflowd.pid"),
+             "-c", self.control], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until("softflowd listens", 20, lambda: os.path.exists(self.control))
+        time.sleep(0.5)
+        self.pids = [self.proc.pid]
+
+    def bpf(self):
+        return 0.0, 0
+
+    def counted(self):
+        text = subprocess.check_output(["/usr/sbin/softflowctl", "-c", self.control, "statistics"], text=True)
+        self.proc.send_signal(signal.SIGTERM)
+        self.proc.wait()
+        return int(re.search(r"Packets processed:\s+(\d+)", text).group(1))
 
 
-def run_weir(traffic, hook="auto"):
-    known = prog_ids()
-    path = os.path.join(work, "notify")
-    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    notify.bind(path)
-    notify.settimeout(20)
-    err = open(os.path.join(work, "weir.err"), "w+")
-    proc = subprocess.Popen(
-        [weir, "run", "-i", watched, "--hook", hook, "--summary", "json", "--flows", str(max(65536, traffic[1])),
-         "--export", f"ipfix://127.0.0.1:{PORT}"],
-        stdout=subprocess.DEVNULL, stderr=err,
-        env={**os.environ, "NOTIFY_SOCKET": path, "WEIR_CONTROL_SOCKET": os.path.join(work, "weir.sock")})
-    while b"READY=1" not in notify.recv(4096):
-        pass
-    notify.close()
-    os.unlink(path)
-    start = cpu_so_far([proc.pid] + children(proc.pid))
-    sent, sender_cpu = send(traffic)
+DESIGNS = (
+    ("weir", lambda traffic: Weir(traffic, "auto")),
+    ("weir tc", lambda traffic: Weir(traffic, "tc")),
+    ("softflowd", Softflowd),
+)
+
+
+def share(sent, counted):
+    if counted == 0:
+        raise RuntimeError("nothing was counted")
+    return counted / sent
+
+
+def all_of_it(begin, traffic):
+    """CPU seconds per million packets, of processes, and of the kernel besides; percent of the packets that
+    were counted; MiB."""
+    program = begin(traffic)
+    start, sent, kernel = cpu_so_far(program.pids), 0, 0.0
+    for _ in range(traffic[4]):
+        n, with_it = send(traffic, sender)
+        m, without = send(traffic, unwatched, ALONE)
+        sent += n
+        kernel += with_it - without * n / m
     time.sleep(1.5)  # a drain after the last packet
-    bpf, runs = bpf_runs(known)
-    bpf -= runs * empty
-    memory = rss_kib([proc.pid] + children(proc.pid))
-    cpu = end(proc) - start
-    err.seek(0)
-    summary = json.loads([line for line in err if line.startswith("{")][-1])
-    return sent, summary["packets"], cpu, bpf, sender_cpu, memory
+    cpu, memory = cpu_so_far(program.pids) - start, rss_kib(program.pids) / 1024
+    part = share(sent, program.counted())
+    return cpu * 1e6 / sent / part, kernel * 1e6 / sent / part, 100 * part, memory
 
 
-def run_softflowd(traffic):
-    control = os.path.join(work, "softflowd.ctl")
-    proc = subprocess.Popen(
-        ["/usr/sbin/softflowd", "-d", "-i", watched, "-n", f"127.0.0.1:{PORT}", "-v", "10", "-b",
-         "-m", str(2 * traffic[1]), "-B", str(64 << 20), "-p", os.path.join(work, "softflowd.pid"),
-         "-c", control], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_until("softflowd listens", 20, lambda: os.path.exists(control))
-    time.sleep(0.5)
-    start = cpu_so_far([proc.pid])
-    sent, sender_cpu = send(traffic)
-    time.sleep(1.5)
-    text = subprocess.check_output(["/usr/sbin/softflowctl", "-c", control, "statistics"], text=True)
-    counted = int(re.search(r"Packets processed:\s+(\d+)", text).group(1))
-    memory = rss_kib([proc.pid])
-    return sent, counted, end(proc) - start, 0.0, sender_cpu, memory
+def run_time(begin, traffic):
+    """By the kernel's statistics: CPU seconds of BPF programs per million packets, less what the statistics find
+    for a program that does nothing: two looks at the clock. That for as many packets."""
+    program = begin(traffic)
+    known, sent, empty = prog_ids(), 0, []
+    xdp(unwatched_end, "obj", os.path.join(objects, "filter.bpf.o"), "program", "filter_none")
+    stats = enable_bpf_stats()
+    for _ in range(traffic[4]):
+        sent += send(traffic, sender)[0]
+        before = bpf_runs(known)
+        send(traffic, unwatched, ALONE)
+        after = bpf_runs(known)
+        empty.append((after[0] - before[0]) / (after[1] - before[1]))
+    seconds, runs = program.bpf()
+    os.close(stats)
+    xdp(unwatched_end, "off")
+    each = statistics.median(empty)
+    part = share(sent, program.counted())
+    return (seconds - runs * each) * 1e6 / sent / part, each * 1e6
 
 
 def row(traffic, design, metric, value):
@@ -193,41 +235,23 @@ def row(traffic, design, metric, value):
         f.write(f"agent,{traffic[0]},,{traffic[1]},{design},{metric},{value:g}\n")
 
 
-def run_weir_tc(traffic):
-    return run_weir(traffic, "tc")
-
-
-DESIGNS = (("weir", run_weir), ("weir tc", run_weir_tc), ("softflowd", run_softflowd))
-
-
-def with_kernel(run, traffic, alone):
-    """CPU seconds per million packets of all that watching takes, without run-time statistics."""
-    _, counted, cpu, _, sender_cpu, _ = run(traffic)
-    return (cpu + sender_cpu - alone) * 1e6 / counted
-
-
 def compare(traffic):
     seen = {name: [] for name, _ in DESIGNS}
-    for _ in range(min(rounds, traffic[4])):
-        alone = send(traffic)[1]
-        everything = {name: with_kernel(run, traffic, alone) for name, run in DESIGNS}
-        stats = enable_bpf_stats()
-        for name, run in DESIGNS:
-            sent, counted, cpu, bpf, _, memory = run(traffic)
-            if counted == 0:
-                raise RuntimeError(f"{name} counted nothing")
-            per_million = 1e6 / counted
-            seen[name].append(((cpu + bpf) * per_million, bpf * per_million, everything[name],
-                               100 * counted / sent, memory / 1024, cpu * 1e6 / traffic[1]))
-        os.close(stats)
+    for _ in range(min(rounds, traffic[5])):
+        for name, begin in DESIGNS:
+            cpu, kernel, counted, memory = all_of_it(begin, traffic)
+            bpf, empty = run_time(begin, traffic) if begin is not Softflowd else (0.0, 0.0)
+            flows = cpu * traffic[2] * traffic[4] / traffic[1]
+            seen[name].append((cpu + bpf, bpf, cpu + kernel, counted, memory, flows, empty))
     for name, runs in seen.items():
-        cpu, bpf, everything, counted, memory, flows = zip(*runs)
+        cpu, bpf, everything, counted, memory, flows, empty = zip(*runs)
         row(traffic, name, "cpu s per million packets", statistics.median(cpu))
         row(traffic, name, "of it in bpf", statistics.median(bpf))
         row(traffic, name, "cpu s with the kernel's", statistics.median(everything))
         row(traffic, name, "cpu s of processes per million flows", statistics.median(flows))
         row(traffic, name, "counted pct", min(counted))
         row(traffic, name, "rss mib", statistics.median(memory))
+        row(traffic, name, "an empty program's run time", statistics.median(empty))
     for name in ("weir", "weir tc"):
         pairs = list(zip(seen[name], seen["softflowd"]))
         of = "" if name == "weir" else " of " + name
@@ -237,13 +261,8 @@ def compare(traffic):
 
 
 def main():
-    global empty
     sink = subprocess.Popen(["socat", "-u", f"UDP-RECV:{PORT},rcvbuf=8388608", "/dev/null"])
     try:
-        stats = enable_bpf_stats()
-        empty = empty_run()
-        os.close(stats)
-        row(TRAFFIC[0], "empty program", "bpf ns", empty * 1e9)
         for traffic in TRAFFIC:
             compare(traffic)
     finally:
