@@ -183,12 +183,25 @@ void ledger_moved(struct ledger *to)
 	__atomic_store_n(&to->head->magic, MAGIC, __ATOMIC_RELEASE);
 }
 
-bool ledger_has_ended(const struct ledger *l, uint32_t tables)
+static bool point_has_ended(const struct ledger_point *at, uint32_t tables)
 {
 	for (unsigned int i = 0; i < LEDGER_TABLES_MAX; i++)
-		if (l->now.ended[i] == tables)
+		if (at->ended[i] == tables)
 			return true;
 	return false;
+}
+
+bool ledger_has_ended(const struct ledger *l, uint32_t tables)
+{
+	return point_has_ended(&l->now, tables);
+}
+
+bool ledger_at_has_ended(const void *mem, uint32_t tables)
+{
+	const struct ledger_head *h = mem;
+	uint32_t room;
+
+	return !ledger_room(mem, &room) && room && point_has_ended(&h->at[h->seq & 1], tables);
 }
 
 void ledger_end(struct ledger *l, struct ledger_part *p, const uint64_t counters[WEIR_CNT_SLOTS])

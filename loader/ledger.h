@@ -134,6 +134,9 @@ size_t ledger_tables_bytes(uint64_t slots, uint64_t marks);
 /* Flows that there is room for in the ledger at @mem; 0: none is there. -ESTALE: of another version. */
 int ledger_room(const void *mem, uint32_t *ret_flows);
 
+/* Does the ledger at @mem, that nobody has opened, say that those tables have been read to the end? */
+bool ledger_at_has_ended(const void *mem, uint32_t tables);
+
 /**
  * ledger_open - begin in empty (zeroed) memory, or take over what an earlier process left there
  * @mem:   ledger_bytes() of it, page aligned, shared

@@ -307,6 +307,16 @@ int pin_reuse(struct pin *p, struct bpf_object *obj)
 			"the flows in it",
 			path);
 	r = pin_meta_read(p->tables, &meta);
+	if (!r && pin_has_ended(p, meta.id)) {
+		/* A weir was killed before it removed them. What they counted is in the ledger, and who
+		 * finds them there next will not read them: they must not count again.
+		 */
+		if (!p->locked)
+			return say(p, -EAGAIN,
+				   "%s: the weir that is at work is about to remove it; try again",
+				   p->tables);
+		r = -ENOENT;
+	}
 	if (r == -ENOENT) { /* none, or one whose making was cut short */
 		pin_remove_tables(p->tables);
 		return make_dir(p, p->tables);

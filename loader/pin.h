@@ -76,6 +76,9 @@ int pin_reuse(struct pin *p, struct bpf_object *obj);
  */
 int pin_keep(struct pin *p, struct bpf_object *obj, const struct dataplane *dp);
 
+/* Does the ledger that is there say that those tables have been read to the end? */
+bool pin_has_ended(struct pin *p, uint32_t id);
+
 /**
  * pin_ledger - locked, and after pin_keep(): make or find the ledger, and older tables
  * @max_flows: of the merge; where more flows are known that have not been written, p->max_flows is more

@@ -267,6 +267,21 @@ static int move_ledger(struct pin *p, const char *path, uint32_t flows, const st
 	return 0;
 }
 
+bool pin_has_ended(struct pin *p, uint32_t id)
+{
+	char path[256];
+	size_t bytes;
+	void *mem;
+	bool ended;
+
+	snprintf(path, sizeof(path), "%s/ledger", p->dir);
+	if (access(path, F_OK) || pin_map_memory(p, path, 0, &mem, &bytes))
+		return false; /* pin_ledger() says what is wrong with it */
+	ended = ledger_at_has_ended(mem, id);
+	munmap(mem, bytes);
+	return ended;
+}
+
 int pin_ledger(struct pin *p, uint32_t max_flows)
 {
 	char path[256];

@@ -7,6 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 
 kills=${WEIR_KILLS:-8}
+bpftool=${BPFTOOL:-/usr/sbin/bpftool}
 
 mkdir "$tmp/bpf"
 mount -t bpf bpf "$tmp/bpf" || { skip "takeover" "no BPF file system can be mounted"; exit 0; }
@@ -145,6 +146,48 @@ case_core_killed()
 	settle
 	weir_stop
 	expect "core killed: nothing lost, nothing twice" "$(sum_of core '.proto == "icmp"')" "92 $((92 * 84))"
+}
+
+ended() # the earlier tables are read and forgotten
+{
+	[ "$(find "$pin" -maxdepth 1 -name 'tables-*' | wc -l)" -eq 1 ]
+}
+
+# Killed when the ledger has it that some tables are read to the end, but they are still there. They are at
+# work again, then others are: what they counted in between is neither lost nor counted twice.
+case_killed_before_removal()
+{
+	local old f flows
+
+	: >"$tmp/removal.json"
+	run_pinned removal -i va --flows 1024 || die "weir does not start"
+	in_a ping -c 23 -i 0.002 -q "$ip_b" >/dev/null
+	killed
+	old=$(find "$pin" -maxdepth 1 -name 'tables-*')
+	mkdir "$tmp/bpf/kept"
+	for f in "$old"/*; do
+		"$bpftool" map pin pinned "$f" "$tmp/bpf/kept/${f##*/}"
+	done
+	run_pinned removal -i va --flows 2048 || die "weir does not start with other tables"
+	wait_for 10 ended || not_ok "killed before removal: the tables of before are read to the end" ""
+	killed
+	mkdir "$old"
+	for f in "$tmp/bpf/kept"/*; do
+		"$bpftool" map pin pinned "$f" "$old/${f##*/}"
+		rm "$f"
+	done
+	rmdir "$tmp/bpf/kept"
+	for flows in 1024 2048; do
+		run_pinned removal -i va --flows "$flows" || die "weir does not start with $flows again"
+		in_a ping -c 23 -i 0.002 -q "$ip_b" >/dev/null
+		killed
+	done
+	run_pinned removal -i va --flows 1024 || die "weir does not start in the end"
+	settle
+	weir_stop
+	expect "killed before removal: nothing lost, nothing twice" \
+		"$(sum_of removal '.proto == "icmp"')" "138 $((138 * 84))"
+	expect_accounted "killed before removal" removal
 }
 
 # The last scan finds that a flow has begun anew in its slot; what it says is told now, not by the next weir.
@@ -313,6 +356,9 @@ case_clean_restart
 case_two_at_once
 case_core_killed
 case_begun_anew
+forget_all
+net_new
+case_killed_before_removal
 forget_all
 net_new
 case_unguarded
