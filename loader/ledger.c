@@ -7,7 +7,7 @@
 
 #define MAGIC	0x7765697231676572ull
 #define TABLES	0x7765697231746162ull
-#define VERSION 4u
+#define VERSION 5u
 #define PAGE	4096u
 
 #define OUT_SKIP UINT32_MAX /* the rest of the ring is left empty */
@@ -297,6 +297,8 @@ static bool forget_oldest(struct ledger *l)
 	d.out_start = out_skip(l, d.out_start, l->now.out_end);
 	if (d.out_start >= l->delivered)
 		return false;
+	l->head->unguarded_packets +=
+		((const struct flow_record *)(out_at(l, d.out_start) + 1))->packets;
 	d.out_start = out_next(l, d.out_start);
 	d.out_no++;
 	set_done(l, &d);
@@ -304,12 +306,20 @@ static bool forget_oldest(struct ledger *l)
 	return true;
 }
 
+/* While the receivers are behind, records between two questions. */
+#define ASK_EVERY 64u
+
 /* Room for @len bytes in a row; the position, or UINT64_MAX. */
 static uint64_t out_room(struct ledger *l, size_t len)
 {
 	uint64_t pos = l->now.out_end, left = LEDGER_OUT_BYTES - pos % LEDGER_OUT_BYTES;
 	uint64_t end = (left < len ? pos + left : pos) + len;
 
+	if (end - ledger_done(l)->out_start > LEDGER_OUT_BYTES && l->ask &&
+	    l->now.out_no - l->asked_no >= ASK_EVERY) {
+		l->asked_no = l->now.out_no;
+		l->ask(l->arg);
+	}
 	while (end - ledger_done(l)->out_start > LEDGER_OUT_BYTES)
 		if (!forget_oldest(l))
 			return UINT64_MAX;
@@ -329,6 +339,7 @@ void ledger_emit(struct ledger *l, const struct flow_record *r)
 		pos = out_room(l, len + sizeof(struct out_hdr));
 	if (pos == UINT64_MAX) {
 		l->head->unguarded++;
+		l->head->unguarded_packets += r->packets;
 		l->deliver(l->arg, r);
 		return;
 	}

@@ -79,6 +79,7 @@ struct ledger_head {
 	struct ledger_done done[2];
 	uint64_t undo_full; /* saves that found no room: must stay 0 */
 	uint64_t unguarded; /* records that left the outbox before they were confirmed: no room */
+	uint64_t unguarded_packets; /* in them: what kills may have lost, at most */
 };
 
 struct ledger_undo_slot {
@@ -122,8 +123,11 @@ struct ledger {
 	struct ledger_point now;	/* becomes head->at[] */
 	uint64_t delivered;		/* outbox: given to the sinks up to here */
 	uint64_t delivered_no;
+	uint64_t asked_no; /* when ask() was called last */
 	/* A committed record, to be exported. */
 	void (*deliver)(void *arg, const struct flow_record *r);
+	/* The outbox is full: ledger_confirm() what the receivers have by now. Or NULL. */
+	void (*ask)(void *arg);
 	void *arg;
 };
 

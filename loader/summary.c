@@ -179,7 +179,10 @@ void summary_json(const struct summary *s, const struct dataplane *dp, FILE *out
 		put_lower(out, counters[i].name);
 		fprintf(out, "\":%" PRIu64, dataplane_counter(dp, i));
 	}
-	fputs("},\"merge\":{", out);
+	fprintf(out,
+		"},\"pin\":{\"unguarded\":%" PRIu64 ",\"unguarded_packets\":%" PRIu64
+		",\"undo_full\":%" PRIu64 "},\"merge\":{",
+		s->unguarded, s->unguarded_packets, s->undo_full);
 #define PUT_MERGE(name, help) fprintf(out, "\"" #name "\":%" PRIu64 ",", s->merge.name);
 	MERGE_STATS(PUT_MERGE)
 #undef PUT_MERGE

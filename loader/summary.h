@@ -28,6 +28,9 @@ struct summary {
 	uint64_t packets;
 	uint64_t bytes;
 	uint64_t flows;
+	uint64_t unguarded; /* --pin: records that a kill could lose, see struct ledger_head */
+	uint64_t unguarded_packets; /* in them */
+	uint64_t undo_full;	    /* --pin: of the same, must stay 0 */
 	struct merge_stats merge;
 	struct name_stats names;
 	struct summary_export exports[EXPORTS_MAX];

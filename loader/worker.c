@@ -224,6 +224,23 @@ static int control_init(struct worker *w, const struct control_fds *fds, const c
 	return control_new(&w->cfg->control, fds, &env, &w->control);
 }
 
+/* Tell the ledger how far the sinks are. */
+static void confirm(void *arg)
+{
+	struct worker *w = arg;
+	struct export_mark marks[EXPORTS_MAX] = {};
+	uint64_t no = UINT64_MAX;
+
+	if (!w->ledger)
+		return;
+	for (unsigned int i = 0; i < exports_n(w->exports); i++) {
+		exports_mark(w->exports, i, &marks[i]);
+		if (marks[i].no < no)
+			no = marks[i].no;
+	}
+	ledger_confirm(w->ledger, no, marks, sizeof(marks));
+}
+
 static int ledger_init(struct worker *w, struct merge_cfg *cfg)
 {
 	const struct pin *p = w->dp->pin;
@@ -237,26 +254,11 @@ static int ledger_init(struct worker *w, struct merge_cfg *cfg)
 	if (r)
 		return r;
 	ledger.deliver = deliver;
+	ledger.ask = confirm;
 	ledger.arg = w;
 	w->ledger = &ledger;
 	cfg->ledger = &ledger;
 	return 0;
-}
-
-/* Tell the ledger how far the sinks are. */
-static void confirm(struct worker *w)
-{
-	struct export_mark marks[EXPORTS_MAX] = {};
-	uint64_t no = UINT64_MAX;
-
-	if (!w->ledger)
-		return;
-	for (unsigned int i = 0; i < exports_n(w->exports); i++) {
-		exports_mark(w->exports, i, &marks[i]);
-		if (marks[i].no < no)
-			no = marks[i].no;
-	}
-	ledger_confirm(w->ledger, no, marks, sizeof(marks));
 }
 
 /* ---- tables of earlier weirs ---- */
@@ -432,6 +434,11 @@ static void report(struct worker *w, int ipc)
 		export_cfg_text(exports_cfg(w->exports, i), e->target, sizeof(e->target));
 		exports_stats(w->exports, i, &e->stats);
 		w->summary.n_exports++;
+	}
+	if (w->ledger) {
+		w->summary.unguarded = w->ledger->head->unguarded;
+		w->summary.unguarded_packets = w->ledger->head->unguarded_packets;
+		w->summary.undo_full = w->ledger->head->undo_full;
 	}
 	memcpy(w->summary.counted, w->counted, sizeof(w->counted));
 	w->msg = (struct ipc_msg){
