@@ -83,7 +83,11 @@ int book_commit(struct book *b)
 {
 	char error[DB_ERROR];
 	int64_t generation = 0;
-	int r = b->policy_dirty ? publish_next(b->db, &generation) : 0;
+	int r;
+
+	if (!b->publish.dir[0])
+		b->policy_dirty = false; /* nobody is told */
+	r = b->policy_dirty ? publish_next(b->db, &generation) : 0;
 
 	r = r ?: db_run(b->db, "COMMIT", "");
 	if (r || !b->policy_dirty)
