@@ -190,7 +190,9 @@ static int do_apply(struct enforce *e, const struct policy_request *q, const voi
 		return enforce_refuse(ret, r, "%s", r == -EINVAL ? err.text : strerror(-r));
 	r = check_signature(e, &h, ret);
 	r = r ?: check_head(e, &h, &slot, ret);
+	e->guard.before = !r && e->issuers[slot].now.image ? &e->issuers[slot].now.p : NULL;
 	r = r ?: enforce_check_guards(e, &h.p, false, ret);
+	e->guard.before = NULL;
 	set = enforce_set(&h.p);
 	if (!r && policy_table_fits(e->table, slot, &set, NULL))
 		r = enforce_refuse_full(e, slot, &h, ret);

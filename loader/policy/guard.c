@@ -176,6 +176,70 @@ static int check_breadth_rule(const struct policy_rule *r, struct guard_error *e
 		      r->name);
 }
 
+/* ---- what is new ---- */
+
+/* An automatic decision that is in force. */
+struct known {
+	uint8_t id[16]; /* of its rule */
+	uint8_t addr[16];
+	uint8_t bits; /* 255: the rule itself */
+};
+
+struct known_set {
+	struct known *v;
+	size_t n;
+};
+
+static int by_bytes(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct known));
+}
+
+static void learn(struct known_set *k, const struct policy *p, uint32_t rule,
+		  const uint8_t addr[16], unsigned int bits)
+{
+	const struct policy_rule *r = policy_rule(p, rule);
+
+	if (!(r->flags & RULE_AUTOMATIC))
+		return;
+	memcpy(k->v[k->n].id, r->id, 16);
+	memcpy(k->v[k->n].addr, addr, 16);
+	k->v[k->n++].bits = (uint8_t)bits;
+}
+
+/* Without memory nothing is known, and all of it counts as new. */
+static void learn_all(struct known_set *k, const struct policy *p)
+{
+	static const uint8_t none[16];
+
+	k->v = calloc((size_t)p->n_rules + p->n_addrs + p->n_addr_ports + 2 * (size_t)p->n_flows +
+			      1,
+		      sizeof(*k->v));
+	if (!k->v)
+		return;
+	for (uint32_t i = 0; i < p->n_rules; i++)
+		learn(k, p, p->rules[i].number, none, 255);
+	for (uint32_t i = 0; i < p->n_addrs; i++)
+		learn(k, p, p->addrs[i].rule, p->addrs[i].addr, p->addrs[i].bits);
+	for (uint32_t i = 0; i < p->n_addr_ports; i++)
+		learn(k, p, p->addr_ports[i].rule, p->addr_ports[i].addr, 128);
+	for (uint32_t i = 0; i < 2 * p->n_flows; i++)
+		learn(k, p, p->flows[i / 2].rule, p->flows[i / 2].addr[i % 2], 128);
+	qsort(k->v, k->n, sizeof(*k->v), by_bytes);
+}
+
+static bool is_known(const struct known_set *k, const uint8_t id[16], const uint8_t addr[16],
+		     unsigned int bits)
+{
+	struct known key = {.bits = (uint8_t)bits};
+
+	if (!k->n)
+		return false;
+	memcpy(key.id, id, 16);
+	memcpy(key.addr, addr, 16);
+	return bsearch(&key, k->v, k->n, sizeof(key), by_bytes) != NULL;
+}
+
 /* ---- all of it ---- */
 
 struct checker {
@@ -184,6 +248,7 @@ struct checker {
 	bool by_hand;
 	uint32_t automatic;
 	const struct policy_rule *rule; /* of the last entry */
+	struct known_set known;
 	struct guard_error *err;
 };
 
@@ -197,7 +262,7 @@ static int check_entry(struct checker *c, uint32_t number, const uint8_t addr[16
 
 	c->rule = r;
 	if (r->flags & RULE_AUTOMATIC) {
-		c->automatic++;
+		c->automatic += !is_known(&c->known, r->id, addr, bits);
 		n = check_breadth(addr, bits, c->err);
 	}
 	if (!n && acts(r) && r->key == RULE_BY_ADDR && by_address_alone(r))
@@ -209,13 +274,15 @@ static int check_entry(struct checker *c, uint32_t number, const uint8_t addr[16
 
 static int check_rules(struct checker *c)
 {
+	static const uint8_t none[16];
 	int n = 0;
 
 	for (uint32_t i = 0; i < c->p->n_rules && !n; i++) {
 		const struct policy_rule *r = &c->p->rules[i];
 
 		if (r->flags & RULE_AUTOMATIC) {
-			c->automatic += r->key == RULE_BY_NONE;
+			c->automatic += r->key == RULE_BY_NONE &&
+					!is_known(&c->known, r->id, none, 255);
 			n = check_breadth_rule(r, c->err);
 		}
 		if (!n && r->action == POLICY_RESET && c->g->mirrors)
@@ -250,8 +317,11 @@ int guard_check(struct guard *g, const struct policy *p, bool by_hand, uint64_t 
 		struct guard_error *reterr)
 {
 	struct checker c = {.g = g, .p = p, .by_hand = by_hand, .err = reterr};
-	int n = check_rules(&c);
+	int n;
 
+	if (g->before && g->cfg->rate)
+		learn_all(&c.known, g->before);
+	n = check_rules(&c);
 	for (uint32_t i = 0; i < p->n_addrs && !n; i++)
 		n = check_entry(&c, p->addrs[i].rule, p->addrs[i].addr, p->addrs[i].bits);
 	for (uint32_t i = 0; i < p->n_addr_ports && !n; i++)
@@ -263,5 +333,6 @@ int guard_check(struct guard *g, const struct policy *p, bool by_hand, uint64_t 
 		c.rule = policy_rule(p, p->names[i].rule);
 		c.automatic += c.rule->flags & RULE_AUTOMATIC ? 1 : 0;
 	}
+	free(c.known.v);
 	return n ?: check_rate(g, c.automatic, now, reterr);
 }

@@ -60,6 +60,7 @@ struct guard {
 		never;	    /* records of what is never blocked; rule number = enum guard_why + 1 */
 	uint64_t window;    /* minute that `automatic` is of */
 	uint32_t automatic; /* decisions in it */
+	const struct policy *before; /* that takes the place of: what is in it is not new; or NULL */
 	bool mirrors; /* all interfaces are targets of mirrors: nobody there can be answered */
 };
 

@@ -154,6 +154,27 @@ Test(guard, automatic_decisions_have_a_rate)
 	cr_expect(eq(str, (char *)said(g, three, false, true), ""));
 }
 
+Test(guard, what_is_in_force_already_is_not_new)
+{
+	static const struct guard_cfg cfg = {.rate = 5};
+	static const char three[] = "drop src.ip in {192.0.2.1, 192.0.2.3, 192.0.2.5} for 1m",
+			  others[] = "drop src.ip in {192.0.2.7, 192.0.2.9, 192.0.2.11} for 1m";
+	struct guard *g = node(&cfg);
+	struct policy before;
+	size_t len;
+	uint8_t *image = policy_rig_image(three, &before, &len);
+
+	for (uint32_t i = 0; i < before.n_rules; i++)
+		((struct policy_rule *)(uintptr_t)&before.rules[i])->flags |= RULE_AUTOMATIC;
+	cr_expect(eq(str, (char *)said(g, three, false, true), ""));
+	g->before = &before;
+	for (unsigned int i = 0; i < 10; i++)
+		cr_expect(eq(str, (char *)said(g, three, false, true), ""));
+	cr_expect(eq(str, (char *)said(g, others, false, true),
+		     "rate: 3 automatic decisions and 3 before them this minute: 5 are allowed"));
+	free(image);
+}
+
 Test(guard, says_what_is_exempt)
 {
 	static const struct guard_cfg cfg = {};
