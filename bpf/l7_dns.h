@@ -7,8 +7,13 @@
 
 #include "l7_buf.h"
 
-#define DNS_HEADER 12u
-#define DNS_LABELS 128u
+#define DNS_HEADER   12u
+#define DNS_ANCOUNT  6u /* offset of the number of answers */
+#define DNS_RESPONSE 0x8000u
+#define DNS_RCODE    15u
+#define DNS_A	     1u
+#define DNS_AAAA     28u
+#define DNS_LABELS   128u
 
 static inline long l7_label_step(__u32 i, void *arg)
 {

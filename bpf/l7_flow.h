@@ -199,9 +199,15 @@ static __always_inline int l7_udp_name(void *ctx, struct l7_work *w, const enum 
 	w->m.len = n;
 	if (!own || l7_load(ctx, hook, w->off, own, n, L7_DNS_BYTES))
 		return 0;
-	l7_udp_dns();
+	n = l7_udp_dns();
 	l7_judge(w);
-	return 0;
+	if (!n)
+		return 0;
+	n = l7_min(w->len, WEIR_DATAGRAM_MAX);
+	w->flags = L7P_DNS;
+	if (l7_load(ctx, hook, w->off, w->ev.pay.data, n, WEIR_DATAGRAM_MAX))
+		return 0;
+	return l7_emit_datagram(n);
 }
 
 /* Called from the slow path: payload there, and wanted. @gso: bytes of each datagram, 0: one. */

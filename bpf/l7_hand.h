@@ -201,7 +201,7 @@ __noinline int l7_datagram(void)
 	return 0;
 }
 
-/* The datagram of which w->ev.pay.data holds the first @n bytes. */
+/* The datagram of which w->ev.pay.data holds the first @n bytes. DNS tells itself when it is enough. */
 __noinline int l7_emit_datagram(__u32 n)
 {
 	struct l7_here h;
@@ -211,11 +211,20 @@ __noinline int l7_emit_datagram(__u32 n)
 	h.w->ev.pay.offset = 0;
 	h.w->ev.pay.orig_len = h.w->wire;
 	l7_emit_payload(&h, EV_DATAGRAM, h.w->flags, n);
-	l7_spend_datagram(&h, 1);
+	if (h.w->flags != L7P_DNS)
+		l7_spend_datagram(&h, 1);
 	return 0;
 }
 
-/* A DNS message over UDP, in this CPU's way 0. */
+/* A positive answer to a question for addresses: what is in it is for userspace to read. */
+static __always_inline int l7_has_answers(const struct l7_msg *m, const __u8 *buf)
+{
+	if (!(m->flags & DNS_RESPONSE) || m->flags & DNS_RCODE || !m->name_len)
+		return 0;
+	return (m->qtype == DNS_A || m->qtype == DNS_AAAA) && l7_u16(buf, DNS_ANCOUNT);
+}
+
+/* A DNS message over UDP, in this CPU's way 0. Return: 1: hand it over too. */
 __noinline int l7_udp_dns(void)
 {
 	struct l7_here h;
@@ -237,7 +246,7 @@ __noinline int l7_udp_dns(void)
 		if (h.w->m.name_len || h.cold->key.port[0] == bpf_htons(53) ||
 		    h.cold->key.port[1] == bpf_htons(53)) /* mDNS announces without a question */
 			l7_emit(&h, L7C_DNS);
-		return 0;
+		return l7_has_answers(&h.w->m, buf);
 	}
 	if (h.w->cut)
 		l7_no_name(NN_TRUNCATED, CNT_NAME_TRUNCATED);

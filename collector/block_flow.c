@@ -206,6 +206,8 @@ static int add_texts(struct block *b, const struct flow_record *r, uint32_t row)
 		e = add_alpn(b, r, row);
 	if (!e && flow_has(r, FF_HTTP_HOSTS))
 		e = block_put_list(b, BC_HTTP_HOSTS, row, &r->http_hosts);
+	if (!e && flow_has(r, FF_DNS_ANSWERS))
+		e = block_put_list(b, BC_DNS_ANSWERS, row, &r->dns_answers);
 	if (!e && flow_has(r, FF_SEEN_ON))
 		e = block_put_list(b, BC_SEEN_ON, row, &r->seen_on);
 	if (!e && flow_has(r, FF_DNS_QUERIES))

@@ -162,6 +162,8 @@ static void put_enrich(FILE *out, struct enrich *e)
 	    "Lookups that a damaged database could not answer.", st.errors);
 	one(out, "weir_collector_names", "gauge", "Names of servers learnt from flows.",
 	    st.names.names);
+	one(out, "weir_collector_names_of_answers_total", "counter",
+	    "Addresses of DNS answers whose names were learnt, again too.", st.names.answers);
 	one(out, "weir_collector_names_replaced_total", "counter",
 	    "Of those, given up for names of other servers.", st.names.replaced);
 }

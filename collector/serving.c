@@ -172,6 +172,7 @@ static json_t *enrich_status(struct enrich *e)
 	put_built(o, "country_built", st.country_built);
 	put_u64(o, "errors", st.errors);
 	put_u64(o, "names", st.names.names);
+	put_u64(o, "names_of_answers", st.names.answers);
 	put_u64(o, "names_replaced", st.names.replaced);
 	put_u64(o, "names_too_long", st.names.too_long);
 	return o;

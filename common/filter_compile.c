@@ -27,7 +27,7 @@ static const struct {
 bool filter_field_nocase(enum flow_field f)
 {
 	return f == FF_TLS_SNI || f == FF_HTTP_HOST || f == FF_HTTP_HOSTS || f == FF_DNS_QNAME ||
-	       f == FF_DNS_QUERIES || f == FF_SRC_NAME || f == FF_DST_NAME;
+	       f == FF_DNS_QUERIES || f == FF_DNS_ANSWERS || f == FF_SRC_NAME || f == FF_DST_NAME;
 }
 
 /* ---- sets ---- */

@@ -14,6 +14,7 @@
 
 #define FLOW_QUERIES_MAX 32u /* dns.queries */
 #define FLOW_HOSTS_MAX	 16u /* http.hosts */
+#define FLOW_ANSWERS_MAX 32u /* dns.answers */
 #define FLOW_VLANS_MAX	 2u
 
 enum flow_field {
@@ -42,6 +43,7 @@ enum flow_type {
 	FT_TUNNEL,  /* uint8_t, enum weir_tunnel */
 	FT_NONAME,  /* uint8_t, enum no_name */
 	FT_VERDICT, /* uint8_t, enum flow_verdict */
+	FT_NAMED,   /* uint8_t, enum flow_named */
 	FT_ECH,	    /* uint8_t, 1 = ECH, 2 = ESNI */
 	FT_TLSVER,  /* uint16_t as on the wire: 0x0303 = TLS 1.2, 0xfefd = DTLS 1.2 */
 	FT_QTYPE,   /* uint16_t */
@@ -70,6 +72,15 @@ enum flow_verdict {
 	FLOW_WOULD_LIMIT,
 	FLOW_WOULD_RESET,
 	_FLOW_VERDICT_MAX
+};
+
+/* Where the name of an address is from. */
+enum flow_named {
+	FLOW_NAMED_SITE = 1,
+	FLOW_NAMED_SNI,
+	FLOW_NAMED_HOST,
+	FLOW_NAMED_DNS,
+	_FLOW_NAMED_MAX
 };
 
 enum conn_state {
@@ -157,6 +168,8 @@ struct flow_record {
 	uint8_t told;	    /* FLOW_TOLD_x; always set, no field of its own */
 	uint8_t hosts_told; /* of http_hosts, so many at its front */
 	uint8_t verdict;
+	uint8_t src_name_from;
+	uint8_t dst_name_from;
 	uint32_t vni;
 	uint32_t quic_version;
 	uint32_t sampling;
@@ -193,6 +206,7 @@ struct flow_record {
 	struct flow_strs labels;
 	struct flow_strs seen_on;
 	struct flow_strs http_hosts;
+	struct flow_strs dns_answers;
 	struct flow_queries dns_queries;
 };
 
@@ -220,7 +234,7 @@ static inline void flow_set_counts(struct flow_record *r)
 }
 
 /* How many fields are lists of strings (FT_STRS). */
-#define FLOW_LISTS 3u
+#define FLOW_LISTS 4u
 
 /* One row of weir/fields.def. */
 struct flow_field_info {

@@ -12,7 +12,8 @@
 /* A computed member has no place in the record: any other's does, nobody looks at it. */
 #define NONE present
 
-const enum flow_field flow_lists[FLOW_LISTS] = {FF_HTTP_HOSTS, FF_LABELS, FF_SEEN_ON};
+const enum flow_field flow_lists[FLOW_LISTS] = {FF_HTTP_HOSTS, FF_DNS_ANSWERS, FF_LABELS,
+						FF_SEEN_ON};
 
 const struct flow_field_info flow_fields[_FF_MAX] = {
 #define ROW(id, path_, type_, member, unit_, pen_, element_, element6_, doc_, added_) \
@@ -71,6 +72,7 @@ unsigned int flow_number_width(enum flow_type t)
 	case FT_TUNNEL:
 	case FT_NONAME:
 	case FT_VERDICT:
+	case FT_NAMED:
 	case FT_ECH:
 		return 1;
 	default:
@@ -115,6 +117,8 @@ const char *flow_word(enum flow_type t, uint64_t v, char *buf)
 		return reason_word((uint8_t)v, buf);
 	case FT_VERDICT:
 		return verdict_word((uint8_t)v, buf);
+	case FT_NAMED:
+		return named_word((uint8_t)v, buf);
 	case FT_TUNNEL:
 		return tunnel_word((uint8_t)v, buf);
 	case FT_NONAME:

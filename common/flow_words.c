@@ -156,6 +156,13 @@ static const char *const protocols[] = {
 	[144] = "nsh",
 };
 
+static const char *const names_from[_FLOW_NAMED_MAX] = {
+	[FLOW_NAMED_SITE] = "site",
+	[FLOW_NAMED_SNI] = "sni",
+	[FLOW_NAMED_HOST] = "host",
+	[FLOW_NAMED_DNS] = "dns",
+};
+
 static const char *const states[_FLOW_STATE_MAX] = {
 	[FLOW_NEW] = "new",	[FLOW_ESTABLISHED] = "established", [FLOW_CLOSED] = "closed",
 	[FLOW_RESET] = "reset", [FLOW_NO_REPLY] = "no_reply",	    [FLOW_ONE_WAY] = "one_way",
@@ -218,6 +225,11 @@ const char *reason_word(uint8_t reason, char *buf)
 const char *verdict_word(uint8_t verdict, char *buf)
 {
 	return word(verdicts, LEN(verdicts), verdict, buf);
+}
+
+const char *named_word(uint8_t named, char *buf)
+{
+	return word(names_from, LEN(names_from), named, buf);
 }
 
 const char *tunnel_word(uint8_t tunnel, char *buf)

@@ -22,6 +22,7 @@ const char *tcp_flags_word(uint8_t flags, char *buf);
 /* enum conn_state, enum flow_verdict, enum flow_reason, enum weir_tunnel, enum no_name; else the number. */
 const char *state_word(uint8_t state, char *buf);
 const char *verdict_word(uint8_t verdict, char *buf);
+const char *named_word(uint8_t named, char *buf);
 const char *reason_word(uint8_t reason, char *buf);
 const char *tunnel_word(uint8_t tunnel, char *buf);
 const char *no_name_word(uint8_t no_name, char *buf);

@@ -27,7 +27,7 @@
 #define IPFIX_ID_MIN	   256u
 
 /* Ids of our templates. Those of flow records are a base + a key that says what is in them. */
-#define IPFIX_FLOW_TEMPLATES 2048u
+#define IPFIX_FLOW_TEMPLATES 4096u
 #define IPFIX_ID_FLOW(form)  (4096u * (form))
 #define IPFIX_ID_QUERY	     256u
 #define IPFIX_ID_OPTION(o)   (257u + (o))
@@ -221,6 +221,7 @@ int ipfix_read(struct ipfix_reader *r, const uint8_t *p, size_t len);
 struct ipfix_lists {
 	struct flow_str hosts[FLOW_HOSTS_MAX];
 	struct flow_query queries[FLOW_QUERIES_MAX];
+	struct flow_str answers[FLOW_ANSWERS_MAX];
 	uint8_t alpn[512];
 };
 

@@ -49,6 +49,17 @@ static void add_host(struct flowing *w, const struct ipfix_value *v)
 	flow_set(w->r, FF_HTTP_HOSTS);
 }
 
+static void add_answer(struct flowing *w, const struct ipfix_value *v)
+{
+	struct flow_strs *to = &w->r->dns_answers;
+
+	if (to->n == FLOW_ANSWERS_MAX)
+		return;
+	w->l->answers[to->n++] = (struct flow_str){(const char *)v->p, v->len};
+	to->v = w->l->answers;
+	flow_set(w->r, FF_DNS_ANSWERS);
+}
+
 /* RFC 6313 section 4.5.1 */
 static void read_basic(struct flowing *w, const struct ipfix_value *list)
 {
@@ -73,6 +84,8 @@ static void read_basic(struct flowing *w, const struct ipfix_value *list)
 			add_host(w, &v);
 		else if (pen && element == flow_fields[FF_TLS_ALPN].element)
 			add_alpn(w, &v);
+		else if (pen && element == flow_fields[FF_DNS_ANSWERS].element)
+			add_answer(w, &v);
 	}
 }
 

@@ -27,6 +27,7 @@ enum ipfix_group {
 	IG_DNS,
 	IG_MORE,
 	IG_POLICY,
+	IG_ANSWERS,
 	_IG_MAX
 };
 
@@ -54,7 +55,7 @@ enum ipfix_encoding {
 	IE_RCODE,      /* absent: all ones */
 	IE_STRING,     /* variable length from here on */
 	IE_ALPN,
-	IE_HOSTS,
+	IE_STRINGS,
 	IE_QUERIES,
 	_IE_MAX
 };

@@ -26,6 +26,7 @@ enum {
 	KEY_DNS = 16 << KEY_FLAGS_SHIFT,
 	KEY_MORE = 32 << KEY_FLAGS_SHIFT,
 	KEY_POLICY = 64 << KEY_FLAGS_SHIFT,
+	KEY_ANSWERS = 128 << KEY_FLAGS_SHIFT,
 };
 
 /* What a record needs. */

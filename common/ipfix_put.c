@@ -63,11 +63,13 @@ static uint32_t alpn_size(struct flow_str wire)
 	return size;
 }
 
-static struct flow_strs hosts_of(const struct put *u)
+static struct flow_strs strings_of(const struct put *u, unsigned int f)
 {
-	struct flow_strs none = {NULL, 0};
+	struct flow_strs l = {NULL, 0};
 
-	return u->lists && flow_has(u->r, FF_HTTP_HOSTS) ? u->r->http_hosts : none;
+	if (u->lists && flow_has(u->r, f))
+		memcpy(&l, member(u->r, f), sizeof(l));
+	return l;
 }
 
 static struct flow_queries queries_of(const struct put *u)
@@ -77,12 +79,13 @@ static struct flow_queries queries_of(const struct put *u)
 	return u->lists && flow_has(u->r, FF_DNS_QUERIES) ? u->r->dns_queries : none;
 }
 
-static uint32_t hosts_size(struct flow_strs hosts)
+static uint32_t strings_size(const struct put *u, unsigned int f)
 {
-	uint32_t size = LIST_HEAD + BASIC_HEAD_IANA;
+	const struct flow_strs l = strings_of(u, f);
+	uint32_t size = LIST_HEAD + (flow_fields[f].pen ? BASIC_HEAD : BASIC_HEAD_IANA);
 
-	for (uint32_t i = 0; i < hosts.n; i++)
-		size += text_size(&hosts.v[i]);
+	for (uint32_t i = 0; i < l.n; i++)
+		size += text_size(&l.v[i]);
 	return size;
 }
 
@@ -109,33 +112,37 @@ static uint8_t *list_end(uint8_t *start, uint8_t *p)
 	return p;
 }
 
+/* Elements of our own have the exporter's number. */
+static uint8_t *put_basic_head(const struct put *u, uint8_t *p, const struct ipfix_row *row)
+{
+	put16(p, row->element | (row->pen ? IPFIX_ENTERPRISE : 0));
+	put16(p + 2, IPFIX_VARIABLE);
+	if (!row->pen)
+		return p + BASIC_HEAD_IANA;
+	put32(p + 4, u->cfg->pen);
+	return p + BASIC_HEAD;
+}
+
 static uint8_t *put_alpn(const struct put *u, uint8_t *p, const struct ipfix_row *row)
 {
 	struct flow_str wire = text_of(u, FF_TLS_ALPN), s;
 	uint8_t *start = p;
 	uint32_t at = 0;
 
-	p = list_begin(p, LIST_ORDERED);
-	put16(p, row->element | IPFIX_ENTERPRISE);
-	put16(p + 2, IPFIX_VARIABLE);
-	put32(p + 4, u->cfg->pen);
-	p += BASIC_HEAD;
+	p = put_basic_head(u, list_begin(p, LIST_ORDERED), row);
 	while (next_alpn(wire, &at, &s))
 		p = put_text(p, &s);
 	return list_end(start, p);
 }
 
-static uint8_t *put_hosts(const struct put *u, uint8_t *p, const struct ipfix_row *row)
+static uint8_t *put_strings(const struct put *u, uint8_t *p, const struct ipfix_row *row)
 {
-	struct flow_strs hosts = hosts_of(u);
+	const struct flow_strs l = strings_of(u, row->field);
 	uint8_t *start = p;
 
-	p = list_begin(p, LIST_ALL_OF);
-	put16(p, row->element);
-	put16(p + 2, IPFIX_VARIABLE);
-	p += BASIC_HEAD_IANA;
-	for (uint32_t i = 0; i < hosts.n; i++)
-		p = put_text(p, &hosts.v[i]);
+	p = put_basic_head(u, list_begin(p, LIST_ALL_OF), row);
+	for (uint32_t i = 0; i < l.n; i++)
+		p = put_text(p, &l.v[i]);
 	return list_end(start, p);
 }
 
@@ -186,7 +193,9 @@ static uint32_t size_of(const struct put *u, uint32_t groups, bool v6)
 	if (groups >> IG_TLS & 1)
 		size += alpn_size(text_of(u, FF_TLS_ALPN));
 	if (groups >> IG_MORE & 1)
-		size += hosts_size(hosts_of(u)) + queries_size(queries_of(u));
+		size += strings_size(u, FF_HTTP_HOSTS) + queries_size(queries_of(u));
+	if (groups >> IG_ANSWERS & 1)
+		size += strings_size(u, FF_DNS_ANSWERS);
 	return size;
 }
 
@@ -340,8 +349,8 @@ static uint8_t *put_row(const struct put *u, uint8_t *p, const struct ipfix_row 
 		return put_text(p, &s);
 	case IE_ALPN:
 		return put_alpn(u, p, row);
-	case IE_HOSTS:
-		return put_hosts(u, p, row);
+	case IE_STRINGS:
+		return put_strings(u, p, row);
 	case IE_QUERIES:
 		return put_queries(u, p);
 	default:

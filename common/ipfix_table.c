@@ -136,6 +136,7 @@ uint32_t ipfix_key(const struct flow_record *r)
 		{FF_HTTP_HOSTS, FF_HTTP_HOSTS, KEY_MORE},
 		{FF_DNS_QNAME, FF_DNS_LATENCY_US, KEY_DNS},
 		{FF_DNS_QUERIES, FF_DNS_QUERIES, KEY_MORE},
+		{FF_DNS_ANSWERS, FF_DNS_ANSWERS, KEY_ANSWERS},
 		{FF_VERDICT, FF_DROPPED_BYTES, KEY_POLICY},
 	};
 	uint32_t key = layers(r);

@@ -148,6 +148,7 @@ ssize_t output_text(struct output *o, const struct flow_record *r, char *buf)
 	/* Longer than names can be: what is certain goes out, without the lists. */
 	less = *r;
 	less.present[FF_DNS_QUERIES / 64] &= ~(UINT64_C(1) << FF_DNS_QUERIES % 64);
+	less.present[FF_DNS_ANSWERS / 64] &= ~(UINT64_C(1) << FF_DNS_ANSWERS % 64);
 	less.present[FF_HTTP_HOSTS / 64] &= ~(UINT64_C(1) << FF_HTTP_HOSTS % 64);
 	return o->format(o, &less, buf);
 }

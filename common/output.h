@@ -11,8 +11,10 @@
 
 #define OUTPUT_FORMATS "table, json, eve, csv"
 
-/* A record with all its lists full: 32 queries of 1,300 bytes, 18 hosts of 1,540, and the rest. */
-#define OUTPUT_LINE_MAX (128u << 10)
+/* A record with all its lists full: 32 queries of 1,300 bytes, 32 answers of 1,330, 18 hosts of 1,540, and the
+ * rest.
+ */
+#define OUTPUT_LINE_MAX (192u << 10)
 
 struct output;
 

@@ -10,7 +10,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
+#include "common/answer_text.h"
 #include "common/flow_text.h"
 #include "common/flow_words.h"
 #include "common/json.h"
@@ -258,6 +260,38 @@ static void put_http(struct eve *e, const struct flow_str *host, bool first)
 	end(e);
 }
 
+/* The addresses that this query's answer gave. */
+static void put_answers(struct eve *e, const struct flow_query *q)
+{
+	const struct flow_record *r = e->r;
+	struct json *j = &e->j;
+	struct answer a;
+	bool any = false;
+
+	for (uint32_t i = 0; flow_has(r, FF_DNS_ANSWERS) && i < r->dns_answers.n; i++) {
+		char ip[IP_TEXT], word[WORD_TEXT];
+
+		if (answer_parse(r->dns_answers.v[i], &a) || a.name.len != q->qname.len ||
+		    strncasecmp(a.name.s, q->qname.s, a.name.len) != 0 ||
+		    answer_type(&a) != q->qtype)
+			continue;
+		if (!any) {
+			key(j, "answers");
+			json_open(j, '[');
+		}
+		any = true;
+		json_open(j, '{');
+		str(j, "rrname", a.name);
+		text(j, "rrtype", dns_type_word(q->qtype, word));
+		number(j, "ttl", a.ttl);
+		ip_text(a.ip, 0, ip);
+		text(j, "rdata", ip);
+		json_close(j, '}');
+	}
+	if (any)
+		json_close(j, ']');
+}
+
 static void put_dns(struct eve *e, const struct flow_query *q, bool answer)
 {
 	struct json *j = begin(e, "dns");
@@ -271,6 +305,8 @@ static void put_dns(struct eve *e, const struct flow_query *q, bool answer)
 	text(j, "rrtype", dns_type_word(q->qtype, buf));
 	if (answer)
 		text(j, "rcode", dns_rcode_word(q->rcode, buf));
+	if (answer)
+		put_answers(e, q);
 	json_close(j, '}');
 	end(e);
 }

@@ -185,6 +185,10 @@ void merge_replace(struct merge *m, struct flow_state *st, enum flow_reason reas
 void merge_emit(struct merge *m, struct flow_state *st, enum flow_reason reason, bool final);
 
 /* ---- merge_name.c ---- */
+/* Memory within merge_cfg.names_bytes, zeroed; NULL: no more. */
+void *kept_alloc(struct merge *m, size_t size);
+void kept_free(struct merge *m, void *p, size_t size); /* NULL is fine */
+bool kept_str(struct merge *m, struct flow_str *s, const void *from, size_t len);
 int merge_name_apply(struct merge *m, struct flow_state *st, const struct name_result *nr);
 void merge_name_fill(const struct flow_state *st, bool final, struct flow_record *r);
 void merge_gap_fill(const struct flow_state *st, bool final, struct flow_record *r);

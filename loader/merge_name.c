@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * merge_name.c - what was said in a flow: kept beside its state, bounded in total by names_bytes
- * and per flow by FLOW_HOSTS_MAX and FLOW_QUERIES_MAX. What doesn't fit is counted.
+ * and per flow by FLOW_HOSTS_MAX, FLOW_QUERIES_MAX and FLOW_ANSWERS_MAX. What doesn't fit is counted.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "loader/merge_int.h"
+#include "loader/merge_answers.h"
 #include "loader/name/name.h"
 
 /* The first query is dns.qname ..., the others are dns.queries. */
@@ -27,6 +27,7 @@ struct flow_names {
 	struct flow_str *hosts; /* FLOW_HOSTS_MAX, or NULL */
 	struct flow_query *q;	/* q_cap */
 	struct query_meta *qm;	/* the same */
+	struct merge_answers answers;
 	uint16_t hosts_n;
 	uint16_t q_n, q_cap, q_told; /* q_told: in the record being written, from the front */
 	uint16_t tls_version;	     /* wire numbers of TLS or DTLS */
@@ -40,7 +41,7 @@ struct flow_names {
 	uint8_t hosts_told;
 };
 
-static void *kept_alloc(struct merge *m, size_t size)
+void *kept_alloc(struct merge *m, size_t size)
 {
 	void *p;
 
@@ -52,7 +53,7 @@ static void *kept_alloc(struct merge *m, size_t size)
 	return p;
 }
 
-static void kept_free(struct merge *m, void *p, size_t size)
+void kept_free(struct merge *m, void *p, size_t size)
 {
 	if (!p)
 		return;
@@ -60,7 +61,7 @@ static void kept_free(struct merge *m, void *p, size_t size)
 	free(p);
 }
 
-static bool kept_str(struct merge *m, struct flow_str *s, const void *from, size_t len)
+bool kept_str(struct merge *m, struct flow_str *s, const void *from, size_t len)
 {
 	char *p;
 
@@ -98,6 +99,7 @@ void merge_name_free(struct merge *m, struct flow_state *st)
 		free_str(m, &n->q[i].qname);
 	kept_free(m, n->q, n->q_cap * sizeof(n->q[0]));
 	kept_free(m, n->qm, n->q_cap * sizeof(n->qm[0]));
+	merge_answers_free(m, &n->answers);
 	kept_free(m, n, sizeof(*n));
 	st->names = NULL;
 }
@@ -295,6 +297,8 @@ static uint8_t client_dir(const struct name_result *nr)
 		return 2 - dir;
 	case NAME_DNS_QUERY:
 		return nr->dns.flags & NAME_DNS_RESPONSE ? 2 - dir : 1 + dir;
+	case NAME_DNS_ANSWERS:
+		return 2 - dir;
 	default:
 		return 0;
 	}
@@ -328,6 +332,9 @@ int merge_name_apply(struct merge *m, struct flow_state *st, const struct name_r
 		break;
 	case NAME_DNS_QUERY:
 		ok = apply_dns(m, n, nr);
+		break;
+	case NAME_DNS_ANSWERS:
+		ok = merge_answers_add(m, &n->answers, &nr->answers);
 		break;
 	case NAME_MISSING:
 		n->no_name = nr->no_name;
@@ -413,6 +420,26 @@ static void queries_split(struct flow_names *n, bool final)
 	n->q_told = (uint16_t)told;
 }
 
+/* Was the query seen? Without it anybody can send what looks like an answer. */
+static bool asked(const void *arg, uint16_t id)
+{
+	const struct flow_names *n = arg;
+
+	for (unsigned int i = 0; i < n->q_told; i++)
+		if (n->qm[i].id == id && n->q[i].has_rcode && !n->qm[i].answer_only)
+			return true;
+	return false;
+}
+
+static void fill_answers(struct flow_names *n, struct flow_record *r)
+{
+	merge_answers_split(&n->answers, asked, n);
+	if (!n->answers.told)
+		return;
+	r->dns_answers = (struct flow_strs){n->answers.v, n->answers.told};
+	flow_set(r, FF_DNS_ANSWERS);
+}
+
 static void fill_dns(struct flow_names *n, bool final, struct flow_record *r)
 {
 	const struct flow_query *q = n->q;
@@ -434,6 +461,7 @@ static void fill_dns(struct flow_names *n, bool final, struct flow_record *r)
 		r->dns_queries = (struct flow_queries){q + 1, n->q_told - 1u};
 		flow_set(r, FF_DNS_QUERIES);
 	}
+	fill_answers(n, r);
 }
 
 static void set_str(struct flow_record *r, enum flow_field f, struct flow_str *to,
@@ -515,4 +543,5 @@ void merge_name_reported(struct merge *m, struct flow_state *st)
 	}
 	n->q_n = (uint16_t)left;
 	n->q_told = 0;
+	merge_answers_clear(m, &n->answers);
 }

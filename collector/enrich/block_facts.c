@@ -9,22 +9,31 @@
 
 #include "collector/enrich/address_hash.h"
 #include "collector/store/store.h"
+#include "common/answer_text.h"
 
 #define KNOWN 32768u /* addresses a thread remembers; a line of the cache each */
 #define AHEAD 64u    /* rows whose places are fetched before they are looked at */
 #define AGAIN_US \
-	INT64_C(1000000) /* an address's name is learnt so often at most, by the flows' time */
-#define TOLD 65536u	 /* autonomous systems whose names the store was told */
+	INT64_C(1000000)     /* an address's name is learnt so often at most, by the flows' time */
+#define TOLD	      65536u /* autonomous systems whose names the store was told */
+#define TTL_MAX_S     86400u /* as resolvers do, RFC 8767 section 4 */
+#define SECOND_US     INT64_C(1000000)
+#define NEXT_RECORD_S 90 /* a flow that goes on has another record by then, mostly */
 
 struct known {
 	uint64_t hi, lo; /* both 0: nothing is here */
 	uint32_t as;
 	uint16_t country, zone;
 	const char *site_name;
+	int64_t learnt_us;     /* when a name of it was learnt */
 	uint32_t block;	       /* the one whose text `name` is in */
 	struct block_str name; /* len 0: it has none */
-	int64_t learnt_us;     /* when a name of it was learnt */
+	uint32_t since_s;      /* of flows from here to there */
+	uint32_t until_s;
+	uint8_t from; /* enum flow_named */
 } __attribute__((aligned(64)));
+
+_Static_assert(sizeof(struct known) == 64, "a line of the cache");
 
 /* One is in use by each thread that fills a block. */
 struct cache {
@@ -152,12 +161,12 @@ struct work {
 };
 
 struct side {
-	uint8_t hi, as, country, zone, name; /* enum block_column */
+	uint8_t hi, as, country, zone, name, named; /* enum block_column */
 };
 
 static const struct side sides[2] = {
-	{BC_SRC_HI, BC_SRC_AS, BC_SRC_COUNTRY, BC_SRC_ZONE, BC_SRC_NAME},
-	{BC_DST_HI, BC_DST_AS, BC_DST_COUNTRY, BC_DST_ZONE, BC_DST_NAME},
+	{BC_SRC_HI, BC_SRC_AS, BC_SRC_COUNTRY, BC_SRC_ZONE, BC_SRC_NAME, BC_SRC_NAMED},
+	{BC_DST_HI, BC_DST_AS, BC_DST_COUNTRY, BC_DST_ZONE, BC_DST_NAME, BC_DST_NAMED},
 };
 
 /*
@@ -213,23 +222,54 @@ static int64_t end_of(const struct work *w, uint32_t row)
 	return us < w->now_us ? us : w->now_us;
 }
 
-/* Its name, of the list or learnt, into the block's texts; once a block. */
-static void find_name(const struct work *w, struct known *k, uint32_t row)
+static int64_t start_of(const struct work *w, uint32_t row)
 {
-	char text[LEARN_NAME];
+	const int64_t end = end_of(w, row);
+	int64_t us;
+
+	if (!block_is_used(w->b, BC_START) || !block_is_valid(w->b, BC_START, row))
+		return end;
+	us = BLOCK_COLUMN(w->b, int64_t, BC_START)[row];
+	return us < end ? us : end;
+}
+
+/* Its name, of the list or learnt, into the block's texts; once a block. */
+static void find_name(const struct work *w, struct known *k)
+{
 	const char *name = k->site_name;
 	uint32_t len = name ? (uint32_t)strlen(name) : 0;
+	struct learnt l = {.until_s = UINT32_MAX, .from = FLOW_NAMED_SITE};
 
 	k->block = w->c->block;
 	k->name.len = 0;
 	if (!name && w->f->learn) {
-		len = learn_find(w->f->learn, (struct learn_ip){k->hi, k->lo}, end_of(w, row),
-				 w->keep_us, text);
-		name = text;
+		len = learn_find(w->f->learn, (struct learn_ip){k->hi, k->lo}, w->keep_us, &l);
+		name = l.text;
 	}
+	k->from = l.from;
+	k->since_s = l.since_s;
+	k->until_s = l.until_s;
 	/* without room in the arena the flow goes without the name */
 	if (len && block_text(w->b, name, len, &k->name))
 		k->name.len = 0;
+}
+
+/* Does the name hold for this flow? */
+static bool holds(const struct work *w, uint32_t row, struct known *k)
+{
+	const int64_t end_s = end_of(w, row) / SECOND_US;
+
+	if (k->from == FLOW_NAMED_SITE)
+		return true;
+	if (end_s < k->since_s || start_of(w, row) / SECOND_US > k->until_s)
+		return false;
+	if (k->from == FLOW_NAMED_DNS && end_s + NEXT_RECORD_S > k->until_s) {
+		const uint32_t until_s =
+			learn_extend(w->f->learn, (struct learn_ip){k->hi, k->lo}, end_of(w, row));
+
+		k->until_s = until_s > k->until_s ? until_s : k->until_s;
+	}
+	return true;
 }
 
 static void add_name(const struct work *w, uint32_t row, struct known *k, const struct side *s)
@@ -242,11 +282,13 @@ static void add_name(const struct work *w, uint32_t row, struct known *k, const 
 	if (!k->site_name && s->name == BC_DST_NAME && block_is_valid(b, BC_TLS_SNI, row))
 		return;
 	if (k->block != w->c->block)
-		find_name(w, k, row);
-	if (!k->name.len)
+		find_name(w, k);
+	if (!k->name.len || !holds(w, row, k))
 		return;
 	BLOCK_COLUMN(b, struct block_str, s->name)[row] = k->name;
 	block_set_valid(b, s->name, row);
+	BLOCK_COLUMN(b, uint8_t, s->named)[row] = k->from;
+	block_set_valid(b, s->named, row);
 }
 
 static void add_row(const struct work *w, uint32_t row, struct known *k, const struct side *s)
@@ -312,17 +354,18 @@ static void learn_row(const struct work *w, uint32_t row, struct known *k, enum 
 	const struct block_str *s = &BLOCK_COLUMN(b, struct block_str, c)[row];
 	const uint64_t hi = BLOCK_COLUMN(b, uint64_t, BC_DST_HI)[row];
 	const uint64_t lo = BLOCK_COLUMN(b, uint64_t, BC_DST_LO)[row];
-	const int64_t us = end_of(w, row);
+	struct learn_name one = {.from = c == BC_TLS_SNI ? FLOW_NAMED_SNI : FLOW_NAMED_HOST,
+				 .us = end_of(w, row)};
 	char name[LEARN_NAME];
-	uint32_t len;
 
-	if (is_learnt(k, hi, lo, us))
+	if (is_learnt(k, hi, lo, one.us))
 		return;
 	k = look(w, k, hi, lo);
-	k->learnt_us = us;
-	len = host_name(b->text + s->at, s->len, name);
-	if (len)
-		learn_put(w->f->learn, (struct learn_ip){hi, lo}, name, len, us);
+	k->learnt_us = one.us;
+	one.text = name;
+	one.len = host_name(b->text + s->at, s->len, name);
+	if (one.len)
+		learn_put(w->f->learn, (struct learn_ip){hi, lo}, &one);
 }
 
 /* Rows of @n from @row on that have a name to learn: as bits; their places begin to be fetched. */
@@ -345,25 +388,78 @@ static uint64_t to_learn(const struct work *w, enum block_column c, uint32_t row
 	return rows;
 }
 
+static void learn_names(const struct work *w, enum block_column c)
+{
+	struct known *k[AHEAD];
+
+	for (uint32_t row = 0; row < w->b->rows; row += AHEAD) {
+		const uint32_t n = places(w, BC_DST_HI, row, k);
+		uint64_t rows = to_learn(w, c, row, n, k);
+
+		for (; rows; rows &= rows - 1) {
+			const uint32_t at = (uint32_t)__builtin_ctzll(rows);
+
+			learn_row(w, row + at, k[at], c);
+		}
+	}
+}
+
+/* An address that stands for no host: what a filtering resolver answers instead. RFC 6890. */
+static bool is_no_host(const uint8_t ip[static 16])
+{
+	static const uint8_t none[15], mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	if (!memcmp(ip, mapped, sizeof(mapped)))
+		return !ip[12] || ip[12] == 127 || ip[12] >= 224;
+	return ip[0] == 0xff || (!memcmp(ip, none, sizeof(none)) && ip[15] <= 1);
+}
+
+static void learn_answer(const struct work *w, uint32_t row, struct flow_str text)
+{
+	struct answer a;
+	struct learn_name one = {.from = FLOW_NAMED_DNS, .us = start_of(w, row)};
+	uint64_t half[2];
+	char name[LEARN_NAME];
+
+	if (answer_parse(text, &a) || is_no_host(a.ip))
+		return;
+	one.text = name;
+	one.len = host_name(a.name.s, a.name.len, name);
+	/* it came some time while the record was made */
+	one.hold_s = (uint32_t)((end_of(w, row) - one.us) / SECOND_US) +
+		     (a.ttl < TTL_MAX_S ? a.ttl : TTL_MAX_S);
+	memcpy(half, a.ip, sizeof(half));
+	if (one.len)
+		learn_put(w->f->learn, (struct learn_ip){be64toh(half[0]), be64toh(half[1])}, &one);
+}
+
+static void learn_answers(const struct work *w)
+{
+	const struct block_str *s = BLOCK_COLUMN(w->b, struct block_str, BC_DNS_ANSWERS);
+	const uint64_t *valid = w->b->valid[BC_DNS_ANSWERS];
+	struct flow_str v[FLOW_ANSWERS_MAX];
+
+	for (uint32_t word = 0; word * 64 < w->b->rows; word++) {
+		for (uint64_t rows = valid[word]; rows; rows &= rows - 1) {
+			const uint32_t row = word * 64 + (uint32_t)__builtin_ctzll(rows);
+			const uint32_t n =
+				block_list(w->b->text + s[row].at, s[row].len, v, FLOW_ANSWERS_MAX);
+
+			for (uint32_t i = 0; i < n; i++)
+				learn_answer(w, row, v[i]);
+		}
+	}
+}
+
 static void learn_block(const struct work *w)
 {
 	static const uint8_t names[] = {BC_TLS_SNI, BC_HTTP_HOST};
-	struct known *k[AHEAD];
 
-	for (unsigned int i = 0; i < sizeof(names); i++) {
-		if (!block_is_used(w->b, names[i]) || !block_is_used(w->b, BC_DST_HI))
-			continue;
-		for (uint32_t row = 0; row < w->b->rows; row += AHEAD) {
-			const uint32_t n = places(w, BC_DST_HI, row, k);
-			uint64_t rows = to_learn(w, names[i], row, n, k);
-
-			for (; rows; rows &= rows - 1) {
-				const uint32_t at = (uint32_t)__builtin_ctzll(rows);
-
-				learn_row(w, row + at, k[at], names[i]);
-			}
-		}
-	}
+	if (block_is_used(w->b, BC_DNS_ANSWERS))
+		learn_answers(w);
+	for (unsigned int i = 0; i < sizeof(names); i++)
+		if (block_is_used(w->b, names[i]) && block_is_used(w->b, BC_DST_HI))
+			learn_names(w, names[i]);
 }
 
 static void add_side(const struct work *w, const struct side *s)

@@ -121,6 +121,9 @@ static unsigned int list_column(const struct fill *f, const struct basic *l)
 		return BC_HTTP_HOSTS;
 	if (l->pen && l->pen == f->cfg->own_pen && l->element == flow_fields[FF_TLS_ALPN].element)
 		return BC_TLS_ALPN;
+	if (l->pen && l->pen == f->cfg->own_pen &&
+	    l->element == flow_fields[FF_DNS_ANSWERS].element)
+		return BC_DNS_ANSWERS;
 	return _BC_MAX;
 }
 

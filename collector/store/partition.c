@@ -87,6 +87,20 @@ static int create_tables(const struct partition *p, duckdb_connection c, char *e
 	return r;
 }
 
+/* Columns that partitions of earlier versions lack: each the last of its table then. */
+static int add_columns(const struct partition *p, duckdb_connection c, char *error)
+{
+	static const uint8_t later[] = {BC_DNS_ANSWERS};
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(later) && !r; i++)
+		r = duck_exec(c, error, "ALTER TABLE %s.%s ADD COLUMN IF NOT EXISTS %s %s",
+			      p->catalog, layout_of(layout_table_of(later[i]))->name,
+			      block_columns[later[i]].name,
+			      layout_sql_type(block_columns[later[i]].type));
+	return r;
+}
+
 int partition_attach(struct store *s, struct partition *p, duckdb_connection c, char *error)
 {
 	char path[PATH_BYTES];
@@ -102,6 +116,7 @@ int partition_attach(struct store *s, struct partition *p, duckdb_connection c, 
 		      s->cfg.read_only ? " (READ_ONLY)" : "");
 	if (!r && !s->cfg.read_only) {
 		r = create_tables(p, c, error);
+		r = r ?: add_columns(p, c, error);
 		if (r) {
 			char ignored[STORE_ERROR];
 

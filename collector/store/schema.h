@@ -30,6 +30,7 @@ enum flow_source {
 	FS_SRC_ZONE_NAME, /* src_zone_name: VARCHAR, or NULL */
 	FS_DST_ZONE_NAME, /* dst_zone_name */
 	FS_SERVER_NAME,	  /* server_name: dst_name, else what the client asked for (tls_sni) */
+	FS_SERVER_NAMED,  /* server_named: enum flow_named of it, or NULL */
 	FS_SRC_AS_ORG,	  /* src_as_org: VARCHAR, or NULL */
 	FS_DST_AS_ORG,	  /* dst_as_org */
 	FS_PACKETS,	  /* packets: out + in */

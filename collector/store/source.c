@@ -28,6 +28,7 @@ static const struct {
 	EXTRA(SRC_ZONE_NAME, "src_zone_name", "VARCHAR"),
 	EXTRA(DST_ZONE_NAME, "dst_zone_name", "VARCHAR"),
 	EXTRA(SERVER_NAME, "server_name", "VARCHAR"),
+	EXTRA(SERVER_NAMED, "server_named", "UTINYINT"),
 	EXTRA(SRC_AS_ORG, "src_as_org", "VARCHAR"),
 	EXTRA(DST_AS_ORG, "dst_as_org", "VARCHAR"),
 	EXTRA(PACKETS, "packets", "UBIGINT"),
@@ -103,6 +104,7 @@ static void add_needs(struct flow_source_cfg *c)
 		{FS_SRC_ZONE_NAME, {BC_SRC_ZONE}, 1},
 		{FS_DST_ZONE_NAME, {BC_DST_ZONE}, 1},
 		{FS_SERVER_NAME, {BC_DST_NAME, BC_TLS_SNI}, 2},
+		{FS_SERVER_NAMED, {BC_DST_NAME, BC_TLS_SNI, BC_DST_NAMED}, 3},
 		{FS_SRC_AS_ORG, {BC_SRC_AS}, 1},
 		{FS_DST_AS_ORG, {BC_DST_AS}, 1},
 		{FS_PACKETS, {BC_OUT_PACKETS, BC_IN_PACKETS}, 2},
@@ -275,6 +277,9 @@ static void add_partitions(struct from *q, struct store *s, const struct flow_so
 	" // (u.end_us - u.start_us), 18446744073709551615) WHEN u.start_us IS NOT " \
 	"NULL THEN 0 END"
 
+#define SQL_NAMED_SNI "2"
+_Static_assert(FLOW_NAMED_SNI == 2, "SQL_NAMED_SNI");
+
 /* What is computed, or looked up, from the columns of all partitions. */
 static void add_extra(struct from *q, const struct flow_source_cfg *cfg)
 {
@@ -289,6 +294,9 @@ static void add_extra(struct from *q, const struct flow_source_cfg *cfg)
 		[FS_SRC_ZONE_NAME - _BC_MAX] = "zs.name",
 		[FS_DST_ZONE_NAME - _BC_MAX] = "zd.name",
 		[FS_SERVER_NAME - _BC_MAX] = "coalesce(u.dst_name, u.tls_sni)",
+		[FS_SERVER_NAMED - _BC_MAX] = "CASE WHEN u.dst_name IS NOT NULL THEN u.dst_named "
+					      "WHEN u.tls_sni IS NOT NULL THEN " SQL_NAMED_SNI
+					      " END",
 		[FS_SRC_AS_ORG - _BC_MAX] = "asrc.name",
 		[FS_DST_AS_ORG - _BC_MAX] = "adst.name",
 		[FS_PACKETS - _BC_MAX] = SQL_PACKETS,

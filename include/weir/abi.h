@@ -212,7 +212,7 @@ enum event_kind {
 	EV_DNS = 4,	   /* struct ev_dns */
 	EV_NO_NAME = 5,	   /* struct event_hdr, reason in .reason */
 	EV_SEGMENT = 6,	   /* struct ev_payload: TCP bytes at a stream offset */
-	EV_DATAGRAM = 7,   /* struct ev_payload: one UDP payload (QUIC, DTLS) */
+	EV_DATAGRAM = 7,   /* struct ev_payload: one UDP payload (QUIC, DTLS, answers of DNS) */
 };
 
 struct event_hdr {

@@ -16,7 +16,7 @@ struct chunk {
 	uint32_t done;	   /* of these written; receiver's */
 	uint32_t flows;	   /* flows in it */
 	uint32_t records;  /* IPFIX data records in it */
-	uint64_t used[32]; /* IPFIX: bit per template used */
+	uint64_t used[64]; /* IPFIX: bit per template used */
 	uint64_t upto;	   /* number of the record after its last one; see struct export_mark */
 	uint8_t data[];
 };

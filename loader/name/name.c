@@ -248,6 +248,8 @@ static int feed_datagram(struct names *n, const struct ev_payload *e, struct nam
 	struct name_flow *f;
 	int dtls;
 
+	if (e->h.proto_hint == L7P_DNS)
+		return name_feed_answers(n, e, ret);
 	n->stats.datagrams++;
 	f = name_table_get(n, &e->h);
 	if (!f)

@@ -12,6 +12,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include "loader/name/dns_answers.h"
 #include "weir/abi.h"
 
 struct names;
@@ -25,6 +26,7 @@ enum name_kind {
 	NAME_HTTP = 3,
 	NAME_DNS_QUERY = 4,
 	NAME_MISSING = 5, /* no_name says why; superseded by a name that comes later */
+	NAME_DNS_ANSWERS = 6,
 };
 
 struct name_tls {
@@ -65,6 +67,16 @@ struct name_dns {
 
 #define NAME_DNS_RESPONSE 0x8000u
 
+/* Addresses of a NAME_DNS_QUERY with the same id, type and name. */
+struct name_answers {
+	uint16_t id;
+	uint16_t qtype;
+	uint16_t qname_len;
+	uint16_t n;
+	struct dns_address v[DNS_ADDRESSES_MAX];
+	char qname[NAME_QNAME_TEXT_MAX + 7];
+};
+
 /* What one event, or the end of a flow, brought to light. */
 struct name_result {
 	uint8_t kind;	 /* enum name_kind */
@@ -80,6 +92,7 @@ struct name_result {
 		struct name_tls tls;
 		struct name_http http;
 		struct name_dns dns;
+		struct name_answers answers;
 	};
 };
 
@@ -101,7 +114,9 @@ struct name_limits {
 	X(servers, "ServerHellos read")                                                    \
 	X(http, "HTTP requests named")                                                     \
 	X(dns, "DNS messages read")                                                        \
-	X(dns_malformed, "DNS names that are not valid wire form")                         \
+	X(dns_malformed,                                                                   \
+	  "DNS names that are not valid wire form, answers that contradict themselves")    \
+	X(dns_answers, "DNS answers with addresses read")                                  \
 	X(no_name, "flows or messages without a name, reason given")                       \
 	X(datagrams, "datagrams looked at")                                                \
 	X(segments, "TCP segments looked at")                                              \

@@ -125,3 +125,26 @@ int name_feed_dns(struct names *n, const struct ev_dns *e, size_t len, struct na
 	dns->qname_len = (uint16_t)r;
 	return 1;
 }
+
+int name_feed_answers(struct names *n, const struct ev_payload *e, struct name_result *ret)
+{
+	struct name_answers *to = &ret->answers;
+	struct dns_answers a;
+	int r;
+
+	r = dns_answers_read(e->data, e->len, &a);
+	if (r > 0) {
+		name_result_init(ret, &e->h, NAME_DNS_ANSWERS, L7P_DNS);
+		r = dns_name_text(a.qname, a.qname_len, to->qname, sizeof(to->qname));
+	}
+	n->stats.dns_malformed += r < 0;
+	if (r <= 0)
+		return 0;
+	n->stats.dns_answers++;
+	to->id = a.id;
+	to->qtype = a.qtype;
+	to->qname_len = (uint16_t)r;
+	to->n = a.n;
+	memcpy(to->v, a.v, a.n * sizeof(a.v[0]));
+	return 1;
+}

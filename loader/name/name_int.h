@@ -89,6 +89,9 @@ int name_feed_tls(struct names *n, const struct ev_tls *e, size_t len, struct na
 int name_feed_http(struct names *n, const struct ev_http *e, size_t len, struct name_result *ret);
 int name_feed_dns(struct names *n, const struct ev_dns *e, size_t len, struct name_result *ret);
 
+/* A response as it came, of which the question was told before. */
+int name_feed_answers(struct names *n, const struct ev_payload *e, struct name_result *ret);
+
 /* ---- name.c ---- */
 
 /* What is to be said about a flow that ends now. Return: 1 with *ret filled, else 0. */

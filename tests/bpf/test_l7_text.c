@@ -315,6 +315,41 @@ Test(l7_text, reads_dns_over_udp_both_ways)
 	}
 }
 
+/* A response to a question for addresses that has some is handed over as well, whole. */
+Test(l7_text, hands_over_dns_answers_with_addresses)
+{
+	static const struct {
+		__u16 flags, qtype, answers, fill, handed;
+	} cases[] = {
+		{0x8180, 1, 1, 16, 1},	{0x8180, 28, 2, 1400, 1}, {0x8180, 1, 1, 3000, 1},
+		{0x8183, 1, 1, 16, 0},	{0x8180, 1, 0, 16, 0},	  {0x0100, 1, 1, 16, 0},
+		{0x8180, 16, 1, 16, 0},
+	};
+
+	for (__u32 i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		__u32 head;
+
+		rig_flow(&rig, 17, 40000 + i, 53);
+		msg.len = 0;
+		msg_dns(&msg, 7, cases[i].flags, "www.example.com", cases[i].qtype);
+		msg.b[6] = cases[i].answers >> 8;
+		msg.b[7] = cases[i].answers & 255;
+		head = msg.len;
+		msg_fill(&msg, 0xc0, cases[i].fill);
+		feed(0, 1, 0, msg.b, msg.len);
+		cr_assert_eq(rig.events, 1u + cases[i].handed, "case %u", i);
+		cr_assert_eq(rig.ev[0].h.kind, EV_DNS);
+		if (!cases[i].handed)
+			continue;
+		cr_assert_eq(rig.ev[1].h.kind, EV_DATAGRAM);
+		cr_assert_eq(rig.ev[1].h.proto_hint, L7P_DNS);
+		cr_assert_eq(rig.ev[1].pay.orig_len, head + cases[i].fill);
+		cr_assert_eq(rig.ev[1].pay.len,
+			     msg.len < WEIR_DATAGRAM_MAX ? msg.len : WEIR_DATAGRAM_MAX);
+		cr_assert(!memcmp(rig.ev[1].pay.data, msg.b, rig.ev[1].pay.len));
+	}
+}
+
 Test(l7_text, malformed_dns_is_counted_and_given_up)
 {
 	rig_flow(&rig, 17, 40000, 53);

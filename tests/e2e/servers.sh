@@ -67,7 +67,8 @@ servers_start()
 	spawn dnsmasq "$ns_b" dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts \
 		--user=root --pid-file= --bind-interfaces --listen-address="$ip_b" --listen-address="$ip6_b" \
 		--address="/example.test/$ip_b" --address="/example.test/$ip6_b" \
-		--address="/blocked.test/$ip_b" --address="/blocked.test/$ip6_b" --local=/missing.test/
+		--address="/blocked.test/$ip_b" --address="/blocked.test/$ip6_b" --local=/missing.test/ \
+		--host-record="edge.chain.test,$ip_b" --cname=www.chain.test,edge.chain.test
 	wait_for 10 listening "$ns_b" tcp 443 && wait_for 10 listening "$ns_b" udp 53 ||
 		die "servers do not start: $(cat "$tmp/www/error.log" "$tmp/dnsmasq.err")"
 	echo "nameserver $ip_b" >"$tmp/resolv.conf"

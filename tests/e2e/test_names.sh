@@ -129,6 +129,9 @@ case_dns() # NAME ARG...
 		"$(query "$name" nothing.missing.test 'map("\(.qtype) \(.rcode)") | join(",")')" 'TXT NXDOMAIN'
 	expect "$name: a query that is refused" \
 		"$(query "$name" unknown.invalid.test 'map("\(.qtype) \(.rcode)") | join(",")')" 'A REFUSED'
+	expect "$name: addresses that answers gave" \
+		"$(records "$name" '[.[] | .dns.answers // [] | .[] | select(startswith("www.") or startswith("shop."))] | sort | map(split(" ") | [.[0], .[2]] | join(" ")) | join(", ")')" \
+		"shop.example.test $ip6_b, www.example.test $ip_b"
 	expect "$name: over TCP" \
 		"$(records "$name" 'map(select(.dns.qname == "tcp.example.test") | "\(.proto) \(.dns.rcode)")[0]')" \
 		'tcp NOERROR'

@@ -31,7 +31,7 @@ def member($k): if $k == "start" or $k == "end" then time
 		(del(.alpn) | all(.[]; str)) and (if .alpn then .alpn | strs else true end)
 	elif $k == "http" then keys - ["host", "hosts", "method", "path"] == [] and
 		(del(.hosts) | all(.[]; str)) and (if .hosts then .hosts | strs else true end)
-	elif $k == "dns" then keys - ["latency_us", "qname", "qtype", "queries", "rcode"] == [] and
+	elif $k == "dns" then keys - ["answers", "latency_us", "qname", "qtype", "queries", "rcode"] == [] and
 		(if .qname then .qname | str else true end) and
 		(if .latency_us then .latency_us | num else true end) and
 		(if .queries then .queries | type == "array" and all(.[]; query) else true end)

@@ -121,6 +121,12 @@ static void set_lists(struct random_flow *f, uint64_t *s, uint32_t *used)
 		flow_set(&f->r, FF_HTTP_HOSTS);
 	}
 	if (n && maybe(s)) {
+		for (uint32_t i = 0; i < n; i++)
+			f->answers[i] = text(f, s, used, 40);
+		f->r.dns_answers = (struct flow_strs){f->answers, n};
+		flow_set(&f->r, FF_DNS_ANSWERS);
+	}
+	if (n && maybe(s)) {
 		for (uint32_t i = 0; i < n; i++) {
 			struct flow_query *q = &f->queries[i];
 

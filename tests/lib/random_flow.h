@@ -12,6 +12,7 @@ struct random_flow {
 	char text[4096];
 	struct flow_str hosts[FLOW_HOSTS_MAX];
 	struct flow_query queries[FLOW_QUERIES_MAX];
+	struct flow_str answers[FLOW_ANSWERS_MAX];
 };
 
 /* The next record of the sequence that starts with *state; texts and lists are in *f. */

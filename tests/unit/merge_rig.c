@@ -50,6 +50,9 @@ static void record(void *arg, const struct flow_record *r)
 	}
 	for (unsigned int i = 0; flow_has(r, FF_HTTP_HOSTS) && i < r->http_hosts.n; i++)
 		k->hosts[i] = keep(k, r->http_hosts.v[i]);
+	for (unsigned int i = 0; flow_has(r, FF_DNS_ANSWERS) && i < r->dns_answers.n; i++)
+		k->answers[i] = keep(k, r->dns_answers.v[i]);
+	k->r.dns_answers.v = k->answers;
 	k->r.dns_queries.v = k->q;
 	k->r.http_hosts.v = k->hosts;
 }

@@ -33,6 +33,7 @@ struct kept {
 	char text[2048];
 	struct flow_query q[FLOW_QUERIES_MAX];
 	struct flow_str hosts[FLOW_HOSTS_MAX];
+	struct flow_str answers[FLOW_ANSWERS_MAX];
 	size_t used;
 };
 

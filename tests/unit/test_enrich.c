@@ -9,135 +9,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "collector/enrich/enrich.h"
-#include "common/address.h"
-#include "mmdb_make.h"
-#include "query_rig.h"
-
-#define END_US INT64_C(1700000000000000)
-#define SECOND INT64_C(1000000)
-
-static const struct mmdb_network networks[] = {
-	{"198.51.100.0/24", 64500, "Wide Net", "DE"},
-	{"198.51.100.128/25", 64501, "Narrow Net", "CZ"},
-	{"203.0.113.0/24", 64502, NULL, "AT"},
-	{"2001:db8::/32", 64503, "Six Net", "SK"},
-	{"192.0.2.0/24", 0, NULL, "HU"},
-};
-
-struct rig {
-	char dir[64], asn[96], country[96], sites[96], conf[96];
-	struct query_rig q;
-	struct settings_args args;
-	struct settings *s;
-	struct enrich *e;
-};
-
-static void write_text(const char *path, const char *text)
-{
-	FILE *f = fopen(path, "w");
-
-	cr_assert(f != NULL);
-	fputs(text, f);
-	fclose(f);
-}
-
-static void configure(struct rig *g, const char *more)
-{
-	static struct config_errors errs;
-	char text[1024];
-
-	snprintf(text, sizeof(text),
-		 "[enrich]\nnames = 65536\nasn = \"%s\"\ncountry = \"%s\"\nsites = \"%s\"\n%s",
-		 g->asn, g->country, g->sites, more);
-	write_text(g->conf, text);
-	g->args.config = g->conf;
-	settings_free(g->s);
-	cr_assert(eq(int, settings_load(&collector_settings, &g->args, &g->s, &errs), 0));
-}
-
-/* False: there is no engine. */
-static bool open_rig(struct rig *g, const char *more)
-{
-	*g = (struct rig){.dir = "/tmp/weir-enrich.XXXXXX"};
-	if (!store_rig_open(&g->q.store, NULL))
-		return false;
-	cr_assert(mkdtemp(g->dir) != NULL);
-	snprintf(g->asn, sizeof(g->asn), "%s/asn.mmdb", g->dir);
-	snprintf(g->country, sizeof(g->country), "%s/country.mmdb", g->dir);
-	snprintf(g->sites, sizeof(g->sites), "%s/sites", g->dir);
-	snprintf(g->conf, sizeof(g->conf), "%s/conf", g->dir);
-	cr_assert(eq(int, mmdb_make(g->asn, networks, 5), 0));
-	cr_assert(eq(int, mmdb_make(g->country, networks, 5), 0));
-	write_text(g->sites, "10.0.0.0/8 local\n10.0.0.53 local resolver.example\n");
-	configure(g, more);
-	cr_assert(eq(int, enrich_new(g->s, g->q.store.s, &g->e), 0));
-	return true;
-}
-
-static void done(struct rig *g)
-{
-	const char *files[] = {g->asn, g->country, g->sites, g->conf};
-
-	enrich_free(g->e);
-	settings_free(g->s);
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-		unlink(files[i]);
-	rmdir(g->dir);
-	store_rig_done(&g->q.store);
-}
-
-static struct block *take(struct rig *g)
-{
-	struct block *b = block_get(g->q.store.pool);
-
-	cr_assert(b != NULL);
-	return b;
-}
-
-/* A flow of an exporter that tells nothing but its addresses, and perhaps a name. */
-static void add(struct block *b, const char *src, const char *dst, const char *sni, int64_t end_us)
-{
-	struct flow_record r = {.end_ns = (uint64_t)end_us * 1000, .family = 4, .proto = 6};
-
-	cr_assert(eq(int, address_ip(src, r.src_ip), 0));
-	cr_assert(eq(int, address_ip(dst, r.dst_ip), 0));
-	r.out.packets = 1;
-	r.out.bytes = 100;
-	flow_set(&r, FF_SRC_IP);
-	flow_set(&r, FF_DST_IP);
-	flow_set(&r, FF_PROTO);
-	flow_set(&r, FF_OUT_PACKETS);
-	flow_set(&r, FF_OUT_BYTES);
-	if (sni) {
-		r.tls_sni = (struct flow_str){sni, (uint32_t)strlen(sni)};
-		flow_set(&r, FF_TLS_SNI);
-	}
-	cr_assert(eq(int, block_add_flow(b, &r, 1), 0));
-}
-
-static uint64_t number(const struct block *b, enum block_column c, uint32_t row)
-{
-	if (!block_is_valid(b, c, row))
-		return 0;
-	return block_columns[c].size == 2 ? BLOCK_COLUMN(b, uint16_t, c)[row]
-					  : BLOCK_COLUMN(b, uint32_t, c)[row];
-}
-
-static const char *text(const struct block *b, enum block_column c, uint32_t row)
-{
-	static char buf[8][256];
-	static unsigned int n;
-	char *to = buf[n++ % 8];
-	const struct block_str *s = &BLOCK_COLUMN(b, struct block_str, c)[row];
-
-	snprintf(to, 256, "%.*s", block_is_valid(b, c, row) ? (int)s->len : 0, b->text + s->at);
-	return to;
-}
+#include "enrich_rig.h"
 
 #define COUNTRY(a, b) ((uint64_t)((a) << 8 | (b)))
 
@@ -252,7 +127,7 @@ Test(enrich, a_new_database_takes_over_and_a_bad_one_does_not, .timeout = 30)
 	enrich_reload(g.e, g.s);
 	cr_expect(eq(u64, as_of(&g, "198.51.100.1"), 64999));
 	/* the tree of one that looks well is destroyed */
-	cr_assert(eq(int, mmdb_make(g.asn, networks, 5), 0));
+	cr_assert(eq(int, mmdb_make(g.asn, rig_networks, RIG_NETWORKS), 0));
 	fd = open(g.asn, O_WRONLY);
 	for (int at = 800; at < 1600; at += 4)
 		cr_assert(eq(i64, pwrite(fd, "\xff\xff\xff\xf0", 4, at), 4));
@@ -326,27 +201,40 @@ Test(enrich, flows_without_a_name_get_the_one_that_was_asked_for_last, .timeout 
 	done(&g);
 }
 
+static struct learn_name asked_name(const char *text, int64_t us)
+{
+	return (struct learn_name){
+		.text = text, .len = (uint32_t)strlen(text), .from = FLOW_NAMED_SNI, .us = us};
+}
+
 Test(enrich, learnt_names_are_bounded, .timeout = 30)
 {
 	struct learn *l = learn_new(1024);
+	char longest[LEARN_NAME + 2];
+	struct learn_name name;
 	struct learn_stats st;
-	char name[LEARN_NAME], longest[LEARN_NAME + 1];
+	struct learnt found;
 
 	cr_assert(l != NULL);
 	memset(longest, 'a', sizeof(longest));
-	for (uint64_t i = 1; i <= 50000; i++)
-		learn_put(l, (struct learn_ip){0, i}, "name", 4, (int64_t)i);
-	learn_put(l, (struct learn_ip){0, 1}, longest, sizeof(longest), 1);
+	longest[LEARN_NAME + 1] = 0;
+	for (uint64_t i = 1; i <= 50000; i++) {
+		name = asked_name("name", (int64_t)i);
+		learn_put(l, (struct learn_ip){0, i}, &name);
+	}
+	name = asked_name(longest, 1);
+	learn_put(l, (struct learn_ip){0, 1}, &name);
 	learn_stats(l, &st);
 	cr_expect(eq(u64, st.names, 1024));
 	cr_expect(eq(u64, st.replaced, 50000 - 1024));
 	cr_expect(eq(u64, st.too_long, 1));
 	/* the latest are there, the first are not */
-	cr_expect(eq(u32, learn_find(l, (struct learn_ip){0, 50000}, 50000, 1, name), 4));
-	cr_expect(eq(u32, learn_find(l, (struct learn_ip){0, 7}, 7, 1, name), 0));
+	cr_expect(eq(u32, learn_find(l, (struct learn_ip){0, 50000}, 1, &found), 4));
+	cr_expect(eq(u32, learn_find(l, (struct learn_ip){0, 7}, 1, &found), 0));
 	/* what is older does not take its place */
-	learn_put(l, (struct learn_ip){0, 50000}, "older", 5, 3);
-	cr_expect(eq(u32, learn_find(l, (struct learn_ip){0, 50000}, 50000, 1, name), 4));
+	name = asked_name("older", 3);
+	learn_put(l, (struct learn_ip){0, 50000}, &name);
+	cr_expect(eq(u32, learn_find(l, (struct learn_ip){0, 50000}, 1, &found), 4));
 	learn_free(l);
 }
 
@@ -428,7 +316,8 @@ Test(enrich, what_was_added_can_be_asked_for, .timeout = 60)
 	ask(&g, "exists(dst.as)", "dst.as", "64500|5 64502|5 ");
 	ask(&g, "as 64501", "src.as_org", "Narrow Net|1 ");
 	ask(&g, "src.zone = \"local\"", "dst.country", "AT|5 DE|5 ");
-	ask(&g, "dst country AT", "dst.name", "shop.example.com|5 ");
+	ask(&g, "dst country AT", "dst.name,dst.name_from", "shop.example.com|sni|5 ");
+	ask(&g, "src.name_from = site", "dst.name_from", "|5 ");
 	ask(&g, "src country CZ or dst country de", "dst.zone,src.country", "||5 local|CZ|1 ");
 	ask(&g, "src.name suffix \"example\"", "src.name,dst.as_org",
 	    "resolver.example|Wide Net|5 ");

@@ -169,3 +169,38 @@ Test(eve, one_flow_has_one_id)
 	id_of(&back, c);
 	cr_assert(ne(str, a, c));
 }
+
+Test(eve, answers_are_with_the_query_that_they_are_of)
+{
+	static const struct flow_query more[] = {
+		{.qname = {"www.example.test", 16}, .qtype = 28, .has_rcode = 1}};
+	static const struct flow_str answers[] = {{"WWW.example.test 60 192.0.2.1", 29},
+						  {"www.example.test 7 2001:db8::1", 30},
+						  {"other.test 9 192.0.2.9", 22}};
+	struct flow_record r = https();
+
+	r.present[FF_TLS_SNI / 64] &= ~(UINT64_C(1) << FF_TLS_SNI % 64);
+	r.present[FF_TLS_VERSION / 64] &= ~(UINT64_C(1) << FF_TLS_VERSION % 64);
+	r.dns_qname = more[0].qname;
+	r.dns_qtype = 1;
+	r.dns_queries = (struct flow_queries){more, 1};
+	r.dns_answers = (struct flow_strs){answers, 3};
+	flow_set(&r, FF_DNS_QNAME);
+	flow_set(&r, FF_DNS_QTYPE);
+	flow_set(&r, FF_DNS_RCODE);
+	flow_set(&r, FF_DNS_QUERIES);
+	flow_set(&r, FF_DNS_ANSWERS);
+	write_flow(&r);
+	cr_expect(eq(u32, events("dns"), 4));
+	cr_expect(ne(ptr,
+		     strstr(text,
+			    "\"rcode\":\"NOERROR\",\"answers\":[{\"rrname\":\"WWW.example.test\","
+			    "\"rrtype\":\"A\",\"ttl\":60,\"rdata\":\"192.0.2.1\"}]}"),
+		     NULL),
+		  "%s", text);
+	cr_expect(ne(ptr,
+		     strstr(text, "\"rrtype\":\"AAAA\",\"ttl\":7,\"rdata\":\"2001:db8::1\"}]}"),
+		     NULL),
+		  "%s", text);
+	cr_expect(eq(ptr, strstr(text, "192.0.2.9"), NULL));
+}

@@ -478,3 +478,79 @@ Test(merge_names, names_are_bounded_in_total)
 	entry_read(&g, &a);
 	cr_expect(record_is(flush(), FF_TLS_SNI, "again.example.com"));
 }
+
+/* ---- addresses in answers ---- */
+
+static void answer(uint16_t id, const char *qname, unsigned int first, unsigned int n)
+{
+	struct name_result nr = rig_name(&g, &udp, NAME_DNS_ANSWERS, 1);
+
+	nr.answers.id = id;
+	nr.answers.qtype = 1;
+	nr.answers.qname_len = (uint16_t)strlen(qname);
+	memcpy(nr.answers.qname, qname, nr.answers.qname_len);
+	nr.answers.n = (uint16_t)n;
+	for (unsigned int i = 0; i < n; i++) {
+		const uint8_t ip[16] = {
+			[10] = 0xff, [11] = 0xff, [12] = 192, [14] = 2, [15] = (uint8_t)(first + i)};
+
+		memcpy(nr.answers.v[i].ip, ip, sizeof(ip));
+		nr.answers.v[i].ttl = 60;
+	}
+	merge_name(g.m, &nr);
+}
+
+static int answer_is(const struct flow_record *r, unsigned int i, const char *want)
+{
+	const struct flow_str *s = &r->dns_answers.v[i];
+
+	return flow_has(r, FF_DNS_ANSWERS) && i < r->dns_answers.n && s->len == strlen(want) &&
+	       !memcmp(s->s, want, s->len);
+}
+
+Test(merge_names, addresses_of_answers_are_in_the_record_of_their_query)
+{
+	const struct flow_record *r;
+
+	dns_entry();
+	rig_dns(&g, &udp, 7, "a.test", -1);
+	rig_dns(&g, &udp, 8, "b.test", -1);
+	rig_dns(&g, &udp, 7, "a.test", 0);
+	answer(7, "a.test", 1, 2);
+	answer(7, "a.test", 1, 2); /* seen twice */
+	rig_dns(&g, &udp, 8, "b.test", 0);
+	answer(8, "b.test", 3, 1);
+	answer(9, "evil.test", 9, 1); /* nobody asked */
+	rig_dns(&g, &udp, 10, "spoof.test", 0);
+	answer(10, "spoof.test", 10, 1);
+	r = flush();
+	cr_assert(eq(u32, r->dns_answers.n, 3));
+	cr_expect(answer_is(r, 0, "a.test 60 192.0.2.1"));
+	cr_expect(answer_is(r, 1, "a.test 60 192.0.2.2"));
+	cr_expect(answer_is(r, 2, "b.test 60 192.0.2.3"));
+}
+
+Test(merge_names, addresses_of_answers_are_told_once_and_up_to_a_bound)
+{
+	dns_entry();
+	for (int s = 0; s < 6; s++) {
+		rig_wait(&g, 10000);
+		entry_payload(&g, &a, 0, 0);
+		entry_read(&g, &a);
+		if (s == 4)
+			for (uint16_t i = 1; i <= 10; i++) {
+				rig_dns(&g, &udp, i, "many.test", -1);
+				rig_dns(&g, &udp, i, "many.test", 0);
+				answer(i, "many.test", i * 5u, 5);
+			}
+		merge_tick(g.m);
+	}
+	cr_assert(eq(u32, g.n, 1));
+	cr_expect(eq(u32, rig_last(&g)->dns_answers.n, FLOW_ANSWERS_MAX));
+	cr_expect(answer_is(rig_last(&g), FLOW_ANSWERS_MAX - 1, "many.test 60 192.0.2.36"));
+	cr_expect(gt(u64, merge_stats(g.m)->names_dropped, 0));
+	entry_payload(&g, &a, 0, 0);
+	entry_read(&g, &a);
+	cr_expect(not(flow_has(flush(), FF_DNS_ANSWERS)));
+	cr_expect(eq(u32, g.n, 2));
+}

@@ -151,6 +151,7 @@ static const struct {
 	{"dns.latency_us", "17"},
 	{"dns.queries", "[{\"qname\":\"r.test\",\"qtype\":\"AAAA\",\"rcode\":\"NOERROR\","
 			"\"latency_us\":99},{\"qname\":\"s.test\",\"qtype\":\"TYPE777\"}]"},
+	{"dns.answers", "[\"r.test 60 192.0.2.1\",\"r.test 60 2001:db8::1\"]"},
 	{"quic.version", "\"draft-29\""},
 	{"no_name", "\"no_sni\""},
 	{"rtt.client_us", "12"},
@@ -170,11 +171,13 @@ static const struct {
 	{"labels", "[\"site=north\",\"rack=2\"]"},
 	{"sampling", "64"},
 	{"src.name", "\"client.example\""},
+	{"src.name_from", "\"dns\""},
 	{"src.as", "64496"},
 	{"src.as_org", "\"Example Org\""},
 	{"src.country", "\"CZ\""},
 	{"src.zone", "\"local\""},
 	{"dst.name", "\"server.example\""},
+	{"dst.name_from", "\"site\""},
 	{"dst.as", "64511"},
 	{"dst.as_org", "\"Other Org\""},
 	{"dst.country", "\"DE\""},
@@ -234,6 +237,8 @@ static void set_numbers(void)
 	r.if_out = 4;
 	r.src_country = 'C' << 8 | 'Z';
 	r.dst_country = 'D' << 8 | 'E';
+	r.src_name_from = FLOW_NAMED_DNS;
+	r.dst_name_from = FLOW_NAMED_SITE;
 }
 
 static void set_texts(void)
@@ -250,6 +255,10 @@ static void set_texts(void)
 		{.qname = {"s.test", 6}, .qtype = 777},
 	};
 
+	static const struct flow_str answers[] = {{"r.test 60 192.0.2.1", 19},
+						  {"r.test 60 2001:db8::1", 21}};
+
+	r.dns_answers = (struct flow_strs){answers, 2};
 	r.http_hosts = (struct flow_strs){hosts, 2};
 	r.labels = (struct flow_strs){labels, 2};
 	r.seen_on = (struct flow_strs){seen_on, 2};

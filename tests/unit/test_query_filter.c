@@ -229,7 +229,9 @@ static void goes_round(const struct flow_record *in)
 	/* what the client asked for is the server's name */
 	if (flow_has(&sent, FF_TLS_SNI)) {
 		sent.dst_name = sent.tls_sni;
+		sent.dst_name_from = FLOW_NAMED_SNI;
 		flow_set(&sent, FF_DST_NAME);
+		flow_set(&sent, FF_DST_NAME_FROM);
 	}
 	as_json(&sent, want);
 	{
