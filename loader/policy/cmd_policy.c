@@ -92,9 +92,11 @@ static const struct cli_command command_confirm = {
 };
 
 static const struct cli_command *const subs[] = {
-	&command_show,	      &command_apply,	      &command_diff,
-	&command_rollback,    &command_confirm,	      &command_policy_compile,
-	&command_policy_sign, &command_policy_keygen, NULL,
+	&command_show,		&command_apply,
+	&command_diff,		&command_rollback,
+	&command_confirm,	&command_policy_compile,
+	&command_policy_sign,	&command_policy_keygen,
+	&command_policy_follow, NULL,
 };
 
 const struct cli_command command_policy = {

@@ -11,6 +11,7 @@
 extern const struct cli_command command_policy_compile;
 extern const struct cli_command command_policy_sign;
 extern const struct cli_command command_policy_keygen;
+extern const struct cli_command command_policy_follow;
 
 /* Return: 0 with *ret to be freed, or enum exit_code. */
 int policy_load(const char *path, uint8_t **ret, size_t *ret_len);

@@ -53,9 +53,14 @@ generation()
 	c policy show -o json | jq .generation
 }
 
-apply() # what the collector wants, on the node
+apply() # until the node has what the collector wants
 {
-	in_a "$weir" policy apply "$tmp/store/policy/policy.bin" >"$tmp/apply.out" 2>&1
+	wait_for 20 applied
+}
+
+applied()
+{
+	[ "$(tail -n 1 "$tmp/follow.out" | jq -r .hash)" = "$(c policy show -o json | jq -r .hash)" ]
 }
 
 hits() # of the rule on the node
@@ -118,6 +123,7 @@ spawn sshd "$ns_a" dropbear -F -E -r "$tmp/host.key" -p "$ip_a:22"
 wait_for 10 listening "$ns_a" tcp 22 || die "no SSH server: $(cat "$tmp/sshd.err")"
 WEIR_POLICY_KEYS=$key WEIR_POLICY_INTERNAL='' WEIR_POLICY_ADMIN_SESSIONS=no \
 	weir_start node -i va --idle-timeout 2s --export "ipfix+tcp://127.0.0.1:4739" || die "no weir"
+spawn follow "$ns_a" "$weir" policy follow "$tmp/store/policy/policy.bin" -o json
 expect_true "the node takes what the collector has signed" apply
 
 attack 8
@@ -208,4 +214,7 @@ serve
 expect "who changes it by force" "$(c audit verify; echo "$?")" "entry 2 is not as it was written
 1"
 collector_stop
+stop_spawned follow
+expect "what was taken is said, each newer" \
+	"$(jq -s '[.[].generation] | . == (unique | sort)' "$tmp/follow.out")" true
 weir_stop
