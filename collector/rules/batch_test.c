@@ -290,6 +290,10 @@ uint64_t batch_ask(struct batch *b, struct batch_test *bt, uint32_t w, uint64_t 
 		bt->done[w] = UINT64_MAX;
 		return bt->bits[w] = t->negate ? ~c->valid[w] : c->valid[w];
 	}
+	if (!(rows & c->valid[w])) {
+		bt->done[w] |= rows;
+		return bt->bits[w];
+	}
 	if (bt->pick != UINT32_MAX || (t->type == TEST_RANGE && c->kind == BATCH_NUMBER &&
 				       !t->divide && __builtin_popcountll(rows) > (int)FEW)) {
 		rows = UINT64_MAX;

@@ -225,6 +225,7 @@ static void set_pane(struct rule_state *s, int64_t pane)
 {
 	s->pane = pane;
 	s->begin_ns = (uint64_t)pane * s->slide;
+	s->ring_now = (uint32_t)pane % s->panes * s->n_leaves;
 	s->age = (uint8_t)((uint64_t)pane / s->age_unit % MARK_AGES);
 }
 

@@ -263,6 +263,7 @@ struct rule_state {
 	uint64_t slide;
 	int64_t pane;	   /* at hand; INT64_MIN: none yet */
 	uint64_t begin_ns; /* of it */
+	uint32_t ring_now; /* its place in a ring */
 	uint32_t age_unit; /* steps */
 	uint8_t age;	   /* mark of now */
 	bool monotone;
@@ -338,7 +339,7 @@ static inline void groups_ask_ring(const struct rule_state *s, const struct grou
 	const uint64_t *ring = (const uint64_t *)(uintptr_t)g->cells[s->ring_at];
 
 	if (ring)
-		__builtin_prefetch(ring + (uint64_t)s->pane % s->panes * s->n_leaves, 1);
+		__builtin_prefetch(ring + s->ring_now, 1);
 }
 
 /* A row into a step of the window. Return: 0; -ENOMEM: not counted. */

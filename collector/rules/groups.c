@@ -57,6 +57,8 @@ static struct distinct *distinct_of(const struct rule_state *s, const struct gro
 /* Where a step's leaves are. */
 static uint32_t ring_cell(const struct rule_state *s, uint32_t pane)
 {
+	if (pane == (uint32_t)s->pane)
+		return s->ring_now;
 	return pane % s->panes * s->n_leaves;
 }
 

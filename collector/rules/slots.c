@@ -14,7 +14,7 @@
 
 #define LOOK_OLD   2u	/* groups that an insertion looks at, so that old ones go */
 #define LOOK_EVICT 256u /* groups of which one is found to go */
-#define AHEAD	   8u	/* groups that go soon are asked for */
+#define AHEAD	   32u	/* groups that go soon are asked for */
 #define CAP	   64u
 #define HUGE_PAGE  (2u << 20)
 #define HUGE_FROM  (1u << 20) /* octets from which on pages are large: fewer misses of the TLB */
@@ -174,6 +174,23 @@ static void look_for_old(struct rule_state *s)
 	}
 }
 
+static bool may_go(const struct rule_state *s, uint32_t slot)
+{
+	return !(s->marks[slot] & (MARK_AGAIN | MARK_WATCH));
+}
+
+/* What goes soon is asked for: the group first, then its place in the index. */
+static void ask_ahead(const struct rule_state *s)
+{
+	const uint32_t far = (s->hand + AHEAD) % s->n_slots;
+	const uint32_t near = (s->hand + AHEAD / 2) % s->n_slots;
+
+	if (may_go(s, far))
+		__builtin_prefetch(slot_group(s, far), 1);
+	if (may_go(s, near))
+		ask_index(s, near);
+}
+
 static uint32_t find_victim(struct rule_state *s)
 {
 	uint32_t watched = NONE, again = NONE;
@@ -182,10 +199,11 @@ static uint32_t find_victim(struct rule_state *s)
 		const uint32_t at = s->hand;
 		uint8_t *mark = &s->marks[at];
 
+		ask_ahead(s);
 		s->hand = at + 1 < s->n_slots ? at + 1 : 0;
 		if (*mark == MARK_FREE)
 			continue;
-		if (!(*mark & (MARK_AGAIN | MARK_WATCH)))
+		if (may_go(s, at))
 			return at;
 		if (!(*mark & MARK_WATCH) && again == NONE)
 			again = at;
@@ -201,10 +219,7 @@ static void evict(struct rule_state *s)
 {
 	const uint32_t slot = find_victim(s);
 	struct group *g = slot_group(s, slot);
-	const uint32_t soon = (s->hand + AHEAD) % s->n_slots;
 
-	__builtin_prefetch(slot_group(s, soon), 1);
-	ask_index(s, (s->hand + AHEAD / 2) % s->n_slots);
 	if (!groups_gone(s, g, s->pane))
 		s->stats.evicted++;
 	if (g->watch)
