@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * cmd_rules.c - `weir-collector rules`: check, explain, test, compile. Nothing here needs a collector
- * that runs, or root.
+ * cmd_rules.c - `weir-collector rules`: check, explain, test, compile; what of it needs neither a
+ * collector that runs nor a store.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "collector/command.h"
+#include "collector/cmd_rules.h"
 #include "collector/rules/alert_json.h"
 #include "collector/rules/compile.h"
 #include "collector/rules/explain.h"
@@ -16,46 +16,32 @@
 #include "common/json.h"
 #include "common/record_json.h"
 
-enum { OPT_LIST = 1, OPT_PARAM, OPT_OUTPUT, OPT_FLOWS, OPT_WRITE, OPT_QUIET };
-
-#define SITE_OPTIONS                                                                        \
-	{OPT_LIST,                                                                          \
-	 0,                                                                                 \
-	 "list",                                                                            \
-	 "NAME=VALUES",                                                                     \
-	 NULL,                                                                              \
-	 NULL,                                                                              \
-	 "what @NAME stands for: addresses and networks with commas, or @FILE"},            \
-	{                                                                                   \
-		OPT_PARAM, 0, "param", "RULE.NAME=VALUE", NULL, NULL, "a parameter's value" \
-	}
-
 static const struct cli_option check_options[] = {
-	{OPT_OUTPUT, 'o', "output", "FORMAT", "table|json", "table", "format on standard output"},
-	{OPT_QUIET, 'q', "quiet", NULL, NULL, NULL, "errors alone, no notes"},
-	SITE_OPTIONS,
+	{RULES_OUTPUT, 'o', "output", "FORMAT", "table|json", "table", "format on standard output"},
+	{RULES_QUIET, 'q', "quiet", NULL, NULL, NULL, "errors alone, no notes"},
+	RULES_SITE_OPTIONS,
 	{},
 };
 
 static const struct cli_option explain_options[] = {
-	{OPT_OUTPUT, 'o', "output", "FORMAT", "table|json|markdown", "table",
+	{RULES_OUTPUT, 'o', "output", "FORMAT", "table|json|markdown", "table",
 	 "format on standard output"},
-	SITE_OPTIONS,
+	RULES_SITE_OPTIONS,
 	{},
 };
 
 static const struct cli_option test_options[] = {
-	{OPT_OUTPUT, 'o', "output", "FORMAT", "table|json", "table", "format on standard output"},
-	{OPT_FLOWS, 'f', "flows", "FILE", CLI_FILE, NULL,
+	{RULES_OUTPUT, 'o', "output", "FORMAT", "table|json", "table", "format on standard output"},
+	{RULES_FLOWS, 'f', "flows", "FILE", CLI_FILE, NULL,
 	 "instead: what the rules say to these records (JSON lines, '-': standard input)"},
-	SITE_OPTIONS,
+	RULES_SITE_OPTIONS,
 	{},
 };
 
 static const struct cli_option compile_options[] = {
-	{OPT_WRITE, 'w', "write", "FILE", CLI_FILE, NULL,
+	{RULES_WRITE, 'w', "write", "FILE", CLI_FILE, NULL,
 	 "the records of the rules of class K, as weir policy apply takes them"},
-	SITE_OPTIONS,
+	RULES_SITE_OPTIONS,
 	{},
 };
 
@@ -115,12 +101,13 @@ static const struct cli_command command_compile = {
 	.run = cmd_compile,
 };
 
-static const struct cli_command *const commands[] = {&command_check, &command_explain,
-						     &command_test, &command_compile, NULL};
+static const struct cli_command *const commands[] = {
+	&command_check,	  &command_explain,    &command_test, &rules_command_backtest,
+	&command_compile, &rules_command_diff, NULL};
 
 const struct cli_command collector_command_rules = {
 	.name = "rules",
-	.help = "rules: check, explain, test, compile",
+	.help = "rules: check, explain, test, compare, try on what is stored",
 	.sub = commands,
 	.run = cmd_rules,
 };
@@ -132,49 +119,44 @@ static int cmd_rules(int argc, char **argv)
 
 /* ---- what all have in common ---- */
 
-#define PATHS_MAX 256u
-
-struct call {
-	struct cli c;
-	struct site site;
-	const char *paths[PATHS_MAX];
-	uint32_t n;
-	const char *format, *flows, *write;
-	bool quiet;
-};
-
-static int take(struct call *k, int id)
+static int take(struct rules_call *k, int id)
 {
 	char *text = (char *)(uintptr_t)k->c.arg; /* of argv */
 	const char *why = "";
 	int r = 0;
 
-	if (id == OPT_LIST)
+	if (id == RULES_LIST)
 		r = site_list(&k->site, text, &why);
-	else if (id == OPT_PARAM)
+	else if (id == RULES_PARAM)
 		r = site_param(&k->site, text, &why);
-	else if (id == OPT_OUTPUT)
+	else if (id == RULES_OUTPUT)
 		k->format = text;
-	else if (id == OPT_FLOWS)
+	else if (id == RULES_FLOWS)
 		k->flows = text;
-	else if (id == OPT_WRITE)
+	else if (id == RULES_WRITE)
 		k->write = text;
-	else if (id == OPT_QUIET)
+	else if (id == RULES_QUIET)
 		k->quiet = true;
-	else if (k->n == PATHS_MAX)
-		return cli_error(&k->c, "more than %u files", PATHS_MAX);
+	else if (id > 0)
+		return rules_take_time(k, id);
+	else if (k->n == RULES_PATHS_MAX)
+		return cli_error(&k->c, "more than %u files", RULES_PATHS_MAX);
 	else
 		k->paths[k->n++] = text;
 	return r ? cli_error(&k->c, "%s: %s", text, why) : 0;
 }
 
-static int begin(struct call *k, const struct cli_command *cmd, int argc, char **argv)
+int rules_begin(struct rules_call *k, const struct cli_command *cmd, int argc, char **argv)
 {
+	struct timespec now;
 	int id, rc;
 
-	*k = (struct call){.c = {.cmd = cmd, .argc = argc, .argv = argv, .path = "rules"},
-			   .format = "table"};
+	*k = (struct rules_call){.c = {.cmd = cmd, .argc = argc, .argv = argv, .path = "rules"},
+				 .format = "table"};
 	site_init(&k->site);
+	clock_gettime(CLOCK_REALTIME, &now);
+	spec_init(&k->spec, SPEC_FLOWS, (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+	k->spec.top = 20;
 	while ((id = cli_next(&k->c)) != CLI_END) {
 		if (id == CLI_STOP)
 			return k->c.status;
@@ -185,7 +167,7 @@ static int begin(struct call *k, const struct cli_command *cmd, int argc, char *
 	return k->n ? -1 : cli_error(&k->c, "which files?");
 }
 
-static uint32_t print_errors(const struct rule_files *f)
+uint32_t rules_print_errors(const struct rule_files *f)
 {
 	uint32_t n = 0;
 
@@ -208,14 +190,14 @@ static uint32_t print_errors(const struct rule_files *f)
 	return n;
 }
 
-static int no_memory(void)
+int rules_no_memory(void)
 {
 	fputs("weir-collector: out of memory\n", stderr);
 	return EXIT_FAILED;
 }
 
 /* All files into a set. Return: 0; -EINVAL: there are errors, not printed; -ENOMEM. */
-static int read_all(struct call *k, struct rule_files *f)
+static int read_all(struct rules_call *k, struct rule_files *f)
 {
 	int r = 0;
 
@@ -226,16 +208,16 @@ static int read_all(struct call *k, struct rule_files *f)
 }
 
 /* The same for commands that need them all right. Return: 0, or the exit status. */
-static int need_all(struct call *k, struct rule_files *f)
+int rules_need_all(struct rules_call *k, struct rule_files *f)
 {
 	const int r = read_all(k, f);
 
 	if (r == -ENOMEM)
-		return no_memory();
-	return r ? print_errors(f), EXIT_FAILED : 0;
+		return rules_no_memory();
+	return r ? rules_print_errors(f), EXIT_FAILED : 0;
 }
 
-static int finish(struct call *k, struct rule_files *f, int rc)
+int rules_finish(struct rules_call *k, struct rule_files *f, int rc)
 {
 	rule_files_done(f);
 	site_done(&k->site);
@@ -244,7 +226,7 @@ static int finish(struct call *k, struct rule_files *f, int rc)
 
 /* ---- check ---- */
 
-static void check_table(const struct call *k, const struct rule_files *f, uint32_t errors)
+static void check_table(const struct rules_call *k, const struct rule_files *f, uint32_t errors)
 {
 	for (uint32_t i = 0; !k->quiet && i < f->set.n_notes; i++) {
 		const struct rule_note *n = &f->set.notes[i];
@@ -260,37 +242,37 @@ static void check_table(const struct call *k, const struct rule_files *f, uint32
 
 static int cmd_check(int argc, char **argv)
 {
-	static struct call k;
+	static struct rules_call k;
 	struct rule_files f;
 	uint32_t errors = 0;
-	int rc = begin(&k, &command_check, argc, argv);
+	int rc = rules_begin(&k, &command_check, argc, argv);
 
 	if (rc >= 0)
 		return rc;
 	if (read_all(&k, &f) == -ENOMEM)
-		return finish(&k, &f, no_memory());
+		return rules_finish(&k, &f, rules_no_memory());
 	for (uint32_t i = 0; i < f.n_errors; i++)
 		errors += f.errors[i].errs.count;
 	if (!strcmp(k.format, "json")) {
 		explain_check_json(&f, stdout);
 	} else {
-		print_errors(&f);
+		rules_print_errors(&f);
 		check_table(&k, &f, errors);
 	}
-	return finish(&k, &f, errors ? EXIT_FAILED : EXIT_OK);
+	return rules_finish(&k, &f, errors ? EXIT_FAILED : EXIT_OK);
 }
 
 /* ---- explain ---- */
 
 static int cmd_explain(int argc, char **argv)
 {
-	static struct call k;
+	static struct rules_call k;
 	struct rule_files f;
-	int rc = begin(&k, &command_explain, argc, argv);
+	int rc = rules_begin(&k, &command_explain, argc, argv);
 
 	if (rc >= 0)
 		return rc;
-	rc = need_all(&k, &f);
+	rc = rules_need_all(&k, &f);
 	for (uint32_t i = 0; !rc && i < f.set.n; i++) {
 		if (!strcmp(k.format, "json"))
 			explain_json(&f.set, &f.set.v[i], stdout);
@@ -301,7 +283,7 @@ static int cmd_explain(int argc, char **argv)
 		if (!strcmp(k.format, "table") && i + 1 < f.set.n)
 			putchar('\n');
 	}
-	return finish(&k, &f, rc);
+	return rules_finish(&k, &f, rc);
 }
 
 /* ---- test ---- */
@@ -353,7 +335,7 @@ static void tell(void *arg, const struct test_result *r)
 		printf("FAIL  %s (%s:%u)\n      %s\n", r->name, t->file, r->line, r->why);
 }
 
-static int test_file(struct call *k, const char *path, struct tally *t)
+static int test_file(struct rules_call *k, const char *path, struct tally *t)
 {
 	struct rule_files f;
 	int r;
@@ -362,16 +344,16 @@ static int test_file(struct call *k, const char *path, struct tally *t)
 	rule_files_init(&f, &k->site);
 	r = tests_run(&f, path, tell, t);
 	if (r == -ENOMEM)
-		no_memory();
+		rules_no_memory();
 	else if (r == -ENOENT)
 		fprintf(stderr, "%s: no tests in it\n", path);
 	else if (r)
-		print_errors(&f);
+		rules_print_errors(&f);
 	rule_files_done(&f);
 	return r;
 }
 
-static int run_tests(struct call *k)
+static int run_tests(struct rules_call *k)
 {
 	struct tally t = {.json = !strcmp(k->format, "json")};
 	struct timespec from, to;
@@ -403,16 +385,16 @@ static int feed(void *arg, const struct flow_record *r)
 	return engine_flow(arg, r);
 }
 
-static int run_flows(struct call *k)
+static int run_flows(struct rules_call *k)
 {
 	struct rule_files f;
 	struct engine_cfg cfg = {.rules = &f.set, .alert = print_alert, .seed = 1};
 	struct engine *e = NULL;
 	char why[RECORD_JSON_ERROR] = "";
-	int rc = need_all(k, &f), r;
+	int rc = rules_need_all(k, &f), r;
 
 	if (rc)
-		return finish(k, &f, rc);
+		return rules_finish(k, &f, rc);
 	r = engine_new(&cfg, &e);
 	if (!r)
 		r = flows_feed(k->flows, feed, e, why);
@@ -420,16 +402,16 @@ static int run_flows(struct call *k)
 		engine_flush(e);
 	engine_free(e);
 	if (r == -ENOMEM)
-		return finish(k, &f, no_memory());
+		return rules_finish(k, &f, rules_no_memory());
 	if (r)
 		fprintf(stderr, "weir-collector: %s: %s\n", k->flows, *why ? why : strerror(-r));
-	return finish(k, &f, r ? EXIT_FAILED : EXIT_OK);
+	return rules_finish(k, &f, r ? EXIT_FAILED : EXIT_OK);
 }
 
 static int cmd_test(int argc, char **argv)
 {
-	static struct call k;
-	const int rc = begin(&k, &command_test, argc, argv);
+	static struct rules_call k;
+	const int rc = rules_begin(&k, &command_test, argc, argv);
 
 	if (rc >= 0)
 		return rc;
@@ -440,18 +422,18 @@ static int cmd_test(int argc, char **argv)
 
 static int cmd_compile(int argc, char **argv)
 {
-	static struct call k;
+	static struct rules_call k;
 	struct rule_files f;
 	char why[240] = "";
-	int rc = begin(&k, &command_compile, argc, argv), r;
+	int rc = rules_begin(&k, &command_compile, argc, argv), r;
 
 	if (rc >= 0)
 		return rc;
-	rc = need_all(&k, &f);
+	rc = rules_need_all(&k, &f);
 	if (rc)
-		return finish(&k, &f, rc);
+		return rules_finish(&k, &f, rc);
 	r = rules_compile(&f.set, &f.binding, k.write, stdout, why);
 	if (r)
 		fprintf(stderr, "weir-collector: %s\n", *why ? why : strerror(-r));
-	return finish(&k, &f, r ? EXIT_FAILED : EXIT_OK);
+	return rules_finish(&k, &f, r ? EXIT_FAILED : EXIT_OK);
 }

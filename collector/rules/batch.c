@@ -292,6 +292,16 @@ uint64_t batch_match(struct batch *b, const struct batch_filter *bf, uint32_t w,
 
 /* ---- hashes ---- */
 
+/* splitmix64: all bits of what multiplies must depend on the seed, also of a small one. */
+uint64_t batch_seed(uint64_t seed)
+{
+	uint64_t z = seed + 0x9e3779b97f4a7c15u;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return (z ^ z >> 31) | 1;
+}
+
 uint64_t hash_bytes(uint64_t seed, const char *s, uint32_t len)
 {
 	uint64_t h = hash_add(seed, len), v;
@@ -340,7 +350,7 @@ uint64_t batch_hash_rows(struct batch *b, struct batch_key *k, uint32_t w, uint6
 
 		for (uint32_t f = 0; f < k->n; f++)
 			batch_hash(b, k->fields[f], w * 64 + i, &h);
-		to[i] = (uint32_t)(h >> 32);
+		to[i] = (uint32_t)(hash_add(h, k->n) >> 32);
 	}
 	return rows;
 }

@@ -163,7 +163,7 @@ int engine_new(const struct engine_cfg *cfg, struct engine **ret)
 	for (uint32_t i = 0; !r && i < cfg->rules->n; i++)
 		if (!cfg->rules->v[i].correlate.at.line && cfg->rules->v[i].mode != RM_DRAFT)
 			r = state_init(e, &cfg->rules->v[i], &e->states[i]);
-	e->batch.seed = e->cfg.seed;
+	e->batch.seed = batch_seed(e->cfg.seed);
 	if (!r)
 		r = batch_prepare(&e->batch);
 	if (r) {
@@ -252,7 +252,10 @@ static void advance(struct rule_state *s, uint64_t clock)
 static void add_row(struct rule_state *s, const struct batch *b, uint32_t row, uint32_t slot)
 {
 	const uint64_t end = b->end[row];
-	const int64_t pane = end - s->begin_ns < s->slide ? s->pane : (int64_t)(end / s->slide);
+	/* without a window no flow is late: it counts when it comes */
+	const int64_t pane = end - s->begin_ns < s->slide || !s->rule->test
+				     ? s->pane
+				     : (int64_t)(end / s->slide);
 	struct group *g = slot_group(s, slot);
 
 	groups_advance(s, g, s->pane);
@@ -272,7 +275,8 @@ static void take_row(struct rule_state *s, const struct batch *b, uint32_t row, 
 
 	advance(s, b->clock[row]);
 	s->stats.matched++;
-	if (b->end[row] < s->begin_ns && (int64_t)(b->end[row] / s->slide) <= s->pane - s->panes) {
+	if (s->rule->test && b->end[row] < s->begin_ns &&
+	    (int64_t)(b->end[row] / s->slide) <= s->pane - s->panes) {
 		s->stats.late++;
 		return;
 	}
@@ -443,6 +447,15 @@ void engine_advance(struct engine *e, uint64_t ns)
 uint64_t engine_clock(const struct engine *e)
 {
 	return e->clock;
+}
+
+bool engine_uses(const struct engine *e, enum flow_field f)
+{
+	bool used = e->batch.columns[f].used;
+
+	for (uint32_t i = 0; !used && i < e->batch.n_tests; i++)
+		used = e->batch.tests[i].test->field == f;
+	return used;
 }
 
 void engine_stats(const struct engine *e, struct engine_stats *ret)

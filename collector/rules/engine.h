@@ -88,6 +88,9 @@ void engine_advance(struct engine *e, uint64_t ns);
 /* Event time: the latest end so far; 0: no flow yet. */
 uint64_t engine_clock(const struct engine *e);
 
+/* Does any rule look at this member? What none looks at need not be in a block. */
+bool engine_uses(const struct engine *e, enum flow_field f);
+
 struct engine_rule_stats {
 	uint64_t matched; /* flows that where picked */
 	uint64_t late;	  /* of them, too old for the window */

@@ -160,6 +160,7 @@ static inline uint64_t hash_add(uint64_t h, uint64_t v)
 	return hash_mix(h ^ v, 0x9e3779b97f4a7c15u ^ (h >> 32 | h << 32));
 }
 
+uint64_t batch_seed(uint64_t seed);
 uint64_t hash_bytes(uint64_t seed, const char *s, uint32_t len);
 
 /* Hash of a field of a row; false: it has none. */

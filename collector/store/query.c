@@ -391,6 +391,36 @@ bool store_get(const struct store_result *r, uint32_t column, uint32_t row, stru
 	return true;
 }
 
+static uint32_t width_of(duckdb_type t)
+{
+	switch (t) {
+	case DUCKDB_TYPE_TINYINT:
+	case DUCKDB_TYPE_UTINYINT:
+		return 1;
+	case DUCKDB_TYPE_SMALLINT:
+	case DUCKDB_TYPE_USMALLINT:
+		return 2;
+	case DUCKDB_TYPE_INTEGER:
+	case DUCKDB_TYPE_UINTEGER:
+		return 4;
+	case DUCKDB_TYPE_BIGINT:
+	case DUCKDB_TYPE_UBIGINT:
+		return 8;
+	default:
+		return 0;
+	}
+}
+
+const void *store_values(const struct store_result *r, uint32_t column, uint32_t *ret_width,
+			 const uint64_t **ret_valid)
+{
+	const struct column *c = &r->column[column];
+
+	*ret_width = width_of(c->type);
+	*ret_valid = c->valid;
+	return *ret_width ? c->data : NULL;
+}
+
 double store_progress(const struct store_result *r)
 {
 	duckdb_query_progress_type p = duck.query_progress(r->c);

@@ -153,6 +153,13 @@ const char *store_error(const struct store_result *r);
 bool store_get(const struct store_result *r, uint32_t column, uint32_t row,
 	       struct store_value *ret);
 
+/*
+ * The values of a column of the rows at hand as they lie, @ret_width octets each; @ret_valid: a bit for
+ * each row, NULL: all have one. NULL: they are no numbers of up to 64 bits.
+ */
+const void *store_values(const struct store_result *r, uint32_t column, uint32_t *ret_width,
+			 const uint64_t **ret_valid);
+
 /* 0 to 100, or -1: not known. Any thread while the query runs. */
 double store_progress(const struct store_result *r);
 

@@ -47,6 +47,10 @@ NONE(int, store_next, (struct store_result * r, uint32_t *ret_rows), -ENODATA)
 NONE(const char *, store_error, (const struct store_result *r), "")
 NONE(bool, store_get,
      (const struct store_result *r, uint32_t column, uint32_t row, struct store_value *ret), false)
+NONE(const void *, store_values,
+     (const struct store_result *r, uint32_t column, uint32_t *ret_width,
+      const uint64_t **ret_valid),
+     NULL)
 NONE(double, store_progress, (const struct store_result *r), -1)
 NONE(void, store_cancel, (struct store_result * r), )
 NONE(struct store_result *, store_result_free, (struct store_result * r), NULL)

@@ -160,6 +160,36 @@ Test(engine, counts_what_is_too_late)
 	cr_expect(eq(u32, count("a", ALERT_FIRING), 1));
 }
 
+Test(engine, knows_no_late_flow_where_there_is_no_window)
+{
+	struct engine_rule_stats st;
+
+	begin(HEAD "    where: dst.port == 25\n    by: src.ip\n");
+	feed(1, 1, 80, BEGIN + 100 * SECOND);
+	feed(1, 1, 25, BEGIN + 40 * SECOND);
+	engine_flush(engine);
+	engine_rule_stats(engine, 0, &st);
+	cr_expect(eq(u64, st.late, 0));
+	cr_expect(eq(u32, count("a", ALERT_FIRING), 1));
+}
+
+/* A clumsy hash makes this take minutes: values that have much in common, and a small seed. */
+Test(engine, finds_a_hundred_thousand_pairs_soon)
+{
+	struct engine_rule_stats st;
+
+	begin(HEAD "    window: {size: 60s}\n    by: [src.ip, dst.ip]\n    having: count() >= 4\n"
+		   "    groups_max: 200000\n");
+	for (uint32_t round = 0; round < 3; round++)
+		for (uint32_t i = 0; i < 100000; i++)
+			feed(0x0a000000 + i % 1000, 0x0a010000 + i / 1000, 80, BEGIN);
+	engine_flush(engine);
+	engine_rule_stats(engine, 0, &st);
+	cr_expect(eq(u64, st.groups, 100000));
+	cr_expect(eq(u64, st.evicted, 0));
+	cr_expect(eq(u32, seen.n, 0));
+}
+
 Test(engine, counts_distinct_exactly_up_to_the_threshold_and_nearly_beyond)
 {
 	struct rule_cost cost;

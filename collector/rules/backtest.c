@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * backtest.c - chunks of the store's rows become blocks, as an exporter's records would have, and go
+ * through the engine.
+ */
+#include "collector/rules/backtest.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "collector/block.h"
+#include "collector/query/column.h"
+#include "collector/store/store.h"
+
+#define HITS_MAX  65536u /* kept one by one */
+#define TRIES_MAX 10u	 /* a partition that goes between question and answer: asked again */
+
+struct run {
+	const struct backtest_cfg *cfg;
+	struct backtest *ret;
+	struct engine *engine;
+	struct block_pool *pool;
+	struct block *block;
+	struct filter *local;
+	uint8_t columns[_BC_MAX]; /* enum block_column, by column of the result */
+	uint32_t n;
+	uint32_t *places; /* of hits, by hash; index and one */
+	uint32_t cap_hits;
+	bool no_memory;
+};
+
+/* ---- what would have been done ---- */
+
+static bool is_local(const struct run *t, const uint8_t ip[16])
+{
+	struct flow_record r = {};
+
+	memcpy(r.src_ip, ip, 16);
+	flow_set(&r, FF_SRC_IP);
+	return t->local && filter_match(t->local, &r);
+}
+
+static const struct alert_value *by_value(const struct alert *a, unsigned int field)
+{
+	for (uint32_t i = 0; i < a->n_by; i++)
+		if (a->by[i].field == field)
+			return &a->by[i];
+	return NULL;
+}
+
+static bool fill_hit(const struct run *t, const struct alert *a, const struct rule_action *act,
+		     struct backtest_hit *h)
+{
+	const bool pair = act->scope == RULE_SCOPE_PAIR;
+	const struct alert_value *v = by_value(a, pair ? FF_SRC_IP : act->scope);
+	const struct alert_value *w = pair ? by_value(a, FF_DST_IP) : v;
+
+	*h = (struct backtest_hit){.rule = (uint32_t)(a->rule - t->cfg->rules->v),
+				   .action = act->type,
+				   .scope = act->scope,
+				   .exempt = a->exempt,
+				   .first_ns = a->at_ns,
+				   .alerts = 1};
+	if (!v || !w)
+		return false;
+	memcpy(h->ip[0], v->ip, 16);
+	if (pair)
+		memcpy(h->ip[1], w->ip, 16);
+	h->internal = is_local(t, h->ip[0]) || (pair && is_local(t, h->ip[1]));
+	return true;
+}
+
+static uint32_t place_of(const struct run *t, const struct backtest_hit *h)
+{
+	uint64_t hash = ((uint64_t)h->rule << 16) + ((uint64_t)h->action << 8) + h->scope, v;
+	uint32_t at;
+
+	for (unsigned int i = 0; i < 4; i++) {
+		memcpy(&v, (const uint8_t *)h->ip + 8 * i, 8);
+		hash = (hash ^ v) * 0x9e3779b97f4a7c15u;
+		hash ^= hash >> 29;
+	}
+	for (at = (uint32_t)hash & (2 * HITS_MAX - 1); t->places[at];
+	     at = (at + 1) & (2 * HITS_MAX - 1)) {
+		const struct backtest_hit *o = &t->ret->hits[t->places[at] - 1];
+
+		if (o->rule == h->rule && o->action == h->action && o->scope == h->scope &&
+		    !memcmp(o->ip, h->ip, sizeof(h->ip)))
+			break;
+	}
+	return at;
+}
+
+static void add_hit(struct run *t, const struct backtest_hit *h)
+{
+	struct backtest *b = t->ret;
+	const uint32_t at = place_of(t, h);
+
+	if (t->places[at]) {
+		b->hits[t->places[at] - 1].alerts++;
+		return;
+	}
+	if (b->n_hits == HITS_MAX) {
+		b->unkept++;
+		return;
+	}
+	if (b->n_hits == t->cap_hits) {
+		const uint32_t cap = t->cap_hits ? t->cap_hits * 2 : 64;
+		struct backtest_hit *to = reallocarray(b->hits, cap, sizeof(*to));
+
+		if (!to) {
+			t->no_memory = true;
+			return;
+		}
+		b->hits = to;
+		t->cap_hits = cap;
+	}
+	b->hits[b->n_hits++] = *h;
+	t->places[at] = b->n_hits;
+	b->rules[h->rule].hits++;
+	b->rules[h->rule].internal += h->internal;
+	b->rules[h->rule].exempt += h->exempt;
+}
+
+static void on_alert(void *arg, const struct alert *a)
+{
+	struct run *t = arg;
+	struct backtest_hit h;
+
+	if (a->state != ALERT_FIRING)
+		return;
+	t->ret->rules[a->rule - t->cfg->rules->v].alerts++;
+	for (uint32_t i = 0; i < a->rule->actions.n; i++)
+		if (fill_hit(t, a, &a->rule->actions.v[i], &h))
+			add_hit(t, &h);
+}
+
+/* ---- rows ---- */
+
+static void add_column(struct run *t, unsigned int column)
+{
+	for (uint32_t i = 0; i < t->n; i++)
+		if (t->columns[i] == column)
+			return;
+	if (column < _BC_MAX)
+		t->columns[t->n++] = (uint8_t)column;
+}
+
+static void add_field(struct run *t, enum flow_field f)
+{
+	static const enum block_column tuple[] = {BC_SRC_HI, BC_SRC_LO,	   BC_DST_HI,
+						  BC_DST_LO, BC_SRC_PORT,  BC_DST_PORT,
+						  BC_PROTO,  BC_ICMP_TYPE, BC_ICMP_CODE};
+	const struct column *c = &query_columns[f];
+
+	if (f == FF_PACKETS || f == FF_BYTES) {
+		add_column(t, f == FF_PACKETS ? BC_OUT_PACKETS : BC_OUT_BYTES);
+		add_column(t, f == FF_PACKETS ? BC_IN_PACKETS : BC_IN_BYTES);
+		return;
+	}
+	for (unsigned int i = 0; c->kind == CK_COMPUTED && i < sizeof(tuple) / sizeof(*tuple); i++)
+		add_column(t, tuple[i]);
+	if (c->kind == CK_COMPUTED)
+		return;
+	add_column(t, c->column);
+	if (c->kind == CK_IP || c->kind == CK_VLAN)
+		add_column(t, c->column + 1u);
+}
+
+static int ask(struct run *t, struct store_result **ret, char *error)
+{
+	struct flow_source_cfg source = {.range = {t->cfg->from_us, t->cfg->to_us}, .wide = true};
+	struct store_query q = {};
+	char *from = NULL, *sql = NULL;
+	size_t len;
+	FILE *out;
+	int r;
+
+	for (uint32_t i = 0; i < t->n; i++)
+		flow_source_add(&source, t->columns[i]);
+	r = store_source(t->cfg->store, &source, &from);
+	out = r ? NULL : open_memstream(&sql, &len);
+	if (out) {
+		for (uint32_t i = 0; i < t->n; i++)
+			fprintf(out, "%s%s", i ? ", " : "SELECT ", flow_source_name(t->columns[i]));
+		fprintf(out, " FROM %s AS f", from);
+	}
+	free(from);
+	if (r || !out || fclose(out))
+		return r ?: -ENOMEM;
+	q.sql = sql;
+	r = store_select(t->cfg->store, &q, error, ret);
+	free(sql);
+	return r;
+}
+
+static void put_value(struct block *b, enum block_column c, uint32_t row,
+		      const struct store_value *v)
+{
+	switch (block_columns[c].size) {
+	case 1:
+		BLOCK_COLUMN(b, uint8_t, c)[row] = (uint8_t)v->u;
+		break;
+	case 2:
+		BLOCK_COLUMN(b, uint16_t, c)[row] = (uint16_t)v->u;
+		break;
+	case 4:
+		BLOCK_COLUMN(b, uint32_t, c)[row] = (uint32_t)v->u;
+		break;
+	default:
+		BLOCK_COLUMN(b, uint64_t, c)[row] = v->u;
+	}
+	block_set_valid(b, c, row);
+}
+
+/* Rows [@rows[0], @rows[0] + @rows[1]) of one column of the result behind those of the block. */
+static int take_column(struct run *t, const struct store_result *res, uint32_t i,
+		       const uint32_t rows[2])
+{
+	const enum block_column c = t->columns[i];
+	const uint64_t *valid;
+	uint32_t width;
+	const char *data = store_values(res, i, &width, &valid);
+	struct block *b = t->block;
+	struct store_value v;
+	int r = 0;
+
+	if (data && width == block_columns[c].size) {
+		memcpy((char *)b->data[c] + (size_t)b->rows * width, data + (size_t)rows[0] * width,
+		       (size_t)rows[1] * width);
+		if (!valid)
+			block_set_valid_range(b, c, b->rows, rows[1]);
+		for (uint32_t k = 0; valid && k < rows[1]; k++)
+			if (valid[(rows[0] + k) / 64] >> ((rows[0] + k) % 64) & 1)
+				block_set_valid(b, c, b->rows + k);
+		return 0;
+	}
+	for (uint32_t k = 0; !r && k < rows[1]; k++) {
+		if (!store_get(res, i, rows[0] + k, &v))
+			continue;
+		if (block_columns[c].type == BT_STR)
+			r = block_put_text(b, c, b->rows + k, v.s.s, v.s.len);
+		else
+			put_value(b, c, b->rows + k, &v);
+	}
+	return r;
+}
+
+/* Return: 0; -ENOSPC: not with so many rows; what was put of them does not count. */
+static int take_rows(struct run *t, const struct store_result *res, const uint32_t rows[2])
+{
+	int r = 0;
+
+	if (rows[1] > BLOCK_ROWS - t->block->rows)
+		return -ENOSPC;
+	for (uint32_t i = 0; !r && i < t->n; i++)
+		r = take_column(t, res, i, rows);
+	if (!r)
+		t->block->rows += rows[1];
+	return r;
+}
+
+/* The block through the engine, and an empty one instead. */
+static int send_block(struct run *t)
+{
+	int r;
+
+	if (!t->ret->flows && t->block->rows)
+		t->ret->from_ns = (uint64_t)BLOCK_COLUMN(t->block, int64_t, BC_END)[0] * 1000;
+	t->ret->flows += t->block->rows;
+	r = engine_block(t->engine, t->block, 0);
+	block_put(t->pool, t->block);
+	t->block = block_get(t->pool);
+	return r ?: t->block && !t->no_memory ? 0 : -ENOMEM;
+}
+
+static int take_chunk(struct run *t, const struct store_result *res, uint32_t n)
+{
+	uint32_t rows[2] = {0, n};
+	bool fresh = false;
+	int r = 0;
+
+	while (!r && rows[0] < n) {
+		r = take_rows(t, res, rows);
+		if (!r) {
+			rows[0] += rows[1];
+			rows[1] = n - rows[0];
+			fresh = false;
+			continue;
+		}
+		if (r != -ENOSPC || (fresh && rows[1] == 1))
+			break;
+		/* bits of rows that did not come are of no block that is sent with them */
+		rows[1] = fresh ? rows[1] / 2 : rows[1];
+		r = send_block(t);
+		fresh = true;
+	}
+	return r;
+}
+
+/* ---- all of it ---- */
+
+static int by_rule(const void *a, const void *b)
+{
+	const struct backtest_hit *x = a, *y = b;
+
+	if (x->rule != y->rule)
+		return x->rule < y->rule ? -1 : 1;
+	if (x->first_ns != y->first_ns)
+		return x->first_ns < y->first_ns ? -1 : 1;
+	return memcmp(x->ip, y->ip, sizeof(x->ip));
+}
+
+static void finish(struct run *t)
+{
+	struct backtest *b = t->ret;
+	struct engine_rule_stats st;
+
+	b->to_ns = engine_clock(t->engine);
+	for (uint32_t i = 0; i < t->cfg->rules->n; i++) {
+		engine_rule_stats(t->engine, i, &st);
+		b->rules[i].matched = st.matched;
+		b->rules[i].late = st.late;
+		b->rules[i].evicted = st.evicted;
+	}
+	if (b->n_hits)
+		qsort(b->hits, b->n_hits, sizeof(*b->hits), by_rule);
+}
+
+static int read_flows(struct run *t, char *error)
+{
+	struct store_result *res = NULL;
+	uint32_t n = 0;
+	int r = ask(t, &res, error);
+
+	while (!r && !(r = store_next(res, &n)))
+		r = take_chunk(t, res, n);
+	if (r == -ENODATA)
+		r = send_block(t);
+	else if (res && (r == -EIO || r == -ESTALE))
+		snprintf(error, STORE_ERROR, "%s", store_error(res));
+	store_result_free(res);
+	return r;
+}
+
+static int begin(struct run *t)
+{
+	const struct engine_cfg cfg = {
+		.rules = t->cfg->rules, .alert = on_alert, .arg = t, .seed = 1};
+	struct filter_error e;
+	char *text = NULL;
+	int r;
+
+	t->ret->rules = calloc(t->cfg->rules->n ?: 1, sizeof(*t->ret->rules));
+	t->places = calloc(2 * HITS_MAX, sizeof(*t->places));
+	t->pool = block_pool_new(1);
+	t->block = t->pool ? block_get(t->pool) : NULL;
+	if (!t->ret->rules || !t->places || !t->block)
+		return -ENOMEM;
+	if (t->cfg->local && *t->cfg->local) {
+		if (asprintf(&text, "src.ip in {%s}", t->cfg->local) < 0)
+			return -ENOMEM;
+		r = filter_parse(text, strlen(text), NULL, &t->local, &e);
+		free(text);
+		if (r)
+			return r;
+	}
+	r = engine_new(&cfg, &t->engine);
+	if (r)
+		return r;
+	add_column(t, BC_END);
+	for (unsigned int f = 0; f < _FF_MAX; f++)
+		if (engine_uses(t->engine, f))
+			add_field(t, f);
+	return 0;
+}
+
+int backtest_run(const struct backtest_cfg *cfg, struct backtest *ret, char *error)
+{
+	struct run t = {.cfg = cfg, .ret = ret};
+	struct timespec from, to;
+	unsigned int tries = 0;
+	int r;
+
+	*ret = (struct backtest){};
+	*error = 0;
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	r = begin(&t);
+	if (!r) {
+		do
+			r = read_flows(&t, error);
+		while (r == -ESTALE && !ret->flows && ++tries < TRIES_MAX);
+	}
+	if (!r)
+		finish(&t);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	ret->seconds =
+		(double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
+	engine_free(t.engine);
+	filter_free(t.local);
+	free(t.places);
+	if (t.block)
+		block_put(t.pool, t.block);
+	if (t.pool)
+		block_pool_free(t.pool);
+	return r;
+}
+
+void backtest_done(struct backtest *b)
+{
+	free(b->rules);
+	free(b->hits);
+	*b = (struct backtest){};
+}
