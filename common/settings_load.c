@@ -110,6 +110,7 @@ static bool fits(const struct loader *l, const struct setting *d, const char *ki
 
 static void unknown_key(struct loader *l, const char *kind, const struct config_entry *e)
 {
+	const struct setting *flag = NULL;
 	const char *elsewhere = NULL;
 	struct suggest s;
 
@@ -121,6 +122,8 @@ static void unknown_key(struct loader *l, const char *kind, const struct config_
 			suggest_try(&s, d->key);
 		else if (d->key && !strcmp(d->key, e->key))
 			elsewhere = d->section;
+		if (d->key && d->flag && !strcmp(d->flag, e->key))
+			flag = d;
 	}
 	if (elsewhere && find_kind(l->schema, kind))
 		config_error(l->errs, e->line, e->key_col,
@@ -130,6 +133,10 @@ static void unknown_key(struct loader *l, const char *kind, const struct config_
 		config_error(l->errs, e->line, e->key_col,
 			     "key '%.60s' does not belong here, but in section [%s]", e->key,
 			     elsewhere);
+	else if (flag)
+		config_error(l->errs, e->line, e->key_col,
+			     "--%.60s is '%s' in section [%s] of the file", e->key, flag->key,
+			     flag->section);
 	else
 		config_error(l->errs, e->line, e->key_col, "unknown key '%.60s'%s%s%s", e->key,
 			     s.best ? ", did you mean '" : "", s.best ?: "", s.best ? "'?" : "");

@@ -258,6 +258,7 @@ static void reload(struct core *c)
 		    (unsigned long long)(mono_ns() / 1000));
 	memset(c->news, 0, sizeof(*c->news));
 	if (!c->cfg.reload || c->cfg.reload(c->news)) {
+		iface_table_reloaded(c->places.own.table, true);
 		log_warn("reload", "the settings stay as they are");
 	} else {
 		struct ipc_msg m = {.type = IPC_RELOAD, .size = sizeof(m)};
@@ -271,6 +272,7 @@ static void reload(struct core *c)
 			log_warn("reload", "exports have changed, which takes a restart");
 		places_change(&c->places);
 		ipc_send(c->ipc, &m);
+		iface_table_reloaded(c->places.own.table, false);
 		log_info(NULL, "reloaded, %u interfaces", places_count(&c->places));
 	}
 	tell_status(c, "READY=1\n");
@@ -554,6 +556,7 @@ static int run(struct core *c)
 	r = sandbox_core(c->places.entered);
 	if (r)
 		return give_up(c, r, "give up privileges");
+	__atomic_store_n(&c->places.own.table->started, 1, __ATOMIC_RELAXED);
 	if (c->dp.pin)
 		ipc_send(c->ipc, &alone);
 	if (c->cfg.duration_ns)

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #define READ_TRIES 1000 /* a row is written in some ns; its writer may have died over it */
 
@@ -43,6 +44,16 @@ static struct iface_row *place(struct iface_table *t, uint32_t netns, uint32_t i
 			gone = r;
 	}
 	return gone;
+}
+
+void iface_table_reloaded(struct iface_table *t, bool refused)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	__atomic_store_n(&t->refused_ns,
+			 refused ? (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec : 0,
+			 __ATOMIC_RELAXED);
 }
 
 void iface_table_put(struct iface_table *t, const struct iface_row *row)

@@ -46,6 +46,8 @@ struct iface_table {
 	uint64_t progress; /* worker: grows while it drains; the core's watchdog looks at it */
 	uint32_t netns, netns_gone; /* core: other network namespaces watched; that were, ever */
 	uint8_t programs_measured;  /* bool; core: the next is filled */
+	uint8_t started;	    /* bool; core: interfaces are attached, privileges given up */
+	uint64_t refused_ns; /* core: CLOCK_REALTIME of the last reload, if the file had a mistake; else 0 */
 	struct prog_runs programs[_HOOK_MAX];
 	struct policy_board policy;
 	struct policy_titles titles; /* core: names of rules */
@@ -55,6 +57,9 @@ struct iface_table {
 /* Memory that stays shared across fork(). NULL: none left. */
 struct iface_table *iface_table_new(void);
 void iface_table_free(struct iface_table *t);
+
+/* Core: a reload has been tried. */
+void iface_table_reloaded(struct iface_table *t, bool refused);
 
 /* Core: the row of that interface becomes *row, or a new row does. seq and number are not looked at. */
 void iface_table_put(struct iface_table *t, const struct iface_row *row);

@@ -257,6 +257,17 @@ static void put_control(struct control_server *c, struct json *j)
 	json_close(j, '}');
 }
 
+/* What the other process has said of itself. */
+static void put_core(const struct iface_table *t, struct json *j)
+{
+	const uint64_t refused = __atomic_load_n(&t->refused_ns, __ATOMIC_RELAXED);
+
+	put_key(j, "starting");
+	json_bool(j, !__atomic_load_n(&t->started, __ATOMIC_RELAXED));
+	if (refused)
+		put_time(j, "reload_refused", refused);
+}
+
 void status_answer(struct control_server *c, struct client *cl)
 {
 	/* A node with a thousand interfaces has a long answer: it gets the client's own buffer. */
@@ -272,6 +283,7 @@ void status_answer(struct control_server *c, struct client *cl)
 	put_text(&j, "node", c->env.node);
 	put_time(&j, "since", c->started_wall_ns);
 	put_time(&j, "now", control_wall_ns());
+	put_core(c->env.ifaces, &j);
 	put_ifaces(c, &j);
 	put_namespaces(c, &j);
 	put_flows(c, &j);

@@ -291,6 +291,19 @@ static void add_processes(json_t *status, const struct privileges *p)
 	json_object_set_new(status, "processes", list);
 }
 
+static void print_configuration(FILE *f, const json_t *status)
+{
+	char ago[UNITS_TEXT];
+
+	if (json_is_true(json_object_get(status, "starting")))
+		fputs("starting: programs are being loaded, interfaces attached\n", f);
+	if (json_object_get(status, "reload_refused"))
+		fprintf(f,
+			"configuration ! the reload %s ago found a mistake in it: the settings are as "
+			"they were; 'weir config check' says where\n",
+			age(status, status, "reload_refused", ago));
+}
+
 static void print_processes(FILE *f, const struct privileges *p)
 {
 	const char *excess = privileges_excess(p);
@@ -321,11 +334,12 @@ static int print_lines(const json_t *status, const struct privileges *p)
 
 	if (!f)
 		return EXIT_FAILED;
+	print_configuration(f, status);
 	print_flows(f, status);
 	print_pin(f, status);
 	print_policy(f, status);
 	print_exports(f, status);
-	if (p)
+	if (p && !json_is_true(json_object_get(status, "starting")))
 		print_processes(f, p);
 	if (!fclose(f))
 		term_wrap(stdout, text, term_columns(STDOUT_FILENO, 0), 2);

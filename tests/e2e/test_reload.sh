@@ -62,12 +62,15 @@ case_reload_under_load()
 	says 'settings stay' && ok "reload: a mistake changes nothing"
 	expect_match "reload: the mistake has its place, and a suggestion" "$(cat "$tmp/reload.err")" \
 		'weir.conf:5:1:.*idle-timeout'
+	expect_match "reload: status says that it was refused" "$("$weir" status)" '^configuration ! .*mistake'
 	expect_attached "reload: a mistake" 'native xdp_flows,egress tc_egress' "$ns_a" va2
 	conf va 100ms
 	n=$(reloads)
 	expect "reload: weir reload" "$("$weir" reload --config "$tmp/weir.conf" 2>&1)" \
 		"weir: process $weir_pid reads its configuration again; its messages say what changed"
 	wait_for 10 more_reloads "$n"
+	expect "reload: status is silent about the next, which was none" \
+		"$("$weir" status -o json | jq -c '[.starting, .reload_refused]')" '[false,null]'
 	expect_attached "reload: an interface that is not asked for any more" '' "$ns_a" va2
 	expect "reload: the worker is the same" "$(pgrep -P "$weir_pid")" "$worker"
 	wait "$traffic"
