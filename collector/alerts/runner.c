@@ -21,6 +21,7 @@ struct runner {
 	struct block **ring;
 	uint32_t at, n;
 	bool stop;
+	bool none;	      /* no rule is there: blocks need not come. atomic */
 	struct ruleset *next; /* that are to take over, with their engine */
 	struct engine *next_engine;
 	struct runner_stats stats;
@@ -154,6 +155,7 @@ static void change(struct runner *r)
 	ruleset_drop(r->shown);
 	r->shown = ruleset_hold(set);
 	r->epoch++;
+	__atomic_store_n(&r->none, !ruleset_rules(set)->n, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&r->lock);
 	r->before.flows += es.flows;
 	r->before.future += es.future;
@@ -243,7 +245,7 @@ static void *run(void *arg)
 
 void runner_offer(struct runner *r, struct block *b)
 {
-	if (!b->rows)
+	if (!b->rows || __atomic_load_n(&r->none, __ATOMIC_RELAXED))
 		return;
 	pthread_mutex_lock(&r->lock);
 	if (r->n == r->cfg.queue) {
