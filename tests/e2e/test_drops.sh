@@ -142,9 +142,9 @@ case_small_cache()
 
 	net_new
 	weir_start small -i va --flows 5000 || return
-	in_b "$tools/flood" -n 200000 -t 3 vb 65536 >"$tmp/flood.1"
+	in_b taskset -c 0 "$tools/flood" -n 200000 -t 3 vb 65536 >"$tmp/flood.1"
 	w block "proto udp and dst net 10.98.0.0/16" --for 5m --as flood-net
-	in_b "$tools/flood" -n 200000 -t 3 vb 65536 >"$tmp/flood.2"
+	in_b taskset -c 0 "$tools/flood" -n 200000 -t 3 vb 65536 >"$tmp/flood.2"
 	settle
 	hits=$(counted flood-net)
 	weir_stop
