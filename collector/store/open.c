@@ -2,7 +2,6 @@
 /*
  * open.c - opening and closing a store; exporters, interfaces and zones; how it is. See store.h.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "collector/store/feed.h"
+#include "collector/store/rebuild.h"
 #include "collector/store/rollup.h"
 #include "collector/store/store_int.h"
 
@@ -64,28 +64,16 @@ static void defaults(struct store_cfg *c)
 		c->top_n = 1000;
 }
 
-#define NO_STATE "restore it from a copy, or move it and the files of flows away and begin anew"
+#define NO_STATE "restore it from a copy, or let it be made anew by starting the collector"
 
-/* Flows whose state is gone: a new one would give their exporters' numbers to others. */
+/* Nothing to read, and nothing may be written. */
 static int check_state(const struct store *s, const char *path, char *error)
 {
-	uint32_t files = 0;
-	struct dirent *e;
-	DIR *d;
-
-	if (!access(path, F_OK))
+	if (!s->cfg.read_only || !access(path, F_OK))
 		return 0;
-	d = opendir(s->dir);
-	while (d && (e = readdir(d)))
-		files += !strncmp(e->d_name, "flows-", 6);
-	if (d)
-		closedir(d);
-	if (files)
-		snprintf(error, STORE_ERROR,
-			 "state.db is missing, but there are %u files of flows: " NO_STATE, files);
-	else if (s->cfg.read_only)
-		snprintf(error, STORE_ERROR, "%s: no store there", s->dir);
-	return files || s->cfg.read_only ? -ENOENT : 0;
+	snprintf(error, STORE_ERROR, "%s: no store there, or one without its state.db: " NO_STATE,
+		 s->dir);
+	return -ENOENT;
 }
 
 static void say_damage(char *error, const char *why)
@@ -139,6 +127,14 @@ static int open_database(struct store *s, char *error)
 	return r;
 }
 
+static void close_database(struct store *s)
+{
+	if (s->c)
+		duck.disconnect(&s->c);
+	if (s->db)
+		duck.close(&s->db);
+}
+
 int store_reopen(struct store *s, char *error, uint32_t *ret_batch)
 {
 	struct timespec until;
@@ -154,12 +150,10 @@ int store_reopen(struct store *s, char *error, uint32_t *ret_batch)
 		pthread_mutex_unlock(&s->lock);
 		return -EBUSY;
 	}
-	if (s->c)
-		duck.disconnect(&s->c);
-	if (s->db)
-		duck.close(&s->db);
+	close_database(s);
 	for (struct partition *p = s->partitions; p; p = p->next)
 		p->attached = false;
+	s->spare = false;
 	r = open_database(s, error);
 	if (!r)
 		r = duck_number(s->c, error, "SELECT value FROM meta WHERE key = 'last_batch'", &n);
@@ -172,6 +166,33 @@ int store_reopen(struct store *s, char *error, uint32_t *ret_batch)
 	}
 	pthread_mutex_unlock(&s->lock);
 	return r;
+}
+
+static int open_both(struct store *s, char *error)
+{
+	int r = open_database(s, error);
+
+	return r ?: state_open(s, error);
+}
+
+/* state.db and what is in it; where it is missing or damaged, as much as the files of flows tell. */
+static int open_state(struct store *s, char *error)
+{
+	int r;
+
+	s->rebuild = !s->cfg.read_only && rebuild_is_due(s);
+	r = open_both(s, error);
+	if (r == -EIO && rebuild_set_aside(s, error)) {
+		s->rebuild = true;
+		close_database(s);
+		state_forget(s);
+		r = open_both(s, error);
+	}
+	if (r || !s->rebuild)
+		return r;
+	r = rebuild_state(s, error);
+	state_forget(s);
+	return r ?: state_open(s, error);
 }
 
 static int start(struct store *s, char *error)
@@ -188,9 +209,7 @@ static int start(struct store *s, char *error)
 	s->feeder = feeder_new();
 	if (!s->feeder)
 		return -ENOMEM;
-	r = open_database(s, error);
-	if (!r)
-		r = state_open(s, error);
+	r = open_state(s, error);
 	if (!r)
 		r = partition_recover(s, error);
 	if (r)
@@ -199,6 +218,9 @@ static int start(struct store *s, char *error)
 	if (!s->rollup)
 		return -ENOMEM;
 	r = rollup_recover(s->rollup, error);
+	if (!r && s->rebuild)
+		r = rebuild_rollups(s, error);
+	s->rebuild = false;
 	if (!r && s->cfg.pool && !s->cfg.read_only)
 		r = writer_start(s);
 	return r;
@@ -233,32 +255,9 @@ int store_open(const struct store_cfg *cfg, char *error, struct store **ret)
 	return 0;
 }
 
-static void free_interfaces(struct names *n)
-{
-	for (uint32_t i = 0; i < n->n; i++)
-		free(((struct interface *)n->v)[i].name);
-	free(n->v);
-}
-
 static void free_memory(struct store *s)
 {
-	struct exporter *e = s->exporters.v;
-
-	while (s->partitions) {
-		struct partition *next = s->partitions->next;
-
-		free(s->partitions);
-		s->partitions = next;
-	}
-	for (uint32_t i = 0; i < s->exporters.n; i++) {
-		free(e[i].name);
-		free(e[i].labels);
-	}
-	free(e);
-	free_interfaces(&s->interfaces);
-	free_interfaces(&s->zones);
-	free_interfaces(&s->asns);
-	free(s->committed.v);
+	state_forget(s);
 	free(s->held);
 	free(s->dir);
 }
@@ -278,10 +277,7 @@ struct store *store_close(struct store *s)
 		}
 	}
 	s->rollup = rollup_free(s->rollup);
-	if (s->c)
-		duck.disconnect(&s->c);
-	if (s->db)
-		duck.close(&s->db);
+	close_database(s);
 	s->feeder = feeder_free(s->feeder);
 	pthread_cond_destroy(&s->flushed);
 	pthread_cond_destroy(&s->idle);
@@ -503,7 +499,7 @@ void store_stats(struct store *s, struct store_stats *ret)
 		if (p->damaged || !p->rows)
 			continue;
 		ret->partitions++;
-		ret->cold += p->cold;
+		ret->cold += p->cold != 0;
 		ret->rows += p->rows;
 		if (!ret->first_us || (uint64_t)p->min_us < ret->first_us)
 			ret->first_us = (uint64_t)p->min_us;

@@ -275,13 +275,14 @@ static void rest(struct store *s, struct partition *p, uint64_t now_ms)
 
 static uint64_t all_bytes(struct store *s)
 {
+	static const char *const own[] = {"state.db", "state.db.wal", "names.db", "names.db.wal"};
 	char path[PATH_BYTES];
-	uint64_t sum;
+	uint64_t sum = 0;
 
-	snprintf(path, sizeof(path), "%s/state.db", s->dir);
-	sum = store_file_bytes(path);
-	snprintf(path, sizeof(path), "%s/state.db.wal", s->dir);
-	sum += store_file_bytes(path);
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", s->dir, own[i]);
+		sum += store_file_bytes(path);
+	}
 	for (struct partition *p = s->partitions; p; p = p->next) {
 		if (p->damaged)
 			continue;

@@ -57,6 +57,9 @@ void rollup_saved(struct rollup *r);
 /* Read open windows again. Before the writer runs. */
 int rollup_recover(struct rollup *r, char *error);
 
+/* All tables from the raw flows, where nothing is in them. Before the writer runs. */
+int rollup_rebuild(struct rollup *r, char *error);
+
 /* Write everything at the next save: the store is being closed. */
 void rollup_close_all(struct rollup *r);
 

@@ -519,3 +519,74 @@ int rollup_recover(struct rollup *r, char *error)
 	r->changed = false;
 	return e;
 }
+
+/* ---- when state.db is lost ---- */
+
+#define HOUR_S 3600
+
+static int take_hour(void *arg, const struct duck_row *row)
+{
+	int64_t *h = names_add(arg, sizeof(*h));
+
+	if (h)
+		*h = (int64_t)duck_u64(row, 0) * HOUR_S;
+	return h ? 0 : -ENOMEM;
+}
+
+/* Hours that have flows: with clocks that are wrong there may be years between two. */
+static int find_hours(struct rollup *r, struct names *to, char *error)
+{
+	struct flow_source_cfg cfg = {.range = {INT64_MIN / 4, INT64_MAX / 4}};
+	struct from q;
+	char *text;
+	int e;
+
+	flow_source_add(&cfg, BC_END);
+	from_begin(&q);
+	from_add(&q, "SELECT DISTINCT end_us // %llu AS h FROM ", HOUR_S * 1000000ull);
+	source_add(&q, r->s, &cfg);
+	from_add(&q, " s ORDER BY h");
+	e = from_end(&q, &text);
+	if (e)
+		return e;
+	e = duck_each(r->s->c, error, text, &(struct duck_taker){take_hour, to});
+	free(text);
+	return e;
+}
+
+static int rebuild_hour(struct rollup *r, int64_t hour, char *error)
+{
+	char ignored[STORE_ERROR];
+	int e = 0;
+
+	for (unsigned int level = 0; level < _RL_MAX; level++)
+		for (int64_t ts = hour; ts < hour + HOUR_S; ts += rollup_span[level])
+			if (!rollup_window(r, level, ts, 1))
+				return -ENOMEM;
+	e = recover_raw(r, error);
+	if (!e)
+		e = duck_exec(r->s->c, error, "BEGIN");
+	if (e)
+		return e;
+	r->close_all = true;
+	e = rollup_save(r, r->s->last_batch, error);
+	r->close_all = false;
+	if (!e)
+		e = duck_exec(r->s->c, error, "COMMIT");
+	if (e)
+		duck_exec(r->s->c, ignored, "ROLLBACK");
+	else
+		rollup_saved(r);
+	return e;
+}
+
+int rollup_rebuild(struct rollup *r, char *error)
+{
+	struct names hours = {0};
+	int e = find_hours(r, &hours, error);
+
+	for (uint32_t i = 0; i < hours.n && !e; i++)
+		e = rebuild_hour(r, ((int64_t *)hours.v)[i], error);
+	free(hours.v);
+	return e;
+}

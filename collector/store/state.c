@@ -56,6 +56,40 @@ void *names_add(struct names *n, size_t size)
 	return (char *)n->v + n->n++ * size;
 }
 
+static void forget_names(struct names *n)
+{
+	for (uint32_t i = 0; i < n->n; i++)
+		free(((struct interface *)n->v)[i].name);
+	free(n->v);
+	*n = (struct names){0};
+}
+
+void state_forget(struct store *s)
+{
+	struct exporter *e = s->exporters.v;
+
+	while (s->partitions) {
+		struct partition *next = s->partitions->next;
+		char ignored[STORE_ERROR];
+
+		if (s->c && s->partitions->attached)
+			partition_detach(s, s->partitions, s->c, ignored);
+		free(s->partitions);
+		s->partitions = next;
+	}
+	for (uint32_t i = 0; i < s->exporters.n; i++) {
+		free(e[i].name);
+		free(e[i].labels);
+	}
+	free(e);
+	s->exporters = (struct names){0};
+	forget_names(&s->interfaces);
+	forget_names(&s->zones);
+	forget_names(&s->asns);
+	free(s->committed.v);
+	s->committed = (struct names){0};
+}
+
 static int copy_text(const struct duck_row *r, unsigned int column, char **ret, uint32_t *ret_len)
 {
 	const char *s = duck_text(r, column, ret_len);

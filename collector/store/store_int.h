@@ -2,8 +2,8 @@
 /*
  * store_int.h - what the files of the store share.
  *
- * Files in the directory: state.db (numbers, names, roll-ups: the database itself) and one
- * flows-YYYYMMDDTHHMMSSZ.db for each partition, attached when it is needed. A flush writes a batch:
+ * Files in the directory: state.db (numbers, names, roll-ups: the database itself), names.db (a copy of what of
+ * it flows can't tell, see rebuild.h) and one flows-YYYYMMDDTHHMMSSZ.db for each partition, attached when it is needed. A flush writes a batch:
  * first the rows into the partitions they belong to, then, as one transaction of state.db, everything
  * that makes the batch count. Rows of a batch that state.db does not know yet are taken back when the
  * store is opened again.
@@ -102,6 +102,10 @@ struct store {
 	uint32_t readers;	 /* queries that hold a connection */
 	pthread_cond_t idle;
 	struct rollup *rollup;
+	bool rebuild;	     /* state.db is being made anew */
+	bool spare;	     /* names.db is attached */
+	bool spare_failed;   /* it could not be written, which was told */
+	uint32_t kept_names; /* exporters and others that it has, all together */
 	uint32_t last_batch;
 	struct store_stats stats;
 	bool complained;
@@ -137,6 +141,9 @@ int store_reopen(struct store *s, char *error, uint32_t *ret_batch);
 void store_complain(struct store *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- state.c ---- */
+
+/* Forget what state_open() read. */
+void state_forget(struct store *s);
 
 /* Tables of state.db, migrations, and what is in them into memory. */
 int state_open(struct store *s, char *error);

@@ -13,6 +13,7 @@
 #include "collector/store/adder.h"
 #include "collector/store/cold.h"
 #include "collector/store/feed.h"
+#include "collector/store/rebuild.h"
 #include "collector/store/rollup.h"
 #include "collector/store/store_int.h"
 
@@ -304,6 +305,8 @@ static int flush_once(struct store *s, char *error)
 		r = mark_all(s);
 	if (!r)
 		r = state_commit(s, s->last_batch + 1, error);
+	if (!r)
+		rebuild_keep(s);
 	s->broken = r != 0;
 	return r;
 }

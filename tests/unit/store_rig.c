@@ -7,7 +7,9 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,6 +129,34 @@ void store_rig_send(struct store_rig *g, struct rows *rows, uint32_t n)
 		n -= m.rows;
 		block_send(g->pool, b);
 	}
+}
+
+void store_rig_spoil(const struct store_rig *g, const char *pattern, off_t at, size_t n)
+{
+	char path[128], junk[4096];
+	glob_t found;
+	int fd;
+
+	memset(junk, 0x5a, sizeof(junk));
+	snprintf(path, sizeof(path), "%s/%s", g->dir, pattern);
+	cr_assert(eq(int, glob(path, 0, NULL, &found), 0), "%s", path);
+	fd = open(found.gl_pathv[0], O_WRONLY);
+	cr_assert(ge(int, fd, 0));
+	for (size_t done = 0; done < n; done += sizeof(junk))
+		cr_assert(eq(i64, pwrite(fd, junk, sizeof(junk), at + (off_t)done), sizeof(junk)));
+	close(fd);
+	globfree(&found);
+}
+
+void store_rig_fill_two(struct store_rig *g)
+{
+	struct rows rows;
+
+	rows_init(&rows, 5, STORE_RIG_T0, 50000);
+	store_rig_send(g, &rows, 30000);
+	rows.end_us = STORE_RIG_T0 + 3600000000;
+	store_rig_send(g, &rows, 10000);
+	cr_assert(eq(int, store_flush(g->s), 0));
 }
 
 /* Return: 0, or -errno with the reason in g->error: a partition may go, or become another, meanwhile. */

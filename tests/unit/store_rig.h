@@ -5,6 +5,7 @@
 #ifndef WEIR_TESTS_STORE_RIG_H
 #define WEIR_TESTS_STORE_RIG_H
 
+#include <sys/types.h>
 #include "collector/store/schema.h"
 #include "collector/store/store.h"
 #include "store_rows.h"
@@ -32,6 +33,14 @@ void store_rig_done(struct store_rig *g); /* the folder too */
 
 /* @n flows in blocks, with marks of stream 1, epoch 7. */
 void store_rig_send(struct store_rig *g, struct rows *rows, uint32_t n);
+
+#define STORE_RIG_T0 INT64_C(1790000000000000)
+
+/* 30,000 flows of an hour from STORE_RIG_T0 on and 10,000 of the next. */
+void store_rig_fill_two(struct store_rig *g);
+
+/* Write over @n octets at @at of the first file that @pattern finds. */
+void store_rig_spoil(const struct store_rig *g, const char *pattern, off_t at, size_t n);
 
 /* One number; %s is the FROM clause of all columns. */
 uint64_t store_rig_number(struct store_rig *g, const char *sql);
