@@ -71,8 +71,7 @@ static int check_state(const struct store *s, const char *path, char *error)
 {
 	if (!s->cfg.read_only || !access(path, F_OK))
 		return 0;
-	snprintf(error, STORE_ERROR, "%s: no store there, or one without its state.db: " NO_STATE,
-		 s->dir);
+	snprintf(error, STORE_ERROR, "no store there, or one without its state.db: " NO_STATE);
 	return -ENOENT;
 }
 

@@ -91,4 +91,8 @@ expect "no place for it" "$?" 1
 mv "$tmp/store/state.db" "$tmp/state.db"
 ask >"$tmp/out"
 expect "a store without its state" "$?" 1
-expect_match "says what to do" "$(cat "$tmp/ask.err")" 'state.db is missing, but there are .* restore it'
+expect_match "says what to do" "$(cat "$tmp/ask.err")" 'without its state.db: .* by starting the collector'
+collector_start --listen-udp none --listen-tcp none
+expect_match "made anew, and said" "$(cat "$tmp/collector.err")" 'state.db was made anew from'
+expect "the same answer from a state made anew" "$(ask --by src.ip -o json | jq -cS .)" "$running"
+collector_stop
