@@ -24,8 +24,12 @@ void site_init(struct site *s)
 	*s = (struct site){.lists = {{"local", LOCAL},
 				     {"never_block", NEVER},
 				     {"admin", ""},
-				     {"mail_servers", ""}},
-			   .n_lists = 4};
+				     {"mail_servers", ""},
+				     {"intel_addresses", ""},
+				     {"intel_names", ""},
+				     {"honeypots", ""},
+				     {"crawlers", ""}},
+			   .n_lists = 8};
 }
 
 void site_done(struct site *s)

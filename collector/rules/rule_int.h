@@ -54,7 +54,7 @@ extern const char *const rule_kind_words[_RK_MAX]; /* for people: "a duration su
 
 /* Members without a use of their own are gone through by their node. */
 struct rule_file {
-	const char *groups, *tests;
+	const char *groups, *tests, *lists;
 	struct rule_texts rules;
 };
 

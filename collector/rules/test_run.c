@@ -344,15 +344,51 @@ static int run_all(struct run *t, uint32_t tests, test_result_fn *tell, void *ar
 	return r;
 }
 
+/* The file's own lists before those of the site, for as long as its rules are read. */
+static int bind_lists(const struct yaml *y, struct site *site, struct config_errors *errs)
+{
+	const uint32_t lists = yaml_get(y, y->root, "lists");
+	const char *why;
+	int r = 0;
+
+	if (!lists || y->nodes[lists].type != YAML_MAP)
+		return 0;
+	for (uint32_t key = y->nodes[lists].first, v; key && !r; key = y->nodes[v].next) {
+		char *text;
+
+		v = y->nodes[key].next;
+		if (site->n_memory == SITE_MAX ||
+		    asprintf(&text, "%s=%s", yaml_text(y, key), yaml_text(y, v)) < 0)
+			return -ENOMEM;
+		site->memory[site->n_memory++] = text;
+		r = text[strcspn(text, "=") + 1] == '@' ? -EINVAL : site_list(site, text, &why);
+		if (r)
+			config_error(errs, y->nodes[v].line, y->nodes[v].column,
+				     "a list of tests is values with commas between them");
+	}
+	return r;
+}
+
 static int run_file(struct rule_files *files, const char *path, struct yaml *y,
 		    struct config_errors *errs, struct rule_reader *rr)
 {
+	static struct site own;
+	const struct site *site = files->site;
 	char copy[4096];
+	int r;
 
 	snprintf(copy, sizeof(copy), "%s", path);
 	*rr = (struct rule_reader){
 		.set = &files->set, .y = y, .site = &files->binding, .errs = errs};
-	return read_rules(files, y, path, dirname(copy)) ?: rule_files_link(files);
+	own = *site;
+	own.n_memory = 0;
+	files->site = &own;
+	r = bind_lists(y, &own, errs);
+	if (!r)
+		r = read_rules(files, y, path, dirname(copy)) ?: rule_files_link(files);
+	files->site = site;
+	site_done(&own);
+	return r;
 }
 
 int tests_run(struct rule_files *files, const char *path, test_result_fn *tell, void *arg)
