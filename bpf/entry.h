@@ -19,12 +19,25 @@ struct way {
 	__u32 cpu;
 	__u32 now;
 	__u32 segs;
+	__u32 hook;    /* enum weir_hook */
+	__u32 parsed;  /* the full parser took it: scratch->pkt holds it */
 	__u32 pass;    /* nibble of flow_hot.policy that lets the hook's packets pass */
 	__u32 verdict; /* enum verdict */
 	int answer;    /* VERDICT_RESET: what the program returns */
 	__u64 bytes;
-	__u64 active; /* policy_active() */
+	__u64 active; /* policy_control.active, read once; 0: nothing is in force */
+	const struct policy_control *control;
 };
+
+/* What is read though nothing may have been written there. */
+static __always_inline void way_begin(struct way *w)
+{
+	w->f.l4 = (struct l4){};
+	w->parsed = 0;
+	w->verdict = 0;
+	w->active = 0;
+	w->control = 0;
+}
 
 /* The full parser's result in place of parse_fast's. */
 static __always_inline void way_from_full(struct way *w, const struct scratch *s)
@@ -32,6 +45,8 @@ static __always_inline void way_from_full(struct way *w, const struct scratch *s
 	w->f.l4 = s->pkt.l4;
 	w->f.dir = key_dir(&s->pkt.key);
 	w->f.hash = key_hash(&s->pkt.key, w->f.dir, cfg_seed);
+	w->f.src4 = 0;
+	w->parsed = 1;
 }
 
 /* Has the flow no verdict of this generation, or one that isn't to pass? */
@@ -59,13 +74,19 @@ static __always_inline int hot_is_unusual(const struct flow_hot *h, const struct
  * Entry of a flow, or NULL. The marks name the way, so that what the CPU does next waits for no line of
  * the table: where its own way bears the flow's mark it is there but for one in some hundreds.
  */
-static __always_inline struct flow_hot *way_find(struct flow_set *set, const struct set_marks *m,
-						 __u64 hash, __u32 *ret_n)
+static __always_inline struct flow_hot *way_find(const struct set_marks *m, __u32 index, __u64 hash,
+						 __u32 *ret_n)
 {
-	__u32 n = cache_own_way(hash);
+	__u32 n = cache_own_way(hash), own = m->way[n] == cache_mark(hash);
+	struct flow_set *set;
 	__u64 ways;
 
-	if (likely(m->way[n] == cache_mark(hash))) {
+	if (unlikely(!own) && !marks_with(m, cache_mark(hash)))
+		return 0;
+	set = bpf_map_lookup_elem(&flows, &index);
+	if (!set)
+		return 0;
+	if (likely(own)) {
 		*ret_n = n;
 		if (likely(tag_matches(set->way[n].tag, hash)))
 			return &set->way[n];
@@ -85,6 +106,8 @@ static __always_inline struct flow_hot *way_find(struct flow_set *set, const str
 static __always_inline void way_to_scratch(const struct way *w, struct scratch *s, __u32 slot)
 {
 	s->l4 = w->f.l4;
+	s->hook = w->hook;
+	s->parsed = w->parsed;
 	s->slot = slot;
 	s->dir = w->f.dir;
 	s->now = w->now;
@@ -101,13 +124,16 @@ static __always_inline void way_to_scratch(const struct way *w, struct scratch *
 }
 
 /* Is the flow dropped, by what still stands? Then the packet is counted as dropped. */
-static __always_inline int way_drops(struct way *w, struct scratch *s, const struct flow_hot *h,
-				     __u32 slot)
+static __always_inline int way_drops(struct way *w, const struct flow_hot *h, __u32 slot)
 {
 	__u32 d = w->f.dir & 1;
+	struct scratch *s;
 
 	if (!cfg_enforce || (h->policy ^ (__u32)w->active) & CACHED_GENERATION ||
 	    (h->policy >> 4 * d & 0xf) != (w->pass ^ CACHED_PASS ^ CACHED_DROP))
+		return 0;
+	s = scratch_get();
+	if (!s)
 		return 0;
 	way_to_scratch(w, s, slot);
 	if (!verdict_again())
@@ -120,21 +146,20 @@ static __always_inline int way_drops(struct way *w, struct scratch *s, const str
  * Account the packet if its flow is known and nothing is unusual about it.
  * Return: 1 if done; else 0 and @ret_slot names the entry, or is CACHE_MISS.
  */
-static __always_inline int way_hit(struct way *w, struct scratch *s, __u32 *ret_slot)
+static __always_inline int way_hit(struct way *w, __u32 *ret_slot)
 {
 	__u32 index = cache_set(w->cpu, w->f.hash), d = w->f.dir & 1, n;
 	struct set_marks *m = bpf_map_lookup_elem(&marks, &index);
-	struct flow_set *set = bpf_map_lookup_elem(&flows, &index);
 	struct flow_hot *h;
 
 	*ret_slot = CACHE_MISS;
-	if (!set || !m)
+	if (!m)
 		return 0;
-	h = way_find(set, m, w->f.hash, &n);
+	h = way_find(m, index, w->f.hash, &n);
 	if (!h)
 		return 0;
 	if (unlikely(hot_is_unusual(h, w, d) ||
-		     (!hot_is_judged(h, w, d) && !way_drops(w, s, h, index * WEIR_WAYS + n)))) {
+		     (!hot_is_judged(h, w, d) && !way_drops(w, h, index * WEIR_WAYS + n)))) {
 		*ret_slot = index * WEIR_WAYS + n;
 		return 0;
 	}
@@ -151,12 +176,39 @@ static __always_inline int way_hit(struct way *w, struct scratch *s, __u32 *ret_
  * The fine clock of a SYN, read before anything is waited for: it waits for every load under way. After
  * a drop it may not be needed, way_to_scratch() has it then: listed sources send many packets.
  */
-static __always_inline void way_clock(const struct way *w, struct scratch *s)
+static __always_inline void way_clock(const struct way *w)
 {
+	struct scratch *s;
+
 	if (likely(!syn_is_bare(&w->f.l4)))
+		return;
+	s = scratch_get();
+	if (!s)
 		return;
 	s->ns = cfg_enforce && s->dropping ? 0 : now_ns();
 	s->dropping = 0;
+}
+
+/*
+ * What is enforced, for all that becomes of the packet. Nothing is when the lease is over: then a verdict has
+ * nothing to find, and no packet shall look for it.
+ */
+static __always_inline void way_policy(struct way *w)
+{
+	if (!cfg_enforce)
+		return;
+	w->control = policy_control_get();
+	if (w->control && policy_now() < w->control->lease_until)
+		w->active = *(volatile const __u64 *)&w->control->active;
+}
+
+/* A listed source's packet was dropped: the next SYN is its too, as like as not. */
+static __always_inline void way_clock_spare(const struct way *w)
+{
+	struct scratch *s = likely(!syn_is_bare(&w->f.l4)) ? 0 : scratch_get();
+
+	if (s)
+		s->dropping = 1;
 }
 
 /* 1:N sampling: systematic, per CPU. Return 1 if this packet, of @segs on the wire, is passed over. */

@@ -26,6 +26,9 @@ struct fast {
 	struct l4 l4;
 	__u64 hash;
 	__u32 dir;
+	__u32 ports;
+	__u32 src4; /* addresses and ports as they are in the packet; 0: not over IPv4 */
+	__u32 dst4;
 };
 
 struct fast_tag {
@@ -123,6 +126,9 @@ static __always_inline int fast_ip4(void *data, void *p, void *data_end, __u32 m
 			    fast_order_ports(ports, f->dir), meta | f->l4.proto, ifindex, ETH_P_IP,
 			    cfg_seed);
 	f->hash = key_finish(f->hash);
+	f->src4 = saddr;
+	f->dst4 = daddr;
+	f->ports = ports;
 	return 0;
 }
 
@@ -154,6 +160,7 @@ static __always_inline int fast_ip6(void *data, void *p, void *data_end, __u32 m
 		f->hash += nh(fast_pick(s[i], d[i], f->dir), fast_pick(d[i], s[i], f->dir),
 			      cfg_seed[3 + i]);
 	f->hash = key_finish(f->hash);
+	f->src4 = 0;
 	return 0;
 }
 

@@ -118,7 +118,7 @@ struct scratch {
 	__u64 bytes;	 /* IP bytes on the wire: every segment with its headers */
 	__u64 hash;
 	__u32 would;	/* a shadow rule would have acted on the packet */
-	__u32 dropping; /* a listed source has been dropped since the last SYN */
+	__u32 dropping; /* the last lone SYN was of a listed source, and dropped */
 	__u8 hdr[128];	/* headers copied out of non-linear packets */
 };
 

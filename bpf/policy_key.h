@@ -55,11 +55,15 @@ static __always_inline __u32 policy_second(struct policy_place p)
 
 /*
  * Where the decision of a host stands if it can, or else beside that (^ 1), of @n that there is room for:
- * no index is needed then.
+ * no index is needed then. Of the addresses alone, and quickly: whoever finds two of one home without
+ * the seed has them looked up by the index.
  */
-static __always_inline __u32 policy_home(struct policy_place p, __u32 n)
+static __always_inline __u32 policy_home(const __u64 *key, const volatile __u64 *seed, __u32 n)
 {
-	return (((__u64)p.tag * ((n - 1) / 2) >> 32) << 1) + 2 + (p.tag & 1);
+	__u64 h = (key[0] * NAME_MULT1 + key[1] + seed[0]) * KEY_HASH_MULT;
+
+	h = (h ^ h >> 32) * NAME_MULT0;
+	return ((h >> 32) * ((n - 1) & ~1u) >> 32) + 2;
 }
 
 /* First @bits bits of a 16-byte address, as two words in memory order. */
@@ -121,7 +125,6 @@ static __always_inline __u32 policy_presence4(__u32 addr)
 }
 
 #define PRESENCE_HALF (PRESENCE_WORDS * 64u)
-#define PRESENCE_NETS (2 * PRESENCE_HALF) /* from a bit to that of prefixes alone */
 
 /* Of an IPv6 address. */
 static __always_inline __u32 policy_presence6(const __u64 *addr, const volatile __u64 *seed)

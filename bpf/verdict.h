@@ -249,7 +249,7 @@ enum early { EARLY_SRC = 1, EARLY_DST = 2 };
 /*
  * A listed source or destination (@where: enum early), plainly dropped: known from the addresses
  * alone, before anything is made of the packet. Whatever else may matter is left to verdict_judge().
- * scratch: l4, hook, now, segs, bytes, active. Return: 1: dropped.
+ * scratch: l4.proto, l4.tcp_flags, hook, pkt.key.ifindex, segs, bytes, active. Return: 1: dropped.
  */
 __noinline int verdict_early4(__u32 src, __u32 dst, __u32 ports, __u32 where)
 {

@@ -107,12 +107,26 @@ __noinline int verdict_probe_early(void)
 	return 0;
 }
 
-static __always_inline int is_present(__u32 bit)
+static __always_inline const struct policy_presence *presence_at(__u32 bit)
 {
 	__u32 word = bit / 64;
-	const __u64 *p = bpf_map_lookup_elem(&policy_presence, &word);
 
-	return p && *p >> (bit & 63) & 1;
+	return bpf_map_lookup_elem(&policy_presence, &word);
+}
+
+static __always_inline int is_present(__u32 bit)
+{
+	const struct policy_presence *p = presence_at(bit);
+
+	return p && p->any >> (bit & 63) & 1;
+}
+
+/* A prefix, not just hosts? */
+static __always_inline int is_present_net(__u32 bit)
+{
+	const struct policy_presence *p = presence_at(bit);
+
+	return p && p->nets >> (bit & 63) & 1;
 }
 
 /* The prefix of @bits bits that @addr lies in. */
@@ -141,7 +155,7 @@ __noinline int verdict_address4(void)
 	if (!is_present(policy_presence4(addr[1] >> 32)))
 		return 0;
 	lengths = c->lengths4;
-	if (!is_present(PRESENCE_NETS + policy_presence4(addr[1] >> 32)))
+	if (!is_present_net(policy_presence4(addr[1] >> 32)))
 		lengths &= 1ull << 32;
 	for (__u32 i = 0; i <= 32; i++) /* the longest first */
 		if (lengths >> (32 - i) & 1)
@@ -187,7 +201,7 @@ static __always_inline void early_address(struct verdict_work *w, const struct p
 	if (lengths >> 32 & 1)
 		probe(w, c, 1);
 	lengths &= 0xffffffff;
-	if (!is_present(PRESENCE_NETS + policy_presence4(addr)))
+	if (!is_present_net(policy_presence4(addr)))
 		return;
 	for (__u32 i = 1; i <= 32 && lengths; i++) {
 		if (lengths >> (32 - i) & 1) {

@@ -13,11 +13,11 @@
 
 /* The one decision of a host that holds for a source now, or NULL. */
 static __always_inline struct policy_decision *listed_host(const struct policy_control *c,
-							   const __u64 *key, __u32 generation,
-							   __u32 now)
+							   __u32 src, __u32 generation, __u32 now)
 {
+	const __u64 key[2] = {0, (__u64)src << 32 | bpf_htonl(0xffff)};
 	const __u32 kind = KIND_ADDR | 128 << 8;
-	__u32 n = policy_home(policy_place(key, kind, c->seed), cfg_decisions);
+	__u32 n = policy_home(key, c->seed, cfg_decisions);
 	struct policy_decision *d = bpf_map_lookup_elem(&policy_decisions, &n);
 
 	if (!d)
@@ -34,45 +34,33 @@ static __always_inline struct policy_decision *listed_host(const struct policy_c
 	return d;
 }
 
-/* Number of the rule that drops all of its sources before any other rule has a say, or 0. */
-static __always_inline __u32 listed_rule(const struct policy_control *c, __u32 rule,
-					 __u32 generation, __u32 now, __u32 side)
+/* Does the rule drop all that leads to it before any other rule has a say? */
+static __always_inline int listed_is_plain(const struct policy_control *c, __u32 rule,
+					   __u32 generation, __u32 now, __u32 side)
 {
 	struct policy_slot *slot = bpf_map_lookup_elem(&policy_rules, &rule);
 	const struct policy_version *v = slot ? policy_version(slot, generation) : 0;
 
-	if (!v || now >= v->expires || !(v->direction & side) || v->order >= c->other_order)
-		return 0;
-	return v->have || v->action != POLICY_DROP || v->flags & RULE_SHADOW ? 0 : rule;
+	return v && now < v->expires && v->plain & side && v->order < c->other_order;
 }
 
-/**
- * listed_drop - drop the packet and count it, if its source is listed and nothing else matters
- * @src:  address, network order
- * @w:    the packet
- * @side: hook_side()
- *
- * Return: 1 if dropped.
- */
-static __always_inline int listed_drop(__u32 src, const struct way *w, __u32 side)
+/* Drop the packet and count it, if its source is listed and nothing else matters. Return: 1 if dropped. */
+static __always_inline int listed_drop(const struct way *w, __u32 side)
 {
-	const __u64 key[2] = {0, (__u64)src << 32 | bpf_htonl(0xffff)};
-	const struct policy_control *c = policy_control_get();
+	const struct policy_control *c = w->control;
 	__u32 generation = w->active >> 8, now = policy_now(), rule, row;
 	struct policy_decision *d;
 	struct policy_count *n;
 
-	if (!c || now >= c->lease_until)
+	if (!c)
 		return 0;
-	if ((__u32)c->lengths4 && is_present(PRESENCE_NETS + policy_presence4(src)))
-		return 0;
-	d = listed_host(c, key, generation, now);
+	d = listed_host(c, w->f.src4, generation, now);
 	if (!d)
 		return 0;
-	rule = listed_rule(c, d->rule, generation, now, side);
+	rule = d->rule;
 	row = w->cpu * POLICY_RULES + rule;
 	n = bpf_map_lookup_elem(&policy_counts, &row);
-	if (!rule || !n)
+	if (!n || !listed_is_plain(c, rule, generation, now, side))
 		return 0;
 	n->packets += w->segs;
 	n->bytes += w->bytes;
@@ -87,6 +75,60 @@ static __always_inline int listed_drop(__u32 src, const struct way *w, __u32 sid
 		d->last = now;
 	w->row->v[CNT_DROPPED_PACKETS] += w->segs;
 	w->row->v[CNT_DROPPED_BYTES] += w->bytes;
+	return 1;
+}
+
+/* The same with prefixes and listed destinations: a call, and more to look up. */
+static __always_inline int listed_early4(const struct way *w, __u32 ifindex, __u32 where)
+{
+	struct scratch *s = scratch_get();
+
+	if (!s)
+		return 0;
+	s->hook = w->hook;
+	s->pkt.key.ifindex = ifindex;
+	s->l4.proto = w->f.l4.proto;
+	s->l4.tcp_flags = w->f.l4.tcp_flags;
+	s->segs = w->segs;
+	s->bytes = w->bytes;
+	s->active = w->active;
+	return verdict_early4(w->f.src4, w->f.dst4, w->f.ports, where);
+}
+
+static __always_inline int listed_maybe_dhcp(const struct fast *f)
+{
+	return f->l4.proto == IPPROTO_UDP && bpf_ntohs(f->ports >> 16) - 67u <= 1;
+}
+
+/**
+ * way_listed4 - is the packet to be dropped for its addresses alone, and no more?
+ * @w:       what parse_fast() took, and no flow in the cache has
+ * @ifindex: of the interface
+ *
+ * Return: 1: dropped and counted; 0: no, not over IPv4, or in doubt.
+ */
+static __always_inline int way_listed4(struct way *w, __u32 ifindex)
+{
+	const __u32 src = policy_presence4(w->f.src4), dst = policy_presence4(w->f.dst4);
+	const struct policy_presence *p;
+	__u32 where = 0, nets = 0, done;
+
+	if (!cfg_enforce || !w->active || !w->f.src4)
+		return 0;
+	p = presence_at(src);
+	if (p && p->any >> (src & 63) & 1) {
+		where = EARLY_SRC;
+		nets = p->nets >> (src & 63) & 1;
+	}
+	if (is_present(dst))
+		where |= EARLY_DST;
+	if (!where || listed_maybe_dhcp(&w->f))
+		return 0;
+	done = where == EARLY_SRC && !nets && listed_drop(w, hook_side(w->hook));
+	if (!done && !listed_early4(w, ifindex, where))
+		return 0;
+	w->verdict = VERDICT_DROP;
+	way_clock_spare(w);
 	return 1;
 }
 

@@ -62,7 +62,7 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct policy_presence);
 } policy_presence SEC(".maps");
 
 /* Flows whose name was found and acted on; all CPUs hold to it. Four of them in a line, the oldest
@@ -183,20 +183,6 @@ static __always_inline __u32 policy_now(void)
 		return bpf_jiffies64() >> POLICY_JIFFIES_SHIFT;
 	c = control_get();
 	return c ? c->replay_ns >> POLICY_REPLAY_SHIFT : 0;
-}
-
-/*
- * What is enforced, read once a packet: generation << 8, or 0, also when the lease is over: then there is
- * nothing to find, and no packet shall look for it.
- */
-static __always_inline __u64 policy_active(void)
-{
-	struct policy_control *c;
-
-	if (!cfg_enforce)
-		return 0;
-	c = policy_control_get();
-	return c && policy_now() < c->lease_until ? *(volatile __u64 *)&c->active : 0;
 }
 
 #endif

@@ -214,7 +214,7 @@ static __always_inline void try_early(struct verdict_work *w, __u32 rule, __u32 
 	v = policy_version(slot, w->generation);
 	if (!v || !version_counts(v, w))
 		return;
-	if (v->have || v->action != POLICY_DROP || v->flags & RULE_SHADOW)
+	if (!v->plain)
 		w->never = 1;
 	w->rule.order = v->order;
 	w->rule.rule = rule;

@@ -125,46 +125,6 @@ static __always_inline __u32 xdp_len(struct xdp_md *ctx, __u32 linear, __u32 nee
 	return unlikely(need > linear) ? bpf_xdp_get_buff_len(ctx) : linear;
 }
 
-/*
- * Is the packet of a listed source, to be dropped and no more? Of what parse_fast() took, over IPv4; of
- * UDP not what might be DHCP.
- */
-static __always_inline int is_listed4(void *data, void *data_end, struct way *w, struct scratch *s)
-{
-	const struct l4 *l = &w->f.l4;
-	__u8 *ip = l->hdr_off == ETH_HLEN ? data + ETH_HLEN : data + ETH_HLEN + 4;
-	__u32 src, dst, ports, where;
-
-	if (!cfg_enforce || !w->active || s->parsed)
-		return 0;
-	if ((void *)ip + sizeof(struct iphdr) + 4 > data_end || *ip != 0x45)
-		return 0;
-	src = *(__u32 *)(ip + 12);
-	dst = *(__u32 *)(ip + 16);
-	where = is_present(policy_presence4(src)) ? EARLY_SRC : 0;
-	where |= is_present(policy_presence4(dst)) ? EARLY_DST : 0;
-	if (!where)
-		return 0;
-	ports = *(__u32 *)(ip + sizeof(struct iphdr));
-	if (l->proto != IPPROTO_TCP && bpf_ntohs(ports >> 16) < 1024)
-		return 0;
-	if (where == EARLY_SRC && listed_drop(src, w, hook_side(s->hook))) {
-		w->verdict = VERDICT_DROP;
-		s->dropping = 1;
-		return 1;
-	}
-	s->l4.proto = l->proto;
-	s->l4.tcp_flags = l->tcp_flags;
-	s->segs = w->segs;
-	s->bytes = w->bytes;
-	s->active = w->active;
-	if (!verdict_early4(src, dst, ports, where))
-		return 0;
-	w->verdict = VERDICT_DROP;
-	s->dropping = 1;
-	return 1;
-}
-
 /* The slow way while a policy is on: no packet goes further than its verdict. */
 static __always_inline void xdp_judged(struct xdp_md *ctx, struct way *w, struct scratch *s)
 {
@@ -188,30 +148,29 @@ static __always_inline int xdp_way(struct xdp_md *ctx, struct way *w)
 	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
 	__u64 *seen = &w->row->v[CNT_XDP_BYTES];
 	__u32 slot, linear = data_end - data, layers = 0;
-	struct scratch *s = scratch_get();
+	struct scratch *s;
 
-	if (!s)
-		return 0;
-	s->parsed = 0;
 	if (parse_fast(data, data_end, 0, ctx->ingress_ifindex, &w->f)) {
-		if (xdp_parse_full(ctx)) {
+		s = scratch_get();
+		if (!s || xdp_parse_full(ctx)) {
 			*seen += xdp_len(ctx, 0, 1);
 			return 0; /* no parser takes it: counted by reason */
 		}
 		way_from_full(w, s);
 		layers = s->pkt.layers;
-		s->parsed = 1;
 	}
 	w->segs = 1;
 	w->bytes = w->f.l4.ip_bytes;
 	*seen += xdp_len(ctx, linear, w->f.l4.hdr_off + w->f.l4.ip_bytes);
 	slot = CACHE_MISS;
-	s->hook = HOOK_XDP;
-	way_clock(w, s);
-	if (way_hit(w, s, &slot))
+	way_clock(w);
+	if (way_hit(w, &slot))
 		return layers;
-	if (slot == CACHE_MISS && is_listed4(data, data_end, w, s))
+	if (slot == CACHE_MISS && way_listed4(w, ctx->ingress_ifindex))
 		return layers;
+	s = scratch_get();
+	if (!s)
+		return 0;
 	s->frame_len = bpf_xdp_get_buff_len(ctx);
 	way_to_scratch(w, s, slot);
 	if (cfg_enforce && w->active)
@@ -223,9 +182,10 @@ static __always_inline int xdp_way(struct xdp_md *ctx, struct way *w)
 
 static __always_inline int xdp_entry(struct xdp_md *ctx)
 {
-	struct way w = {};
+	struct way w;
 	int decapsulated = 0;
 
+	way_begin(&w);
 	w.cpu = region_id();
 	w.row = bpf_map_lookup_elem(&counters, &w.cpu);
 	if (!w.row)
@@ -236,7 +196,8 @@ static __always_inline int xdp_entry(struct xdp_md *ctx)
 		return XDP_PASS;
 	}
 	w.now = now_tick();
-	w.active = policy_active();
+	way_policy(&w);
+	w.hook = HOOK_XDP;
 	w.pass = CACHED_PASS;
 	if (way_enter()) {
 		decapsulated = xdp_way(ctx, &w);
@@ -261,14 +222,14 @@ int xdp_flows(struct xdp_md *ctx)
  * repeats the headers up to the innermost transport payload, which lies deeper than the flow's own
  * where a tunnel was not opened.
  */
-static __always_inline __u64 tc_segments(struct __sk_buff *skb, struct way *w, struct scratch *s)
+static __always_inline __u64 tc_segments(struct __sk_buff *skb, struct way *w)
 {
 	const struct l4 *l = &w->f.l4;
 	__u32 headers = l->payload_off, end = l->payload_off + l->payload_len, extra;
 
 	if (l->proto != IPPROTO_TCP) {
 		headers = tc_inner_payload(skb);
-		s->parsed = 0;
+		w->parsed = 0;
 	}
 	w->segs = headers && headers <= end
 			  ? gso_segments(skb->gso_size, skb->gso_segs, end - headers)
@@ -305,34 +266,33 @@ static __always_inline int tc_way(struct __sk_buff *skb, struct way *w, enum wei
 	void *data = (void *)(long)skb->data, *data_end = (void *)(long)skb->data_end;
 	__u64 *seen =
 		&w->row->v[hook == HOOK_TC_INGRESS ? CNT_TC_INGRESS_FRAMES : CNT_TC_EGRESS_FRAMES];
-	struct scratch *s = scratch_get();
 	__u32 slot, layers = 0;
+	struct scratch *s;
 
-	if (!s)
-		return 0;
 	seen[1] += skb->len;
-	s->parsed = 0;
 	if (parse_fast(data, data_end, tc_tag(skb), skb->ifindex, &w->f)) {
-		if (tc_parse_full(skb)) {
+		s = scratch_get();
+		if (!s || tc_parse_full(skb)) {
 			seen[0]++;
 			return 0; /* no parser takes it: counted by reason */
 		}
 		way_from_full(w, s);
 		layers = s->pkt.layers;
-		s->parsed = 1;
 	}
 	w->segs = 1;
 	w->bytes = w->f.l4.ip_bytes;
 	if (unlikely(skb->gso_size))
-		seen[1] += tc_segments(skb, w, s);
+		seen[1] += tc_segments(skb, w);
 	seen[0] += w->segs;
 	slot = CACHE_MISS;
-	s->hook = hook;
-	way_clock(w, s);
-	if (way_hit(w, s, &slot))
+	way_clock(w);
+	if (way_hit(w, &slot))
 		return layers;
-	if (slot == CACHE_MISS && is_listed4(data, data_end, w, s))
+	if (slot == CACHE_MISS && way_listed4(w, skb->ifindex))
 		return layers;
+	s = scratch_get();
+	if (!s)
+		return 0;
 	s->frame_len = skb->len;
 	way_to_scratch(w, s, slot);
 	if (cfg_enforce && w->active)
@@ -344,10 +304,11 @@ static __always_inline int tc_way(struct __sk_buff *skb, struct way *w, enum wei
 
 static __always_inline int tc_entry(struct __sk_buff *skb, enum weir_hook hook)
 {
-	struct way w = {};
+	struct way w;
 	int decapsulated = 0;
 	__u64 *seen;
 
+	way_begin(&w);
 	w.cpu = bpf_get_smp_processor_id();
 	w.row = bpf_map_lookup_elem(&counters, &w.cpu);
 	if (!w.row)
@@ -360,7 +321,8 @@ static __always_inline int tc_entry(struct __sk_buff *skb, enum weir_hook hook)
 		return TC_ACT_UNSPEC;
 	}
 	w.now = now_tick();
-	w.active = policy_active();
+	way_policy(&w);
+	w.hook = hook;
 	w.pass = CACHED_PASS | cached_side(hook);
 	if (way_enter()) {
 		decapsulated = tc_way(skb, &w, hook);

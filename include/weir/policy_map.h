@@ -73,12 +73,16 @@ struct policy_decision {
 #define POLICY_RESETS 1000u
 
 /* Presence: is anything listed in this /24 (IPv4), or with this hash (IPv6: of the /48; address and
- * port, flow)? Elements of 64 bits; IPv6 prefixes shorter than PRESENCE_BITS6 are looked up always.
- * The third and fourth quarter say the same of prefixes alone, hosts left out.
+ * port, flow)? 64 of them in an element; IPv6 prefixes shorter than PRESENCE_BITS6 are looked up always.
  */
-#define PRESENCE_WORDS (1u << 18) /* of each quarter */
-#define PRESENCE_ALL   (4 * PRESENCE_WORDS)
+#define PRESENCE_WORDS (1u << 18) /* of each half */
+#define PRESENCE_ALL   (2 * PRESENCE_WORDS)
 #define PRESENCE_BITS6 48u
+
+struct policy_presence {
+	__u64 any;
+	__u64 nets; /* of these: prefixes, hosts left out */
+};
 
 /* ---- rules ---- */
 
@@ -109,7 +113,8 @@ struct policy_version {
 	__u8 icmp_type;
 	__u8 icmp_code;
 	__u8 only6; /* bit 0: src is a prefix of IPv6 alone; bit 1: dst */
-	__u8 pad[2];
+	__u8 plain; /* enum policy_direction, where it drops whatever leads to it; else 0 */
+	__u8 pad;
 	__u16 src_port[2]; /* host order, lowest and highest */
 	__u16 dst_port[2];
 	__u16 length[2];
@@ -204,6 +209,7 @@ struct drop_row {
 };
 
 _Static_assert(sizeof(struct policy_bucket) == 64, "abi");
+_Static_assert(sizeof(struct policy_presence) == 16, "abi");
 _Static_assert(sizeof(struct policy_decision) == 64, "abi");
 _Static_assert(sizeof(struct policy_version) == 192, "abi");
 _Static_assert(sizeof(struct policy_slot) == 512, "abi");

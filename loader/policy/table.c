@@ -48,7 +48,7 @@ static int map_all(struct policy_table *t, const struct policy_fds *f)
 		{f->policy_counts, sizeof(struct policy_count), (void **)&t->counts},
 		{f->policy_index, sizeof(struct policy_bucket), (void **)&t->index},
 		{f->policy_decisions, sizeof(struct policy_decision), (void **)&t->decisions},
-		{f->policy_presence, sizeof(uint64_t), (void **)&t->presence},
+		{f->policy_presence, sizeof(*t->presence), (void **)&t->presence},
 	};
 	int n[6];
 

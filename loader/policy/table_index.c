@@ -37,6 +37,13 @@ static bool is_host(const struct listing *l)
 	return l->kind == KIND_ADDR && l->bits == 128;
 }
 
+static uint32_t home_of(const struct policy_table *t, const struct listing *l)
+{
+	__u64 key[2] = {l->key[0], l->key[1]};
+
+	return policy_home(key, t->control->seed, t->max);
+}
+
 static bool is_free(const struct policy_table *t, uint32_t n)
 {
 	return t->free[n / 64] >> n % 64 & 1;
@@ -44,7 +51,7 @@ static bool is_free(const struct policy_table *t, uint32_t n)
 
 void decision_fetch_index(const struct policy_table *t, const struct listing *l)
 {
-	const uint32_t home = policy_home(l->place, t->max);
+	const uint32_t home = home_of(t, l);
 
 	__builtin_prefetch(&t->index[l->place.bucket & (t->buckets - 1)], 1);
 	if (is_host(l) && is_free(t, home)) {
@@ -173,47 +180,56 @@ static void index_remove(struct policy_table *t, uint32_t n)
 
 /* ---- presence ---- */
 
-static void presence_range(uint64_t *map, uint32_t from, uint32_t n)
+static void presence_or(uint64_t *word, uint64_t mask)
+{
+	if ((*word & mask) != mask)
+		__atomic_fetch_or(word, mask, __ATOMIC_RELEASE);
+}
+
+static void presence_range(struct policy_presence *map, uint32_t from, uint32_t n, bool nets)
 {
 	for (uint32_t bit = from; n;) {
 		uint32_t low = bit & 63, len = 64 - low < n ? 64 - low : n;
 		uint64_t mask = (len < 64 ? (UINT64_C(1) << len) - 1 : ~UINT64_C(0)) << low;
 
-		if ((map[bit / 64] & mask) != mask)
-			__atomic_fetch_or(&map[bit / 64], mask, __ATOMIC_RELEASE);
+		presence_or((uint64_t *)&map[bit / 64].any, mask);
+		if (nets)
+			presence_or((uint64_t *)&map[bit / 64].nets, mask);
 		bit += len;
 		n -= len;
 	}
 }
 
-static void presence_set(const struct policy_table *t, uint64_t *map,
+static void presence_set(const struct policy_table *t, struct policy_presence *map,
 			 const struct policy_decision *d)
 {
-	uint32_t len, addr, bit;
+	uint32_t len, addr;
 	uint64_t net[2] = {d->key[0], d->key[1]};
 
 	if (d->kind == KIND_ADDR_PORT || d->kind == KIND_FLOW) {
-		presence_range(map, policy_presence_key(d->key), 1);
+		presence_range(map, policy_presence_key(d->key), 1, false);
 	} else if (d->kind == KIND_ADDR && d->bits >= MAPPED_BITS && is_mapped(net)) {
 		len = d->bits - MAPPED_BITS;
 		len = len < 24 ? 1u << (24 - len) : 1;
 		memcpy(&addr, (const uint8_t *)d->key + 12, sizeof(addr));
-		bit = policy_presence4(addr);
-		presence_range(map, bit, len);
-		if (d->bits != 128)
-			presence_range(map, PRESENCE_NETS + bit, len);
+		presence_range(map, policy_presence4(addr), len, d->bits != 128);
 	} else if (d->kind == KIND_ADDR && d->bits >= PRESENCE_BITS6) {
-		bit = policy_presence6(d->key, t->control->seed);
-		presence_range(map, bit, 1);
-		if (d->bits != 128)
-			presence_range(map, PRESENCE_NETS + bit, 1);
+		presence_range(map, policy_presence6(d->key, t->control->seed), 1, d->bits != 128);
 	}
+}
+
+static void presence_store(struct policy_presence *to, const struct policy_presence *p)
+{
+	if (to->any != p->any)
+		__atomic_store_n(&to->any, p->any, __ATOMIC_RELAXED);
+	if (to->nets != p->nets)
+		__atomic_store_n(&to->nets, p->nets, __ATOMIC_RELAXED);
 }
 
 /* Bits of what has gone go too; no bit of what is there is ever missing. */
 static void presence_rebuild(struct policy_table *t)
 {
-	uint64_t *map = calloc(PRESENCE_ALL, sizeof(*map));
+	struct policy_presence *map = calloc(PRESENCE_ALL, sizeof(*map));
 
 	if (!map)
 		return;
@@ -221,8 +237,7 @@ static void presence_rebuild(struct policy_table *t)
 		if (t->meta[n].state == DECISION_LIVE || t->meta[n].state == DECISION_ENDED)
 			presence_set(t, map, &t->decisions[n]);
 	for (uint32_t i = 0; i < PRESENCE_ALL; i++)
-		if (t->presence[i] != map[i])
-			__atomic_store_n(&t->presence[i], map[i], __ATOMIC_RELAXED);
+		presence_store(&t->presence[i], &map[i]);
 	free(map);
 	t->stale = 0;
 }
@@ -286,7 +301,7 @@ void decision_free(struct policy_table *t, uint32_t n)
 static uint32_t free_take(struct policy_table *t, const struct listing *l)
 {
 	const uint32_t words = t->max / 64 + 1;
-	uint32_t n = is_host(l) ? policy_home(l->place, t->max) : 0;
+	uint32_t n = is_host(l) ? home_of(t, l) : 0;
 
 	if (n && !is_free(t, n))
 		n ^= 1;

@@ -59,7 +59,7 @@ struct policy_table {
 	struct policy_count *counts; /* written only while no rule has the element */
 	struct policy_bucket *index;
 	struct policy_decision *decisions;
-	uint64_t *presence;
+	struct policy_presence *presence;
 	size_t bytes[6]; /* of the mappings, in that order */
 	uint32_t cpus;
 	uint32_t max; /* decisions, element 0 left out */

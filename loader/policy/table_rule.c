@@ -91,6 +91,12 @@ static void set_limit(const struct policy_rule *r, struct policy_version *v)
 		      meter_ns(cost, r->limit & LIMIT_BPS ? PACKET_BYTES_MAX : PACKET_SEGS_MAX);
 }
 
+/* Whatever the packet, and whatever else holds. */
+static bool drops_plainly(const struct policy_rule *r)
+{
+	return r->action == POLICY_DROP && !(r->flags & RULE_SHADOW) && !r->match.have;
+}
+
 static void version_of(const struct policy_table *t, uint32_t issuer, const struct policy_rule *r,
 		       struct policy_version *v)
 {
@@ -111,6 +117,7 @@ static void version_of(const struct policy_table *t, uint32_t issuer, const stru
 		.icmp_type = m->icmp_type,
 		.icmp_code = m->icmp_code,
 		.only6 = (m->src_bits < 96) | (m->dst_bits < 96) << 1,
+		.plain = drops_plainly(r) ? r->direction : 0,
 		.src_port = {m->src_port[0], m->src_port[1]},
 		.dst_port = {m->dst_port[0], m->dst_port[1]},
 		.length = {m->length[0], m->length[1]},

@@ -226,8 +226,8 @@ static __always_inline int peer_entry_tc(struct __sk_buff *skb)
 		k.vlan[0] = tag;
 	w.segs = 1;
 	w.bytes = w.f.l4.ip_bytes;
-	s = unlikely(skb->gso_size) ? scratch_get() : 0;
-	peer_count(&w, skb->len + (s ? tc_segments(skb, &w, s) : 0), CNT_TC_EGRESS_FRAMES);
+	peer_count(&w, skb->len + (unlikely(skb->gso_size) ? tc_segments(skb, &w) : 0),
+		   CNT_TC_EGRESS_FRAMES);
 	peer_account(&w, &k, HOOK_TC_EGRESS);
 	return TC_ACT_UNSPEC;
 }
