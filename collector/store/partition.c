@@ -87,17 +87,23 @@ static int create_tables(const struct partition *p, duckdb_connection c, char *e
 	return r;
 }
 
-/* Columns that partitions of earlier versions lack: each the last of its table then. */
+bool partition_may_lack(unsigned int column)
+{
+	return column == BC_DNS_ANSWERS;
+}
+
+/* Each is the last of its table then. */
 static int add_columns(const struct partition *p, duckdb_connection c, char *error)
 {
-	static const uint8_t later[] = {BC_DNS_ANSWERS};
 	int r = 0;
 
-	for (size_t i = 0; i < sizeof(later) && !r; i++)
-		r = duck_exec(c, error, "ALTER TABLE %s.%s ADD COLUMN IF NOT EXISTS %s %s",
-			      p->catalog, layout_of(layout_table_of(later[i]))->name,
-			      block_columns[later[i]].name,
-			      layout_sql_type(block_columns[later[i]].type));
+	for (unsigned int i = 0; i < _BC_MAX && !r; i++) {
+		if (partition_may_lack(i))
+			r = duck_exec(c, error, "ALTER TABLE %s.%s ADD COLUMN IF NOT EXISTS %s %s",
+				      p->catalog, layout_of(layout_table_of(i))->name,
+				      block_columns[i].name,
+				      layout_sql_type(block_columns[i].type));
+	}
 	return r;
 }
 

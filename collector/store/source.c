@@ -187,6 +187,26 @@ static void add_database(struct from *q, const struct flow_source_cfg *cfg,
 	add_where(q, &cfg->range, p);
 }
 
+/* A file is as it was written: columns that came later are empty. */
+static void add_file(struct from *q, const struct flow_source_cfg *cfg, const char *path)
+{
+	bool lacks = false;
+
+	for (unsigned int c = 0; c < _BC_MAX; c++)
+		lacks |= wants(cfg, c) && partition_may_lack(c);
+	if (!lacks) {
+		from_add(q, "read_parquet('%s')", path);
+		return;
+	}
+	from_add(q, "(FROM read_parquet('%s')", path);
+	for (unsigned int c = 0; c < _BC_MAX; c++) {
+		if (wants(cfg, c) && partition_may_lack(c))
+			from_add(q, " UNION ALL BY NAME SELECT NULL::%s AS %s WHERE false",
+				 layout_sql_type(block_columns[c].type), block_columns[c].name);
+	}
+	from_add(q, ")");
+}
+
 static void add_parquet(struct from *q, const struct store *s, const struct flow_source_cfg *cfg,
 			const struct partition *p)
 {
@@ -195,7 +215,9 @@ static void add_parquet(struct from *q, const struct store *s, const struct flow
 	partition_path(s, p, ".parquet", path);
 	from_add(q, "SELECT ");
 	add_columns(q, cfg, true);
-	from_add(q, " FROM read_parquet('%s') f", path);
+	from_add(q, " FROM ");
+	add_file(q, cfg, path);
+	from_add(q, " f");
 	add_where(q, &cfg->range, p);
 }
 

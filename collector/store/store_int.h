@@ -172,6 +172,9 @@ struct partition *partition_find(struct store *s, int64_t start_s);
 /* The same, made known when there is none. NULL: no memory. */
 struct partition *partition_make(struct store *s, int64_t start_s);
 
+/* Did partitions begin without that column of a block, in an earlier version? */
+bool partition_may_lack(unsigned int column);
+
 /* Attach its database, create it and its tables where they are not there. @c: any connection. */
 int partition_attach(struct store *s, struct partition *p, duckdb_connection c, char *error);
 int partition_detach(struct store *s, struct partition *p, duckdb_connection c, char *error);

@@ -316,6 +316,31 @@ Test(store_faults, on_a_full_disk_it_waits_and_loses_nothing)
 	rmdir(mount_point);
 }
 
+/* All cold files as a version wrote them that had no answers of DNS. */
+static void forget_answers(struct store_rig *g)
+{
+	char pattern[300];
+	uint64_t rows = 0;
+	glob_t found;
+
+	snprintf(pattern, sizeof(pattern), "%s/flows-*.parquet", g->dir);
+	cr_assert(eq(int, glob(pattern, 0, NULL, &found), 0));
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		const char *path = found.gl_pathv[i];
+		char sql[800], old[300];
+
+		snprintf(old, sizeof(old), "%.290s.old", path);
+		snprintf(sql, sizeof(sql),
+			 "COPY (SELECT * EXCLUDE (dns_answers) FROM read_parquet('%.290s')) TO "
+			 "'%.290s' (FORMAT parquet) --%%s",
+			 path, old);
+		rows += store_rig_number(g, sql);
+		cr_assert(eq(int, rename(old, path), 0));
+	}
+	cr_expect(eq(u64, rows, 40000));
+	globfree(&found);
+}
+
 Test(store_faults, cold_partitions_are_parquet_and_late_flows_lie_beside)
 {
 	struct store_cfg cfg = {.cold_s = 60, .upkeep_ms = 100};
@@ -347,6 +372,11 @@ Test(store_faults, cold_partitions_are_parquet_and_late_flows_lie_beside)
 		     store_rig_number(&g, "SELECT count(DISTINCT dns_qname) + count(tls_sni) + "
 					  "count(vni) FROM %s"),
 		     names));
+	forget_answers(&g);
+	cr_expect(eq(u64,
+		     store_rig_number(
+			     &g, "SELECT count(*) FROM %s WHERE dns_answers IS NULL AND bytes > 0"),
+		     40000));
 	rows_init(&rows, 8, T0 + 100000, 1000); /* late */
 	store_rig_send(&g, &rows, 500);
 	cr_assert(eq(int, store_flush(g.s), 0));
