@@ -221,5 +221,5 @@ int flows_run(const struct query_env *env, const struct spec *q, const struct an
 		r = attempt(env, q, k, error);
 		tries++;
 	} while ((r == -ESTALE && tries < PLAN_TRIES) || (r == -EAGAIN && tries < 2));
-	return r == -ESTALE || r == -EAGAIN ? -EIO : r;
+	return r == -EAGAIN ? -EIO : r;
 }

@@ -46,6 +46,6 @@ int plan_filter(struct bound *sql, const struct spec *q, struct flow_source_cfg 
 void plan_done(struct plan *p);
 
 /* A partition that is removed, or becomes Parquet, between text and reading: so often it is asked again. */
-#define PLAN_TRIES 10
+#define PLAN_TRIES 4
 
 #endif

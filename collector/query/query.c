@@ -366,16 +366,30 @@ static int run_groups(const struct query_env *env, const struct spec *q,
 	snprintf(end.source, sizeof(end.source), "%s", plan.source);
 	plan_done(&plan);
 	end.us = now_us() - start;
+	if (x.headed && r == -ESTALE)
+		r = -EIO;
 	return r ?: k->end(k->arg, &end);
+}
+
+static int run_what(const struct query_env *env, const struct spec *q, const struct answer_sink *k,
+		    char *error)
+{
+	*error = 0;
+	return q->what == SPEC_FLOWS ? flows_run(env, q, k, error) : run_groups(env, q, k, error);
 }
 
 int query_run(const struct query_env *env, const struct spec *q, const struct answer_sink *k,
 	      char *error)
 {
-	int r;
+	int r = run_what(env, q, k, error);
 
-	*error = 0;
-	r = q->what == SPEC_FLOWS ? flows_run(env, q, k, error) : run_groups(env, q, k, error);
+	/* partitions go faster than the query is made: for this one they stay */
+	if (r == -ESTALE || r == -EINVAL) {
+		store_hold(env->store);
+		r = run_what(env, q, k, error);
+		store_release(env->store);
+	}
+	r = r == -ESTALE ? -EIO : r;
 	if (r == -ETIMEDOUT && !*error)
 		snprintf(error, STORE_ERROR, "the query took longer than query.timeout allows");
 	if (r && !*error)

@@ -372,6 +372,20 @@ static void expire_rollups(struct store *s)
 	}
 }
 
+void store_hold(struct store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->holders++;
+	pthread_mutex_unlock(&s->lock);
+}
+
+void store_release(struct store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->holders--;
+	pthread_mutex_unlock(&s->lock);
+}
+
 void partition_upkeep(struct store *s)
 {
 	uint64_t now = store_now_ms();
@@ -379,12 +393,14 @@ void partition_upkeep(struct store *s)
 	if (now - s->upkeep_ms < s->cfg.upkeep_ms && s->upkeep_ms)
 		return;
 	pthread_mutex_lock(&s->lock);
-	for (struct partition *p = s->partitions; p; p = p->next)
+	for (struct partition *p = s->partitions; p && !s->holders; p = p->next)
 		rest(s, p, now);
 	s->stats.bytes = all_bytes(s);
-	retire(s);
-	if (s->cold)
-		cold_upkeep(s->cold);
+	if (!s->holders) {
+		retire(s);
+		if (s->cold)
+			cold_upkeep(s->cold);
+	}
 	pthread_mutex_unlock(&s->lock);
 	if (now / 3600000 != s->upkeep_ms / 3600000)
 		expire_rollups(s);

@@ -135,6 +135,12 @@ struct store_result;
 int store_select(struct store *s, const struct store_query *q, char *error,
 		 struct store_result **ret);
 
+/* Until the other call no partition is removed or becomes another file: for a query that found some gone again
+ * and again. They are counted; any thread.
+ */
+void store_hold(struct store *s);
+void store_release(struct store *s);
+
 uint32_t store_columns(const struct store_result *r);
 const char *store_column_name(const struct store_result *r, uint32_t column);
 enum store_type store_column_type(const struct store_result *r, uint32_t column);

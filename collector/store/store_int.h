@@ -100,6 +100,7 @@ struct store {
 	uint64_t asns_before;	 /* rows of earlier runs in state.db */
 	struct names committed;	 /* struct committed */
 	uint32_t readers;	 /* queries that hold a connection */
+	uint32_t holders;	 /* store_hold() less store_release() */
 	pthread_cond_t idle;
 	struct rollup *rollup;
 	bool rebuild;	     /* state.db is being made anew */

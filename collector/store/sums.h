@@ -54,10 +54,11 @@ static inline void sums_prefetch(const struct sums *s, uint64_t hash)
 static inline void sums_prefetch_entry(const struct sums *s, uint64_t hash)
 {
 	const uint64_t slot = s->size ? s->index[hash >> s->shift] : 0;
-	const uint64_t *e = s->entry + ((slot & SUMS_NUMBER) - 1) * s->stride;
+	const uint64_t *e;
 
 	if (!slot)
 		return;
+	e = s->entry + ((slot & SUMS_NUMBER) - 1) * s->stride;
 	__builtin_prefetch(e, 1);
 	__builtin_prefetch(e + 8, 1);
 }
