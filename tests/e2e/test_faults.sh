@@ -125,10 +125,11 @@ soak_start()
 		--export "file:$tmp/soak.eve?format=eve&rotate_bytes=4Mi&keep=2&gzip=yes"
 }
 
-# Memory of both processes in twenty steps; the last half may not be above the first.
+# Memory of both processes in twenty steps; the last half may not be above the first. Descriptors come and go
+# with connections and files that are changed: what leaks stays.
 case_soak()
 {
-	local worker adder step now first=0 last=0 seen lost fds=0 fds_last=0
+	local worker adder step now first=0 last=0 seen lost fds=0 fds_now fds_last=1000000
 
 	needs soak curl socat python3 || return
 	soak_start || return
@@ -136,10 +137,11 @@ case_soak()
 	mixed $((soak / 10 + 5))
 	for ((step = 0; step < 20; step++)); do
 		now=$(rss_of "$worker")
-		fds_last=$(($(fds_of "$worker") + $(fds_of "$weir_pid")))
+		fds_now=$(($(fds_of "$worker") + $(fds_of "$weir_pid")))
 		echo "soak: after $((step * soak / 20)) s: worker $now KiB, core $(rss_of "$weir_pid") KiB," \
-			"$fds_last descriptors"
-		[ "$step" -lt 10 ] && first=$((now > first ? now : first)) && fds=$((fds_last > fds ? fds_last : fds))
+			"$fds_now descriptors"
+		[ "$step" -lt 10 ] && first=$((now > first ? now : first)) && fds=$((fds_now > fds ? fds_now : fds))
+		[ "$step" -ge 15 ] && fds_last=$((fds_now < fds_last ? fds_now : fds_last))
 		last=$((now > last ? now : last))
 		mixed $(((soak + 19) / 20))
 	done
@@ -149,7 +151,7 @@ case_soak()
 	expect "soak: exit status" "$weir_rc" 0
 	expect "soak: memory is flat (at most $first KiB in the first half, $last KiB in all)" \
 		"$((last <= first + first / 50 + 512))" 1
-	expect "soak: descriptors are as many as before (at most $fds in the first half, $fds_last at the end)" \
+	expect "soak: descriptors are as many as before (at most $fds in the first half, $fds_last at least in the last quarter)" \
 		"$((fds_last <= fds))" 1
 	seen=$(summary_of soak '.counters | .xdp_frames + .tc_ingress_frames + .tc_egress_frames')
 	lost=$(summary_of soak '.counters.lost_packets + .counters.busy_packets')
