@@ -164,15 +164,13 @@ static int cmd_alerts(int argc, char **argv)
 
 /* ---- words ---- */
 
-#define IDS_MAX 256u
-
 struct call {
 	struct cli c;
 	struct client_at at;
 	json_t *request;
 	char filter[4096];
-	int64_t ids[IDS_MAX];
-	uint32_t n;
+	struct talk_ids ids;
+	uint32_t lines;
 	bool json, wants_ids;
 };
 
@@ -184,17 +182,10 @@ static void put(struct call *k, const char *key, const char *value)
 static int operand(struct call *k, const char *word)
 {
 	const size_t at = strlen(k->filter);
-	uint64_t id;
 
-	if (k->wants_ids) {
-		if (scan_u64(word, 1, INT64_MAX, &id))
-			return cli_error(&k->c, "'%.40s' is no number of an %s", word,
-					 k->c.cmd == &command_unsilence ? "silence" : "alert");
-		if (k->n == IDS_MAX)
-			return cli_error(&k->c, "more than %u at one time", IDS_MAX);
-		k->ids[k->n++] = (int64_t)id;
-		return 0;
-	}
+	if (k->wants_ids)
+		return talk_take_id(&k->c, &k->ids,
+				    k->c.cmd == &command_unsilence ? "silence" : "alert");
 	if (!k->c.cmd->operands)
 		return cli_error(&k->c, "'%.40s': what for?", word);
 	if (at + strlen(word) + 2 > sizeof(k->filter))
@@ -243,7 +234,7 @@ static int begin(struct call *k, const struct cli_command *cmd, int argc, char *
 	}
 	if (k->at.store)
 		rc = cli_error(&k->c, "--store: alerts are asked of a running collector");
-	else if (k->wants_ids && !k->n)
+	else if (k->wants_ids && !k->ids.n)
 		rc = cli_error(&k->c, "which one?");
 	if (rc) {
 		json_decref(k->request);
@@ -252,26 +243,6 @@ static int begin(struct call *k, const struct cli_command *cmd, int argc, char *
 	if (*k->filter)
 		put(k, "filter", k->filter);
 	return -1;
-}
-
-/* One request for each id. */
-static int for_ids(struct call *k, void (*line)(void *arg, const json_t *o))
-{
-	int rc = 0, failed = 0;
-
-	for (uint32_t i = 0; i < k->n; i++) {
-		json_t *request = json_deep_copy(k->request);
-
-		json_object_set_new(request, "id", json_integer(k->ids[i]));
-		rc = talk(&k->at, request, line, k);
-		failed += rc != 0;
-		if (rc == EXIT_PEER || rc == EXIT_PERM)
-			break;
-	}
-	json_decref(k->request);
-	return failed && failed < (int)k->n && rc != EXIT_PEER ? EXIT_PARTLY
-	       : failed					       ? rc ?: EXIT_FAILED
-							       : 0;
 }
 
 /* ---- list ---- */
@@ -307,7 +278,7 @@ static void list_line(void *arg, const json_t *o)
 	const bool group = !strcmp(talk_text(o, "type"), "group");
 	char last[20];
 
-	if (!k->json && !k->n)
+	if (!k->json && !k->lines)
 		list_head(group);
 	if (k->json)
 		talk_json(o);
@@ -320,7 +291,7 @@ static void list_line(void *arg, const json_t *o)
 		printf("%6" PRId64 " %-9.9s %-8.8s %-19s %s\n", talk_number(o, "id"), state_word(o),
 		       talk_text(json_object_get(o, "labels"), "severity"),
 		       talk_time(o, "last", last), summary(o));
-	k->n++;
+	k->lines++;
 }
 
 static int cmd_list(int argc, char **argv)
@@ -333,7 +304,7 @@ static int cmd_list(int argc, char **argv)
 	if (!json_object_get(k.request, "state"))
 		put(&k, "state", "firing");
 	rc = talk(&k.at, k.request, list_line, &k);
-	if (!rc && !k.json && !k.n) {
+	if (!rc && !k.json && !k.lines) {
 		list_head(false);
 		puts("(none)");
 	}
@@ -386,7 +357,7 @@ static int cmd_show(int argc, char **argv)
 	static struct call k;
 	const int rc = begin(&k, &command_show, argc, argv);
 
-	return rc >= 0 ? rc : for_ids(&k, show_line);
+	return rc >= 0 ? rc : talk_each(&k.at, k.request, &k.ids, show_line, &k);
 }
 
 /* ---- changes ---- */
@@ -412,7 +383,7 @@ static int cmd_ack(int argc, char **argv)
 	static struct call k;
 	const int rc = begin(&k, &command_ack, argc, argv);
 
-	return rc >= 0 ? rc : for_ids(&k, done_line);
+	return rc >= 0 ? rc : talk_each(&k.at, k.request, &k.ids, done_line, &k);
 }
 
 static int cmd_resolve(int argc, char **argv)
@@ -420,7 +391,7 @@ static int cmd_resolve(int argc, char **argv)
 	static struct call k;
 	const int rc = begin(&k, &command_resolve, argc, argv);
 
-	return rc >= 0 ? rc : for_ids(&k, done_line);
+	return rc >= 0 ? rc : talk_each(&k.at, k.request, &k.ids, done_line, &k);
 }
 
 static int cmd_unsilence(int argc, char **argv)
@@ -428,7 +399,7 @@ static int cmd_unsilence(int argc, char **argv)
 	static struct call k;
 	const int rc = begin(&k, &command_unsilence, argc, argv);
 
-	return rc >= 0 ? rc : for_ids(&k, done_line);
+	return rc >= 0 ? rc : talk_each(&k.at, k.request, &k.ids, done_line, &k);
 }
 
 static int cmd_silence(int argc, char **argv)

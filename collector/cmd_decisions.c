@@ -104,28 +104,14 @@ static int cmd_decisions(int argc, char **argv)
 
 /* ---- words ---- */
 
-#define IDS_MAX 256u
-
 struct call {
 	struct cli c;
 	struct client_at at;
 	json_t *request;
-	int64_t ids[IDS_MAX];
-	uint32_t n, lines;
+	struct talk_ids ids;
+	uint32_t lines;
 	bool json;
 };
-
-static int take_id(struct call *k)
-{
-	uint64_t id;
-
-	if (scan_u64(k->c.arg, 1, INT64_MAX, &id))
-		return cli_error(&k->c, "'%.40s' is no number of a decision", k->c.arg);
-	if (k->n == IDS_MAX)
-		return cli_error(&k->c, "more than %u at one time", IDS_MAX);
-	k->ids[k->n++] = (int64_t)id;
-	return 0;
-}
 
 static int take_number(struct call *k, const char *key, uint64_t max)
 {
@@ -150,7 +136,7 @@ static int take(struct call *k, int id)
 	else if (id == OPT_LIMIT)
 		return take_number(k, "limit", 10000);
 	else if (id == CLI_OPERAND)
-		return take_id(k);
+		return talk_take_id(&k->c, &k->ids, "decision");
 	else
 		client_where_option(&k->at, id, k->c.arg);
 	return 0;
@@ -168,30 +154,11 @@ static int begin(struct call *k, const struct cli_command *cmd, int argc, char *
 		rc = id == CLI_STOP ? k->c.status : take(k, id) ?: -1;
 	if (rc < 0 && k->at.store)
 		rc = cli_error(&k->c, "--store: decisions are asked of a running collector");
-	if (rc < 0 && cmd->operands && !k->n)
+	if (rc < 0 && cmd->operands && !k->ids.n)
 		rc = cli_error(&k->c, "which one?");
 	if (rc >= 0)
 		json_decref(k->request);
 	return rc;
-}
-
-/* One request for each id. */
-static int for_ids(struct call *k, void (*line)(void *arg, const json_t *o))
-{
-	uint32_t failed = 0;
-	int rc = 0;
-
-	for (uint32_t i = 0; i < k->n && rc != EXIT_PEER && rc != EXIT_PERM; i++) {
-		json_t *request = json_deep_copy(k->request);
-
-		json_object_set_new(request, "id", json_integer(k->ids[i]));
-		rc = talk(&k->at, request, line, k);
-		failed += rc != 0;
-	}
-	json_decref(k->request);
-	if (!failed || rc == EXIT_PEER || rc == EXIT_PERM)
-		return failed ? rc : EXIT_OK;
-	return failed < k->n ? EXIT_PARTLY : EXIT_FAILED;
 }
 
 /* ---- lines ---- */
@@ -288,7 +255,7 @@ static int cmd_show(int argc, char **argv)
 	static struct call k;
 	const int rc = begin(&k, &command_show, argc, argv);
 
-	return rc >= 0 ? rc : for_ids(&k, show_line);
+	return rc >= 0 ? rc : talk_each(&k.at, k.request, &k.ids, show_line, &k);
 }
 
 static void done_line(void *arg, const json_t *o)
@@ -312,7 +279,7 @@ static int cmd_approve(int argc, char **argv)
 	static struct call k;
 	const int rc = begin(&k, &command_approve, argc, argv);
 
-	return rc >= 0 ? rc : for_ids(&k, done_line);
+	return rc >= 0 ? rc : talk_each(&k.at, k.request, &k.ids, done_line, &k);
 }
 
 static int cmd_withdraw(int argc, char **argv)
@@ -320,7 +287,7 @@ static int cmd_withdraw(int argc, char **argv)
 	static struct call k;
 	const int rc = begin(&k, &command_withdraw, argc, argv);
 
-	return rc >= 0 ? rc : for_ids(&k, done_line);
+	return rc >= 0 ? rc : talk_each(&k.at, k.request, &k.ids, done_line, &k);
 }
 
 static int cmd_resume(int argc, char **argv)

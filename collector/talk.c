@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/commands.h"
+#include "common/scan.h"
 
 const char *talk_text(const json_t *o, const char *key)
 {
@@ -98,4 +99,35 @@ int talk(const struct client_at *at, json_t *request, void (*line)(void *arg, co
 	rc = rc ?: answer(c, line, arg);
 	client_free(c);
 	return rc;
+}
+
+int talk_take_id(struct cli *c, struct talk_ids *ids, const char *what)
+{
+	uint64_t id;
+
+	if (scan_u64(c->arg, 1, INT64_MAX, &id))
+		return cli_error(c, "'%.40s' is not the number of a %s", c->arg, what);
+	if (ids->n == TALK_IDS_MAX)
+		return cli_error(c, "more than %u at one time", TALK_IDS_MAX);
+	ids->v[ids->n++] = (int64_t)id;
+	return 0;
+}
+
+int talk_each(const struct client_at *at, json_t *request, const struct talk_ids *ids,
+	      void (*line)(void *arg, const json_t *o), void *arg)
+{
+	uint32_t failed = 0;
+	int rc = 0;
+
+	for (uint32_t i = 0; i < ids->n && rc != EXIT_PEER && rc != EXIT_PERM; i++) {
+		json_t *one = json_deep_copy(request);
+
+		json_object_set_new(one, "id", json_integer(ids->v[i]));
+		rc = talk(at, one, line, arg);
+		failed += rc != 0;
+	}
+	json_decref(request);
+	if (!failed || rc == EXIT_PEER || rc == EXIT_PERM)
+		return failed ? rc : EXIT_OK;
+	return failed < ids->n ? EXIT_PARTLY : EXIT_FAILED;
 }

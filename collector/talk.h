@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "collector/endpoint/client.h"
+#include "common/cli.h"
 
 /**
  * talk - ask
@@ -19,6 +20,23 @@
  */
 int talk(const struct client_at *at, json_t *request, void (*line)(void *arg, const json_t *o),
 	 void *arg);
+
+#define TALK_IDS_MAX 256u
+
+struct talk_ids {
+	int64_t v[TALK_IDS_MAX];
+	uint32_t n;
+};
+
+/* An operand is one more of them, the number of a @what. Return: 0, or the exit status. */
+int talk_take_id(struct cli *c, struct talk_ids *ids, const char *what);
+
+/*
+ * One request for each of them, as talk(), until nobody answers or it is not permitted. Return: exit status:
+ * EXIT_PARTLY where some were refused.
+ */
+int talk_each(const struct client_at *at, json_t *request, const struct talk_ids *ids,
+	      void (*line)(void *arg, const json_t *o), void *arg);
 
 /* A member, "" or 0 where it is missing. */
 const char *talk_text(const json_t *o, const char *key);
