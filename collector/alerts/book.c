@@ -87,7 +87,7 @@ int book_commit(struct book *b)
 
 	if (!b->publish.dir[0])
 		b->policy_dirty = false; /* nobody is told */
-	r = b->policy_dirty ? publish_next(b->db, &generation) : 0;
+	r = b->policy_dirty ? publish_next(&b->publish, b->db, &generation) : 0;
 
 	r = r ?: db_run(b->db, "COMMIT", "");
 	if (r || !b->policy_dirty)

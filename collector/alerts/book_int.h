@@ -32,6 +32,7 @@ struct book {
 	struct book_stats stats;
 	bool complained;
 	struct decide_stats decide;
+	struct decide_refusals refusals;
 	struct publish publish;
 	bool policy_dirty; /* the files are not what the database says */
 };

@@ -157,7 +157,7 @@ static int fired(struct writing *w)
 	b->stats.reopened += reopen && !open;
 	if (!open && !silence)
 		say(w, reopen ? "firing again" : "firing", id);
-	return silence ? 0 : decide_alert(b, w->ev, id);
+	return decide_alert(b, w->ev, id, silence != 0);
 }
 
 static int resolved(struct writing *w)

@@ -9,14 +9,8 @@
 #include "common/log.h"
 #include "common/num_text.h"
 
-#define MINUTE_US INT64_C(60000000)
-
-const char *const decide_gate_names[_GATE_MAX] = {
-	[GATE_NONE] = "none",
-#define GATE(id, name, doc) [GATE_##id] = name,
-#include "collector/control/gates.def"
-#undef GATE
-};
+#define MINUTE_US    INT64_C(60000000)
+#define REFUSALS_MAX 600u /* a minute: rows and entries; beyond, they are numbers */
 
 int decide_audit(struct book *b, const char *actor, const char *action, int64_t id, json_t *detail)
 {
@@ -26,121 +20,20 @@ int decide_audit(struct book *b, const char *actor, const char *action, int64_t 
 	return audit_add(b->db, &(struct audit_entry){actor, action, object}, detail);
 }
 
-bool decide_breaker(struct book *b)
-{
-	return db_number(b->db, 0, "SELECT value FROM number WHERE name = 'breaker'", "") != 0;
-}
-
-static const char *action_word(const struct rule_action *a)
-{
-	return a->type == RO_DROP ? "drop" : a->type == RO_LIMIT ? "limit" : "reset";
-}
-
-static const char *scope_word(const struct proposal *p)
-{
-	return p->action->scope == RULE_SCOPE_PAIR ? "pair"
-	       : p->action->scope == FF_DST_IP	   ? "dst.ip"
-						   : "src.ip";
-}
-
-static const char *mode_word(struct book *b, const struct rule *r)
-{
-	if (r->mode == RM_SHADOW || decide_breaker(b))
-		return "shadow";
-	return r->mode == RM_CANARY ? "canary" : "enforce";
-}
-
-/* ---- gates ---- */
-
-static bool listed(const struct filter *f, const struct proposal *p)
-{
-	return ruleset_has(f, p->a) || (p->has_b && ruleset_has(f, p->b));
-}
-
-static bool infrastructure(struct book *b, const struct proposal *p)
-{
-	return b->cfg.agent &&
-	       (b->cfg.agent(b->cfg.arg, p->a) || (p->has_b && b->cfg.agent(b->cfg.arg, p->b)));
-}
-
-/* Who may be somebody else is not acted on: it takes a rule that asks for it, and a handshake. */
-static bool forged(const struct proposal *p)
-{
-	return p->action->scope != FF_DST_IP && (!p->rule->evidence.handshake || !p->proven);
-}
-
-static bool victim(struct book *b, const struct proposal *p)
-{
-	return p->action->scope == FF_DST_IP && ruleset_has(b->set->local, p->a) &&
-	       (p->action->type != RO_LIMIT || !p->port);
-}
-
-static int64_t made_lately(struct book *b)
-{
-	return db_number(b->db, 0,
-			 "SELECT count(*) FROM decision WHERE made_us > ? AND mode != 'shadow' AND"
-			 " (reason IS NULL OR reason IN ('rate', 'internal'))",
-			 "i", book_now_us() - MINUTE_US);
-}
-
-/* Twice as many as are allowed: a rule is wrong, rather than so many attackers there. */
-static int trip(struct book *b, int64_t n)
-{
-	int r = db_run(b->db,
-		       "INSERT INTO number VALUES ('breaker', 1) ON CONFLICT (name) DO UPDATE SET"
-		       " value = 1",
-		       "");
-
-	b->policy_dirty = true;
-	log_error("decisions",
-		  "%lld in a minute: the breaker has acted, automatic decisions only count until "
-		  "'weir-collector decisions resume'",
-		  (long long)n);
-	return r
-		       ?: audit_add(b->db,
-				    &(struct audit_entry){"collector", "breaker.tripped", "policy"},
-				    json_pack("{s:I}", "decisions", (json_int_t)n));
-}
-
-static enum decide_gate gate_of(struct book *b, const struct proposal *p, const char *mode)
-{
-	const bool acts = strcmp(mode, "shadow") != 0;
-	int64_t n;
-
-	if (!p->has_a || (p->action->scope == RULE_SCOPE_PAIR && !p->has_b))
-		return GATE_NO_VALUE;
-	if (p->exempt)
-		return GATE_EXEMPT;
-	if (listed(b->set->never, p))
-		return GATE_NEVER;
-	if (infrastructure(b, p))
-		return GATE_AGENT;
-	if (forged(p))
-		return GATE_FORGED;
-	if (victim(b, p))
-		return GATE_VICTIM;
-	n = db_number(b->db, 0, "SELECT count(*) FROM decision WHERE state = 'active'", "");
-	if (n >= b->cfg.decide.max)
-		return GATE_FULL;
-	if (acts && made_lately(b) >= b->cfg.decide.rate)
-		return GATE_RATE;
-	if (acts && p->action->scope != FF_DST_IP && ruleset_has(b->set->local, p->a))
-		return GATE_INTERNAL;
-	return GATE_NONE;
-}
-
 /* ---- making one ---- */
 
 /* How often the value has been decided on by this rule, in this mode. */
 static int64_t offences(struct book *b, const struct proposal *p, const char *mode)
 {
-	return db_number(b->db, 0,
-			 "SELECT count(*) FROM decision WHERE rule_id = ? AND a = ? AND at = ?"
-			 " AND coalesce(b, x'') = ? AND mode = ? AND made_us > ?"
-			 " AND state IN ('active', 'expired', 'withdrawn')"
-			 " AND coalesce(reason, '') NOT IN ('mode', 'superseded')",
-			 "tbibti", p->rule->id, p->a, 16, (int64_t)p->at, p->b, p->has_b ? 16 : 0,
-			 mode, book_now_us() - (int64_t)b->cfg.decide.forget_us);
+	return db_number(
+		b->db, 0,
+		"SELECT count(*) FROM decision WHERE rule_id = ? AND a = ? AND at = ?"
+		" AND coalesce(b, x'') = ? AND mode = ? AND made_us > ?"
+		" AND state IN ('active', 'expired', 'withdrawn') AND expires_us IS NOT NULL"
+		" AND coalesce(reason, '') NOT IN ('mode', 'superseded', 'rule', 'exempt',"
+		" 'never_block', 'agent')",
+		"tbibti", p->rule->id, p->a, 16, (int64_t)p->at, p->b, p->has_b ? 16 : 0, mode,
+		book_now_us() - (int64_t)b->cfg.decide.forget_us);
 }
 
 static int64_t ttl_us(const struct rule_action *a, int64_t step)
@@ -163,8 +56,8 @@ static json_t *detail_of(const struct proposal *p, const char *mode, const char 
 		ip_text(p->b, 0, other);
 	json_object_set_new(o, "rule", json_string(p->rule->name));
 	json_object_set_new(o, "alert", json_integer(p->alert));
-	json_object_set_new(o, "action", json_string(action_word(p->action)));
-	json_object_set_new(o, "scope", json_string(scope_word(p)));
+	json_object_set_new(o, "action", json_string(decide_action(p->action)));
+	json_object_set_new(o, "scope", json_string(decide_scope(p)));
 	json_object_set_new(o, "value", json_string(a));
 	if (*other)
 		json_object_set_new(o, "to", json_string(other));
@@ -180,7 +73,10 @@ static int insert(struct book *b, const struct proposal *p, const char *mode, en
 	const char *state = !gate ? "active" : gate == GATE_INTERNAL ? "held" : "refused";
 	const char *reason = gate ? decide_gate_names[gate] : NULL;
 	const int64_t now = book_now_us(), step = offences(b, p, mode),
-		      ttl = ttl_us(p->action, step);
+		      ttl = ttl_us(p->action, step),
+		      until = !gate			? now + ttl
+			      : decide_is_retried(gate) ? now + DECIDE_RETRY_US
+							: 0;
 	char actor[RULE_NAME_MAX + 8];
 	int64_t id;
 	int r;
@@ -191,12 +87,19 @@ static int insert(struct book *b, const struct proposal *p, const char *mode, en
 		" rate, mode, state, reason, step, made_us, ttl_us, expires_us)"
 		" VALUES (?, ?, ?, ?, ?, ?, ?, nullif(?, x''), ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0))",
 		"ittittbbiittttiiii", p->alert, p->rule->id, p->rule->name, (int64_t)p->at,
-		action_word(p->action), scope_word(p), p->a, 16, p->b, p->has_b ? 16 : 0,
+		decide_action(p->action), decide_scope(p), p->a, 16, p->b, p->has_b ? 16 : 0,
 		(int64_t)p->port, (int64_t)p->action->direction, p->action->rate, mode, state,
-		reason, step, now, ttl, gate ? INT64_C(0) : now + ttl);
+		reason, step, now, ttl, until);
 	if (r)
 		return r;
 	id = db_last_id(b->db);
+	if (!gate) /* need not be looked at again */
+		r = db_run(b->db,
+			   "UPDATE decision SET expires_us = NULL WHERE alert = ? AND at = ?"
+			   " AND state = 'refused'",
+			   "ii", p->alert, (int64_t)p->at);
+	if (r)
+		return r;
 	b->decide.made += !gate;
 	b->decide.refused[gate] += gate != GATE_NONE;
 	b->policy_dirty |= !gate;
@@ -208,43 +111,107 @@ static int insert(struct book *b, const struct proposal *p, const char *mode, en
 			    id, detail_of(p, mode, reason));
 }
 
-/* The same is in force; or, in a lower mode, it is taken back. Return: 1: nothing to do, 0, -EIO. */
-static int supersede(struct book *b, const struct proposal *p, const char *mode)
-{
-	sqlite3_stmt *s =
-		db_begin(b->db,
-			 "SELECT id, mode FROM decision WHERE rule_id = ? AND a = ? AND at = ?"
-			 " AND coalesce(b, x'') = ? AND port = ? AND state IN ('active', 'held')"
-			 " ORDER BY id DESC LIMIT 1",
-			 "tbibi", p->rule->id, p->a, 16, (int64_t)p->at, p->b, p->has_b ? 16 : 0,
-			 (int64_t)p->port);
-	const int r = db_step(b->db, s);
-	int64_t id;
-	bool same;
+/* A decision in force about the same. */
+struct before {
+	int64_t id;	   /* 0: none */
+	bool active, same; /* same: it is all that the rule wants */
+};
 
+static int find_before(struct book *b, const struct proposal *p, const char *mode,
+		       struct before *ret)
+{
+	sqlite3_stmt *s = db_begin(
+		b->db,
+		"SELECT id, mode, state FROM decision WHERE rule_id = ? AND a = ? AND at = ?"
+		" AND coalesce(b, x'') = ? AND port = ? AND state IN ('active', 'held')"
+		" ORDER BY id DESC LIMIT 1",
+		"tbibi", p->rule->id, p->a, 16, (int64_t)p->at, p->b, p->has_b ? 16 : 0,
+		(int64_t)p->port);
+	const int r = db_step(b->db, s);
+
+	*ret = (struct before){};
 	if (r != 1)
 		return r;
-	id = sqlite3_column_int64(s, 0);
-	same = !strcmp(db_text(s, 1), mode);
+	ret->id = sqlite3_column_int64(s, 0);
+	/* one that acts stays as it is while the breaker has it only count */
+	ret->same = !strcmp(db_text(s, 1), mode) ||
+		    !strcmp(db_text(s, 1), decide_rule_mode(p->rule));
+	ret->active = !strcmp(db_text(s, 2), "active");
 	db_end(s);
-	return same ? 1 : decide_end(b, id, "withdrawn", "superseded", "collector");
+	return 0;
+}
+
+/* What has been decided before makes room, or has no ground any more. */
+static int end_before(struct book *b, const struct before *before, enum decide_gate gate)
+{
+	const char *why = gate == GATE_NONE || gate == GATE_INTERNAL ? "superseded"
+								     : decide_gate_names[gate];
+
+	return before->id ? decide_end(b, before->id, "withdrawn", why, "collector") : 0;
+}
+
+static bool is_spared(enum decide_gate gate)
+{
+	return gate == GATE_EXEMPT || gate == GATE_NEVER || gate == GATE_AGENT;
+}
+
+int decide_tell_refusals(struct book *b, int64_t now_us)
+{
+	struct decide_refusals *f = &b->refusals;
+	json_t *detail = NULL;
+
+	if (now_us >= f->since_us && now_us - f->since_us < MINUTE_US)
+		return 0;
+	for (unsigned int i = GATE_NONE + 1; i < _GATE_MAX; i++) {
+		if (!f->more[i])
+			continue;
+		detail = detail ?: json_object();
+		json_object_set_new(detail, decide_gate_names[i],
+				    json_integer((json_int_t)f->more[i]));
+	}
+	*f = (struct decide_refusals){.since_us = now_us};
+	return detail ? audit_add(b->db,
+				  &(struct audit_entry){"collector", "decisions.refused", "alerts"},
+				  detail)
+		      : 0;
+}
+
+/* A flood of alerts that nothing comes of is not to fill the disk. */
+static bool is_one_of_many(struct book *b, enum decide_gate gate)
+{
+	struct decide_refusals *f = &b->refusals;
+
+	if (gate == GATE_NONE || gate == GATE_INTERNAL ||
+	    (gate == GATE_RATE && b->cfg.decide.rate)) /* the breaker bounds them */
+		return false;
+	if (f->n < REFUSALS_MAX) {
+		f->n++;
+		return false;
+	}
+	f->more[gate]++;
+	b->decide.refused[gate]++;
+	return true;
 }
 
 int decide_propose(struct book *b, const struct proposal *p)
 {
-	const char *mode = mode_word(b, p->rule);
-	int r = supersede(b, p, mode);
+	const char *mode = decide_mode(b, p->rule);
+	struct before before;
+	int r = find_before(b, p, mode, &before);
 	enum decide_gate gate;
-	int64_t n;
 
 	if (r)
-		return r < 0 ? r : 0;
-	gate = gate_of(b, p, mode);
-	r = insert(b, p, mode, gate);
-	if (r || gate != GATE_RATE)
 		return r;
-	n = made_lately(b);
-	return n >= 2 * (int64_t)b->cfg.decide.rate ? trip(b, n) : 0;
+	gate = decide_gate(b, p, mode, before.active);
+	if (before.same && !is_spared(gate))
+		return 0;
+	if (!gate || gate == GATE_INTERNAL || is_spared(gate))
+		r = end_before(b, &before, gate);
+	r = r ?: decide_tell_refusals(b, book_now_us());
+	if (r || is_one_of_many(b, gate))
+		return r;
+	r = insert(b, p, mode, gate);
+	return r || gate != GATE_RATE ? r : decide_trip(b);
 }
 
 /* ---- alerts ---- */
@@ -267,7 +234,7 @@ static void take_value(struct proposal *p, const struct alert_value *v)
 	}
 }
 
-int decide_alert(struct book *b, const struct alert_event *ev, int64_t alert)
+int decide_alert(struct book *b, const struct alert_event *ev, int64_t alert, bool silenced)
 {
 	const struct rule *rule = ev->alert.rule;
 	int r = 0;
@@ -280,6 +247,7 @@ int decide_alert(struct book *b, const struct alert_event *ev, int64_t alert)
 				     .at = i,
 				     .alert = alert,
 				     .exempt = ev->alert.exempt,
+				     .silenced = silenced,
 				     .proven = ev->proven};
 
 		if (p.action->type > RO_RESET) /* capture and mirror: not by the agents yet */
@@ -287,112 +255,6 @@ int decide_alert(struct book *b, const struct alert_event *ev, int64_t alert)
 		for (uint32_t k = 0; k < ev->alert.n_by; k++)
 			take_value(&p, &ev->alert.by[k]);
 		r = decide_propose(b, &p);
-	}
-	return r;
-}
-
-/* ---- ends ---- */
-
-int decide_end(struct book *b, int64_t id, const char *state, const char *reason, const char *actor)
-{
-	char action[40];
-	int r = db_run(b->db,
-		       "UPDATE decision SET state = ?, reason = ?, ended_us = ? WHERE id = ?"
-		       " AND state IN ('active', 'held')",
-		       "ttii", state, reason, book_now_us(), id);
-
-	if (r || !db_changes(b->db))
-		return r;
-	b->decide.expired += !strcmp(state, "expired");
-	b->decide.withdrawn += !strcmp(state, "withdrawn");
-	b->policy_dirty = true;
-	snprintf(action, sizeof(action), "decision.%s", state);
-	return decide_audit(b, actor, action, id,
-			    reason ? json_pack("{s:s}", "reason", reason) : NULL);
-}
-
-static void blob(sqlite3_stmt *s, int column, uint8_t ret[16], bool *ret_has)
-{
-	*ret_has = sqlite3_column_bytes(s, column) == 16;
-	if (*ret_has)
-		memcpy(ret, sqlite3_column_blob(s, column), 16);
-}
-
-/* What the rules have to say of a decision now; NULL: they stand behind it. */
-static const char *disowned(struct book *b, const struct rule *rule, const struct proposal *p,
-			    const char *mode)
-{
-	if (!rule || p->at >= rule->actions.n)
-		return "rule";
-	if (rule->mode < RM_SHADOW || (rule->mode == RM_SHADOW && strcmp(mode, "shadow") != 0) ||
-	    (rule->mode == RM_CANARY && !strcmp(mode, "enforce")))
-		return "mode";
-	return listed(b->set->never, p) ? decide_gate_names[GATE_NEVER] : NULL;
-}
-
-int decide_rules(struct book *b)
-{
-	sqlite3_stmt *s = db_begin(b->db,
-				   "SELECT id, rule_id, at, a, b, mode FROM decision"
-				   " WHERE state IN ('active', 'held')",
-				   "");
-	int r;
-
-	while ((r = db_step(b->db, s)) == 1) {
-		const struct rule *rule = rules_find(ruleset_rules(b->set), db_text(s, 1));
-		struct proposal p = {.at = (uint32_t)sqlite3_column_int64(s, 2)};
-		const char *why;
-
-		blob(s, 3, p.a, &p.has_a);
-		blob(s, 4, p.b, &p.has_b);
-		why = disowned(b, rule, &p, db_text(s, 5));
-		r = why ? decide_end(b, sqlite3_column_int64(s, 0), "withdrawn", why, "collector")
-			: 0;
-		if (r) {
-			db_end(s);
-			break;
-		}
-	}
-	return r;
-}
-
-/* The alert goes on: the next step, if its rule still says so. */
-static int renew(struct book *b, sqlite3_stmt *s)
-{
-	struct proposal p = {.rule = b->set ? rules_find(ruleset_rules(b->set), db_text(s, 1))
-					    : NULL,
-			     .at = (uint32_t)sqlite3_column_int64(s, 2),
-			     .alert = sqlite3_column_int64(s, 5),
-			     .port = (uint16_t)sqlite3_column_int(s, 6),
-			     .proven = sqlite3_column_int(s, 7)};
-
-	if (!p.rule || p.rule->mode < RM_SHADOW || p.at >= p.rule->actions.n)
-		return 0;
-	p.action = &p.rule->actions.v[p.at];
-	blob(s, 3, p.a, &p.has_a);
-	blob(s, 4, p.b, &p.has_b);
-	return decide_propose(b, &p);
-}
-
-int decide_tick(struct book *b, int64_t now_us)
-{
-	sqlite3_stmt *s =
-		db_begin(b->db,
-			 "SELECT d.id, d.rule_id, d.at, d.a, d.b, d.alert, d.port, a.proven,"
-			 " a.state = 'firing' AND a.silence IS NULL"
-			 " FROM decision d LEFT JOIN alert a ON a.id = d.alert"
-			 " WHERE d.state = 'active' AND d.expires_us <= ?",
-			 "i", now_us);
-	int r;
-
-	while ((r = db_step(b->db, s)) == 1) {
-		r = decide_end(b, sqlite3_column_int64(s, 0), "expired", NULL, "collector");
-		if (!r && sqlite3_column_int(s, 8))
-			r = renew(b, s);
-		if (r) {
-			db_end(s);
-			break;
-		}
 	}
 	return r;
 }

@@ -37,8 +37,15 @@ struct decide_stats {
 
 extern const char *const decide_gate_names[_GATE_MAX];
 
-/* An alert that has begun, and is not silenced. Return: 0, -EIO, -ENOMEM. */
-int decide_alert(struct book *b, const struct alert_event *ev, int64_t alert);
+/* Refusals beyond what is written down one by one. */
+struct decide_refusals {
+	int64_t since_us;
+	uint32_t n;
+	uint64_t more[_GATE_MAX];
+};
+
+/* An alert that has begun. Return: 0, -EIO, -ENOMEM. */
+int decide_alert(struct book *b, const struct alert_event *ev, int64_t alert, bool silenced);
 
 /* Rules have changed: what they do not stand behind any more is taken back. Return: as above. */
 int decide_rules(struct book *b);

@@ -92,7 +92,8 @@ static json_t *row_json(sqlite3_stmt *s)
 	json_object_set_new(o, "step", json_integer(sqlite3_column_int64(s, C_STEP)));
 	json_object_set_new(o, "ttl_s", json_integer(sqlite3_column_int64(s, C_TTL) / 1000000));
 	put_time(o, "made", sqlite3_column_int64(s, C_MADE));
-	put_time(o, "expires", sqlite3_column_int64(s, C_EXPIRES));
+	put_time(o, strcmp(db_text(s, C_STATE), "refused") ? "expires" : "again",
+		 sqlite3_column_int64(s, C_EXPIRES));
 	put_time(o, "ended", sqlite3_column_int64(s, C_ENDED));
 	put_text(o, "approver", db_text(s, C_APPROVER));
 	return o;
@@ -142,7 +143,17 @@ static json_t *show(struct book *b, int64_t id)
 static json_t *approve(struct book *b, int64_t id, const struct endpoint_peer *peer)
 {
 	const int64_t now = book_now_us();
+	const enum decide_gate gate = decide_spared_by_now(b, id);
 
+	if (gate)
+		return book_refuse("unknown", "decision %lld: nothing is done about it: %s",
+				   (long long)id, decide_gate_names[gate]);
+	if (db_number(b->db, INT64_MAX, "SELECT count(*) FROM decision WHERE state = 'active'",
+		      "") >= b->cfg.decide.max)
+		return book_refuse("unknown",
+				   "%u decisions are in force, as many as policy.max: 'decisions "
+				   "withdraw' ends one",
+				   b->cfg.decide.max);
 	if (db_run(b->db,
 		   "UPDATE decision SET state = 'active', reason = NULL, approver = ?1,"
 		   " expires_us = ?2 + ttl_us WHERE id = ?3 AND state = 'held'",

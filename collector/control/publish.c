@@ -10,9 +10,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/num_text.h"
 
 #define KEY_FILE_MAX 4096u
+#define POLICY	     "policy.bin"
+#define CANARY	     "canary.bin"
 #define NODE_MAX_S   (UINT64_C(366) * 86400) /* longer than any node allows */
 
 /* ---- the key ---- */
@@ -32,24 +35,49 @@ static int read_file(const char *path, char *buf, size_t cap, size_t *ret_len)
 	return 0;
 }
 
+/* Durable under its name, or not there: never a part of it. */
+static int replace(const char *path, mode_t mode, const void *data, size_t len)
+{
+	const char *slash = strrchr(path, '/');
+	char next[4110], dir[4100];
+	int fd, r = 0;
+
+	snprintf(next, sizeof(next), "%s.next", path);
+	snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path), path);
+	(void)unlink(next); /* what a crash has left: its mode may be another */
+	fd = open(next, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (fd < 0)
+		return -errno;
+	for (size_t at = 0; at < len && !r;) {
+		const ssize_t n = write(fd, (const uint8_t *)data + at, len - at);
+
+		if (n > 0)
+			at += (size_t)n;
+		else if (n < 0 && errno != EINTR)
+			r = -errno;
+	}
+	if (!r && (fsync(fd) || rename(next, path)))
+		r = -errno;
+	close(fd);
+	fd = r ? -1 : open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (!r && (fd < 0 || fsync(fd)))
+		r = -errno;
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
 static int write_key(const char *path, mode_t mode, const uint8_t *key,
 		     int (*put)(FILE *out, const uint8_t key[POLICY_KEY]))
 {
-	const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-	FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
-	int r;
+	char pem[KEY_FILE_MAX] = "";
+	FILE *out = fmemopen(pem, sizeof(pem), "w");
+	int r = out ? put(out, key) : -ENOMEM;
 
-	if (!out) {
-		r = -errno;
-		if (fd >= 0)
-			close(fd);
-		return r;
-	}
-	r = put(out, key);
-	if (!r && (fflush(out) || fsync(fd)))
-		r = -errno;
-	if (fclose(out) && !r)
+	if (out && fclose(out) && !r)
 		r = -EIO;
+	r = r ?: replace(path, mode, pem, strlen(pem));
+	explicit_bzero(pem, sizeof(pem));
 	return r;
 }
 
@@ -58,6 +86,19 @@ static int make_key(struct publish *p, const char *path)
 	int r = policy_keygen(p->secret, p->public);
 
 	return r ?: write_key(path, 0600, p->secret, policy_write_private);
+}
+
+/* The public one for people to take with them: written again only when it is another. */
+static int show_key(const struct publish *p, const char *path)
+{
+	uint8_t there[POLICY_KEY];
+	char pem[KEY_FILE_MAX];
+	size_t len = 0;
+
+	if (!read_file(path, pem, sizeof(pem), &len) && !policy_read_public(pem, len, there) &&
+	    !memcmp(there, p->public, sizeof(there)))
+		return 0;
+	return write_key(path, 0644, p->public, policy_write_public);
 }
 
 static int load_key(struct publish *p, const char *path, bool make, char *error)
@@ -79,10 +120,25 @@ static int load_key(struct publish *p, const char *path, bool make, char *error)
 		return r;
 	}
 	snprintf(public, sizeof(public), "%s/policy.pub", p->dir);
-	r = write_key(public, 0644, p->public, policy_write_public);
+	r = show_key(p, public);
 	if (r)
 		snprintf(error, DB_ERROR, "%.180s: %s", public, strerror(-r));
 	return r;
+}
+
+/* Of a file that is there; 0: there is none. */
+static int64_t generation_of(const struct publish *p, const char *name)
+{
+	struct policy_header head;
+	char path[4100];
+	size_t len = 0;
+
+	snprintf(path, sizeof(path), "%s/%s", p->dir, name);
+	if (read_file(path, (char *)&head, sizeof(head), &len) || len < sizeof(head) ||
+	    memcmp(head.magic, POLICY_MAGIC, sizeof(head.magic)) != 0 ||
+	    head.generation > INT64_MAX / 2)
+		return 0;
+	return (int64_t)head.generation;
 }
 
 int publish_open(const struct publish_cfg *cfg, struct publish *ret, char *error)
@@ -96,6 +152,9 @@ int publish_open(const struct publish_cfg *cfg, struct publish *ret, char *error
 		snprintf(error, DB_ERROR, "%.180s: %s", ret->dir, strerror(errno));
 		return -EIO;
 	}
+	ret->there = generation_of(ret, POLICY);
+	if (generation_of(ret, CANARY) > ret->there)
+		ret->there = generation_of(ret, CANARY);
 	snprintf(path, sizeof(path), "%s/policy.key", ret->dir);
 	return load_key(ret, cfg->key ?: path, !cfg->key, error);
 }
@@ -110,8 +169,8 @@ struct making {
 	bool breaker; /* everything automatic only counts */
 	uint64_t now;
 	struct policy_rule rule; /* of the rows at hand */
-	char group[400];
-	uint32_t number;
+	char group[400];	 /* all that its entries have in common */
+	uint32_t number, left_out;
 };
 
 enum column {
@@ -133,7 +192,8 @@ enum column {
 #define ROWS                                                                                     \
 	"SELECT rule_id, rule, at, action, scope, a, b, port, direction, rate, mode, expires_us" \
 	" FROM decision WHERE state = 'active'"                                                  \
-	" ORDER BY mode = 'shadow', mode = 'canary', action = 'limit', rule_id, at, port, b, id"
+	" ORDER BY mode = 'shadow', mode = 'canary', action = 'limit', rule_id, at, port, b,"    \
+	" action, scope, direction, rate, id"
 
 static bool is_shadow(const struct making *m, const char *mode)
 {
@@ -167,7 +227,7 @@ static int begin_rule(struct making *m, sqlite3_stmt *s, bool shadow, const char
 			  : !strcmp(action, "limit") ? POLICY_LIMIT
 						     : POLICY_RESET,
 		.flags = RULE_AUTOMATIC | (shadow ? RULE_SHADOW : 0),
-		.direction = directions[sqlite3_column_int(s, C_DIR) % 3],
+		.direction = directions[(unsigned int)sqlite3_column_int(s, C_DIR) % 3],
 		.key = RULE_BY_ADDR,
 		.expires = 1, /* of its entries, see end_rule() */
 	};
@@ -213,22 +273,23 @@ static int add_entry(struct making *m, sqlite3_stmt *s)
 static int add_row(struct making *m, sqlite3_stmt *s)
 {
 	const bool shadow = is_shadow(m, db_text(s, C_MODE));
-	char group[400], to[IP_TEXT] = "";
+	char group[sizeof(m->group)], to[IP_TEXT] = "";
 	int r = 0;
 
 	if (((uint64_t)sqlite3_column_int64(s, C_EXPIRES) + 999999) / 1000000 <= m->now)
 		return 0; /* a rule without entries would be none */
 	if (sqlite3_column_bytes(s, C_B) == 16)
 		ip_text(sqlite3_column_blob(s, C_B), 0, to);
-	snprintf(group, sizeof(group), "%s %d %s %d %s %s", db_text(s, C_RULE_ID),
+	snprintf(group, sizeof(group), "%s %d %s %d %s %s %s %s %d", db_text(s, C_RULE_ID),
 		 sqlite3_column_int(s, C_AT), to, sqlite3_column_int(s, C_PORT), db_text(s, C_RATE),
-		 db_text(s, C_MODE));
-	if (strcmp(group, m->group) != 0) {
-		r = end_rule(m);
-		if (m->number == POLICY_RULES_MAX)
-			return -E2BIG;
-		r = r ?: begin_rule(m, s, shadow, group);
+		 db_text(s, C_MODE), db_text(s, C_ACTION), db_text(s, C_SCOPE),
+		 sqlite3_column_int(s, C_DIR));
+	if (strcmp(group, m->group) != 0 && m->number == POLICY_RULES_MAX) {
+		m->left_out++; /* the weakest and latest: the others hold */
+		return 0;
 	}
+	if (strcmp(group, m->group) != 0)
+		r = end_rule(m) ?: begin_rule(m, s, shadow, group);
 	return r ?: add_entry(m, s);
 }
 
@@ -268,32 +329,6 @@ static int seal(struct making *m, int64_t generation, uint8_t **ret, size_t *ret
 	return r ?: policy_sign(*ret, *ret_len, m->p->secret);
 }
 
-static int replace(const char *dir, const char *name, const uint8_t *image, size_t len)
-{
-	char path[4100], next[4110];
-	int fd, r = 0;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	snprintf(next, sizeof(next), "%s.next", path);
-	fd = open(next, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return -errno;
-	for (size_t at = 0; at < len && !r;) {
-		const ssize_t n = write(fd, image + at, len - at);
-
-		if (n > 0)
-			at += (size_t)n;
-		else if (n < 0 && errno != EINTR)
-			r = -errno;
-	}
-	if (!r && fsync(fd))
-		r = -errno;
-	close(fd);
-	if (!r && rename(next, path))
-		r = -errno;
-	return r;
-}
-
 static void note(struct publish *p, const struct making *m, const uint8_t *image, size_t len)
 {
 	uint8_t hash[SHA256_DIGEST_LENGTH];
@@ -303,6 +338,10 @@ static void note(struct publish *p, const struct making *m, const uint8_t *image
 		snprintf(p->hash + 2 * i, 3, "%02x", hash[i]);
 	p->rules = m->draft.of[POLICY_RULE].n;
 	p->entries = m->draft.of[POLICY_ADDR].n;
+	p->left_out = m->left_out;
+	if (m->left_out)
+		log_error("policy", "%u decisions are left out: there are more than %u rules",
+			  m->left_out, POLICY_RULES_MAX);
 }
 
 static int write_one(struct publish *p, struct db *d, int64_t generation, bool canary, char *error)
@@ -311,34 +350,40 @@ static int write_one(struct publish *p, struct db *d, int64_t generation, bool c
 			   .p = p,
 			   .canary = canary,
 			   .now = (uint64_t)time(NULL),
-			   .breaker = db_number(d, 0,
-						"SELECT value FROM number WHERE name = 'breaker'",
-						"") != 0};
+			   .breaker = publish_breaker(d)};
 	uint8_t *image = NULL;
 	size_t len = 0;
+	char path[4100];
 	int r = make(&m);
 
+	snprintf(path, sizeof(path), "%s/%s", p->dir, canary ? CANARY : POLICY);
 	r = r ?: seal(&m, generation, &image, &len, error);
-	r = r ?: replace(p->dir, canary ? "canary.bin" : "policy.bin", image, len);
+	r = r ?: replace(path, 0644, image, len);
 	if (!r && !canary)
 		note(p, &m, image, len);
 	if (r && !*error)
-		snprintf(error, DB_ERROR, "%s", r == -E2BIG ? "too many rules" : strerror(-r));
+		snprintf(error, DB_ERROR, "%s", strerror(-r));
 	free(image);
 	policy_draft_done(&m.draft);
 	return r;
 }
 
-int publish_next(struct db *d, int64_t *ret)
+bool publish_breaker(struct db *d)
 {
-	const int r =
-		db_run(d,
-		       "INSERT INTO number VALUES ('generation', 1) ON CONFLICT (name) DO UPDATE"
-		       " SET value = value + 1",
-		       "");
+	return db_number(d, 1,
+			 "SELECT coalesce((SELECT value FROM number WHERE name = 'breaker'), 0)",
+			 "") != 0;
+}
+
+int publish_next(const struct publish *p, struct db *d, int64_t *ret)
+{
+	const int r = db_run(d,
+			     "INSERT INTO number VALUES ('generation', ?1 + 1) ON CONFLICT (name)"
+			     " DO UPDATE SET value = max(value, ?1) + 1",
+			     "i", p->there);
 
 	*ret = db_number(d, 0, "SELECT value FROM number WHERE name = 'generation'", "");
-	return r;
+	return r ?: *ret > 0 ? 0 : -EIO;
 }
 
 int publish_write(struct publish *p, struct db *d, int64_t generation, char *error)
@@ -374,11 +419,10 @@ json_t *publish_status(const struct publish *p, struct db *d)
 	json_object_set_new(o, "until", json_string(text));
 	json_object_set_new(o, "rules", json_integer(p->rules));
 	json_object_set_new(o, "entries", json_integer(p->entries));
+	json_object_set_new(o, "left_out", json_integer(p->left_out));
 	json_object_set_new(o, "hash", json_string(p->hash));
 	json_object_set_new(o, "file", json_string(path));
 	json_object_set_new(o, "key_id", json_string(id));
-	json_object_set_new(o, "breaker",
-			    json_boolean(db_number(
-				    d, 0, "SELECT value FROM number WHERE name = 'breaker'", "")));
+	json_object_set_new(o, "breaker", json_boolean(publish_breaker(d)));
 	return o;
 }

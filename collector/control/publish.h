@@ -25,23 +25,27 @@ struct publish {
 	char issuer[32];
 	uint8_t secret[POLICY_KEY], public[POLICY_KEY];
 	uint64_t valid_us;
+	int64_t there; /* highest generation of the files that were there */
 	/* of the last one */
 	int64_t generation, made_us;
-	uint32_t rules, entries;
-	char hash[65]; /* SHA-256 of policy.bin */
+	uint32_t rules, entries, left_out; /* left_out: decisions beyond POLICY_RULES_MAX */
+	char hash[65];			   /* SHA-256 of policy.bin */
 };
 
 /* Return: 0; -EINVAL, -EIO with @error (DB_ERROR bytes). */
 int publish_open(const struct publish_cfg *cfg, struct publish *ret, char *error);
 
-/* In a transaction: the next generation. Return: 0, -EIO. */
-int publish_next(struct db *d, int64_t *ret);
+/* Has the breaker acted: does everything automatic only count? Where nobody can tell, it does. */
+bool publish_breaker(struct db *d);
+
+/* In a transaction: the next generation, above those of a database that is gone. Return: 0, -EIO. */
+int publish_next(const struct publish *p, struct db *d, int64_t *ret);
 
 /**
  * publish_write - both files, of what is in the database
  * @generation: of publish_next(), durable
  *
- * Return: 0, -EIO, -ENOMEM, -E2BIG; @error.
+ * Return: 0, -EIO, -ENOMEM, -EINVAL: what nodes would not take; @error.
  */
 int publish_write(struct publish *p, struct db *d, int64_t generation, char *error);
 

@@ -23,12 +23,12 @@
 #define HEAD(n, name, mode)                                                              \
 	"  - id: " ID n "\n    name: " name "\n    version: 1.0.0\n    mode: " mode "\n" \
 	"    where: proto == tcp\n    window: {size: 60s}\n    having: count() >= 3\n"   \
-	"    exempt: [ \"@never_block\" ]\n"
+	"    exempt: [ \"@never_block\", \"@admin\" ]\n"
 #define SOURCE                                                                \
 	"    by: src.ip\n    evidence: {handshake: required}\n    actions:\n" \
 	"    - drop: {scope: src.ip, direction: ingress, ttl: 10m, escalate: [10m, 1h, 24h]}\n"
 
-static const char rules[] = "groups:\n- name: g\n  rules:\n" HEAD(
+static const char some_rules[] = "groups:\n- name: g\n  rules:\n" HEAD(
 	"1", "act", "prevent") SOURCE HEAD("2", "count", "shadow") SOURCE HEAD("3", "some",
 									       "canary") SOURCE
 	HEAD("4", "slow",
@@ -42,6 +42,7 @@ static const char rules[] = "groups:\n- name: g\n  rules:\n" HEAD(
 							      "    - drop: {scope: pair, ttl: 5m}\n" HEAD(
 								      "8", "look", "detect") SOURCE;
 
+static const char *rules = some_rules;
 static char dir[] = "/tmp/weir-decide.XXXXXX";
 static struct ruleset *set;
 static struct book *book;
@@ -86,10 +87,12 @@ static struct ruleset *load(const char *words)
 	return ret;
 }
 
+static uint8_t agents; /* hosts of this network are */
+
 static bool is_agent(void *arg, const uint8_t ip[16])
 {
 	(void)arg;
-	return ip[12] == 192 && ip[15] == 100;
+	return ip[12] == agents || (ip[12] == 192 && ip[15] == 100);
 }
 
 static void open_book(void)
@@ -135,8 +138,9 @@ static void end(void)
 	char path[128];
 
 	book_close(book);
-	for (unsigned int i = 0; i < 9; i++) {
-		static const char *const names[] = {"rules/a.yaml",
+	for (unsigned int i = 0; i < 10; i++) {
+		static const char *const names[] = {"policy/policy.pub.next",
+						    "rules/a.yaml",
 						    "rules",
 						    "conf",
 						    "control.db",
@@ -268,6 +272,19 @@ static void expire(void)
 	pthread_mutex_unlock(&book->lock);
 }
 
+/* A minute later: what was refused for the time being. */
+static void look_again(void)
+{
+	static int64_t later;
+
+	later += 61000000;
+	pthread_mutex_lock(&book->lock);
+	cr_assert(eq(int, db_run(book->db, "BEGIN IMMEDIATE", ""), 0));
+	cr_assert(eq(int, decide_tick(book, book_now_us() + later), 0));
+	cr_assert(eq(int, book_commit(book), 0));
+	pthread_mutex_unlock(&book->lock);
+}
+
 /* The policy that nodes get: records in all, rules that act. */
 static void policy_of(const char *file, uint32_t *ret_entries, uint32_t *ret_acting)
 {
@@ -352,6 +369,48 @@ Test(decide, a_local_source_waits_for_somebody)
 	expect_policy("policy.bin", 1, 1);
 }
 
+static void tick_at(int64_t us)
+{
+	pthread_mutex_lock(&book->lock);
+	cr_assert(eq(int, db_run(book->db, "BEGIN IMMEDIATE", ""), 0));
+	cr_assert(eq(int, decide_tick(book, us), 0));
+	cr_assert(eq(int, book_commit(book), 0));
+	pthread_mutex_unlock(&book->lock);
+}
+
+Test(decide, what_nobody_approves_does_not_wait_for_ever)
+{
+	const int64_t later = book_now_us() + INT64_C(601000000);
+
+	write_alert(&(struct firing){"act", 10, 9, 0, true, false}, ALERT_FIRING);
+	tick_at(later);
+	cr_expect(eq(u32, number_of("held"), 1), "its alert goes on");
+	write_alert(&(struct firing){"act", 10, 9, 0, true, false}, ALERT_RESOLVED);
+	tick_at(later);
+	cr_expect(eq(u32, number_of("held"), 0));
+	cr_expect(eq(str, (char *)latest("expired"), "enforce internal"));
+	write_alert(&(struct firing){"act", 10, 9, 0, true, false}, ALERT_FIRING);
+	cr_expect(eq(i64, member_of("held", "ttl_s"), 600), "it was no offence");
+	expect_policy("policy.bin", 0, 0);
+}
+
+Test(decide, approval_is_no_way_around_a_gate)
+{
+	write_alert(&(struct firing){"act", 10, 9, 0, true, false}, ALERT_FIRING);
+	pthread_mutex_lock(&book->lock);
+	book->cfg.decide.max = 0;
+	pthread_mutex_unlock(&book->lock);
+	json_decref(ask("decisions", "approve", "id", "1"));
+	cr_expect(eq(u32, number_of("active"), 0));
+	pthread_mutex_lock(&book->lock);
+	book->cfg.decide.max = 20;
+	agents = 10;
+	pthread_mutex_unlock(&book->lock);
+	json_decref(ask("decisions", "approve", "id", "1"));
+	cr_expect(eq(u32, number_of("active"), 0), "it sends us flows by now");
+	cr_expect(eq(u32, number_of("held"), 1));
+}
+
 Test(decide, modes_say_what_acts_where)
 {
 	fire("count", 1, true);
@@ -415,6 +474,68 @@ Test(decide, a_rule_that_goes_wild_is_stopped)
 	expect_policy("policy.bin", 6, 1);
 }
 
+Test(decide, what_acts_already_stays_while_the_breaker_has_it_count)
+{
+	for (uint8_t i = 1; i <= 10; i++)
+		fire("act", i, true);
+	expect_policy("policy.bin", 5, 0);
+	fire("act", 1, true);
+	cr_expect(eq(u32, number_of("withdrawn"), 0));
+	json_decref(ask("decisions", "resume", NULL, NULL));
+	expect_policy("policy.bin", 5, 1);
+}
+
+Test(decide, none_at_all_is_no_reason_for_the_breaker)
+{
+	pthread_mutex_lock(&book->lock);
+	book->cfg.decide.rate = 0;
+	pthread_mutex_unlock(&book->lock);
+	fire("act", 1, true);
+	cr_expect(eq(str, (char *)latest("refused"), "enforce rate"));
+	pthread_mutex_lock(&book->lock);
+	cr_expect(not(decide_breaker(book)));
+	pthread_mutex_unlock(&book->lock);
+}
+
+Test(decide, what_was_refused_for_want_of_room_is_looked_at_again)
+{
+	for (uint8_t i = 1; i <= 21; i++)
+		fire("count", i, true);
+	cr_expect(eq(str, (char *)latest("refused"), "shadow full"));
+	look_again();
+	cr_expect(eq(u32, number_of("refused"), 1), "no row for each time");
+	json_decref(ask("decisions", "withdraw", "id", "1"));
+	cr_expect(eq(u32, number_of("active"), 19));
+	look_again();
+	cr_expect(eq(u32, number_of("active"), 20));
+	json_decref(ask("decisions", "withdraw", "id", "2"));
+	look_again();
+	cr_expect(eq(u32, number_of("active"), 19), "it was decided on once");
+}
+
+Test(decide, a_flood_of_refusals_is_a_number)
+{
+	json_t *a;
+
+	for (unsigned int i = 0; i < 700; i++)
+		fire("act", (uint8_t)(i % 90 + 1), false);
+	cr_expect(eq(u64, book->decide.refused[GATE_FORGED], 700));
+	a = ask("decisions", "list", "state", "refused");
+	json_decref(a);
+	pthread_mutex_lock(&book->lock);
+	cr_expect(eq(i64, db_number(book->db, 0, "SELECT count(*) FROM decision", ""), 600));
+	cr_expect(eq(i64, db_number(book->db, 0, "SELECT count(*) FROM audit", ""), 600));
+	pthread_mutex_unlock(&book->lock);
+	look_again();
+	a = ask("audit", "list", NULL, NULL);
+	cr_expect(eq(i64,
+		     json_integer_value(json_object_get(
+			     json_object_get(json_array_get(a, json_array_size(a) - 2), "detail"),
+			     "forged")),
+		     100));
+	json_decref(a);
+}
+
 Test(decide, no_more_are_in_force_than_may_be)
 {
 	for (uint8_t i = 1; i <= 20; i++)
@@ -459,6 +580,71 @@ Test(decide, who_comes_into_the_list_is_let_go)
 	cr_expect(eq(str, (char *)latest("withdrawn"), "enforce never_block"));
 }
 
+Test(decide, who_becomes_exempt_is_let_go)
+{
+	fire("act", 1, true);
+	fire("act", 2, true);
+	at_work(load("[list admin]\nvalues = 192.0.2.1\n"));
+	cr_expect(eq(str, (char *)latest("withdrawn"), "enforce exempt"));
+	cr_expect(eq(u32, number_of("active"), 1), "the other is not");
+	expect_policy("policy.bin", 1, 1);
+	/* by another value of the rule's group than what it acts on */
+	write_alert(&(struct firing){"act", 192, 2, 0, true, true}, ALERT_FIRING);
+	cr_expect(eq(u32, number_of("active"), 0));
+	expire();
+	expect_policy("policy.bin", 0, 0);
+}
+
+Test(decide, an_exemption_holds_when_a_decision_is_renewed)
+{
+	fire("act", 1, true);
+	write_alert(&(struct firing){"act", 192, 1, 0, true, true}, ALERT_FIRING);
+	expire();
+	cr_expect(eq(u32, number_of("active"), 0));
+	expect_policy("policy.bin", 0, 0);
+}
+
+Test(decide, another_action_takes_the_place_of_what_was_decided)
+{
+	static char other[sizeof(some_rules) + 64];
+	char *limit;
+
+	write_alert(&(struct firing){"slow", 10, 5, 80, false, false}, ALERT_FIRING);
+	fire("act", 1, true);
+	memcpy(other, some_rules, sizeof(some_rules));
+	limit = strstr(other, "100pps");
+	cr_assert(limit != NULL);
+	memcpy(limit, "200pps", 6);
+	rules = other;
+	at_work(load(""));
+	cr_expect(eq(str, (char *)latest("withdrawn"), "enforce rule"));
+	cr_expect(eq(u32, number_of("active"), 1), "what has not changed stays");
+	write_alert(&(struct firing){"slow", 10, 5, 80, false, false}, ALERT_FIRING);
+	cr_expect(eq(u32, number_of("active"), 2));
+	expect_policy("policy.bin", 2, 2);
+}
+
+/* Rows as a collector of before has them: one rule, actions of two kinds, in turns. */
+Test(decide, entries_of_different_actions_are_different_rules)
+{
+	static const char *const rates[] = {"100pps", "200pps"};
+
+	for (uint8_t i = 1; i <= 4; i++)
+		write_alert(&(struct firing){"slow", 10, i, 80, false, false}, ALERT_FIRING);
+	pthread_mutex_lock(&book->lock);
+	cr_assert(eq(int, db_run(book->db, "BEGIN IMMEDIATE", ""), 0));
+	for (int64_t i = 1; i <= 4; i++)
+		cr_assert(eq(int,
+			     db_run(book->db, "UPDATE decision SET rate = ? WHERE id = ?", "ti",
+				    rates[i % 2], i),
+			     0));
+	book->policy_dirty = true;
+	cr_assert(eq(int, book_commit(book), 0));
+	cr_expect(not(book->policy_dirty), "it could be made");
+	pthread_mutex_unlock(&book->lock);
+	expect_policy("policy.bin", 4, 2);
+}
+
 Test(decide, a_silenced_alert_is_not_acted_on)
 {
 	json_t *q = json_pack("{s:s,s:s,s:s,s:s}", "command", "alerts", "what", "silence", "rule",
@@ -467,7 +653,14 @@ Test(decide, a_silenced_alert_is_not_acted_on)
 	json_decref(book_ask(book, q, &root));
 	json_decref(q);
 	fire("act", 1, true);
-	cr_expect(eq(u32, number_of("all"), 0));
+	cr_expect(eq(u32, number_of("all"), 1));
+	cr_expect(eq(str, (char *)latest("refused"), "enforce silenced"));
+	look_again();
+	cr_expect(eq(u32, number_of("active"), 0), "it is silenced still");
+	json_decref(ask("alerts", "unsilence", "id", "1"));
+	look_again();
+	cr_expect(eq(str, (char *)latest("active"), "enforce "), "the alert has outlasted it");
+	cr_expect(eq(u32, number_of("all"), 2));
 }
 
 Test(decide, only_some_people_decide)
@@ -509,6 +702,61 @@ Test(decide, an_alert_that_no_engine_confirms_ends)
 	pthread_mutex_unlock(&book->lock);
 	cr_expect(eq(i64, alerts_in("firing"), 0));
 	cr_expect(eq(i64, alerts_in("resolved"), 1));
+}
+
+/* ---- files ---- */
+
+Test(decide, a_database_that_is_gone_does_not_take_the_generation_with_it)
+{
+	char path[128];
+	int64_t before;
+
+	fire("act", 1, true);
+	fire("act", 2, true);
+	book_close(book);
+	book = NULL;
+	snprintf(path, sizeof(path), "%s/control.db", dir);
+	cr_assert(eq(int, remove(path), 0));
+	open_book();
+	at_work(load(""));
+	pthread_mutex_lock(&book->lock);
+	before = book->publish.there;
+	cr_expect(gt(i64, before, 1));
+	cr_expect(gt(i64, book->publish.generation, before));
+	pthread_mutex_unlock(&book->lock);
+}
+
+Test(decide, keys_are_whole_or_not_there)
+{
+	char key[128], next[128], text[200];
+	uint8_t was[POLICY_KEY];
+	struct stat st, later;
+
+	snprintf(key, sizeof(key), "%s/policy/policy.pub", dir);
+	snprintf(next, sizeof(next), "%s/policy/policy.key.next", dir);
+	memcpy(was, book->publish.public, sizeof(was));
+	cr_assert(eq(int, stat(key, &st), 0));
+	book_close(book);
+	book = NULL;
+	put_file("policy/policy.pub.next", "half of a key"); /* of a crash */
+	open_book();
+	cr_assert(eq(int, stat(key, &later), 0));
+	cr_expect(eq(u64, (uint64_t)later.st_ino, (uint64_t)st.st_ino), "it is right: it stays");
+	cr_expect(eq(int, memcmp(was, book->publish.public, sizeof(was)), 0));
+	book_close(book);
+	book = NULL;
+	put_file("policy/policy.pub", "half of a key");
+	put_file("policy/policy.key.next", "half of a key");
+	snprintf(text, sizeof(text), "%s/policy/policy.key", dir);
+	cr_assert(eq(int, remove(text), 0));
+	open_book();
+	cr_assert(eq(int, stat(text, &st), 0));
+	cr_expect(eq(u32, (uint32_t)(st.st_mode & 0777), 0600));
+	cr_assert(eq(int, stat(key, &later), 0));
+	cr_expect(gt(i64, (int64_t)later.st_size, 50));
+	cr_expect(ne(int, access(next, F_OK), 0), "nothing is left of it");
+	at_work(load(""));
+	expect_policy("policy.bin", 0, 0);
 }
 
 /* ---- the log ---- */
