@@ -267,6 +267,7 @@ __noinline int verdict_early4(__u32 src, __u32 dst, __u32 ports, __u32 where)
 	w->never = 0;
 	w->rule.order = NO_ORDER;
 	w->rule.rule = 0;
+	w->rule.action = POLICY_DROP;
 	if (where & EARLY_SRC)
 		early_address(w, c, src, ROLE_SRC);
 	if (where & EARLY_DST)
