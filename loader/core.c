@@ -4,7 +4,6 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/membarrier.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,21 +19,15 @@
 
 #include "common/log.h"
 #include "loader/broker.h"
-#include "loader/handover.h"
-#include "loader/ipc.h"
+#include "loader/core_int.h"
 #include "common/notify.h"
 #include "loader/nic.h"
-#include "loader/pin.h"
-#include "loader/places.h"
-#include "loader/policy/host.h"
 #include "loader/prog_runs.h"
 #include "loader/sandbox.h"
 #include "loader/summary.h"
 #include "loader/worker.h"
 
 #define NS_PER_MS 1000000ull
-#define NS_PER_S  1000000000ull
-#define LEAVE_S	  40 /* for one that was asked to leave: its exports may take a while */
 
 static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
@@ -54,49 +47,12 @@ static int fail(int r, const char *what)
 	return r == -EOPNOTSUPP || r == -ENOTSUP ? EXIT_NOSUPPORT : EXIT_FAILED;
 }
 
-struct core {
-	struct run_cfg cfg;
-	struct dataplane dp;
-	struct pin pin;
-	struct places places;
-	pid_t worker;
-	int ipc;
-	struct run_cfg *news; /* what the worker reads at a reload; shared */
-	int broker;	      /* files for the worker */
-	int names; /* that it finds and the kernel can't; -1 = the worker has not begun */
-	struct policy_host policy;
-	int heirs; /* those that would take our place (--pin); -1 = nobody can */
-	int heir;  /* who does; -1 = nobody */
-	int signals;
-	int notify;
-	uint64_t watchdog_ns;	    /* 0 = nobody watches */
-	uint64_t fed_at;	    /* iface_table.progress at the last WATCHDOG=1 */
-	bool ending;		    /* a further signal means: at once */
-	bool measured;		    /* the kernel tells how long programs run */
-	bool superseded;	    /* another weir has taken our place, with other tables */
-	uint64_t stop_at_ns;	    /* CLOCK_MONOTONIC, 0 = never */
-	struct control_fds control; /* listening; the worker serves them */
-	struct ipc_msg msg;
-};
-
-static uint64_t mono_ns(void)
+uint64_t core_ns(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-}
-
-static int open_pin(struct core *c)
-{
-	int r;
-
-	if (!c->cfg.pin)
-		return 0;
-	r = pin_open(&c->pin, c->cfg.pin, c->cfg.replace);
-	if (!r)
-		c->dp.pin = &c->pin;
-	return r;
+	return (uint64_t)ts.tv_sec * CORE_NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
 /* Makes the maps, and loads what the first interface is likely to need: before a weir that is at work is
@@ -234,7 +190,7 @@ static void tell_status(struct core *c, const char *state)
 static int next_ms(const struct core *c)
 {
 	const int policy = policy_host_ms(&c->policy);
-	uint64_t now = mono_ns(), in = UINT64_MAX;
+	uint64_t now = core_ns(), in = UINT64_MAX;
 
 	if (c->stop_at_ns)
 		in = c->stop_at_ns > now ? c->stop_at_ns - now : 0;
@@ -255,7 +211,7 @@ static int next_ms(const struct core *c)
 static void reload(struct core *c)
 {
 	notify_send(c->notify, "RELOADING=1\nMONOTONIC_USEC=%llu\n",
-		    (unsigned long long)(mono_ns() / 1000));
+		    (unsigned long long)(core_ns() / 1000));
 	memset(c->news, 0, sizeof(*c->news));
 	if (!c->cfg.reload || c->cfg.reload(c->news)) {
 		iface_table_reloaded(c->places.own.table, true);
@@ -288,20 +244,6 @@ static bool heard_stop(struct core *c)
 	return sig == SIGINT || sig == SIGTERM;
 }
 
-/* Another weir takes our place. True: it is time to end. */
-static bool heard_heir(struct core *c)
-{
-	int pid;
-
-	c->heir = handover_accept(c->heirs, &pid);
-	if (c->heir < 0)
-		return false;
-	log_info(NULL, "process %d takes over", pid);
-	close(c->heirs);
-	c->heirs = -1;
-	return true;
-}
-
 /* The worker has said something. True: it has ended, or is about to. */
 static bool heard_worker(struct core *c)
 {
@@ -319,7 +261,7 @@ static bool act_on(struct core *c, const struct pollfd *p)
 {
 	if (p[P_SIGNAL].revents && heard_stop(c))
 		return false;
-	if (p[P_HEIRS].revents && heard_heir(c))
+	if (p[P_HEIRS].revents && core_heard_heir(c))
 		return false;
 	if (p[P_LINKS].revents)
 		places_update(&c->places);
@@ -358,7 +300,7 @@ static int wait_for_stop(struct core *c)
 		feed_watchdog(c);
 		if (c->measured)
 			prog_runs_read(&c->dp, c->places.own.table);
-		if (c->stop_at_ns && mono_ns() >= c->stop_at_ns)
+		if (c->stop_at_ns && core_ns() >= c->stop_at_ns)
 			return 0;
 	}
 }
@@ -372,21 +314,6 @@ static void print_summary(struct core *c, const char *names)
 	}
 	summary_text(&c->msg.summary, &c->dp, stderr);
 	log_info(NULL, "%s%s", c->dp.pin ? "still counting on" : "detached", names);
-}
-
-/* Whoever takes our place puts its programs in place of ours while we go on reading; then our tables
- * are read for the last time.
- */
-static void make_room(struct core *c)
-{
-	const char *tables = strrchr(c->pin.tables, '/');
-
-	if (c->heir < 0)
-		return;
-	handover_left(c->heir);
-	c->superseded = handover_wait(c->heir, tables ? tables + 1 : "");
-	close(c->heir);
-	c->heir = -1;
 }
 
 /* The worker's account at the end; false: there is none. */
@@ -411,7 +338,7 @@ static int stop(struct core *c, int worker_gone)
 	places_names(&c->places, names, sizeof(names));
 	policy_host_stop(&c->policy);
 	places_stop(&c->places);
-	make_room(c);
+	core_make_room(c);
 	m.tables = c->superseded;
 	if (!worker_gone)
 		ipc_send(c->ipc, &m);
@@ -446,71 +373,10 @@ static int give_up(struct core *c, int r, const char *what)
 	return what ? fail(r, what) : exit_code_of(r);
 }
 
-/* All our programs are where they are to be. Links of others under the directory go. */
-static void in_place(struct core *c)
-{
-	if (!c->dp.pin)
-		return;
-	pin_link_sweep(&c->pin, places_watch, &c->places);
-	/* programs that were replaced, on their way through a packet, end before this returns */
-	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
-}
-
-/* Policies, once nobody else changes the tables. A dataplane without them only observes. */
-static void start_policy(struct core *c)
-{
-	const struct policy_host_start start = {
-		.cfg = &c->cfg.policy,
-		.exports = c->cfg.exports,
-		.n_exports = c->cfg.n_exports,
-		.dp = &c->dp,
-		.table = c->places.own.table,
-	};
-	int r = c->cfg.dp.policy_entries ? policy_host_start(&c->policy, &start) : 0;
-
-	if (r)
-		log_warn("policy", "%s; nothing can be blocked", strerror(-r));
-}
-
-/* The one that leaves writes its last records. */
-static int wait_for_lock(struct core *c)
-{
-	const uint64_t until = mono_ns() + LEAVE_S * NS_PER_S;
-	int r;
-
-	do {
-		policy_host_wait(&c->policy);
-		r = pin_wait(&c->pin, 100);
-	} while (r == -EBUSY && mono_ns() < until);
-	return r;
-}
-
-/* --replace: the weir that is at work leaves, in the steps that handover.h tells of. */
-static int take_place(struct core *c)
-{
-	const char *tables = strrchr(c->pin.tables, '/');
-	int fd = handover_ask(c->pin.lock), r;
-
-	if (fd < 0) {
-		log_error(NULL, "%s: the weir that is at work there does not leave; stop it",
-			  c->pin.dir);
-		return -EBUSY;
-	}
-	start_policy(c);
-	r = places_start(&c->places);
-	if (!r)
-		in_place(c);
-	handover_done(fd, r || !tables ? "" : tables + 1);
-	r = r ?: wait_for_lock(c);
-	if (r && c->pin.error[0])
-		log_error(NULL, "%s", c->pin.error);
-	return r;
-}
-
 /* What is needed before the worker starts, in the end with the lock of --pin held. 0 or exit code. */
 static int prepare(struct core *c)
 {
-	int r = open_pin(c);
+	int r = core_open_pin(c);
 
 	r = r ?: load(c);
 	if (r && c->pin.error[0]) {
@@ -519,7 +385,7 @@ static int prepare(struct core *c)
 	}
 	if (r)
 		return fail(r, "load programs");
-	if (c->dp.pin && !c->pin.locked && take_place(c))
+	if (c->dp.pin && !c->pin.locked && core_take_place(c))
 		return EXIT_FAILED;
 	r = c->dp.pin ? pin_ledger(&c->pin, worker_flows(&c->cfg)) : 0;
 	if (r) {
@@ -542,17 +408,16 @@ static int run(struct core *c)
 	r = start_worker(c);
 	if (r)
 		return fail(r, "start worker");
-	if (c->places.poll_fd < 0) { /* not yet, by take_place() */
-		start_policy(c);
+	if (c->places.poll_fd < 0) { /* not yet, by core_take_place() */
+		core_start_policy(c);
 		r = places_start(&c->places);
 	}
 	if (r)
 		return give_up(c, r, NULL);
 	policy_host_open(&c->policy, &c->cfg.control, c->names);
-	in_place(c);
+	core_in_place(c);
 	c->measured = prog_runs_measured(&c->dp);
-	if (c->dp.pin)
-		c->heirs = handover_listen(c->pin.lock);
+	core_listen(c);
 	r = sandbox_core(c->places.entered);
 	if (r)
 		return give_up(c, r, "give up privileges");
@@ -560,7 +425,7 @@ static int run(struct core *c)
 	if (c->dp.pin)
 		ipc_send(c->ipc, &alone);
 	if (c->cfg.duration_ns)
-		c->stop_at_ns = mono_ns() + c->cfg.duration_ns;
+		c->stop_at_ns = core_ns() + c->cfg.duration_ns;
 	tell_status(c, "READY=1\n");
 	return stop(c, wait_for_stop(c));
 }
@@ -571,7 +436,7 @@ int core_run(const struct run_cfg *cfg)
 	int rc;
 
 	c.cfg = *cfg;
-	c.pin.lock = c.heirs = c.heir = -1;
+	c.pin.lock = c.pin.starting = c.heirs = c.heir = -1;
 	c.places.poll_fd = c.places.mounts = -1;
 	c.places.own = (struct ifaces){
 		.want = c.cfg.iface,

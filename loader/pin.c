@@ -8,30 +8,19 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/magic.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/scan.h"
 #include "loader/dropped.h"
-#include "loader/handover.h"
 #include "loader/ledger.h"
 
-#define PAGE	4096u
-#define WAIT_MS 15000 /* for the worker of a core that has died: it drains and writes */
-
-/* DIR/owner: never changes its form. */
-struct pin_owner {
-	uint32_t pid;
-	uint32_t abi;
-};
+#define PAGE 4096u
 
 __attribute__((format(printf, 3, 4))) static int say(struct pin *p, int r, const char *fmt, ...)
 {
@@ -40,40 +29,6 @@ __attribute__((format(printf, 3, 4))) static int say(struct pin *p, int r, const
 	va_start(ap, fmt);
 	vsnprintf(p->error, sizeof(p->error), fmt, ap);
 	va_end(ap);
-	return r;
-}
-
-/* ---- small maps of one element ---- */
-
-static int put_value(const char *path, const char *name, const void *value, uint32_t size)
-{
-	uint32_t zero = 0;
-	int fd = bpf_obj_get(path), r;
-
-	if (fd < 0)
-		fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(zero), size, 1, NULL);
-	if (fd < 0)
-		return -errno;
-	r = bpf_map_update_elem(fd, &zero, value, BPF_ANY) ? -errno : 0;
-	if (!r && bpf_obj_pin(fd, path) && errno != EEXIST)
-		r = -errno;
-	close(fd);
-	return r;
-}
-
-static int get_value(const char *path, void *ret, uint32_t size)
-{
-	struct bpf_map_info info = {};
-	uint32_t zero = 0, len = sizeof(info);
-	int fd = bpf_obj_get(path), r = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (bpf_obj_get_info_by_fd(fd, &info, &len) || info.value_size != size)
-		r = -ESTALE;
-	else if (bpf_map_lookup_elem(fd, &zero, ret))
-		r = -errno;
-	close(fd);
 	return r;
 }
 
@@ -102,65 +57,12 @@ static int check_bpffs(struct pin *p)
 		p->dir);
 }
 
-static bool owner_lives(const struct pin_owner *o)
-{
-	return o->pid && (!kill((pid_t)o->pid, 0) || errno == EPERM);
-}
-
-static int tell_owner(struct pin *p)
-{
-	struct pin_owner owner = {.pid = (uint32_t)getpid(), .abi = WEIR_ABI_VERSION};
-	char path[256];
-
-	p->locked = true;
-	snprintf(path, sizeof(path), "%s/owner", p->dir);
-	if (put_value(path, "weir_owner", &owner, sizeof(owner)))
-		return say(p, -errno, "%s: %s", path, strerror(errno));
-	return 0;
-}
-
-/* Two at once would both read, and both export, one cache. @ms: how long to wait for a dead one. */
-static int take_lock(struct pin *p, bool replace, int wait_ms, bool for_living)
-{
-	struct pin_owner owner = {};
-	char path[256];
-
-	snprintf(path, sizeof(path), "%s/owner", p->dir);
-	for (int ms = 0;; ms += 20) {
-		struct timespec t = {.tv_nsec = 20000000};
-
-		if (!flock(p->lock, LOCK_EX | LOCK_NB))
-			return tell_owner(p);
-		if (errno != EWOULDBLOCK)
-			return say(p, -errno, "%s: lock: %s", p->dir, strerror(errno));
-		if (replace && handover_is_there(p->lock))
-			return 0;
-		/* not readable yet: its owner has just begun */
-		if ((!get_value(path, &owner, sizeof(owner)) && owner_lives(&owner) &&
-		     !for_living) ||
-		    ms > wait_ms)
-			break;
-		nanosleep(&t, NULL);
-	}
-	return say(
-		p, -EBUSY,
-		"%s is in use by another weir (pid %u); %s, or give this one a directory of its own",
-		p->dir, owner.pid,
-		for_living || replace ? "it does not leave: stop it"
-				      : "stop that one first, or take its place with --replace");
-}
-
-int pin_wait(struct pin *p, int ms)
-{
-	return take_lock(p, false, ms, true);
-}
-
 int pin_open(struct pin *p, const char *dir, bool replace)
 {
 	char links[256];
 	int r;
 
-	*p = (struct pin){.lock = -1};
+	*p = (struct pin){.lock = -1, .starting = -1};
 	if (strlen(dir) >= sizeof(p->dir))
 		return say(p, -ENAMETOOLONG, "%s: too long", dir);
 	snprintf(p->dir, sizeof(p->dir), "%s", dir);
@@ -171,9 +73,10 @@ int pin_open(struct pin *p, const char *dir, bool replace)
 	p->lock = open(p->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (p->lock < 0)
 		return say(p, -errno, "%s: %s", p->dir, strerror(errno));
-	r = take_lock(p, replace, WAIT_MS, false);
 	snprintf(links, sizeof(links), "%s/links", p->dir);
-	return r ?: make_dir(p, links);
+	r = make_dir(p, links);
+	r = r ?: pin_start(p);
+	return r ?: pin_lock(p, replace);
 }
 
 void pin_remove_tables(const char *path)
@@ -203,7 +106,7 @@ int pin_meta_read(const char *tables, struct pin_meta *ret)
 	char path[352];
 
 	snprintf(path, sizeof(path), "%s/meta", tables);
-	return get_value(path, ret, sizeof(*ret));
+	return pin_value_get(path, ret, sizeof(*ret));
 }
 
 bool pin_is_complete(const char *tables)
@@ -306,6 +209,9 @@ int pin_reuse(struct pin *p, struct bpf_object *obj)
 			"as it was, then this one with --replace; or 'weir detach --all' forgets "
 			"the flows in it",
 			path);
+	r = p->locked ? 0 : pin_tables_wait(p);
+	if (r)
+		return r;
 	r = pin_meta_read(p->tables, &meta);
 	if (!r && pin_has_ended(p, meta.id)) {
 		/* A weir was killed before it removed them. What they counted is in the ledger, and who
@@ -399,7 +305,7 @@ int pin_keep(struct pin *p, struct bpf_object *obj, const struct dataplane *dp)
 	meta.id = p->id;
 	memcpy(meta.seed, p->seed, sizeof(meta.seed));
 	snprintf(path, sizeof(path), "%s/meta", p->tables);
-	if (!r && put_value(path, "weir_meta", &meta, sizeof(meta)))
+	if (!r && pin_value_put(path, "weir_meta", &meta, sizeof(meta)))
 		r = say(p, -errno, "%s: %s", path, strerror(errno));
 	return r;
 }
@@ -551,8 +457,8 @@ void pin_close(struct pin *p)
 		munmap(p->part[0].mem, ledger_tables_bytes(p->part[0].slots, p->part[0].marks));
 	p->part[0].mem = NULL;
 	for (unsigned int i = 0; i < p->olders; i++)
-		if (p->older[i].path[0])
-			pin_older_unmap(p, i);
+		pin_older_done(p, i);
+	pin_started(p);
 	if (p->lock >= 0 && p->dir[0])
 		close(p->lock);
 	p->lock = -1;

@@ -5,9 +5,11 @@
  *
  *	DIR			locked (flock) by the weir at work, and by its worker
  *	DIR/owner		who that is
+ *	DIR/links/		locked by a weir that starts, until others could take its place
  *	DIR/links/INDEX-HOOK	one link: interface index, hook; NETNS-INDEX-HOOK: another namespace's
  *	DIR/ledger		flows and records, see ledger.h
- *	DIR/tables-vN-LAYOUT/	maps by name, `read` (struct ledger_tables), and `meta`, made last
+ *	DIR/tables-vN-LAYOUT/	maps by name, `read` (struct ledger_tables), and `meta`, made last; locked
+ *				by who reads them to the end beside its own
  *
  * LAYOUT is a hash of every map's kind and size: another one means other tables. Those of an earlier
  * weir are read to the end beside ours, and removed. Core only; the worker inherits lock and mappings.
@@ -29,6 +31,7 @@ struct bpf_object;
 struct pin_older {
 	char path[256];	     /* "" = none */
 	struct dataplane dp; /* mapped, without programs */
+	int lock;	     /* of path: nobody else takes them; -1 = none. The core's */
 };
 
 struct pin {
@@ -36,6 +39,7 @@ struct pin {
 	char tables[256]; /* DIR/tables-... of ours */
 	int lock;	  /* the directory; -1 = none */
 	bool locked;	  /* by us; else another weir is at work that can be asked to leave */
+	int starting;	  /* lock of DIR/links until pin_started(); -1 = none */
 	uint64_t seed[12];
 	uint32_t id;	    /* of our tables */
 	bool took_over;	    /* the maps were there */
@@ -63,6 +67,29 @@ int pin_open(struct pin *p, const char *dir, bool replace);
  */
 int pin_wait(struct pin *p, int ms);
 
+/* ---- pin_lock.c ---- */
+
+/* One weir starts at a time: wait for another one that does, then keep others off. 0 or -errno, p->error. */
+int pin_start(struct pin *p);
+/* From now on a weir that starts finds us at work. */
+void pin_started(struct pin *p);
+
+/* Lock the directory, or find somebody at work there as pin_open(). */
+int pin_lock(struct pin *p, bool replace);
+
+/* Nobody else begins to count in these tables. Return: descriptor, -EWOULDBLOCK, -ENOENT, ... */
+int pin_tables_lock(const char *tables);
+
+/* Wait until nobody reads p->tables to the end, after which they are gone. 0 or -errno with p->error. */
+int pin_tables_wait(struct pin *p);
+
+/* A pinned map of one element, made if it is not there. 0 or -errno. */
+int pin_value_put(const char *path, const char *name, const void *value, uint32_t size);
+/* -ESTALE: it has another size. */
+int pin_value_get(const char *path, void *ret, uint32_t size);
+
+/* ---- */
+
 /**
  * pin_reuse - between open and load of the first object: its maps become those that are pinned
  *
@@ -89,6 +116,8 @@ int pin_ledger(struct pin *p, uint32_t max_flows);
 
 /* In the process that calls it, older[i] and its part are not mapped any more. */
 void pin_older_unmap(struct pin *p, unsigned int i);
+/* The same, and nobody keeps others off them any more. Core only. */
+void pin_older_done(struct pin *p, unsigned int i);
 
 /* Tables of p->older[] have been read to the end (ledger_end()): they go. */
 void pin_older_drop(struct pin *p, uint32_t id);

@@ -140,6 +140,17 @@ void pin_older_unmap(struct pin *p, unsigned int i)
 	p->older[i].path[0] = '\0';
 }
 
+void pin_older_done(struct pin *p, unsigned int i)
+{
+	struct pin_older *o = &p->older[i];
+
+	if (o->path[0])
+		pin_older_unmap(p, i);
+	if (o->lock >= 0)
+		close(o->lock);
+	o->lock = -1;
+}
+
 static int add_older(struct pin *p, const char *path)
 {
 	struct pin_older *o = &p->older[p->olders];
@@ -158,7 +169,8 @@ static int add_older(struct pin *p, const char *path)
 			path);
 	snprintf(o->path, sizeof(o->path), "%s", path);
 	p->olders++;
-	r = pin_meta_read(path, &meta);
+	o->lock = pin_tables_lock(path);
+	r = o->lock < 0 ? o->lock : pin_meta_read(path, &meta);
 	r = r ?: map_tables(o);
 	if (r)
 		return say(p, r, "%s: %s", path, strerror(-r));
@@ -214,6 +226,7 @@ static void drop(struct pin *p, unsigned int i)
 	memcpy(path, p->older[i].path, sizeof(path));
 	pin_older_unmap(p, i);
 	pin_remove_tables(path);
+	pin_older_done(p, i); /* who would begin there finds that they are gone */
 }
 
 void pin_older_drop(struct pin *p, uint32_t id)
