@@ -95,7 +95,7 @@ struct watch *watch_get(struct rule_state *s, uint32_t slot)
 	s->watches[s->n_watches++] = w;
 	s->stats.bytes += sizeof(*w);
 	g->watch = s->n_watches;
-	s->marks[slot] |= MARK_WATCH;
+	*slot_mark(s, slot) |= MARK_WATCH;
 	return w;
 }
 
@@ -113,7 +113,7 @@ void watch_free(struct rule_state *s, struct watch *w)
 	s->watches[w->at] = last;
 	slot_group(s, last->slot)->watch = w->at + 1;
 	slot_group(s, w->slot)->watch = 0;
-	s->marks[w->slot] &= (uint8_t)~MARK_WATCH;
+	*slot_mark(s, w->slot) &= (uint8_t)~MARK_WATCH;
 	s->stats.bytes -= sizeof(*w);
 	free(w);
 }

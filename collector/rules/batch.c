@@ -316,6 +316,11 @@ uint64_t hash_bytes(uint64_t seed, const char *s, uint32_t len)
 	return hash_add(h, v);
 }
 
+static uint64_t hash_ip(uint64_t h, const uint64_t ip[2])
+{
+	return hash_mix(h ^ ip[0], ip[1] ^ (h << 32 | h >> 32) ^ IP_ODD);
+}
+
 bool batch_hash(const struct batch *b, enum flow_field f, uint32_t row, uint64_t *h)
 {
 	const struct batch_column *c = &b->columns[f];
@@ -324,7 +329,7 @@ bool batch_hash(const struct batch *b, enum flow_field f, uint32_t row, uint64_t
 		return false;
 	switch (c->kind) {
 	case BATCH_IP:
-		*h = hash_mix(*h ^ c->ips[row][0], c->ips[row][1] ^ (*h << 32 | *h >> 32) ^ IP_ODD);
+		*h = hash_ip(*h, c->ips[row]);
 		return true;
 	case BATCH_STR:
 		*h = hash_bytes(*h, c->strs[row].s, c->strs[row].len);
@@ -335,22 +340,41 @@ bool batch_hash(const struct batch *b, enum flow_field f, uint32_t row, uint64_t
 	}
 }
 
+/* One field of @rows of word @w more in their hashes. */
+static void hash_column(const struct batch_column *c, uint32_t w, uint64_t rows, uint64_t h[64])
+{
+	const uint64_t(*ips)[2] = c->ips + w * 64;
+	const uint64_t *numbers = c->numbers + w * 64;
+	const struct flow_str *strs = c->strs + w * 64;
+
+	for (; rows; rows &= rows - 1) {
+		const uint32_t i = (uint32_t)__builtin_ctzll(rows);
+
+		if (c->kind == BATCH_IP)
+			h[i] = hash_ip(h[i], ips[i]);
+		else if (c->kind == BATCH_NUMBER)
+			h[i] = hash_add(h[i], numbers[i]);
+		else
+			h[i] = hash_bytes(h[i], strs[i].s, strs[i].len);
+	}
+}
+
 uint64_t batch_hash_rows(struct batch *b, struct batch_key *k, uint32_t w, uint64_t rows)
 {
 	uint32_t *to = k->hashes + w * 64;
-	uint64_t rest;
+	uint64_t rest, h[64];
 
 	for (uint32_t i = 0; i < k->n; i++)
 		rows &= batch_need(b, k->fields[i])->valid[w];
 	rest = rows & ~k->done[w];
+	if (!rest)
+		return rows;
 	k->done[w] |= rest;
-	for (; rest; rest &= rest - 1) {
-		const uint32_t i = (uint32_t)__builtin_ctzll(rest);
-		uint64_t h = b->seed;
-
-		for (uint32_t f = 0; f < k->n; f++)
-			batch_hash(b, k->fields[f], w * 64 + i, &h);
-		to[i] = (uint32_t)(hash_add(h, k->n) >> 32);
-	}
+	for (uint32_t i = 0; i < 64; i++)
+		h[i] = b->seed;
+	for (uint32_t i = 0; i < k->n; i++)
+		hash_column(&b->columns[k->fields[i]], w, rest, h);
+	for (uint32_t i = 0; i < 64; i++)
+		to[i] = rest >> i & 1 ? (uint32_t)(hash_add(h[i], k->n) >> 32) : to[i];
 	return rows;
 }

@@ -17,6 +17,13 @@
 #define PICKS_MAX 64u
 #define FEW	  24u /* rows up to which a range is looked at row by row */
 
+/* Where in memory the bits 8k to 8k + 7 of a word are. */
+#if __BYTE_ORDER == __LITTLE_ENDIAN
+#define WORD_OCTET(k) (k)
+#else
+#define WORD_OCTET(k) (7 - (k))
+#endif
+
 enum near { NEAR_OUT, NEAR_IN, NEAR_CLOSER };
 
 /* ---- tables of small numbers ---- */
@@ -177,13 +184,17 @@ void batch_prepare_done(struct batch *b)
 static void fill_planes(struct batch *b, struct batch_pick *p, uint32_t w)
 {
 	const uint64_t *v = batch_need(b, p->field)->numbers + w * 64;
+	uint8_t classes[64];
 
 	p->known[w] = true;
-	for (uint32_t i = 0; i < 64; i++) {
-		const uint64_t truth = p->truth[p->classes[v[i] & p->most]];
+	for (uint32_t i = 0; i < 64; i++)
+		classes[i] = p->classes[v[i] & p->most];
+	for (uint32_t k = 0; k * 8 < p->n; k++) {
+		const uint8_t *truth = (const uint8_t *)p->truth + (WORD_OCTET(k));
+		uint8_t *to = (uint8_t *)p->planes[w][k];
 
-		for (uint32_t k = 0; k * 8 < p->n; k++)
-			((uint8_t *)p->planes[w][k])[i] = (uint8_t)(truth >> (8 * k));
+		for (uint32_t i = 0; i < 64; i++)
+			to[i] = truth[classes[i] * sizeof(*p->truth)];
 	}
 }
 
@@ -220,30 +231,36 @@ static uint64_t ask_range(const struct batch_test *bt, const struct batch_column
 	return word;
 }
 
-static bool ask_ip(const struct batch_test *bt, const uint64_t ip[2])
+static uint64_t ask_ips(const struct batch_test *bt, const struct batch_column *c, uint32_t w,
+			uint64_t rows)
 {
-	if (bt->near && !ip[0] && ip[1] >> 32 == 0xffff) {
-		const uint8_t near = bt->near[ip[1] >> 16 & 0xffff];
+	const uint64_t(*ips)[2] = c->ips + w * 64;
+	uint64_t word = 0;
 
-		if (near != NEAR_CLOSER)
-			return near == NEAR_IN;
+	if (bt->near && !bt->test->n)
+		return 0; /* the set has nothing in it */
+	for (; rows; rows &= rows - 1) {
+		const uint32_t i = (uint32_t)__builtin_ctzll(rows);
+		const uint64_t low = ips[i][1];
+		uint64_t in = NEAR_CLOSER;
+
+		if (bt->near && !(ips[i][0] | (low >> 32 ^ 0xffff)))
+			in = bt->near[low >> 16 & 0xffff];
+		if (in == NEAR_CLOSER)
+			in = filter_test_ip(bt->filter, bt->test, ips[i]);
+		word |= in << i;
 	}
-	return filter_test_ip(bt->filter, bt->test, ip);
+	return word;
 }
 
 static bool ask_row(const struct batch_test *bt, const struct batch_column *c, uint32_t row)
 {
 	const struct filter_test *t = bt->test;
 
-	switch (c->kind) {
-	case BATCH_IP:
-		return ask_ip(bt, c->ips[row]);
-	case BATCH_STR:
+	if (c->kind == BATCH_STR)
 		return filter_test_string(bt->filter, t, c->strs[row]);
-	default:
-		return filter_test_number(bt->filter, t,
-					  t->divide ? c->numbers[row] / 1000 : c->numbers[row]);
-	}
+	return filter_test_number(bt->filter, t,
+				  t->divide ? c->numbers[row] / 1000 : c->numbers[row]);
 }
 
 static uint64_t ask_rows(const struct batch_test *bt, const struct batch_column *c, uint32_t w,
@@ -251,6 +268,8 @@ static uint64_t ask_rows(const struct batch_test *bt, const struct batch_column 
 {
 	uint64_t word = 0;
 
+	if (c->kind == BATCH_IP)
+		return ask_ips(bt, c, w, rows);
 	for (; rows; rows &= rows - 1) {
 		const uint32_t i = (uint32_t)__builtin_ctzll(rows);
 

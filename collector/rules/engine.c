@@ -12,6 +12,7 @@
 #include "collector/rules/engine_int.h"
 
 #define SECOND UINT64_C(1000000000)
+#define EXACT  9e15 /* up to here a double is exact to the one */
 
 /* ---- set-up ---- */
 
@@ -125,6 +126,8 @@ static void add_gate(struct rule_state *s)
 	s->gate_value = n->value;
 	if (h->aggs[n->agg].type == HA_RATE) /* no more than a filter: roundings do no harm */
 		s->gate_value *= (double)s->rule->window.size_ns / (double)SECOND * 0.999999;
+	if (s->leaves[s->gate].type <= HA_SUM && s->gate_value >= 1 && s->gate_value < EXACT)
+		s->gate_total = (uint64_t)s->gate_value;
 }
 
 static int state_init(struct engine *e, const struct rule *rule, struct rule_state *s)
@@ -132,7 +135,8 @@ static int state_init(struct engine *e, const struct rule *rule, struct rule_sta
 	uint32_t key;
 	int r;
 
-	*s = (struct rule_state){.rule = rule, .engine = e, .pane = INT64_MIN};
+	*s = (struct rule_state){
+		.rule = rule, .engine = e, .pane = INT64_MIN, .begin_ns = UINT64_C(1) << 63};
 	s->slide = rule->window.slide_ns ?: SECOND;
 	s->panes = rule->window.size_ns ? (uint32_t)(rule->window.size_ns / s->slide) : 1;
 	s->monotone = !rule->test || rule->test->monotone;
@@ -193,187 +197,7 @@ struct engine *engine_free(struct engine *e)
 	return NULL;
 }
 
-/* ---- time ---- */
-
-/* How one group stands over whole steps. */
-static void look_at(struct rule_state *s, uint32_t slot, int64_t pane)
-{
-	groups_advance(s, slot_group(s, slot), pane - 1);
-	alert_look(s, slot, (uint64_t)pane * s->slide);
-}
-
-/* Step @pane has begun. Where there is a gate, only who passed it can hold now and did not before. */
-static void look_back(struct rule_state *s, int64_t pane)
-{
-	if (s->monotone || s->gated) {
-		for (struct watch *w = s->watching, *next; w; w = next) {
-			next = w->next;
-			look_at(s, w->slot, pane);
-		}
-		return;
-	}
-	for (uint32_t i = 0; i < s->n_slots; i++) {
-		if (s->marks[i] == MARK_FREE)
-			continue;
-		look_at(s, i, pane);
-		if (!slot_group(s, i)->watch && groups_gone(s, slot_group(s, i), pane - 1))
-			groups_remove(s, i);
-	}
-}
-
-static void set_pane(struct rule_state *s, int64_t pane)
-{
-	s->pane = pane;
-	s->begin_ns = (uint64_t)pane * s->slide;
-	s->ring_now = (uint32_t)pane % s->panes * s->n_leaves;
-	s->age = (uint8_t)((uint64_t)pane / s->age_unit % MARK_AGES);
-}
-
-static void advance(struct rule_state *s, uint64_t clock)
-{
-	int64_t to;
-
-	if (s->pane != INT64_MIN && clock - s->begin_ns < s->slide)
-		return;
-	to = (int64_t)(clock / s->slide);
-	if (s->pane == INT64_MIN)
-		set_pane(s, to);
-	while (s->pane < to && (s->watching || (!s->monotone && !s->gated && s->n_groups))) {
-		look_back(s, s->pane + 1);
-		set_pane(s, s->pane + 1);
-	}
-	if (s->pane < to)
-		set_pane(s, to);
-}
-
-/* ---- rows ---- */
-
-/* The row is counted in its group. */
-static void add_row(struct rule_state *s, const struct batch *b, uint32_t row, uint32_t slot)
-{
-	const uint64_t end = b->end[row];
-	/* without a window no flow is late: it counts when it comes */
-	const int64_t pane = end - s->begin_ns < s->slide || !s->rule->test
-				     ? s->pane
-				     : (int64_t)(end / s->slide);
-	struct group *g = slot_group(s, slot);
-
-	groups_advance(s, g, s->pane);
-	if (groups_add(s, g, b, row, pane))
-		s->engine->stats.lost++;
-	if (s->monotone) {
-		if (g->watch || groups_near(s, g))
-			alert_look(s, slot, b->clock[row]);
-	} else if (s->gated && !g->watch && groups_near(s, g) && !watch_get(s, slot)) {
-		s->engine->stats.lost++;
-	}
-}
-
-static void take_row(struct rule_state *s, const struct batch *b, uint32_t row, uint32_t slot)
-{
-	const uint32_t hash = s->key->hashes[row];
-
-	advance(s, b->clock[row]);
-	s->stats.matched++;
-	if (s->rule->test && b->end[row] < s->begin_ns &&
-	    (int64_t)(b->end[row] / s->slide) <= s->pane - s->panes) {
-		s->stats.late++;
-		return;
-	}
-	/* the slot was looked up ahead: it may be another's by now */
-	if (slot == UINT32_MAX || slot_group(s, slot)->hash != hash ||
-	    s->marks[slot] == MARK_FREE || !groups_is(s, slot_group(s, slot), b, row))
-		slot = groups_get(s, b, row, hash);
-	else
-		slots_touch(s, slot);
-	if (slot == UINT32_MAX)
-		s->engine->stats.lost++;
-	else
-		add_row(s, b, row, slot);
-}
-
-/*
- * Groups are all over the memory, so what a row needs is asked for some words of rows ahead, in three
- * rounds: the place in the index, the group that it names, the ring of that.
- */
-static void ask_index(const struct rule_state *s, uint32_t w, uint64_t rows)
-{
-	for (; rows; rows &= rows - 1) {
-		const uint32_t row = w * 64 + (uint32_t)__builtin_ctzll(rows);
-
-		__builtin_prefetch(&s->index[s->key->hashes[row] & (s->n_index - 1)]);
-	}
-}
-
-static void ask_groups(const struct rule_state *s, uint32_t w, uint64_t rows)
-{
-	for (; rows; rows &= rows - 1) {
-		const uint32_t row = w * 64 + (uint32_t)__builtin_ctzll(rows);
-		const uint32_t slot = slots_near(s, s->key->hashes[row]);
-
-		s->engine->slots[row] = slot;
-		if (slot == UINT32_MAX)
-			continue;
-		__builtin_prefetch(slot_group(s, slot), 1);
-		if (s->stride > 64)
-			__builtin_prefetch((char *)slot_group(s, slot) + 64, 1);
-	}
-}
-
-static void ask_rings(const struct rule_state *s, uint32_t w, uint64_t rows)
-{
-	for (; rows; rows &= rows - 1) {
-		const uint32_t slot = s->engine->slots[w * 64 + (uint32_t)__builtin_ctzll(rows)];
-
-		if (slot != UINT32_MAX)
-			groups_ask_ring(s, slot_group(s, slot));
-	}
-}
-
-static void take_rows(struct rule_state *s, const struct batch *b, uint32_t w, uint64_t rows)
-{
-	for (; rows; rows &= rows - 1) {
-		const uint32_t row = w * 64 + (uint32_t)__builtin_ctzll(rows);
-
-		take_row(s, b, row, s->engine->slots[row]);
-	}
-}
-
-/* Rows of word @w that the rule counts. */
-static uint64_t pick_rows(struct rule_state *s, struct batch *b, uint32_t w)
-{
-	const uint64_t rows =
-		batch_hash_rows(b, s->key, w, batch_match(b, &s->where, w, batch_rows(b, w)));
-
-	for (uint32_t i = 0; rows && i < s->n_leaves; i++) {
-		struct leaf *l = &s->leaves[i];
-
-		for (uint32_t f = 0; f < l->n_fields; f++)
-			batch_need(b, l->fields[f]);
-		if (l->filtered)
-			l->bits[w] = batch_match(b, &l->where, w, rows);
-	}
-	return rows;
-}
-
-static void run_rule(struct rule_state *s, struct batch *b)
-{
-	const uint32_t words = (b->n + 63) / 64;
-	uint64_t rows[BATCH_WORDS];
-
-	for (uint32_t w = 0; w < words + 3; w++) {
-		if (w < words) {
-			rows[w] = pick_rows(s, b, w);
-			ask_index(s, w, rows[w]);
-		}
-		if (w >= 1 && w - 1 < words)
-			ask_groups(s, w - 1, rows[w - 1]);
-		if (w >= 2 && w - 2 < words)
-			ask_rings(s, w - 2, rows[w - 2]);
-		if (w >= 3)
-			take_rows(s, b, w - 3, rows[w - 3]);
-	}
-}
+/* ---- flows ---- */
 
 static void run_batch(struct engine *e)
 {
@@ -440,7 +264,7 @@ void engine_advance(struct engine *e, uint64_t ns)
 		e->clock = ns;
 	for (uint32_t i = 0; i < e->cfg.rules->n; i++)
 		if (e->states[i].rule)
-			advance(&e->states[i], e->clock);
+			advance_to(&e->states[i], e->clock);
 	joins_advance(e, e->clock);
 }
 
@@ -495,8 +319,8 @@ void rule_cost(const struct rule *r, struct rule_cost *ret)
 	const uint64_t slide = r->window.slide_ns ?: SECOND;
 	const uint32_t panes = r->window.size_ns ? (uint32_t)(r->window.size_ns / slide) : 1;
 
-	*ret = (struct rule_cost){.group_bytes = sizeof(struct group) + sizeof(uint64_t) +
-						 2 * sizeof(uint64_t) + 1};
+	/* a bucket's octets are two and some for each place; a quarter of the places is free */
+	*ret = (struct rule_cost){.group_bytes = sizeof(struct group) + sizeof(uint64_t) + 3 + 16};
 	for (uint32_t i = 0; i < r->by.n; i++)
 		ret->group_bytes += flow_fields[r->by.v[i]].type == FT_IP ? 16 : 8;
 	for (uint32_t i = 0; r->test && i < r->test->n_aggs; i++)

@@ -10,8 +10,8 @@
  * What may become false by adding flows (<, ==, not, ratio) is looked at only then, in all groups.
  * A flow that ended before the window is late: counted, not used.
  *
- * Bounded: groups_max groups for each rule; beyond, one that was not seen again since all others were
- * considered goes (an alert of it is resolved, reason "evicted") and is counted. One thread.
+ * Bounded: groups_max groups for each rule; beyond, one of about a dozen goes that was not seen again
+ * since it was last considered (an alert of it is resolved, reason "evicted") and is counted. One thread.
  */
 #ifndef WEIR_COLLECTOR_RULES_ENGINE_H
 #define WEIR_COLLECTOR_RULES_ENGINE_H

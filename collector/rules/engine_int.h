@@ -6,6 +6,10 @@
 #ifndef WEIR_COLLECTOR_RULES_ENGINE_INT_H
 #define WEIR_COLLECTOR_RULES_ENGINE_INT_H
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "collector/rules/engine.h"
 #include "common/filter_code.h"
 
@@ -209,11 +213,12 @@ struct leaf {
 	uint8_t type; /* HA_COUNT, HA_SUM, HA_MAX, HA_DISTINCT */
 	uint8_t n_fields;
 	uint8_t fields[HAVING_FIELDS_MAX];
-	uint32_t agg;		    /* of having; UINT32_MAX: not of it */
-	uint32_t cap;		    /* of distinct */
-	struct batch_filter where;  /* of count(filter) */
-	uint64_t bits[BATCH_WORDS]; /* of that, for this batch */
+	uint32_t agg;		   /* of having; UINT32_MAX: not of it */
+	uint32_t cap;		   /* of distinct */
+	struct batch_filter where; /* of count(filter) */
 	bool filtered;
+	uint64_t bits[BATCH_WORDS]; /* rows of this batch that it counts */
+	const uint64_t *values;	    /* of these rows; NULL: one each */
 };
 
 /*
@@ -221,7 +226,7 @@ struct leaf {
  * second step comes, the ring has the steps one by one. An alert of it is a watch of its own.
  */
 struct group {
-	uint32_t hash;	/* of a free one: the next free */
+	uint32_t hash;
 	uint32_t pane;	/* up to which its steps are; the lower half */
 	uint32_t watch; /* index and one; 0: none */
 	uint8_t ago;	/* steps from the latest with a flow to pane; UINT8_MAX: more */
@@ -240,12 +245,35 @@ struct watch {
 	uint64_t since_ns, fired_ns, true_ns;
 };
 
-/* What decides which group goes, a byte each: groups are all over the memory. */
-#define MARK_FREE  0xffu
+/* What decides which group goes, a byte each. */
 #define MARK_WATCH 0x80u /* has a watch */
 #define MARK_AGAIN 0x40u /* was seen again since the hand came by */
 #define MARK_AGE   0x3fu /* when it was seen, coarsely */
 #define MARK_AGES  63u
+
+/* Places for some groups. Groups that do not fit are in the buckets behind. */
+#define WAYS 15u
+
+struct bucket {
+	uint8_t tags[WAYS]; /* of the hash; 0: free */
+	uint8_t hand;	    /* where the next look for one that goes begins */
+	uint8_t marks[WAYS];
+	uint8_t spilled; /* groups that should be here or before, and are behind; UINT8_MAX: or more */
+} __attribute__((aligned(32)));
+
+/* A field of by in the batch; of text none of this is there. */
+struct key_part {
+	const uint64_t *values;
+	uint32_t words; /* one, of addresses two */
+};
+
+/* Memory of the groups' steps. */
+struct rings {
+	struct ring_chunk *chunks;
+	uint64_t *free; /* the first of those that came back */
+	uint64_t *fresh;
+	uint32_t n_fresh, n_next;
+};
 
 struct rule_state {
 	const struct rule *rule;
@@ -256,6 +284,7 @@ struct rule_state {
 	uint32_t n_leaves;
 	uint32_t leaf_of[HAVING_AGGS_MAX];     /* by aggregate */
 	uint32_t key_at[RULE_BY_MAX];	       /* cell */
+	struct key_part parts[RULE_BY_MAX];    /* columns of by */
 	uint32_t ring_at, text_at;	       /* cells; text_at 0: by has no text */
 	uint32_t leaf_at[2 * HAVING_AGGS_MAX]; /* cell of the total */
 	uint32_t n_cells;
@@ -267,21 +296,24 @@ struct rule_state {
 	uint32_t ring_now; /* its place in a ring */
 	uint32_t age_unit; /* steps */
 	uint8_t age;	   /* mark of now */
+	uint32_t n_parts;
 	bool monotone;
-	bool gated; /* it can hold only where leaf @gate comes to @gate_value */
+	bool distinct; /* any of it */
+	bool plain;    /* all leaves are totals that values are added to */
+	bool gated;    /* it can hold only where leaf @gate comes to @gate_value */
 	uint32_t gate;
 	double gate_value;
-	void *arena; /* slab, index and marks, of cap slots */
+	uint64_t gate_total; /* the same of a total that is compared as it is; 0: it is not */
+	void *arena;	     /* buckets and slab */
 	size_t arena_bytes;
+	struct bucket *buckets;
 	uint8_t *slab;
-	uint64_t *index; /* hash and slot + 1; 0: nothing */
-	uint32_t n_index;
-	uint8_t *marks;
-	uint32_t cap;
-	uint32_t n_slots, n_groups;
-	uint32_t free;	   /* the first free slot; UINT32_MAX: none */
-	uint32_t old_hand; /* where the next look for old ones begins */
-	uint32_t hand;	   /* and the next for one that must go */
+	uint32_t n_buckets;
+	uint32_t cap; /* groups that there is room for before it grows */
+	uint32_t n_groups;
+	uint32_t looks;	   /* for old ones */
+	uint32_t old_hand; /* bucket where the next of them begins */
+	struct rings rings;
 	struct watch *watching;
 	struct watch **watches;
 	uint32_t n_watches, cap_watches;
@@ -294,43 +326,132 @@ int slots_init(struct rule_state *s);
 void slots_done(struct rule_state *s);
 /* The slot of a row's group; UINT32_MAX: there is none. */
 uint32_t slots_find(const struct rule_state *s, const struct batch *b, uint32_t row, uint32_t hash);
-/* The slot that has this hash, most likely of the group; UINT32_MAX: none has. */
-static inline uint32_t slots_near(const struct rule_state *s, uint32_t hash)
-{
-	for (uint32_t i = hash & (s->n_index - 1); s->index[i]; i = (i + 1) & (s->n_index - 1))
-		if (s->index[i] >> 32 == hash)
-			return (uint32_t)s->index[i] - 1;
-	return UINT32_MAX;
-}
-/* A slot for a new one, in the index already. UINT32_MAX: no memory. */
+/* The slot that a new one will most likely get; UINT32_MAX: hard to say. */
+uint32_t slots_soon(const struct rule_state *s, uint32_t hash);
+/* A slot for a new one, which is used then. UINT32_MAX: no memory. */
 uint32_t slots_take(struct rule_state *s, uint32_t hash);
 /* Its group goes; what it holds is the caller's to free. */
 void slots_give(struct rule_state *s, uint32_t slot);
 
+/* Slots are numbered by bucket and way; each bucket has one number that is none. */
+static inline uint32_t slots_end(const struct rule_state *s)
+{
+	return s->n_buckets * (WAYS + 1);
+}
+
+static inline bool slot_used(const struct rule_state *s, uint32_t slot)
+{
+	return slot % (WAYS + 1) != WAYS && s->buckets[slot / (WAYS + 1)].tags[slot % (WAYS + 1)];
+}
+
+static inline uint8_t *slot_mark(const struct rule_state *s, uint32_t slot)
+{
+	return &s->buckets[slot / (WAYS + 1)].marks[slot % (WAYS + 1)];
+}
+
 static inline struct group *slot_group(const struct rule_state *s, uint32_t slot)
 {
-	return (struct group *)(void *)(s->slab + (size_t)slot * s->stride);
+	return (struct group *)(void *)(s->slab + (size_t)(slot - slot / (WAYS + 1)) * s->stride);
 }
 
 /* It was seen again. */
 static inline void slots_touch(struct rule_state *s, uint32_t slot)
 {
-	s->marks[slot] = (uint8_t)((s->marks[slot] & MARK_WATCH) | MARK_AGAIN | s->age);
+	uint8_t *mark = slot_mark(s, slot);
+
+	*mark = (uint8_t)((*mark & MARK_WATCH) | MARK_AGAIN | s->age);
 }
+
+static inline uint8_t hash_tag(uint32_t hash)
+{
+	return (uint8_t)hash ?: 1;
+}
+
+static inline uint32_t slots_home(const struct rule_state *s, uint32_t hash)
+{
+	return (uint32_t)((uint64_t)hash * s->n_buckets >> 32);
+}
+
+/* Ways that have this tag, a bit each. */
+static inline uint32_t bucket_ways(const struct bucket *b, uint8_t tag)
+{
+#ifdef __SSE2__
+	const __m128i tags = _mm_load_si128((const __m128i *)(const void *)b->tags);
+	const __m128i same = _mm_cmpeq_epi8(tags, _mm_set1_epi8((char)tag));
+
+	return (uint32_t)_mm_movemask_epi8(same) & ((1u << WAYS) - 1);
+#else
+	uint32_t ways = 0;
+
+	for (uint32_t i = 0; i < WAYS; i++)
+		ways |= (uint32_t)(b->tags[i] == tag) << i;
+	return ways;
+#endif
+}
+
+/* The slot of the group with this hash, most likely; UINT32_MAX: there is none, most likely. */
+static inline uint32_t slots_near(const struct rule_state *s, uint32_t hash)
+{
+	const uint32_t at = slots_home(s, hash);
+	const uint32_t ways = bucket_ways(&s->buckets[at], hash_tag(hash));
+
+	return ways ? at * (WAYS + 1) + (uint32_t)__builtin_ctz(ways) : UINT32_MAX;
+}
+
+/* May there be a group with this hash? */
+static inline bool slots_may_have(const struct rule_state *s, uint32_t hash)
+{
+	const struct bucket *b = &s->buckets[slots_home(s, hash)];
+
+	return b->spilled || bucket_ways(b, hash_tag(hash));
+}
+
+/* ---- rings.c ---- */
+
+/* All zero; NULL: no memory. */
+uint64_t *rings_take(struct rule_state *s);
+void rings_give(struct rule_state *s, uint64_t *ring);
+void rings_done(struct rule_state *s);
 
 /* ---- groups.c ---- */
 
 int groups_init(struct rule_state *s);
 void groups_done(struct rule_state *s);
 
-/* The group of a row, made if there is none; UINT32_MAX: no memory. */
-uint32_t groups_get(struct rule_state *s, const struct batch *b, uint32_t row, uint32_t hash);
-bool groups_is(const struct rule_state *s, const struct group *g, const struct batch *b,
-	       uint32_t row);
+/* A group for a row that has none; UINT32_MAX: no memory. */
+uint32_t groups_new(struct rule_state *s, const struct batch *b, uint32_t row, uint32_t hash);
+/* Is it the row's, also of text? */
+bool groups_is_text(const struct rule_state *s, const struct group *g, const struct batch *b,
+		    uint32_t row);
+
+static inline bool groups_is(const struct rule_state *s, const struct group *g,
+			     const struct batch *b, uint32_t row)
+{
+	const uint64_t *cell = g->cells;
+	uint64_t other = 0;
+
+	if (s->text_at)
+		return groups_is_text(s, g, b, row);
+	for (uint32_t i = 0; i < s->n_parts; i++) {
+		const uint64_t *v = s->parts[i].values + (size_t)row * s->parts[i].words;
+
+		other |= *cell++ ^ v[0];
+		if (s->parts[i].words == 2)
+			other |= *cell++ ^ v[1];
+	}
+	return !other;
+}
+
 /* As @by says, for an alert. */
 void groups_key(const struct rule_state *s, const struct group *g, struct alert *ret);
 /* Steps up to @pane become the window of the group. */
-void groups_advance(struct rule_state *s, struct group *g, int64_t pane);
+void groups_advance_to(struct rule_state *s, struct group *g, int64_t pane);
+static inline void groups_advance(struct rule_state *s, struct group *g, int64_t pane)
+{
+	if (g->pane != (uint32_t)pane)
+		groups_advance_to(s, g, pane);
+}
+
 void groups_remove(struct rule_state *s, uint32_t slot);
 /* Is no step of the window its own any more? */
 bool groups_gone(const struct rule_state *s, const struct group *g, int64_t pane);
@@ -359,9 +480,15 @@ struct engine {
 	struct rule_state *states; /* one for each rule */
 	struct joins *joins;	   /* correlations */
 	uint64_t clock;
-	uint32_t slots[BATCH_ROWS]; /* of the rule at hand: where a row's group is, most likely */
+	uint16_t rows[BATCH_ROWS];  /* of the rule at hand */
+	uint32_t slots[BATCH_ROWS]; /* where a row's group is, most likely */
 	struct engine_stats stats;
 };
+
+/* All rows of the batch through a rule. */
+void run_rule(struct rule_state *s, struct batch *b);
+/* Steps that are over at @clock are looked at. */
+void advance_to(struct rule_state *s, uint64_t clock);
 
 /* How a group stands at @now. */
 void alert_look(struct rule_state *s, uint32_t slot, uint64_t now);
@@ -379,7 +506,11 @@ static inline struct watch *watch_of(const struct rule_state *s, const struct gr
 /* Can it hold at all? */
 static inline bool groups_near(const struct rule_state *s, const struct group *g)
 {
-	return !s->gated || groups_leaf(s, g, s->gate) >= s->gate_value;
+	if (!s->gated)
+		return true;
+	if (s->gate_total)
+		return g->cells[s->leaf_at[s->gate]] >= s->gate_total;
+	return groups_leaf(s, g, s->gate) >= s->gate_value;
 }
 
 /* joins.c */

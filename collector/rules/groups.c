@@ -25,11 +25,19 @@ int groups_init(struct rule_state *s)
 		s->key_at[i] = s->n_cells;
 		s->n_cells += flow_fields[by->v[i]].type == FT_IP ? 2 : 1;
 		text |= flow_fields[by->v[i]].type == FT_STR;
+		s->parts[i] = (struct key_part){
+			.values = s->engine->batch.columns[by->v[i]].numbers,
+			.words = flow_fields[by->v[i]].type == FT_IP ? 2 : 1,
+		};
 	}
+	s->n_parts = by->n;
 	s->ring_at = s->n_cells++;
 	if (text)
 		s->text_at = s->n_cells++;
+	s->plain = true;
 	for (uint32_t i = 0; i < s->n_leaves; i++) {
+		s->plain &= s->leaves[i].type <= HA_SUM;
+		s->distinct |= s->leaves[i].type == HA_DISTINCT;
 		if (s->leaves[i].type == HA_DISTINCT)
 			s->n_cells++;
 		s->leaf_at[i] = s->n_cells++;
@@ -62,26 +70,20 @@ static uint32_t ring_cell(const struct rule_state *s, uint32_t pane)
 	return pane % s->panes * s->n_leaves;
 }
 
-static size_t ring_bytes(const struct rule_state *s)
-{
-	return (size_t)s->n_leaves * s->panes * sizeof(uint64_t);
-}
-
 /* ---- going ---- */
 
 static void drop_ring(struct rule_state *s, struct group *g)
 {
 	if (!g->cells[s->ring_at])
 		return;
-	free(get_pointer(g, s->ring_at));
+	rings_give(s, get_pointer(g, s->ring_at));
 	g->cells[s->ring_at] = 0;
-	s->stats.bytes -= ring_bytes(s);
 }
 
 /* All that it holds besides itself. */
 static void empty(struct rule_state *s, struct group *g)
 {
-	for (uint32_t i = 0; i < s->n_leaves; i++) {
+	for (uint32_t i = 0; s->distinct && i < s->n_leaves; i++) {
 		if (s->leaves[i].type != HA_DISTINCT || !distinct_of(s, g, i))
 			continue;
 		distinct_done(distinct_of(s, g, i), &s->stats.bytes);
@@ -105,12 +107,13 @@ void groups_remove(struct rule_state *s, uint32_t slot)
 
 void groups_done(struct rule_state *s)
 {
-	for (uint32_t i = 0; i < s->n_slots; i++)
-		if (s->marks[i] != MARK_FREE)
+	for (uint32_t i = 0; i < slots_end(s); i++)
+		if (slot_used(s, i))
 			empty(s, slot_group(s, i));
 	while (s->n_watches)
 		free(s->watches[--s->n_watches]);
 	free(s->watches);
+	rings_done(s);
 	slots_done(s);
 }
 
@@ -154,8 +157,8 @@ static int fill_key(struct rule_state *s, struct group *g, const struct batch *b
 	return 0;
 }
 
-bool groups_is(const struct rule_state *s, const struct group *g, const struct batch *b,
-	       uint32_t row)
+bool groups_is_text(const struct rule_state *s, const struct group *g, const struct batch *b,
+		    uint32_t row)
 {
 	const struct rule_fields *by = &s->rule->by;
 
@@ -181,16 +184,11 @@ bool groups_is(const struct rule_state *s, const struct group *g, const struct b
 	return true;
 }
 
-uint32_t groups_get(struct rule_state *s, const struct batch *b, uint32_t row, uint32_t hash)
+uint32_t groups_new(struct rule_state *s, const struct batch *b, uint32_t row, uint32_t hash)
 {
-	uint32_t slot = slots_find(s, b, row, hash);
+	const uint32_t slot = slots_take(s, hash);
 	struct group *g;
 
-	if (slot != UINT32_MAX) {
-		slots_touch(s, slot);
-		return slot;
-	}
-	slot = slots_take(s, hash);
 	if (slot == UINT32_MAX)
 		return slot;
 	g = slot_group(s, slot);
@@ -231,11 +229,10 @@ bool groups_exempt(const struct rule_state *s, const struct group *g)
 /* The total goes on being that of all steps; of max there is none. */
 static int make_ring(struct rule_state *s, struct group *g)
 {
-	uint64_t *ring = calloc(1, ring_bytes(s));
+	uint64_t *ring = rings_take(s);
 
 	if (!ring)
 		return -ENOMEM;
-	s->stats.bytes += ring_bytes(s);
 	g->cells[s->ring_at] = (uintptr_t)ring;
 	for (uint32_t i = 0; i < s->n_leaves; i++)
 		ring[ring_cell(s, g->pane) + i] = g->cells[s->leaf_at[i]];
@@ -257,12 +254,12 @@ static void no_totals(struct rule_state *s, struct group *g)
 	drop_ring(s, g);
 }
 
-void groups_advance(struct rule_state *s, struct group *g, int64_t pane)
+void groups_advance_to(struct rule_state *s, struct group *g, int64_t pane)
 {
 	const uint32_t steps = (uint32_t)pane - g->pane;
 	uint64_t *ring;
 
-	if (!steps || steps > INT32_MAX)
+	if (steps > INT32_MAX)
 		return;
 	g->ago = steps + g->ago < UINT8_MAX ? (uint8_t)(steps + g->ago) : UINT8_MAX;
 	if (g->ago >= s->panes) {
@@ -301,8 +298,7 @@ static int add_distinct(struct rule_state *s, struct group *g, uint32_t leaf, co
 	uint64_t h = b->seed;
 
 	for (unsigned int i = 0; i < l->n_fields; i++)
-		if (!batch_hash(b, l->fields[i], at[0], &h))
-			return 0;
+		batch_hash(b, l->fields[i], at[0], &h);
 	if (!distinct_of(s, g, leaf)) {
 		total[-1] = (uintptr_t)calloc(1, sizeof(struct distinct));
 		if (!total[-1])
@@ -315,46 +311,44 @@ static int add_distinct(struct rule_state *s, struct group *g, uint32_t leaf, co
 	return distinct_add(distinct_of(s, g, leaf), &w, h ^ h >> 32, at[1]);
 }
 
-/* @row into one leaf, step at[1]. */
-static int add_leaf(struct rule_state *s, struct group *g, uint32_t i, const struct batch *b,
-		    const uint32_t at[2])
+/* The largest so far, and one: 0 is none. */
+static void add_max(uint64_t *total, uint64_t *cell, uint64_t v)
 {
-	const struct leaf *l = &s->leaves[i];
-	uint64_t *total = g->cells + s->leaf_at[i], *ring = get_pointer(g, s->ring_at);
-	uint64_t *cell = ring ? &ring[ring_cell(s, at[1]) + i] : NULL, v = 1;
-
-	if (l->filtered && !(l->bits[at[0] / 64] >> (at[0] % 64) & 1))
-		return 0;
-	if (l->type == HA_DISTINCT)
-		return add_distinct(s, g, i, b, at);
-	if (l->type != HA_COUNT) {
-		if (!batch_has(b, l->fields[0], at[0]))
-			return 0;
-		v = b->columns[l->fields[0]].numbers[at[0]];
-	}
-	if (l->type == HA_MAX) {
-		cell = cell ?: total;
-		*cell = v + 1 > *cell ? v + 1 : *cell; /* 0: there was none */
-		*total |= *cell; /* of a ring no more than whether there was one */
-		return 0;
-	}
-	*total += v;
-	if (cell)
-		*cell += v;
-	return 0;
+	cell = cell ?: total;
+	*cell = v + 1 > *cell ? v + 1 : *cell;
+	*total |= *cell; /* of a ring no more than whether there was one */
 }
 
 int groups_add(struct rule_state *s, struct group *g, const struct batch *b, uint32_t row,
 	       int64_t pane)
 {
 	const uint32_t at[2] = {row, (uint32_t)pane}, ago = g->pane - at[1];
+	uint64_t *cells;
 	int r = 0;
 
 	if (ago && !g->cells[s->ring_at] && make_ring(s, g))
 		return -ENOMEM;
-	for (uint32_t i = 0; i < s->n_leaves; i++)
-		if (add_leaf(s, g, i, b, at))
-			r = -ENOMEM;
+	cells = get_pointer(g, s->ring_at);
+	if (cells)
+		cells += ring_cell(s, at[1]);
+	for (uint32_t i = 0; i < s->n_leaves; i++) {
+		const struct leaf *l = &s->leaves[i];
+		uint64_t *total = g->cells + s->leaf_at[i], v;
+
+		if (!(l->bits[row / 64] >> (row % 64) & 1))
+			continue;
+		v = l->values ? l->values[row] : 1;
+		if (l->type == HA_DISTINCT) {
+			if (add_distinct(s, g, i, b, at))
+				r = -ENOMEM;
+		} else if (l->type == HA_MAX) {
+			add_max(total, cells ? cells + i : NULL, v);
+		} else {
+			*total += v;
+			if (cells)
+				cells[i] += v;
+		}
+	}
 	if (ago < g->ago)
 		g->ago = (uint8_t)ago;
 	return r;

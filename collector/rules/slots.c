@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * slots.c - where a rule's groups are: side by side in one arena, found by an index of open addressing
- * that is half empty at least. What goes when there is
- * no room is decided on a byte of each group, as a clock's hand does (second chance): who was seen
- * again since the hand last came by stays, and so do alerts, while there are others.
+ * slots.c - where a rule's groups are: side by side in one arena, in buckets of WAYS places. Eight bits
+ * of each one's hash and what is known of its age stand together in half a line of the cache, so
+ * that a group is found, or one that may go, before the memory of any is touched. What goes
+ * when there is no room is decided among the groups of a bucket, as a clock's hand does (second
+ * chance): who was seen again since the hand last came by stays, and so do alerts.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,10 +13,9 @@
 
 #include "collector/rules/engine_int.h"
 
-#define LOOK_OLD   2u	/* groups that an insertion looks at, so that old ones go */
-#define LOOK_EVICT 256u /* groups of which one is found to go */
-#define AHEAD	   32u	/* groups that go soon are asked for */
 #define CAP	   64u
+#define LOOK_OLD   8u  /* insertions after which a bucket is looked through for old ones */
+#define LOOK_EVICT 16u /* buckets in which one is found to go that is no alert */
 #define HUGE_PAGE  (2u << 20)
 #define HUGE_FROM  (1u << 20) /* octets from which on pages are large: fewer misses of the TLB */
 #define NONE	   UINT32_MAX
@@ -25,59 +25,79 @@
 static void *take_arena(size_t *bytes)
 {
 	const bool huge = *bytes >= HUGE_FROM;
+	const size_t unit = huge ? HUGE_PAGE : 64;
 	void *p;
 
-	if (!huge)
-		return calloc(1, *bytes);
-	*bytes = (*bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-	p = aligned_alloc(HUGE_PAGE, *bytes);
+	*bytes = (*bytes + unit - 1) / unit * unit;
+	p = aligned_alloc(unit, *bytes);
 	if (!p)
 		return NULL;
-	madvise(p, *bytes, MADV_HUGEPAGE); /* no matter if there are none to be had */
+	if (huge)
+		madvise(p, *bytes, MADV_HUGEPAGE); /* no matter if there are none to be had */
 	memset(p, 0, *bytes);
 	return p;
 }
 
-static void put_index(uint64_t *index, uint32_t size, uint64_t entry)
+static uint32_t next_bucket(const struct rule_state *s, uint32_t at)
 {
-	uint32_t i = (uint32_t)(entry >> 32) & (size - 1);
-
-	while (index[i])
-		i = (i + 1) & (size - 1);
-	index[i] = entry;
+	return at + 1 < s->n_buckets ? at + 1 : 0;
 }
 
-/* Room for @cap groups: everything into a new arena. */
+/* A free place; there is one. */
+static uint32_t place(struct rule_state *s, uint32_t hash)
+{
+	for (uint32_t i = slots_home(s, hash);; i = next_bucket(s, i)) {
+		struct bucket *b = &s->buckets[i];
+		const uint32_t free_ways = bucket_ways(b, 0);
+
+		if (free_ways) {
+			const uint32_t way = (uint32_t)__builtin_ctz(free_ways);
+
+			b->tags[way] = hash_tag(hash);
+			return i * (WAYS + 1) + way;
+		}
+		if (b->spilled < UINT8_MAX)
+			b->spilled++;
+	}
+}
+
+static void move_groups(struct rule_state *s, const struct rule_state *from)
+{
+	for (uint32_t i = 0; i < slots_end(from); i++) {
+		struct group *g;
+		uint32_t slot;
+
+		if (!slot_used(from, i))
+			continue;
+		g = slot_group(from, i);
+		slot = place(s, g->hash);
+		*slot_mark(s, slot) = *slot_mark(from, i);
+		memcpy(slot_group(s, slot), g, s->stride);
+		if (g->watch)
+			s->watches[g->watch - 1]->slot = slot;
+	}
+}
+
+/* Room for @cap groups, with a quarter of the places free: everything into a new arena. */
 static int set_cap(struct rule_state *s, uint32_t cap)
 {
-	const size_t slab = ((size_t)cap * s->stride + 63) / 64 * 64;
-	uint32_t n_index = 2 * CAP;
-	uint64_t *index;
-	size_t bytes;
-	uint8_t *to;
+	const struct rule_state from = *s;
+	/* even: so that groups begin at a line of the cache */
+	const uint32_t n = (uint32_t)((uint64_t)cap * 4 / 3 / WAYS + 2) & ~1u;
+	size_t bytes = (size_t)n * (WAYS * (size_t)s->stride + sizeof(struct bucket));
+	uint8_t *to = take_arena(&bytes);
 
-	while (n_index < 2 * (uint64_t)cap)
-		n_index *= 2;
-	bytes = slab + n_index * sizeof(*index) + cap;
-	to = take_arena(&bytes);
 	if (!to)
 		return -ENOMEM;
-	index = (uint64_t *)(void *)(to + slab);
-	if (s->n_slots) {
-		memcpy(to, s->slab, (size_t)s->n_slots * s->stride);
-		memcpy(to + slab + n_index * sizeof(*index), s->marks, s->n_slots);
-	}
-	for (uint32_t i = 0; i < s->n_index; i++)
-		if (s->index[i])
-			put_index(index, n_index, s->index[i]);
-	free(s->arena);
-	s->stats.bytes += bytes - s->arena_bytes;
-	s->arena = s->slab = to;
+	s->arena = to;
 	s->arena_bytes = bytes;
-	s->index = index;
-	s->n_index = n_index;
-	s->marks = to + slab + n_index * sizeof(*index);
+	s->buckets = (struct bucket *)(void *)to;
+	s->slab = to + n * sizeof(struct bucket);
+	s->n_buckets = n;
 	s->cap = cap;
+	s->stats.bytes += bytes - from.arena_bytes;
+	move_groups(s, &from);
+	free(from.arena);
 	return 0;
 }
 
@@ -90,7 +110,6 @@ int slots_init(struct rule_state *s)
 {
 	if (s->rule->groups_max >= NONE / 4)
 		return -ENOMEM;
-	s->free = NONE;
 	return set_cap(s, most_slots(s) < CAP ? most_slots(s) : CAP);
 }
 
@@ -99,126 +118,114 @@ void slots_done(struct rule_state *s)
 	free(s->arena);
 }
 
-/* ---- the index ---- */
+/* ---- finding ---- */
 
 uint32_t slots_find(const struct rule_state *s, const struct batch *b, uint32_t row, uint32_t hash)
 {
-	for (uint32_t i = hash & (s->n_index - 1); s->index[i]; i = (i + 1) & (s->n_index - 1)) {
-		const uint32_t slot = (uint32_t)s->index[i] - 1;
+	uint32_t at = slots_home(s, hash);
 
-		if (s->index[i] >> 32 == hash && groups_is(s, slot_group(s, slot), b, row))
-			return slot;
+	for (uint32_t n = 0; n < s->n_buckets; n++, at = next_bucket(s, at)) {
+		uint32_t ways = bucket_ways(&s->buckets[at], hash_tag(hash));
+
+		for (; ways; ways &= ways - 1) {
+			const uint32_t slot = at * (WAYS + 1) + (uint32_t)__builtin_ctz(ways);
+			const struct group *g = slot_group(s, slot);
+
+			if (g->hash == hash && groups_is(s, g, b, row))
+				return slot;
+		}
+		if (!s->buckets[at].spilled)
+			break;
 	}
 	return NONE;
-}
-
-/* Entries behind the gap move up where that is nearer to their place. */
-static void drop_index(struct rule_state *s, uint32_t hash, uint32_t slot)
-{
-	const uint32_t mask = s->n_index - 1;
-	const uint64_t entry = (uint64_t)hash << 32 | (slot + 1);
-	uint32_t gap = hash & mask;
-
-	while (s->index[gap] != entry)
-		gap = (gap + 1) & mask;
-	for (uint32_t i = (gap + 1) & mask; s->index[i]; i = (i + 1) & mask) {
-		const uint32_t home = (uint32_t)(s->index[i] >> 32) & mask;
-
-		if (((i - home) & mask) < ((i - gap) & mask))
-			continue;
-		s->index[gap] = s->index[i];
-		gap = i;
-	}
-	s->index[gap] = 0;
 }
 
 /* ---- going ---- */
 
 void slots_give(struct rule_state *s, uint32_t slot)
 {
-	struct group *g = slot_group(s, slot);
+	const uint32_t at = slot / (WAYS + 1);
 
-	drop_index(s, g->hash, slot);
-	s->marks[slot] = MARK_FREE;
-	g->hash = s->free;
-	s->free = slot;
+	for (uint32_t i = slots_home(s, slot_group(s, slot)->hash); i != at; i = next_bucket(s, i))
+		if (s->buckets[i].spilled < UINT8_MAX) /* of more it is not known how many */
+			s->buckets[i].spilled--;
+	s->buckets[at].tags[slot % (WAYS + 1)] = 0;
 	s->n_groups--;
 }
 
-/* Has it been out of the window for sure? */
-static bool is_old(const struct rule_state *s, uint8_t mark)
+/* Ages from which on a group has been out of the window for sure; MARK_AGES: none. */
+static uint32_t old_age(const struct rule_state *s)
 {
-	const uint32_t ages = (s->age + MARK_AGES - (mark & MARK_AGE)) % MARK_AGES;
-
-	return !(mark & MARK_WATCH) && ages > s->panes / s->age_unit + 1;
+	return s->panes / s->age_unit + 2;
 }
 
-/* The group's place in the index will be asked for. */
-static void ask_index(const struct rule_state *s, uint32_t slot)
+static bool is_old(const struct rule_state *s, uint8_t mark, uint32_t from)
 {
-	__builtin_prefetch(&s->index[slot_group(s, slot)->hash & (s->n_index - 1)], 1);
+	const uint32_t then = mark & MARK_AGE, now = s->age;
+
+	return !(mark & MARK_WATCH) && (now >= then ? now - then : now + MARK_AGES - then) >= from;
 }
 
+/* Now and then those of one bucket; those of the next are asked for. */
 static void look_for_old(struct rule_state *s)
 {
-	for (unsigned int i = 0; i < LOOK_OLD; i++) {
-		const uint32_t soon = s->old_hand + AHEAD;
+	const uint32_t from = old_age(s);
+	uint32_t at, soon;
 
-		if (s->old_hand >= s->n_slots)
-			s->old_hand = 0;
-		if (soon < s->n_slots && is_old(s, s->marks[soon]))
-			ask_index(s, soon);
-		if (s->n_slots && is_old(s, s->marks[s->old_hand]))
-			groups_remove(s, s->old_hand);
-		s->old_hand++;
+	if (++s->looks % LOOK_OLD)
+		return;
+	at = s->old_hand < s->n_buckets ? s->old_hand : 0;
+	soon = s->old_hand = next_bucket(s, at);
+	for (uint32_t way = 0; way < WAYS; way++) {
+		const struct bucket *b = &s->buckets[at], *next = &s->buckets[soon];
+
+		if (next->tags[way] && is_old(s, next->marks[way], from))
+			__builtin_prefetch(slot_group(s, soon * (WAYS + 1) + way), 1);
+		if (b->tags[way] && is_old(s, b->marks[way], from))
+			groups_remove(s, at * (WAYS + 1) + way);
 	}
 }
 
-static bool may_go(const struct rule_state *s, uint32_t slot)
+/* The hand goes on to one that goes; NONE: there are only alerts. */
+static uint32_t find_in_bucket(struct rule_state *s, uint32_t at, uint32_t *watched)
 {
-	return !(s->marks[slot] & (MARK_AGAIN | MARK_WATCH));
-}
+	struct bucket *b = &s->buckets[at];
 
-/* What goes soon is asked for: the group first, then its place in the index. */
-static void ask_ahead(const struct rule_state *s)
-{
-	const uint32_t far = (s->hand + AHEAD) % s->n_slots;
-	const uint32_t near = (s->hand + AHEAD / 2) % s->n_slots;
+	for (uint32_t n = 0; n < 2 * WAYS; n++) {
+		const uint32_t way = b->hand;
 
-	if (may_go(s, far))
-		__builtin_prefetch(slot_group(s, far), 1);
-	if (may_go(s, near))
-		ask_index(s, near);
-}
-
-static uint32_t find_victim(struct rule_state *s)
-{
-	uint32_t watched = NONE, again = NONE;
-
-	for (unsigned int i = 0; i < LOOK_EVICT; i++) {
-		const uint32_t at = s->hand;
-		uint8_t *mark = &s->marks[at];
-
-		ask_ahead(s);
-		s->hand = at + 1 < s->n_slots ? at + 1 : 0;
-		if (*mark == MARK_FREE)
+		b->hand = way + 1 < WAYS ? (uint8_t)(way + 1) : 0;
+		if (!b->tags[way])
 			continue;
-		if (may_go(s, at))
-			return at;
-		if (!(*mark & MARK_WATCH) && again == NONE)
-			again = at;
-		else if (watched == NONE)
-			watched = at;
-		*mark &= (uint8_t)~MARK_AGAIN;
+		if (b->marks[way] & MARK_WATCH) {
+			if (*watched == NONE)
+				*watched = at * (WAYS + 1) + way;
+			continue;
+		}
+		if (!(b->marks[way] & MARK_AGAIN))
+			return at * (WAYS + 1) + way;
+		b->marks[way] &= (uint8_t)~MARK_AGAIN;
 	}
-	return again != NONE ? again : watched;
+	return NONE;
 }
 
-/* No room: the hand goes on to one that goes. */
-static void evict(struct rule_state *s)
+/* Of the bucket in which the new one's place is, or the next that has any. */
+static uint32_t find_victim(struct rule_state *s, uint32_t hash)
 {
-	const uint32_t slot = find_victim(s);
-	struct group *g = slot_group(s, slot);
+	uint32_t watched = NONE, at = slots_home(s, hash);
+
+	for (uint32_t n = 0; n < LOOK_EVICT || watched == NONE; n++, at = next_bucket(s, at)) {
+		const uint32_t slot = find_in_bucket(s, at, &watched);
+
+		if (slot != NONE)
+			return slot;
+	}
+	return watched;
+}
+
+static void evict(struct rule_state *s, uint32_t slot)
+{
+	const struct group *g = slot_group(s, slot);
 
 	if (!groups_gone(s, g, s->pane))
 		s->stats.evicted++;
@@ -227,33 +234,41 @@ static void evict(struct rule_state *s)
 	groups_remove(s, slot);
 }
 
-/* ---- coming ---- */
-
-static int more_slots(struct rule_state *s)
+uint32_t slots_soon(const struct rule_state *s, uint32_t hash)
 {
-	const uint32_t most = most_slots(s);
+	const uint32_t at = slots_home(s, hash);
+	const struct bucket *b = &s->buckets[at];
 
-	if (s->n_slots == s->cap && set_cap(s, s->cap < most / 2 ? s->cap * 2 : most))
-		return -ENOMEM;
-	s->marks[s->n_slots] = MARK_FREE;
-	slot_group(s, s->n_slots)->hash = s->free;
-	s->free = s->n_slots++;
-	return 0;
+	if (s->n_groups < most_slots(s)) {
+		const uint32_t free_ways = bucket_ways(b, 0);
+
+		return free_ways ? at * (WAYS + 1) + (uint32_t)__builtin_ctz(free_ways) : NONE;
+	}
+	for (uint32_t n = 0, way = b->hand; n < WAYS; n++, way = way + 1 < WAYS ? way + 1 : 0)
+		if (b->tags[way] && !(b->marks[way] & (MARK_AGAIN | MARK_WATCH)))
+			return at * (WAYS + 1) + way;
+	return NONE;
 }
+
+/* ---- coming ---- */
 
 uint32_t slots_take(struct rule_state *s, uint32_t hash)
 {
-	uint32_t slot;
+	const uint32_t most = most_slots(s);
+	uint32_t slot = NONE;
 
 	look_for_old(s);
-	if (s->free == NONE && s->n_slots >= most_slots(s))
-		evict(s);
-	if (s->free == NONE && more_slots(s))
+	if (s->n_groups == most) {
+		slot = find_victim(s, hash);
+		evict(s, slot);
+	} else if (s->n_groups == s->cap && set_cap(s, s->cap < most / 2 ? s->cap * 2 : most)) {
 		return NONE;
-	slot = s->free;
-	s->free = slot_group(s, slot)->hash;
+	}
+	if (slot != NONE && slot / (WAYS + 1) == slots_home(s, hash))
+		s->buckets[slot / (WAYS + 1)].tags[slot % (WAYS + 1)] = hash_tag(hash);
+	else
+		slot = place(s, hash);
 	s->n_groups++;
-	s->marks[slot] = s->age;
-	put_index(s->index, s->n_index, (uint64_t)hash << 32 | (slot + 1));
+	*slot_mark(s, slot) = s->age;
 	return slot;
 }

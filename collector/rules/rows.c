@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * rows.c - rows of a batch through a rule: which it counts, what they add to their groups, and what is looked
+ * at when a step of its time is over.
+ */
+#include "collector/rules/engine_int.h"
+
+#define AHEAD 16u /* rows that memory is asked for ahead */
+
+/* ---- time ---- */
+
+/* How one group stands over whole steps. */
+static void look_at(struct rule_state *s, uint32_t slot, int64_t pane)
+{
+	groups_advance(s, slot_group(s, slot), pane - 1);
+	alert_look(s, slot, (uint64_t)pane * s->slide);
+}
+
+/* Step @pane has begun. Where there is a gate, only who passed it can hold now and did not before. */
+static void look_back(struct rule_state *s, int64_t pane)
+{
+	if (s->monotone || s->gated) {
+		for (struct watch *w = s->watching, *next; w; w = next) {
+			next = w->next;
+			look_at(s, w->slot, pane);
+		}
+		return;
+	}
+	for (uint32_t i = 0; i < slots_end(s); i++) {
+		if (!slot_used(s, i))
+			continue;
+		look_at(s, i, pane);
+		if (!slot_group(s, i)->watch && groups_gone(s, slot_group(s, i), pane - 1))
+			groups_remove(s, i);
+	}
+}
+
+static void set_pane(struct rule_state *s, int64_t pane)
+{
+	s->pane = pane;
+	s->begin_ns = (uint64_t)pane * s->slide;
+	s->ring_now = (uint32_t)pane % s->panes * s->n_leaves;
+	s->age = (uint8_t)((uint64_t)pane / s->age_unit % MARK_AGES);
+}
+
+void advance_to(struct rule_state *s, uint64_t clock)
+{
+	const int64_t to = (int64_t)(clock / s->slide);
+
+	if (s->pane == INT64_MIN)
+		set_pane(s, to);
+	while (s->pane < to && (s->watching || (!s->monotone && !s->gated && s->n_groups))) {
+		look_back(s, s->pane + 1);
+		set_pane(s, s->pane + 1);
+	}
+	if (s->pane < to)
+		set_pane(s, to);
+}
+
+/* ---- rows ---- */
+
+/* A row of the step at hand into plain totals; the rest is groups_add()'s. */
+static inline int count_row(struct rule_state *s, struct group *g, const struct batch *b,
+			    uint32_t row, int64_t pane)
+{
+	const uint64_t bit = UINT64_C(1) << (row % 64);
+	uint64_t *now = (uint64_t *)(uintptr_t)g->cells[s->ring_at];
+
+	if (!s->plain || pane != s->pane || g->pane != (uint32_t)pane)
+		return groups_add(s, g, b, row, pane);
+	if (now)
+		now += s->ring_now;
+	for (uint32_t i = 0; i < s->n_leaves; i++) {
+		const struct leaf *l = &s->leaves[i];
+		const uint64_t v = l->values ? l->values[row] : 1;
+
+		if (!(l->bits[row / 64] & bit))
+			continue;
+		g->cells[s->leaf_at[i]] += v;
+		if (now)
+			now[i] += v;
+	}
+	g->ago = 0;
+	return 0;
+}
+
+/* The row is counted in its group. */
+static inline void add_row(struct rule_state *s, const struct batch *b, uint32_t row, uint32_t slot)
+{
+	const uint64_t end = b->end[row];
+	/* without a window no flow is late: it counts when it comes */
+	const int64_t pane = end - s->begin_ns < s->slide || !s->rule->test
+				     ? s->pane
+				     : (int64_t)(end / s->slide);
+	struct group *g = slot_group(s, slot);
+
+	groups_advance(s, g, s->pane);
+	if (count_row(s, g, b, row, pane))
+		s->engine->stats.lost++;
+	if (s->monotone) {
+		if (g->watch || groups_near(s, g))
+			alert_look(s, slot, b->clock[row]);
+	} else if (s->gated && !g->watch && groups_near(s, g) && !watch_get(s, slot)) {
+		s->engine->stats.lost++;
+	}
+}
+
+/* The slot was looked up ahead: it may be another's by now, or there is one now. */
+static inline uint32_t find_row(struct rule_state *s, const struct batch *b, uint32_t row,
+				uint32_t hash)
+{
+	uint32_t slot = s->engine->slots[row];
+
+	if (slot == UINT32_MAX || slot_group(s, slot)->hash != hash || !slot_used(s, slot) ||
+	    !groups_is(s, slot_group(s, slot), b, row)) {
+		if (!slots_may_have(s, hash))
+			return groups_new(s, b, row, hash);
+		slot = slots_find(s, b, row, hash);
+		if (slot == UINT32_MAX)
+			return groups_new(s, b, row, hash);
+	}
+	slots_touch(s, slot);
+	return slot;
+}
+
+static inline void take_row(struct rule_state *s, const struct batch *b, uint32_t row)
+{
+	const uint32_t hash = s->key->hashes[row];
+	uint32_t slot;
+
+	if (b->clock[row] - s->begin_ns >= s->slide)
+		advance_to(s, b->clock[row]);
+	if (b->end[row] < s->begin_ns && s->rule->test &&
+	    (int64_t)(b->end[row] / s->slide) <= s->pane - s->panes) {
+		s->stats.late++;
+		return;
+	}
+	slot = find_row(s, b, row, hash);
+	if (slot == UINT32_MAX)
+		s->engine->stats.lost++;
+	else
+		add_row(s, b, row, slot);
+}
+
+/*
+ * Groups are all over the memory, so what a row needs is asked for some rows ahead, in three rounds: the
+ * bucket, the group that it names or would take, the ring of that.
+ */
+static inline void ask_group(const struct rule_state *s, uint32_t row)
+{
+	const uint32_t hash = s->key->hashes[row], slot = slots_near(s, hash);
+	const uint32_t soon = slot != UINT32_MAX ? slot : slots_soon(s, hash);
+
+	s->engine->slots[row] = slot;
+	if (soon == UINT32_MAX)
+		return;
+	__builtin_prefetch(slot_group(s, soon), 1);
+	if (s->stride > 64)
+		__builtin_prefetch((char *)slot_group(s, soon) + 64, 1);
+}
+
+static inline void ask_ring(const struct rule_state *s, uint32_t row)
+{
+	const uint32_t slot = s->engine->slots[row];
+
+	if (slot != UINT32_MAX)
+		groups_ask_ring(s, slot_group(s, slot));
+}
+
+/* Rows of word @w that the leaf counts. */
+static void pick_leaf(struct leaf *l, struct batch *b, uint32_t w, uint64_t rows)
+{
+	for (uint32_t i = 0; i < l->n_fields; i++) {
+		const struct batch_column *c = batch_need(b, l->fields[i]);
+
+		rows &= c->valid[w];
+		l->values = l->type == HA_DISTINCT ? NULL : c->numbers;
+	}
+	l->bits[w] = l->filtered ? batch_match(b, &l->where, w, rows) : rows;
+}
+
+/* Rows that the rule counts, their buckets asked for. Return: how many. */
+static uint32_t pick_rows(struct rule_state *s, struct batch *b)
+{
+	uint16_t *to = s->engine->rows;
+	uint32_t n = 0;
+
+	for (uint32_t w = 0; w * 64 < b->n; w++) {
+		uint64_t rows = batch_match(b, &s->where, w, batch_rows(b, w));
+
+		rows = rows ? batch_hash_rows(b, s->key, w, rows) : 0;
+		for (uint32_t i = 0; rows && i < s->n_leaves; i++)
+			pick_leaf(&s->leaves[i], b, w, rows);
+		for (; rows; rows &= rows - 1) {
+			const uint32_t row = w * 64 + (uint32_t)__builtin_ctzll(rows);
+
+			__builtin_prefetch(&s->buckets[slots_home(s, s->key->hashes[row])]);
+			to[n++] = (uint16_t)row;
+		}
+	}
+	return n;
+}
+
+void run_rule(struct rule_state *s, struct batch *b)
+{
+	const uint16_t *rows = s->engine->rows;
+	const uint32_t n = pick_rows(s, b);
+
+	s->stats.matched += n;
+	for (uint32_t i = 0; n && i < n + 2 * AHEAD; i++) {
+		if (i < n)
+			ask_group(s, rows[i]);
+		if (i >= AHEAD && i - AHEAD < n)
+			ask_ring(s, rows[i - AHEAD]);
+		if (i >= 2 * AHEAD)
+			take_row(s, b, rows[i - 2 * AHEAD]);
+	}
+}
