@@ -40,7 +40,7 @@ WARNINGS  := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-protot
 CPPFLAGS_ALL = -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' -Iinclude -I. -I$(BUILD)/gen $(PKG_CFLAGS)
 ALLCFLAGS  = $(CFLAGS) -std=gnu17 $(WARNINGS) -fstack-protector-strong -fPIE $(CPPFLAGS_ALL) -MMD -MP
 ALLLIBS    = $(PKG_LIBS) -lpthread -ldl $(LDFLAGS)
-COLLECTOR_LIBS := -lmaxminddb
+COLLECTOR_LIBS := -lmaxminddb -lmicrohttpd -lgnutls
 BPF_CFLAGS = -g -O2 -target bpf -mcpu=v3 -Wall -Wextra -Werror -Iinclude -Ibpf -I. -idirafter $(ARCHINC) \
              -MMD -MP
 ifneq ($(SAN),)
@@ -339,7 +339,7 @@ install: all man $(SHELLS) $(BUILD)/weir.conf $(BUILD)/collector.conf ## install
 	install -D -m 644 packaging/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/weir.conf
 	install -D -m 644 packaging/systemd/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/weir.conf
 	install -D -m 644 -t $(SHARE)/doc/weir/examples packaging/k8s/weir.yaml
-	install -D -m 644 -t $(SHARE)/doc/weir README.md docs/security.md docs/policy.md docs/rules.md $(DOCS)
+	install -D -m 644 -t $(SHARE)/doc/weir README.md docs/security.md docs/policy.md docs/rules.md docs/nodes.md $(DOCS)
 uninstall: ## remove what install put there, but not the configuration
 	rm -f $(PRIVATE_LIB)/libduckdb.so \
 		$(addprefix $(SHARE)/man/man5/,$(notdir $(filter %.5,$(MAN_PAGES)))) \

@@ -71,7 +71,7 @@ const struct cli_command collector_command_audit = {
 static const struct cli_command command_show = {
 	.name = "show",
 	.help = "the policy that nodes shall have",
-	.doc = "'weir policy apply' on a node takes its file; the public key for policy.keys there is "
+	.doc = "Nodes that are enrolled get it; 'weir policy apply' on others takes its file; the public key for policy.keys there is "
 	       "policy.pub beside it.",
 	.options = show_options,
 	.more = client_where_options,

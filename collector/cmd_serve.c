@@ -16,6 +16,7 @@
 #include "collector/command.h"
 #include "collector/enrich/enrich.h"
 #include "collector/local_store.h"
+#include "collector/nodes/nodes.h"
 #include "collector/serving.h"
 #include "collector/serving_rules.h"
 #include "common/listen.h"
@@ -196,7 +197,10 @@ static uint32_t query_timeout(const struct settings *s)
 static json_t *op_ask(void *arg, const json_t *request, const struct endpoint_peer *peer)
 {
 	const struct serving *v = arg;
+	const char *command = json_string_value(json_object_get(request, "command"));
 
+	if (!strcmp(command, "nodes"))
+		return nodes_ask(v->nodes, request, peer);
 	return serving_rules_ask(v->rules, request, peer);
 }
 
@@ -240,6 +244,62 @@ static int open_endpoint(struct serving *v)
 	return r;
 }
 
+/* ---- nodes ---- */
+
+static int op_resync(void *arg, int64_t above)
+{
+	const struct serving *v = arg;
+
+	return serving_rules_resync(v->rules, above);
+}
+
+static void op_published(void *arg)
+{
+	struct serving *v = arg;
+	struct nodes *n = __atomic_load_n(&v->nodes, __ATOMIC_ACQUIRE);
+
+	if (n)
+		nodes_published(n);
+}
+
+static struct nodes_cfg nodes_settings(const struct settings *s)
+{
+	const struct setting_value *canary = &s->v[CSET_NODES_CANARY];
+
+	return (struct nodes_cfg){
+		.dir = settings_text(s, CSET_STORE_DIR),
+		.issuer = settings_text(s, CSET_POLICY_ISSUER),
+		.canary = (const char *const *)canary->list,
+		.canary_n = canary->n,
+		.certificate_us = settings_num(s, CSET_NODES_CERTIFICATE) / 1000,
+		.return_us = settings_num(s, CSET_NODES_RETURN) / 1000,
+		.max = (uint32_t)settings_num(s, CSET_NODES_MAX),
+		.resync = op_resync,
+	};
+}
+
+static int open_nodes(struct serving *v)
+{
+	struct nodes_cfg cfg = nodes_settings(v->settings);
+	char error[NODES_ERROR] = "";
+	struct nodes *n = NULL;
+	struct address a;
+	int r;
+
+	if (settings_is_word(v->settings, CSET_NODES_LISTEN))
+		return 0;
+	cfg.arg = v;
+	cfg.listen = &a;
+	r = address_parse(settings_text(v->settings, CSET_NODES_LISTEN), &a);
+	r = r ?: nodes_open(&cfg, error, &n);
+	if (r)
+		log_error("nodes", "%s", *error ? error : strerror(-r));
+	__atomic_store_n(&v->nodes, n, __ATOMIC_RELEASE);
+	if (n) /* what was made in between */
+		nodes_published(n);
+	return r;
+}
+
 /* ---- reload ---- */
 
 static void apply_reload(struct serving *v, struct settings *now)
@@ -260,6 +320,11 @@ static void apply_reload(struct serving *v, struct settings *now)
 	endpoint_set_timeout(v->endpoint, query_timeout(now));
 	enrich_reload(v->enrich, now);
 	serving_rules_reload(v->rules, now);
+	if (v->nodes) {
+		const struct nodes_cfg cfg = nodes_settings(now);
+
+		nodes_reload(v->nodes, &cfg);
+	}
 }
 
 static void reload(struct serving *v)
@@ -319,7 +384,7 @@ static bool is_agent(void *arg, const uint8_t ip[16])
 
 static int start(struct serving *v)
 {
-	const struct serving_rules_agents agents = {is_agent, v};
+	const struct serving_rules_agents agents = {is_agent, op_published, v};
 	int r;
 
 	v->pool = block_pool_new((uint32_t)settings_num(v->settings, CSET_STORE_BLOCKS));
@@ -328,6 +393,7 @@ static int start(struct serving *v)
 	r = open_store(v);
 	r = r ?: enrich_new(v->settings, v->store, &v->enrich);
 	r = r ?: serving_rules_open(v->settings, v->pool, &agents, &v->rules);
+	r = r ?: open_nodes(v);
 	r = r ?: open_ingest(v);
 	r = r ?: open_endpoint(v);
 	return r ?: ingest_start(v->ingest);
@@ -343,8 +409,11 @@ static void stop(struct serving *v)
 	if (v->endpoint && path)
 		unlink(path);
 	endpoint_stop(v->endpoint);
+	nodes_stop(v->nodes); /* asks the rules for policies, and hears of theirs */
 	serving_rules_close(v->rules);
 	v->rules = NULL;
+	nodes_close(v->nodes);
+	v->nodes = NULL;
 	if (v->pool)
 		block_close(v->pool);
 	if (v->store)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "collector/enrich/enrich.h"
+#include "collector/nodes/nodes.h"
 #include "collector/serving.h"
 #include "collector/serving_rules.h"
 #include "common/num_text.h"
@@ -199,6 +200,7 @@ char *serving_metrics(void *arg, size_t *ret_len)
 	put_store(out, v->store);
 	put_enrich(out, v->enrich);
 	serving_rules_metrics(v->rules, out);
+	nodes_metrics(v->nodes, out);
 	put_queries(out, v->endpoint);
 	return fclose(out) ? NULL : text;
 }

@@ -13,6 +13,7 @@
 #include "collector/settings.h"
 
 struct enrich;
+struct nodes;
 struct serving_rules;
 
 struct serving {
@@ -24,6 +25,7 @@ struct serving {
 	struct endpoint *endpoint;
 	struct enrich *enrich;
 	struct serving_rules *rules;
+	struct nodes *nodes; /* atomic: rules are there before it; NULL: nodes are told nothing */
 	uint32_t listeners;
 	int64_t started_us;
 	int notify; /* service manager */

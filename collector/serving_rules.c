@@ -137,6 +137,7 @@ static int open_book(struct serving_rules *v, const struct settings *s,
 
 	book_settings(s, &cfg);
 	cfg.agent = agents->is_agent;
+	cfg.published = agents->published;
 	cfg.arg = agents->arg;
 	r = book_open(&cfg, error, &v->book);
 	if (r)
@@ -176,6 +177,11 @@ void serving_rules_close(struct serving_rules *v)
 	book_close(v->book);
 	pthread_mutex_destroy(&v->lock);
 	free(v);
+}
+
+int serving_rules_resync(struct serving_rules *v, int64_t above)
+{
+	return book_resync(v->book, above);
 }
 
 struct runner *serving_rules_runner(struct serving_rules *v)

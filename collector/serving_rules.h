@@ -17,6 +17,7 @@ struct serving_rules;
 /* Whose addresses exporters and this host have: nothing is ever done about them. */
 struct serving_rules_agents {
 	bool (*is_agent)(void *arg, const uint8_t ip[16]);
+	void (*published)(void *arg); /* see book_cfg */
 	void *arg;
 };
 
@@ -35,6 +36,9 @@ static inline void serving_rules_offer(struct runner *r, struct block *b)
 	if (r)
 		runner_offer(r, b);
 }
+
+/* See book_resync(). */
+int serving_rules_resync(struct serving_rules *v, int64_t above);
 
 struct runner *serving_rules_runner(struct serving_rules *v);
 

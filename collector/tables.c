@@ -33,8 +33,28 @@ static void put_gates(void)
 	}
 }
 
-static const struct reference_part parts[] = {
-	{"rule-keys", explain_reference}, {"decision-gates", put_gates}, {}};
+/* How it stands with a node; for weir-collector-nodes(8). */
+static void put_states(void)
+{
+	static const struct {
+		const char *name, *doc;
+	} states[] = {
+#define NODE_STATE(id, word, said, doc) {word, doc},
+#include "common/node_state.def"
+#undef NODE_STATE
+	};
+
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		printf("_%s_\n\t", states[i].name);
+		reference_put_sentence(states[i].doc);
+		puts("\n");
+	}
+}
+
+static const struct reference_part parts[] = {{"rule-keys", explain_reference},
+					      {"decision-gates", put_gates},
+					      {"node-states", put_states},
+					      {}};
 
 static const struct program collector = {
 	.name = "weir-collector",

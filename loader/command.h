@@ -15,6 +15,7 @@ extern const struct cli_command command_config;
 extern const struct cli_command command_detach;
 extern const struct cli_command command_block;
 extern const struct cli_command command_doctor;
+extern const struct cli_command command_enrol;
 extern const struct cli_command command_flush;
 extern const struct cli_command command_limit;
 extern const struct cli_command command_panic;

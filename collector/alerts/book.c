@@ -95,7 +95,29 @@ int book_commit(struct book *b)
 	b->policy_dirty = publish_write(&b->publish, b->db, generation, error) != 0;
 	if (b->policy_dirty)
 		log_error("policy", "%s: what nodes are told stays as it was", error);
+	else if (b->cfg.published)
+		b->cfg.published(b->cfg.arg);
 	return 0;
+}
+
+int book_resync(struct book *b, int64_t above)
+{
+	int r;
+
+	pthread_mutex_lock(&b->lock);
+	r = db_run(b->db, "BEGIN IMMEDIATE", "");
+	r = r
+		    ?: db_run(b->db,
+			      "INSERT INTO number VALUES ('generation', ?1) ON CONFLICT (name) DO UPDATE"
+			      " SET value = max(value, ?1)",
+			      "i", above);
+	if (!r)
+		b->policy_dirty = true;
+	r = r ?: book_commit(b);
+	if (r)
+		(void)db_run(b->db, "ROLLBACK", ""); /* it may be over already */
+	pthread_mutex_unlock(&b->lock);
+	return r;
 }
 
 static int new_rules(struct book *b, const struct alert_event *ev)

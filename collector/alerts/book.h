@@ -26,6 +26,8 @@ struct book_cfg {
 	struct publish_cfg publish;
 	/* Is it an address of an exporter, or of this host? Any thread; NULL: nobody knows. */
 	bool (*agent)(void *arg, const uint8_t ip[16]);
+	/* New policy files are there. The book's lock is held: no question to the book. Any thread; or NULL. */
+	void (*published)(void *arg);
 	void *arg;
 };
 
@@ -51,6 +53,13 @@ void book_event(void *arg, struct alert_event *ev);
 
 /* Times and bounds of another configuration; where things are stays. */
 void book_reload(struct book *b, const struct book_cfg *cfg);
+
+/**
+ * book_resync - have a policy made whose generation is above @above, and above all before it
+ *
+ * Return: 0, -EIO. Any thread.
+ */
+int book_resync(struct book *b, int64_t above);
 
 void book_stats(struct book *b, struct book_stats *ret);
 

@@ -56,6 +56,15 @@ static const char *const steps[] = {
 	" BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;"
 	"CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit"
 	" BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;",
+
+	"CREATE TABLE node ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, labels TEXT NOT NULL,"
+	" key BLOB NOT NULL, enrolled_us INTEGER NOT NULL, expires_us INTEGER NOT NULL, revoked_us INTEGER,"
+	" seen_us INTEGER, version TEXT, kernel TEXT);"
+	"CREATE UNIQUE INDEX node_key ON node (key);"
+	"CREATE TABLE token ("
+	" hash BLOB PRIMARY KEY, name TEXT, labels TEXT NOT NULL, made_us INTEGER NOT NULL,"
+	" made_by TEXT NOT NULL, until_us INTEGER NOT NULL) WITHOUT ROWID;",
 };
 
 #define VERSION ((int64_t)(sizeof(steps) / sizeof(steps[0])))

@@ -2,6 +2,7 @@
 /*
  * cfg.c - the settings of [policy] as the core wants them: prefixes, keys from files, seconds.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,11 +10,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "loader/policy/host.h"
 #include "loader/settings.h"
 
 #define NS_PER_S  UINT64_C(1000000000)
 #define KEY_BYTES 4096u
+#define KEY_PATH  ENFORCE_KEY_PATH
 
 static int wrong(const struct settings *s, enum setting_id id, const char *item, const char *why)
 {
@@ -53,27 +56,96 @@ static int prefixes(const struct settings *s, enum setting_id id, struct guard_p
 	return 0;
 }
 
+/* ---- keys ---- */
+
+/* Return: 0, -EINVAL: it is none, -E2BIG, -errno. */
+static int add_key(struct enforce_cfg *cfg, const char *path)
+{
+	char pem[KEY_BYTES];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	ssize_t n = fd < 0 ? -1 : read(fd, pem, sizeof(pem));
+	const int err = errno;
+
+	if (fd >= 0)
+		close(fd);
+	if (n < 0)
+		return -err;
+	if (cfg->n_keys == ENFORCE_KEYS_MAX)
+		return -E2BIG;
+	if (policy_read_public(pem, (size_t)n, cfg->keys + cfg->n_keys * POLICY_KEY))
+		return -EINVAL;
+	cfg->n_keys++;
+	return 0;
+}
+
+static bool is_pub(const char *name)
+{
+	const size_t len = strlen(name);
+
+	return name[0] != '.' && len > 4 && !strcmp(name + len - 4, ".pub");
+}
+
+/* All *.pub of a directory; one that is not there has none. */
+static int add_keys_in(struct enforce_cfg *cfg, const char *dir)
+{
+	DIR *d = opendir(dir);
+	const struct dirent *x;
+	char path[KEY_PATH + 256];
+	int r = 0;
+
+	if (!d)
+		return errno == ENOENT ? 0 : -errno;
+	while (!r && (x = readdir(d))) {
+		if (!is_pub(x->d_name))
+			continue;
+		snprintf(path, sizeof(path), "%.*s%s", (int)KEY_PATH - 1, dir, x->d_name);
+		r = add_key(cfg, path);
+	}
+	closedir(d);
+	return r;
+}
+
+static int add_item(struct enforce_cfg *cfg, const char *item)
+{
+	return item[strlen(item) - 1] == '/' ? add_keys_in(cfg, item) : add_key(cfg, item);
+}
+
+void enforce_read_keys(struct enforce_cfg *cfg)
+{
+	for (unsigned int i = 0; i < cfg->n_key_dirs; i++) {
+		const int r = add_keys_in(cfg, cfg->key_dirs[i]);
+
+		if (r)
+			log_warn("policy", "%s: %s", cfg->key_dirs[i],
+				 r == -EINVAL ? "a file is no ed25519 public key in PEM"
+					      : strerror(-r));
+	}
+}
+
 static int keys(const struct settings *s, struct enforce_cfg *ret)
 {
 	const struct setting_value *v = &s->v[SET_POLICY_KEYS];
-	char pem[KEY_BYTES];
+	int r;
 
-	ret->n_keys = 0;
+	ret->n_keys = ret->n_key_dirs = 0;
 	for (uint32_t i = 0; i < v->n; i++) {
-		int fd = open(v->list[i], O_RDONLY | O_CLOEXEC | O_NOCTTY);
-		ssize_t n = fd < 0 ? -1 : read(fd, pem, sizeof(pem));
-		const int err = errno;
+		const char *item = v->list[i];
 
-		if (fd >= 0)
-			close(fd);
-		if (n < 0)
-			return wrong(s, SET_POLICY_KEYS, v->list[i], strerror(err));
-		if (ret->n_keys == ENFORCE_KEYS_MAX)
-			return wrong(s, SET_POLICY_KEYS, v->list[i], "more than 16 keys");
-		if (policy_read_public(pem, (size_t)n, ret->keys + ret->n_keys * POLICY_KEY))
-			return wrong(s, SET_POLICY_KEYS, v->list[i],
-				     "no ed25519 public key in PEM, as 'weir policy keygen' makes");
-		ret->n_keys++;
+		if (!*item)
+			continue;
+		if (item[strlen(item) - 1] == '/' && ret->n_key_dirs < ENFORCE_KEY_DIRS) {
+			if (strlen(item) >= KEY_PATH)
+				return wrong(s, SET_POLICY_KEYS, item, "too long");
+			snprintf(ret->key_dirs[ret->n_key_dirs++], KEY_PATH, "%s", item);
+		}
+		r = add_item(ret, item);
+		if (r)
+			return wrong(
+				s, SET_POLICY_KEYS, item,
+				r == -E2BIG ? "more than 16 keys"
+				: r == -EINVAL
+					? "no ed25519 public key in PEM, as 'weir policy keygen' makes"
+					: strerror(-r));
 	}
 	return 0;
 }

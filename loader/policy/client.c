@@ -26,8 +26,11 @@ void policy_request_init(struct policy_request *q, enum policy_ask ask)
 	*q = (struct policy_request){.version = POLICY_WIRE_VERSION, .ask = ask};
 }
 
-static int cannot_connect(const char *path, int err)
+static int cannot_connect(const char *control, int err)
 {
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 16];
+
+	snprintf(path, sizeof(path), "%.100s%s", control, POLICY_SOCKET_SUFFIX);
 	if (err == EACCES || err == EPERM) {
 		fprintf(stderr,
 			"weir: %s: not permitted — be root, or in the group that owns the socket "
@@ -42,27 +45,24 @@ static int cannot_connect(const char *path, int err)
 	return EXIT_PEER;
 }
 
-static int open_socket(const struct client_where *where, int *ret)
+/* @path: of the control socket. Return: a socket or -errno. */
+static int connect_to(const char *path)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	const char *path;
-	int fd, rc = client_path(where, &path);
+	int fd, r;
 
-	if (rc)
-		return rc;
 	if (strlen(path) + strlen(POLICY_SOCKET_SUFFIX) >= sizeof(a.sun_path))
-		return cannot_connect(path, ENAMETOOLONG);
+		return -ENAMETOOLONG;
 	snprintf(a.sun_path, sizeof(a.sun_path), "%.90s%s", path, POLICY_SOCKET_SUFFIX);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return cannot_connect(path, errno);
+		return -errno;
 	if (connect(fd, (const struct sockaddr *)&a, sizeof(a))) {
-		rc = cannot_connect(a.sun_path, errno);
+		r = -errno;
 		close(fd);
-		return rc;
+		return r;
 	}
-	*ret = fd;
-	return 0;
+	return fd;
 }
 
 /* ---- messages ---- */
@@ -161,27 +161,44 @@ static int refused(const struct policy_reply *r)
 	return r->r == -EACCES ? EXIT_PERM : EXIT_FAILED;
 }
 
+int policy_call(const char *path, const struct policy_request *q, const void *image, size_t len,
+		struct policy_result *ret)
+{
+	int fd = connect_to(path), memory = -1, r = 0;
+
+	*ret = (struct policy_result){};
+	if (fd < 0)
+		return fd;
+	if (image)
+		memory = seal(image, len);
+	if ((image && memory < 0) || !send_request(fd, q, memory) || !receive_reply(fd, ret))
+		r = -EPIPE;
+	if (memory >= 0)
+		close(memory);
+	close(fd);
+	return r;
+}
+
 int policy_ask(const struct client_where *where, const struct policy_request *q, const void *image,
 	       size_t len, struct policy_result *ret)
 {
-	int fd = -1, memory = -1, rc = open_socket(where, &fd);
+	const char *path;
+	int rc = client_path(where, &path), r;
 
 	*ret = (struct policy_result){};
 	if (rc)
 		return rc;
-	if (image)
-		memory = seal(image, len);
-	if ((image && memory < 0) || !send_request(fd, q, memory) || !receive_reply(fd, ret)) {
+	r = policy_call(path, q, image, len, ret);
+	if (r == -EPIPE) {
 		fputs("weir: the running weir did not answer\n", stderr);
-		rc = EXIT_PEER;
+		return EXIT_PEER;
 	}
-	if (memory >= 0)
-		close(memory);
-	close(fd);
-	if (!rc && ret->reply.r) {
-		rc = refused(&ret->reply);
-		policy_result_done(ret);
-	}
+	if (r)
+		return cannot_connect(path, -r);
+	if (!ret->reply.r)
+		return 0;
+	rc = refused(&ret->reply);
+	policy_result_done(ret);
 	return rc;
 }
 

@@ -28,6 +28,15 @@ void policy_request_init(struct policy_request *q, enum policy_ask ask);
  */
 int policy_ask(const struct client_where *where, const struct policy_request *q, const void *image,
 	       size_t len, struct policy_result *ret);
+/**
+ * policy_call - the same without a word on standard error
+ * @path: of the control socket
+ *
+ * Return: 0 with an answer in *ret, which may be a refusal (reply.r); -EPIPE: none came; -errno: nobody is
+ * there. Any thread.
+ */
+int policy_call(const char *path, const struct policy_request *q, const void *image, size_t len,
+		struct policy_result *ret);
 void policy_result_done(struct policy_result *r);
 
 /* Rules as a table, or as JSON lines. @why: the entry that was asked about instead of the rule. */

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * cmd_follow.c - `weir policy follow`: a file's policy is applied, and again whenever the file is replaced.
- * One line for each that was taken: what a collector, or whoever brings the file, wants to hear.
+ * cmd_follow.c - `weir policy follow`: the policies of collectors that this node is enrolled with are
+ * applied as they come, or a file's, and again whenever the file is replaced. One line for each that was
+ * taken.
  */
 #include <errno.h>
-#include <inttypes.h>
-#include <openssl/sha.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "common/num_text.h"
+#include "common/log.h"
+#include "loader/follow/follow.h"
 #include "loader/policy/compile.h"
 
 #define RETRY_MS 1000
@@ -31,18 +31,20 @@ static const struct cli_option options[] = {
 
 const struct cli_command command_policy_follow = {
 	.name = "follow",
-	.help = "apply a file, and again whenever it is replaced",
-	.operands = "FILE",
+	.help = "have the policies of collectors hold, or a file's, as they come",
+	.operands = "[FILE]",
 	.words = CLI_FILE,
-	.doc = "Until SIGTERM or SIGINT. One that is refused is said, and the one before holds; while no weir "
-	       "runs it is tried again each second.",
+	.doc = "Until SIGTERM or SIGINT. Without FILE: of all collectors that 'weir enrol' has met; they are told "
+	       "what holds. One that is refused is said, and the one before holds; while no weir runs it is tried "
+	       "again each second.",
 	.options = options,
 	.more = client_options,
-	.examples = "weir policy follow /var/lib/weir-collector/policy/policy.bin\n",
+	.examples = "weir policy follow\n"
+		    "weir policy follow /var/lib/weir-collector/policy/policy.bin\n",
 	.run = cmd_follow,
 };
 
-struct follow {
+struct file_follow {
 	struct cli c;
 	struct client_where where;
 	const char *file, *base;
@@ -51,34 +53,7 @@ struct follow {
 	int watch, signals;
 };
 
-static void say(const struct follow *f, const uint8_t *image, size_t len,
-		const struct policy_reply *r)
-{
-	const struct policy_header *h = (const void *)image;
-	uint8_t hash[SHA256_DIGEST_LENGTH];
-	char at[TIME_TEXT];
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	time_text((uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec, at);
-	SHA256(image, len, hash);
-	if (!f->json) {
-		printf("%s generation %" PRIu64 " of %s: %u rules, %u decisions in use, %.1f ms\n",
-		       at, (uint64_t)h->generation, (const char *)h->issuer, h->count[POLICY_RULE],
-		       r->decisions, (double)r->took_ns / 1e6);
-	} else {
-		printf("{\"time\":\"%s\",\"issuer\":\"%s\",\"generation\":%" PRIu64 ",\"rules\":%u,"
-		       "\"entries\":%u,\"took_us\":%" PRIu64 ",\"hash\":\"",
-		       at, (const char *)h->issuer, (uint64_t)h->generation, h->count[POLICY_RULE],
-		       h->count[POLICY_ADDR], (uint64_t)r->took_ns / 1000);
-		for (unsigned int i = 0; i < sizeof(hash); i++)
-			printf("%02x", hash[i]);
-		puts("\"}");
-	}
-	fflush(stdout);
-}
-
-static void apply(struct follow *f)
+static void apply(struct file_follow *f)
 {
 	struct policy_request q;
 	struct policy_result r;
@@ -93,14 +68,14 @@ static void apply(struct follow *f)
 		f->waiting = rc == EXIT_PEER;
 	}
 	if (!rc) {
-		say(f, image, len, &r.reply);
+		follow_say(f->json, image, len, &r.reply);
 		policy_result_done(&r);
 	}
 	free(image);
 }
 
 /* Was it our file? Several replacements at once are one. */
-static bool changed(const struct follow *f)
+static bool changed(const struct file_follow *f)
 {
 	char buf[8192] __attribute__((aligned(8)));
 	const ssize_t n = read(f->watch, buf, sizeof(buf));
@@ -115,7 +90,7 @@ static bool changed(const struct follow *f)
 	return yes;
 }
 
-static int follow(struct follow *f)
+static int follow(struct file_follow *f)
 {
 	struct pollfd p[2] = {{.fd = f->watch, .events = POLLIN},
 			      {.fd = f->signals, .events = POLLIN}};
@@ -133,7 +108,7 @@ static int follow(struct follow *f)
 	}
 }
 
-static int open_watch(struct follow *f)
+static int open_watch(struct file_follow *f)
 {
 	const char *slash = strrchr(f->file, '/');
 
@@ -148,9 +123,37 @@ static int open_watch(struct follow *f)
 	return EXIT_FAILED;
 }
 
+/* ---- collectors ---- */
+
+static int collectors(struct file_follow *f)
+{
+	char dir[PATH_MAX], error[ENROLMENT_ERROR];
+	struct follow_cfg cfg = {.json = f->json, .signals = f->signals};
+	struct enrolment *v = NULL;
+	int rc = enrolment_dir(&f->where, dir) ?: client_path(&f->where, &cfg.socket);
+
+	if (rc)
+		return rc;
+	signal(SIGPIPE, SIG_IGN); /* of connections */
+	log_init(LOG_AUTO, LEVEL_INFO);
+	cfg.n = enrolment_read(dir, &v, error);
+	cfg.enrolments = v;
+	if (cfg.n > 0)
+		rc = follow_collectors(&cfg);
+	else if (cfg.n < 0 && cfg.n != -ENOENT)
+		fprintf(stderr, "weir: %s\n", error);
+	else
+		fprintf(stderr,
+			"weir: this node is enrolled with no collector (%s) — 'weir enrol' does it, or name "
+			"a file\n",
+			dir);
+	free(v);
+	return cfg.n > 0 ? rc : cfg.n == -EACCES ? EXIT_PERM : EXIT_FAILED;
+}
+
 static int cmd_follow(int argc, char **argv)
 {
-	struct follow f = {
+	struct file_follow f = {
 		.c = {.cmd = &command_policy_follow, .argc = argc, .argv = argv, .path = "policy"},
 		.watch = -1,
 		.signals = -1};
@@ -169,14 +172,15 @@ static int cmd_follow(int argc, char **argv)
 		else
 			client_option(&f.where, id, f.c.arg);
 	}
-	if (!f.file)
-		return cli_error(&f.c, "which file?");
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	f.signals = signalfd(-1, &set, SFD_CLOEXEC);
-	rc = open_watch(&f) ?: f.signals < 0 ? EXIT_FAILED : follow(&f);
+	if (f.signals < 0)
+		rc = EXIT_FAILED;
+	else
+		rc = f.file ? open_watch(&f) ?: follow(&f) : collectors(&f);
 	if (f.watch >= 0)
 		close(f.watch);
 	if (f.signals >= 0)

@@ -5,6 +5,7 @@
 #include "loader/policy/enforce_int.h"
 
 #include <errno.h>
+#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -56,6 +57,8 @@ int held_take(const struct enforce *e, const void *image, size_t len, struct hel
 	*ret = (struct held){.image = copy, .len = len};
 	r = policy_check(copy, len, &bounds, &ret->p, reterr);
 	r = r ?: breaker_watch(e, ret);
+	if (!r && policy_is_signed(copy, len))
+		SHA256(copy, len, ret->hash);
 	if (r)
 		held_free(ret);
 	return r;
@@ -199,6 +202,8 @@ void enforce_answer(struct enforce *e, const struct policy_request *q,
 		r = enforce_refuse(reply, -EPROTO, "the command is of another version of weir");
 	else if (q->ask == ASK_SHOW || q->ask == ASK_WHY)
 		r = enforce_show(e, q, &ret->shown, &reply->n);
+	else if (q->ask == ASK_HELD)
+		r = enforce_held(e, (const char *)q->issuer, reply);
 	else if (!peer->may_change && !(q->flags & REQUEST_DRY))
 		r = enforce_refuse(reply, -EACCES,
 				   "changing policies is for root and the group of policy.group");
@@ -272,6 +277,7 @@ static void check_confirmations(struct enforce *e)
 		else
 			log_warn("policy", "no confirmation came: %s is as it was before",
 				 e->issuers[i].name);
+		e->issuers[i].why = HELD_UNCONFIRMED;
 	}
 }
 

@@ -15,11 +15,15 @@
 #include "loader/policy/wire.h"
 
 #define ENFORCE_KEYS_MAX 16u
+#define ENFORCE_KEY_DIRS 4u
+#define ENFORCE_KEY_PATH 192u
 
 struct enforce_cfg {
 	struct guard_cfg guard;
 	uint8_t keys[ENFORCE_KEYS_MAX * POLICY_KEY];
 	unsigned int n_keys;
+	char key_dirs[ENFORCE_KEY_DIRS][ENFORCE_KEY_PATH]; /* where others may come later */
+	unsigned int n_key_dirs;
 	char group[64];	 /* whose members may change policies; "": root and weir's own user alone */
 	char state[192]; /* directory; "": nothing is remembered */
 	bool keep;	 /* policies too, not generations alone (--pin) */
@@ -27,6 +31,9 @@ struct enforce_cfg {
 	uint64_t expires_max_s;
 	bool block_quic;
 };
+
+/* Keys that are in its directories now, behind those it has. Said in the log where one is none. */
+void enforce_read_keys(struct enforce_cfg *cfg);
 
 struct enforce;
 

@@ -102,21 +102,39 @@ int enforce_replace(struct enforce *e, uint32_t slot, struct held *h, uint32_t c
 	return 0;
 }
 
+/* Keys that have come into the directories of policy.keys since the start. */
+static int verify_with_later(const struct enforce *e, const struct held *h)
+{
+	struct enforce_cfg *now = malloc(sizeof(*now));
+	int r;
+
+	if (!now)
+		return -ENOMEM;
+	*now = *e->cfg;
+	now->n_keys = 0;
+	enforce_read_keys(now);
+	r = policy_verify(h->image, h->len, now->keys, now->n_keys);
+	free(now);
+	return r;
+}
+
 static int check_signature(const struct enforce *e, const struct held *h, struct policy_reply *ret)
 {
 	int r;
 
-	if (!e->cfg->n_keys)
-		return policy_is_signed(h->image, h->len)
-			       ? enforce_refuse(
-					 ret, -ENOKEY,
-					 "it is signed, but no key is trusted here (policy.keys)")
-			       : 0;
 	if (!policy_is_signed(h->image, h->len))
-		return enforce_refuse(ret, -EKEYREJECTED,
-				      "it is not signed, and this node takes signed policies only "
-				      "(policy.keys)");
+		return e->cfg->n_keys
+			       ? enforce_refuse(
+					 ret, -EKEYREJECTED,
+					 "it is not signed, and this node takes signed policies only "
+					 "(policy.keys)")
+			       : 0;
 	r = policy_verify(h->image, h->len, e->cfg->keys, e->cfg->n_keys);
+	if (r == -ENOKEY && e->cfg->n_key_dirs)
+		r = verify_with_later(e, h);
+	if (r == -ENOKEY && !e->cfg->n_keys)
+		return enforce_refuse(ret, r,
+				      "it is signed, but no key is trusted here (policy.keys)");
 	if (!r)
 		return 0;
 	return enforce_refuse(ret, r,
@@ -206,6 +224,8 @@ static int do_apply(struct enforce *e, const struct policy_request *q, const voi
 		r = enforce_replace(e, slot, &h, q->confirm_s, ret);
 		if (r) /* it may come again, when there is room */
 			e->issuers[slot].generation = before;
+		else
+			e->issuers[slot].why = HELD_AS_APPLIED;
 	}
 	held_free(&h);
 	return r;
@@ -224,8 +244,10 @@ static int do_flush(struct enforce *e, const struct policy_request *q, struct po
 		if (!e->issuers[i].now.image || (only && only != i))
 			continue;
 		ret->removed += e->issuers[i].now.p.n_rules;
-		if (!(q->flags & REQUEST_DRY))
-			r = enforce_replace(e, i, &none, 0, ret);
+		if (q->flags & REQUEST_DRY)
+			continue;
+		r = enforce_replace(e, i, &none, 0, ret);
+		e->issuers[i].why = HELD_BY_HAND;
 	}
 	return r;
 }
@@ -246,6 +268,7 @@ static int do_rollback(struct enforce *e, const struct policy_request *q, struct
 	is->before = (struct held){};
 	is->has_before = false;
 	is->confirm_at = 0;
+	is->why = HELD_BY_HAND;
 	enforce_names_changed(e);
 	enforce_put_quic(e);
 	state_save(e, slot);
@@ -253,12 +276,32 @@ static int do_rollback(struct enforce *e, const struct policy_request *q, struct
 	return 0;
 }
 
-static int do_confirm(struct enforce *e, struct policy_reply *ret)
+int enforce_held(struct enforce *e, const char *name, struct policy_reply *ret)
+{
+	const uint32_t slot = slot_of(e, name);
+	const struct issuer *is = &e->issuers[slot % POLICY_ISSUERS];
+	const struct policy *p = &is->now.p;
+
+	if (slot == POLICY_ISSUERS) /* it has never been heard of */
+		return 0;
+	ret->highest = is->generation;
+	ret->why = is->why;
+	if (!is->now.image)
+		return 0;
+	ret->held = p->head->generation;
+	ret->held_rules = p->n_rules;
+	ret->held_entries = p->n_addrs + p->n_addr_ports + p->n_flows + p->n_names;
+	memcpy(ret->hash, is->now.hash, sizeof(ret->hash));
+	return 0;
+}
+
+static int do_confirm(struct enforce *e, const struct policy_request *q, struct policy_reply *ret)
 {
 	unsigned int n = 0;
 
 	for (uint32_t i = SLOT_LOCAL; i < SLOT_NAMED; i++) {
-		if (!e->issuers[i].confirm_at)
+		if (!e->issuers[i].confirm_at ||
+		    (q->issuer[0] && strcmp(e->issuers[i].name, (const char *)q->issuer) != 0))
 			continue;
 		e->issuers[i].confirm_at = 0;
 		state_save(e, i);
@@ -316,7 +359,7 @@ int enforce_change(struct enforce *e, const struct policy_request *q, const stru
 	case ASK_ROLLBACK:
 		return do_rollback(e, q, ret);
 	case ASK_CONFIRM:
-		return do_confirm(e, ret);
+		return do_confirm(e, q, ret);
 	default:
 		return enforce_refuse(ret, -EINVAL, "no such request");
 	}

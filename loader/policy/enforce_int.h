@@ -27,6 +27,7 @@ struct inside {
 struct held {
 	uint8_t *image;
 	size_t len;
+	uint8_t hash[32]; /* of a signed one as it came, SHA-256 */
 	struct policy p;
 	bool *watched; /* by rule: the breaker counts what it drops */
 	struct inside *inside;
@@ -39,6 +40,7 @@ struct issuer {
 	struct held now;
 	struct held before; /* for a rollback */
 	bool has_before;
+	uint8_t why;	     /* enum policy_held */
 	uint64_t confirm_at; /* monotonic seconds; 0: nothing waits */
 	uint64_t ifaces;     /* enforce_ifaces() of what is in the tables */
 };
@@ -106,6 +108,8 @@ int enforce_refuse(struct policy_reply *ret, int r, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 int enforce_refuse_full(const struct enforce *e, uint32_t slot, const struct held *h,
 			struct policy_reply *ret);
+/* ASK_HELD. 0. */
+int enforce_held(struct enforce *e, const char *name, struct policy_reply *ret);
 int enforce_check_guards(struct enforce *e, const struct policy *p, bool by_hand,
 			 struct policy_reply *ret);
 /* What else there is to know of rules that reset. */

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include "weir/policy.h"
 
-#define POLICY_WIRE_VERSION  2u
+#define POLICY_WIRE_VERSION  3u
 #define POLICY_SOCKET_SUFFIX ".policy" /* behind the path of the control socket */
 
 enum policy_ask {
@@ -24,11 +24,19 @@ enum policy_ask {
 	ASK_PANIC = 7,
 	ASK_RESUME = 8, /* the end of panic, and of the breaker's shadow */
 	ASK_ROLLBACK = 9,
-	ASK_CONFIRM = 10,
+	ASK_CONFIRM = 10, /* of an issuer, or all that waits */
+	ASK_HELD = 11,	  /* what holds of an issuer; needs no more than the first two */
 	_ASK_MAX
 };
 
 enum policy_request_flag { REQUEST_DRY = 1 };
+
+/* Why what holds of an issuer is what it is. */
+enum policy_held {
+	HELD_AS_APPLIED = 0,
+	HELD_UNCONFIRMED = 1, /* rolled back: nobody confirmed */
+	HELD_BY_HAND = 2,     /* flushed or rolled back by somebody here */
+};
 
 enum why_what { WHY_ADDR = 1, WHY_NAME = 2, WHY_FLOW = 3 };
 
@@ -37,7 +45,7 @@ struct policy_request {
 	uint32_t ask;	    /* enum policy_ask */
 	uint32_t flags;	    /* enum policy_request_flag */
 	uint32_t confirm_s; /* APPLY, ADD: rolled back after so long without ASK_CONFIRM; 0: never */
-	uint8_t issuer[32];  /* FLUSH, ROLLBACK; empty: all, the last one */
+	uint8_t issuer[32];  /* FLUSH, ROLLBACK, CONFIRM, HELD; empty: all, the last one, all, - */
 	uint8_t id[16];	     /* REMOVE */
 	uint8_t what;	     /* WHY: enum why_what */
 	uint8_t proto;	     /* FLOW */
@@ -67,6 +75,13 @@ struct policy_reply {
 	uint64_t took_ns; /* in the core, from the request to the last store */
 	uint64_t dropped; /* packets, all rules */
 	uint64_t dropped_bytes;
+	/* HELD */
+	uint64_t held;	  /* generation; 0: nothing */
+	uint64_t highest; /* that has ever come */
+	uint32_t held_rules, held_entries;
+	uint8_t hash[32]; /* SHA-256 of the image; zero where it was not signed */
+	uint8_t why;	  /* enum policy_held */
+	uint8_t pad[7];
 };
 
 /* A rule with what became of it. */

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * follow.c - see follow.h: one question after another, each with what holds here; its answer waits at the
+ * collector until there is a policy for us. While it waits, the core is looked at: what changes there is
+ * told at once.
+ */
+#include "loader/follow/follow.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/commands.h"
+#include "common/log.h"
+#include "common/policy.h"
+
+#define OPEN_MS	     8000
+#define ANSWER_MS    8000 /* to what needs no waiting */
+#define LOOK_MS	     500  /* between looks at the core */
+#define DELAY_MS     1000 /* after a failure; twice as long after each other one */
+#define DELAY_MAX_MS 30000
+#define DENIED_MS    60000 /* nobody changes that soon */
+#define CLOCK_S	     5	   /* clocks that differ more are said */
+
+/* What a round comes to. */
+enum round { ROUND_GOOD, ROUND_FAILED, ROUND_DENIED };
+
+static int64_t wall_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* Each once, until something works. */
+static void complain(struct follow *f, const char *what)
+{
+	if (!strcmp(f->complaint, what))
+		return;
+	snprintf(f->complaint, sizeof(f->complaint), "%s", what);
+	log_warn(f->e->issuer, "%s", f->complaint);
+}
+
+static void hang_up(struct follow *f)
+{
+	https_close(f->h);
+	f->h = NULL;
+}
+
+static enum round lost(struct follow *f, int r)
+{
+	char text[HTTPS_ERROR];
+
+	snprintf(text, sizeof(text), "%.120s: %s", f->e->host, r ? strerror(-r) : "no answer");
+	complain(f, text);
+	hang_up(f);
+	return ROUND_FAILED;
+}
+
+/* ---- one question ---- */
+
+/* Return: as https_wait(); -ESTALE: what was told is not so any more; -EINTR: the end. */
+static int await(struct follow *f, int ms, const struct http_reply **ret)
+{
+	int r = 0;
+
+	for (int waited = 0; !r && waited < ms; waited += LOOK_MS) {
+		r = https_wait(f->h, LOOK_MS, POLICY_BYTES_MAX, ret);
+		if (__atomic_load_n(&f->stop, __ATOMIC_RELAXED))
+			return -EINTR;
+		if (!r && follow_look(f))
+			return -ESTALE;
+	}
+	return r;
+}
+
+static enum round denied(struct follow *f, const struct http_reply *reply, char code[33])
+{
+	char error[NODE_MESSAGE_ERROR], text[HTTPS_ERROR];
+	struct node_text m;
+
+	if (node_message_read(NODE_PROBLEM, (const char *)reply->body, reply->length, &m, error))
+		m = (struct node_text){};
+	snprintf(code, 33, "%s", m.code);
+	snprintf(text, sizeof(text), "the collector says %d: %.200s", reply->status,
+		 *m.detail ? m.detail : m.code);
+	hang_up(f);
+	if (!strcmp(code, "expired"))
+		return ROUND_DENIED;
+	complain(f, text);
+	return reply->status < 500 ? ROUND_DENIED : ROUND_FAILED;
+}
+
+static enum round renew(struct follow *f)
+{
+	char error[NODE_MESSAGE_ERROR], code[33];
+	const struct http_reply *reply = NULL;
+	struct node_text m;
+	int r = https_post(f->h, NODE_PATH_RENEW, "{}", ANSWER_MS);
+
+	r = r ?: https_wait(f->h, ANSWER_MS, NODE_MESSAGE_MAX, &reply);
+	if (r != 1)
+		return lost(f, r);
+	if (reply->status != 200)
+		return denied(f, reply, code);
+	r = node_message_read(NODE_ENROLLED, (const char *)reply->body, reply->length, &m, error);
+	if (r) {
+		complain(f, error);
+		hang_up(f);
+		return ROUND_FAILED;
+	}
+	r = enrolment_write(f->e->cert, 0644, m.certificate);
+	if (r)
+		log_warn(f->e->issuer, "%s: %s; the certificate can't be renewed", f->e->cert,
+			 strerror(-r));
+	else
+		log_info(f->e->issuer, "certificate renewed");
+	hang_up(f); /* the next connection shows it */
+	f->renew_at_s = r ? INT64_MAX : enrolment_renew_at(f->e);
+	return ROUND_GOOD;
+}
+
+/* The collector's clock says when; ours may be wrong. */
+static void mind_clock(struct follow *f, int64_t date_s)
+{
+	const int64_t ahead = wall_us() / 1000000 - date_s;
+
+	if (!date_s || f->warned_clock || (ahead <= CLOCK_S && ahead >= -CLOCK_S))
+		return;
+	f->warned_clock = true;
+	log_warn(f->e->issuer,
+		 "the clock here is %" PRId64 " s %s the collector's: what is blocked ends %s",
+		 ahead < 0 ? -ahead : ahead, ahead < 0 ? "behind" : "ahead of",
+		 ahead < 0 ? "late" : "early");
+}
+
+static enum round take_answer(struct follow *f, const struct http_reply *reply)
+{
+	char code[33];
+	enum round was;
+
+	mind_clock(f, reply->date_s);
+	if (reply->status != 200 && reply->status != 204) {
+		was = denied(f, reply, code);
+		if (strcmp(code, "expired") != 0)
+			return was;
+		f->renew_at_s = 0;
+		return ROUND_GOOD;
+	}
+	if (f->complaint[0])
+		log_info(f->e->issuer, "%s: connected", f->e->host);
+	f->complaint[0] = '\0';
+	follow_confirm(f);
+	if (reply->status == 200)
+		follow_apply(f, reply->body, reply->length);
+	if (reply->date_s && reply->date_s >= f->renew_at_s)
+		f->renew_at_s = 0;
+	if (reply->close)
+		hang_up(f);
+	return ROUND_GOOD;
+}
+
+static enum round ask(struct follow *f)
+{
+	const struct http_reply *reply = NULL;
+	const int wait_ms = f->pending ? 0 : NODE_WAIT_MS;
+	struct node_text m;
+	char *body;
+	int r;
+
+	follow_look(f);
+	m = f->report;
+	m.wait_ms = wait_ms;
+	m.clock_us = wall_us();
+	body = node_message_write(NODE_REPORT, &m);
+	r = body ? https_post(f->h, NODE_PATH_SYNC, body, ANSWER_MS) : -ENOMEM;
+	free(body);
+	r = r ?: await(f, wait_ms + ANSWER_MS, &reply);
+	if (r == -ESTALE || r == -EINTR) {
+		hang_up(f);
+		return ROUND_GOOD;
+	}
+	return r == 1 ? take_answer(f, reply) : lost(f, r);
+}
+
+static enum round take_turn(struct follow *f)
+{
+	const struct https_cfg cfg = enrolment_https(f->e);
+	char error[HTTPS_ERROR];
+
+	if (!f->h && https_open(&cfg, OPEN_MS, error, &f->h)) {
+		complain(f, error);
+		follow_look(f);
+		return ROUND_FAILED;
+	}
+	return f->renew_at_s ? ask(f) : renew(f);
+}
+
+/* ---- threads ---- */
+
+/* Some of that, so that not all nodes come back at one moment. */
+static int vary(int ms)
+{
+	return ms / 2 + (int)(wall_us() % (ms / 2 + 1));
+}
+
+static void *run(void *arg)
+{
+	struct follow *f = arg;
+	struct pollfd p = {.fd = f->wake, .events = POLLIN};
+	int delay = DELAY_MS;
+
+	f->renew_at_s = enrolment_renew_at(f->e);
+	while (!__atomic_load_n(&f->stop, __ATOMIC_RELAXED)) {
+		const enum round r = take_turn(f);
+
+		if (r == ROUND_GOOD) {
+			delay = DELAY_MS;
+			continue;
+		}
+		poll(&p, 1, vary(r == ROUND_DENIED ? DENIED_MS : f->pending ? DELAY_MS : delay));
+		delay = 2 * delay < DELAY_MAX_MS ? 2 * delay : DELAY_MAX_MS;
+	}
+	hang_up(f);
+	return NULL;
+}
+
+static int start(const struct follow_cfg *cfg, struct follow *v, pthread_t *threads, int wake)
+{
+	for (int i = 0; i < cfg->n; i++) {
+		v[i] = (struct follow){.e = &cfg->enrolments[i],
+				       .socket = cfg->socket,
+				       .json = cfg->json,
+				       .wake = wake};
+		if (pthread_create(&threads[i], NULL, run, &v[i]))
+			return i;
+	}
+	return cfg->n;
+}
+
+int follow_collectors(const struct follow_cfg *cfg)
+{
+	struct pollfd p = {.fd = cfg->signals, .events = POLLIN};
+	struct follow *v = calloc((size_t)cfg->n, sizeof(*v));
+	pthread_t threads[ENROLMENTS_MAX];
+	int wake = eventfd(0, EFD_CLOEXEC), n = 0;
+
+	if (v && wake >= 0)
+		n = start(cfg, v, threads, wake);
+	while (n == cfg->n && poll(&p, 1, -1) < 0 && errno == EINTR)
+		;
+	for (int i = 0; i < n; i++)
+		__atomic_store_n(&v[i].stop, true, __ATOMIC_RELAXED);
+	if (wake >= 0)
+		(void)eventfd_write(wake, 1); /* they look twice a second anyway */
+	for (int i = 0; i < n; i++)
+		pthread_join(threads[i], NULL);
+	if (wake >= 0)
+		close(wake);
+	free(v);
+	return n == cfg->n ? EXIT_OK : EXIT_FAILED;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * follow.h - has the running weir enforce what collectors that this node is enrolled with say, and tells
+ * them what it enforces (docs/nodes.md). A thread for each collector. Policies are not looked into: the
+ * core checks signature and records.
+ */
+#ifndef WEIR_LOADER_FOLLOW_FOLLOW_H
+#define WEIR_LOADER_FOLLOW_FOLLOW_H
+
+#include "common/node_message.h"
+#include "loader/follow/enrolment.h"
+#include "loader/policy/client.h"
+
+struct follow_cfg {
+	const struct enrolment *enrolments;
+	int n;
+	const char *socket; /* control socket of weir */
+	bool json;
+	int signals; /* readable: the end */
+};
+
+/* Until a signal comes. Return: exit status. */
+int follow_collectors(const struct follow_cfg *cfg);
+
+/* A line on standard output: this policy holds now. Any thread. */
+void follow_say(bool json, const uint8_t *image, size_t len, const struct policy_reply *r);
+
+/* ---- the parts of it ---- */
+
+#define FOLLOW_CONFIRM_S 20u /* then the core goes back, if nobody has heard of the collector */
+
+struct follow {
+	const struct enrolment *e;
+	const char *socket;
+	bool json;
+	bool stop; /* atomic */
+	int wake;  /* readable: stop */
+	struct https *h;
+	struct node_text report; /* what holds, as it is told */
+	int64_t refused;	 /* generation; 0: none */
+	char error[257];	 /* why */
+	int64_t pending;	 /* generation that waits to be confirmed; 0: none */
+	int64_t renew_at_s;
+	bool warned_clock;
+	char complaint[HTTPS_ERROR]; /* the last one that was said */
+};
+
+/* What the core has of this issuer now, into f->report. Return: has it changed? */
+bool follow_look(struct follow *f);
+/* Have it enforced until it is confirmed; what is wrong with it is told with the next report. */
+void follow_apply(struct follow *f, const uint8_t *image, size_t len);
+/* The collector has heard of it. */
+void follow_confirm(struct follow *f);
+
+#endif

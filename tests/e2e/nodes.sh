@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash disable=SC2034,SC2154
+#
+# nodes.sh - nodes of a collector, each in a namespace of its own with weir and `weir policy follow`: the
+# collector is in $ns_a and reaches node K at 10.77.1K.2. Decisions come of flows: node_decide ADDRESS...
+node_url() # K: where node K finds the collector
+{
+	echo "https://10.77.1$1.1:4741"
+}
+
+node_new() # K: a namespace with a link to the collector
+{
+	local ns=weir-n$1-$$
+
+	ns_new "$ns"
+	pair_new "$ns_a" "n$1" "$ns" eth 1"$1" 1500
+	declare -g "node_ns_$1=$ns"
+	mkdir -p "$tmp/n$1"
+}
+
+# What node K's commands run with.
+node_env() # K
+{
+	local d=$tmp/n$1
+
+	echo "WEIR_CONTROL_SOCKET=$d/weir.sock WEIR_POLICY_STATE=$d/state WEIR_POLICY_COLLECTORS=$d/collectors
+		WEIR_POLICY_KEYS=$d/keys/ WEIR_POLICY_INTERNAL= WEIR_POLICY_ADMIN_SESSIONS=no"
+}
+
+in_node() # K COMMAND...
+{
+	local k=$1 ns=node_ns_$1
+
+	shift
+	# shellcheck disable=SC2046 # words
+	ip netns exec "${!ns}" env $(node_env "$k") "$@"
+}
+
+node_weir() # K ARG...: weir run; its pid in node_pid_K
+{
+	local k=$1 ns=node_ns_$1
+
+	shift
+	# shellcheck disable=SC2046 # words
+	spawn "weir$k" "${!ns}" env $(node_env "$k") "$weir" run -o json -i eth "$@"
+	wait_for 20 grep -q '^weir: .* (ingress) + ' "$tmp/weir$k.err" || die "node $k: $(tail -n 3 "$tmp/weir$k.err")"
+}
+
+node_follow() # K
+{
+	local ns=node_ns_$1
+
+	# shellcheck disable=SC2046 # words
+	spawn "follow$1" "${!ns}" env $(node_env "$1") "$weir" policy follow -o json
+}
+
+node_enrol() # K [OPTION_OF_TOKEN...]
+{
+	local k=$1
+
+	shift
+	"$collector" nodes token "$@" >"$tmp/token"
+	in_node "$k" "$weir" enrol "$(node_url "$k")" --token-file "$tmp/token" --name "node$k"
+}
+
+node_is() # NAME FILTER_OF_JQ: true of what the collector says of it?
+{
+	"$collector" nodes show "$1" -o json | jq -e "$2"
+}
+
+enforced() # NAME...: do they enforce what they shall?
+{
+	local n
+
+	for n; do
+		node_is "$n" .enforced || return 1
+	done
+}
+
+# A rule that blocks every destination whose port 4444 is talked to; and one in mode canary for 5555.
+node_rules() # FILE
+{
+	cat >"$1" <<-EOF
+		groups:
+		- name: test
+		  rules:
+		  - &first
+		    id: 9b0e6b0e-6c1c-4f6e-9a54-0b5f8f2d8a11
+		    name: bad-places
+		    version: 1.0.0
+		    where: proto == tcp and dst.port == 4444
+		    window: { size: 60s, slide: 5s }
+		    by: [dst.ip]
+		    having: count() >= 1
+		    keep_firing_for: 1h
+		    mode: prevent
+		    actions: [ { drop: { scope: dst.ip, direction: egress, ttl: 10m } } ]
+		  - id: 9b0e6b0e-6c1c-4f6e-9a54-0b5f8f2d8a12
+		    name: worse-places
+		    version: 1.0.0
+		    where: proto == tcp and dst.port == 5555
+		    window: { size: 60s, slide: 5s }
+		    by: [dst.ip]
+		    having: count() >= 1
+		    keep_firing_for: 1h
+		    mode: canary
+		    actions: [ { drop: { scope: dst.ip, direction: egress, ttl: 10m } } ]
+	EOF
+	sed -i 's/- &first/-/; /^ *-$/{N;s/-\n */- /}' "$1"
+}
+
+node_decide() # PORT ADDRESS...
+{
+	local port=$1 a
+
+	shift
+	for a; do
+		in_a python3 tests/e2e/flows_attack.py 4739 7 10.9.9.9 "$a" "$port" 1
+	done
+}
