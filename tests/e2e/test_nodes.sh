@@ -64,4 +64,3 @@ for k in 2 3; do
 	expect_true "of all" wait_for 20 wants "node$k" 203.0.113.7 bad-places
 done
 expect_true "and they say so" wait_for 20 enforced node1 node2 node3
-c nodes list
