@@ -4,7 +4,9 @@
 # test_package.sh - what is installed: the unit and its exposure, that weir's system calls are inside
 # the unit's filter, man pages and their examples, the default configuration, the Kubernetes
 # manifest, and the Debian package, unpacked into a folder. Nothing of the machine is changed.
+# shellcheck disable=SC2154
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/collector.sh"
 
 root=$tmp/root
 
@@ -130,6 +132,68 @@ case_system_calls()
 	expect "every system call is inside the unit's filter" "$(comm -23 <(echo "$used") "$tmp/allowed" | paste -sd' ')" ''
 }
 
+# ---- the collector's unit ----
+
+# What the unit leaves it: nothing can be written but its own directories, and no capability.
+in_its_place() # COMMAND...
+{
+	mount --bind "$tmp/its" "$tmp/its" && mount -o remount,bind,ro / &&
+		exec setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all --ambient-caps=-all \
+			--bounding-set=-all --no-new-privs "$@"
+}
+
+collector_is_ready()
+{
+	has_line "$tmp/collector.err" ' ready' || pid_gone "${spawned[collector]}"
+}
+
+has_all_flows()
+{
+	[ "$("$collector" query --socket "$tmp/its/socket" --raw --last 1d --measure flows -o json | jq .flows)" = 500 ]
+}
+
+case_collector_unit()
+{
+	local unit=$root/lib/systemd/system/weir-collector.service used line
+
+	if ! needs "the collector's unit" systemd-analyze strace; then
+		return
+	fi
+	for line in DynamicUser=yes CapabilityBoundingSet= AmbientCapabilities= ProtectSystem=strict StateDirectory=weir-collector; do
+		expect_true "collector's unit: $line" grep -qxF "$line" "$unit"
+	done
+	line=$(systemd-analyze security --no-pager --offline=true "$unit" | sed -n 's/.*Overall exposure level.*: \([0-9.]*\) .*/\1/p')
+	expect "collector's unit: exposure is 2 at most" "$(awk -v s="$line" 'BEGIN { print (s != "" && s <= 2.0) }')" 1
+	expect "collector's unit: systemd finds nothing wrong in it" "$(systemd-analyze verify --man=no "$unit" 2>&1 |
+		grep -v 'is not executable' | grep -F weir-collector.service)" ''
+
+	unit_allows "$unit" >"$tmp/allowed"
+	install -d -m 777 "$tmp/its"
+	install -m 755 "$collector" "$tmp/weir-collector"
+	export -f in_its_place
+	export tmp
+	spawn collector "$ns_a" bash -c 'in_its_place "$@"' - strace -f -qq -o "$tmp/its/strace" "$tmp/weir-collector" \
+		serve --config "$root/etc/weir/collector.conf" --store "$tmp/its/store" --control-socket "$tmp/its/socket"
+	in_a bash -c 'in_its_place touch "$tmp/outside"' 2>"$tmp/outside.err"
+	expect_match "collector's unit: it can write nowhere else" "$(cat "$tmp/outside.err")" 'Read-only file system'
+	wait_for 60 collector_is_ready
+	expect_match "collector's unit: it starts" "$(cat "$tmp/collector.err")" ' ready'
+	in_a python3 tests/e2e/flows_v9.py 500 77 2055
+	expect_true "collector's unit: it stores flows and answers" wait_for 60 has_all_flows
+	expect "collector's unit: nobody's files" "$(stat -c %u "$tmp/its/store/state.db")" 65534
+	kill -HUP "$(pgrep -P "${spawned[collector]}" weir-collector)"
+	expect_true "collector's unit: it reloads" wait_for 20 has_line "$tmp/collector.err" 'configuration reloaded'
+	kill -TERM "$(pgrep -P "${spawned[collector]}" weir-collector)"
+	wait "${spawned[collector]}"
+	expect "collector's unit: its exit status" "$?" 0
+	used=$(sed -n 's/^[0-9]* *\([a-z0-9_]*\)(.*/\1/p' "$tmp/its/strace" | sort -u)
+	expect_match "collector's unit: system calls were seen" "$used" '^recvmmsg$'
+	expect "collector's unit: every system call is inside its filter" "$(comm -23 <(echo "$used") "$tmp/allowed" | paste -sd' ')" ''
+	expect "collector's unit: no memory to write and run" "$(grep -cE '(mmap|mprotect)\(.*PROT_WRITE\|PROT_EXEC' "$tmp/its/strace")" 0
+	expect "collector's unit: no other sockets" "$(grep -oE 'socket\(A?P?F_[A-Z0-9]+' "$tmp/its/strace" | sort -u |
+		grep -vE 'AF_(UNIX|INET|INET6)$' | paste -sd' ')" ''
+}
+
 # ---- man pages ----
 
 examples_of() # PAGE.scd: command lines between ``` and ```, those of weir, without pipes and redirections
@@ -241,6 +305,7 @@ case_install
 case_conf
 case_unit
 case_system_calls
+case_collector_unit
 case_man
 case_kubernetes
 case_debian
