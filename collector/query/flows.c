@@ -98,9 +98,7 @@ static int start(const struct query_env *env, const struct bound *s, struct stor
 				       .values_n = s->n,
 				       .timeout_ms = env->timeout_ms};
 
-	const int r = store_select(env->store, &sq, error, ret);
-
-	return r == -EINVAL ? -ESTALE : r; /* what it names may have gone */
+	return store_select(env->store, &sq, error, ret);
 }
 
 /* The earliest end of the page. -ENODATA: there are no flows. */

@@ -314,27 +314,22 @@ static int explain(const struct plan *p, const struct answer_sink *k)
 	return r ?: k->note(k->arg, p->sql.text);
 }
 
-/* The range may have been cut by partitions that went away meanwhile: once more. */
 static int select_plan(const struct query_env *env, const struct spec *q, struct plan *p,
 		       struct store_result **ret, char *error)
 {
+	struct store_query sq = {.timeout_ms = env->timeout_ms};
 	const bool wide = p->wide;
-	int r = -EINVAL;
+	int r;
 
-	for (int i = 0; i < PLAN_TRIES && r == -EINVAL; i++) {
-		struct store_query sq = {.timeout_ms = env->timeout_ms};
-
-		plan_done(p);
-		*p = (struct plan){.wide = wide};
-		r = plan_make(env->store, q, p, error);
-		if (r)
-			return r;
-		sq.sql = p->sql.text;
-		sq.values = p->sql.values;
-		sq.values_n = p->sql.n;
-		r = store_select(env->store, &sq, error, ret);
-	}
-	return r;
+	plan_done(p);
+	*p = (struct plan){.wide = wide};
+	r = plan_make(env->store, q, p, error);
+	if (r)
+		return r;
+	sq.sql = p->sql.text;
+	sq.values = p->sql.values;
+	sq.values_n = p->sql.n;
+	return store_select(env->store, &sq, error, ret);
 }
 
 /* A partition may be removed, or become another file, before it is read; a counter may have 64 bits. */
@@ -384,7 +379,7 @@ int query_run(const struct query_env *env, const struct spec *q, const struct an
 	int r = run_what(env, q, k, error);
 
 	/* partitions go faster than the query is made: for this one they stay */
-	if (r == -ESTALE || r == -EINVAL) {
+	if (r == -ESTALE) {
 		store_hold(env->store);
 		r = run_what(env, q, k, error);
 		store_release(env->store);

@@ -54,16 +54,18 @@ static uint32_t choose_step(const struct spec *q)
 	return ROLLUP_1M;
 }
 
-static void put_measures(struct bound *s, const struct spec *q)
+static void put_measures(struct bound *s, const struct spec *q, bool wide)
 {
-	static const char *const sums[] = {
-		[MK_BYTES] = "sum(out_bytes) + sum(in_bytes)",
-		[MK_PACKETS] = "sum(out_packets) + sum(in_packets)",
-		[MK_FLOWS] = "sum(flows)",
+	static const char *const sums[][2] = {
+		[MK_BYTES] = {"sum(out_bytes::BIGINT) + sum(in_bytes::BIGINT)",
+			      "sum(out_bytes) + sum(in_bytes)"},
+		[MK_PACKETS] = {"sum(out_packets::BIGINT) + sum(in_packets::BIGINT)",
+				"sum(out_packets) + sum(in_packets)"},
+		[MK_FLOWS] = {"sum(flows::BIGINT)", "sum(flows)"},
 	};
 
 	for (uint32_t i = 0; i < q->n_measures; i++)
-		bound_add(s, "%s%s AS m%u", i ? ", " : "", sums[q->measures[i].kind], i);
+		bound_add(s, "%s%s AS m%u", i ? ", " : "", sums[q->measures[i].kind][wide], i);
 }
 
 int rollup_groups(struct store *store, const struct spec *q, struct plan *p, char *error)
@@ -91,7 +93,7 @@ int rollup_groups(struct store *store, const struct spec *q, struct plan *p, cha
 			  p->first_us, q->step_us);
 	if (field >= 0)
 		bound_add(&p->sql, "%s AS k0, ", fields[field].key);
-	put_measures(&p->sql, q);
+	put_measures(&p->sql, q, p->wide);
 	bound_add(&p->sql, " FROM %s AS r", from);
 	free(from);
 	if (q->n_by || q->step_us)

@@ -60,6 +60,14 @@ static void defaults(struct store_cfg *c)
 		c->flush_ms = 5000;
 	if (!c->upkeep_ms)
 		c->upkeep_ms = 10000;
+	if (!c->keep_1m_s)
+		c->keep_1m_s = 14 * UINT64_C(86400);
+	if (!c->keep_5m_s)
+		c->keep_5m_s = 90 * UINT64_C(86400);
+	if (!c->keep_1h_s)
+		c->keep_1h_s = 730 * UINT64_C(86400);
+	if (!c->hold_ms)
+		c->hold_ms = 600000;
 	if (!c->top_n)
 		c->top_n = 1000;
 }

@@ -303,16 +303,16 @@ static uint64_t all_bytes(struct store *s)
 	return sum;
 }
 
-/* Why the oldest partition has to go, or NULL. */
-static const char *over(struct store *s, const struct partition *oldest)
+/* Why the oldest partition has to go, or NULL. Queries that are held up by that have to fail if the disk is full. */
+static const char *over(struct store *s, const struct partition *oldest, bool held)
 {
 	struct statvfs fs;
 
-	if (s->cfg.keep_s &&
+	if (!held && s->cfg.keep_s &&
 	    oldest->start_s + (int64_t)s->cfg.partition_s + (int64_t)s->cfg.keep_s <=
 		    store_wall_s())
 		return "age";
-	if (s->cfg.keep_bytes && s->stats.bytes > s->cfg.keep_bytes)
+	if (!held && s->cfg.keep_bytes && s->stats.bytes > s->cfg.keep_bytes)
 		return "bytes";
 	if (s->cfg.free_bytes && statvfs(s->dir, &fs) == 0 &&
 	    (uint64_t)fs.f_bavail * fs.f_frsize < s->cfg.free_bytes)
@@ -320,7 +320,7 @@ static const char *over(struct store *s, const struct partition *oldest)
 	return NULL;
 }
 
-static void retire(struct store *s)
+static void retire(struct store *s, bool held)
 {
 	char error[STORE_ERROR];
 
@@ -333,7 +333,7 @@ static void retire(struct store *s)
 		/* the one being filled stays, whatever it takes */
 		if (!p || !p->next)
 			return;
-		why = over(s, p);
+		why = over(s, p, held);
 		if (!why)
 			return;
 		if (partition_expire(s, p, error)) {
@@ -347,35 +347,38 @@ static void retire(struct store *s)
 static void expire_rollups(struct store *s)
 {
 	/* level: of the windows that are made of the table's rows and may need them after a crash */
-	static const struct {
+	const struct {
 		const char *table;
 		uint64_t keep_s;
 		uint32_t level;
-	} fixed[] = {{"rollup_1m", 14 * 86400, RL_5M},	   {"rollup_5m", 90 * 86400, RL_1H},
-		     {"rollup_1h", 730 * 86400, _RL_MAX},  {"rollup_host", 90 * 86400, _RL_MAX},
-		     {"rollup_pair", 90 * 86400, _RL_MAX}, {"rollup_name", 90 * 86400, _RL_MAX}};
-	const uint64_t set[] = {s->cfg.keep_1m_s, s->cfg.keep_5m_s, s->cfg.keep_1h_s,
-				s->cfg.keep_5m_s, s->cfg.keep_5m_s, s->cfg.keep_5m_s};
+	} list[] = {
+		{"rollup_1m", s->cfg.keep_1m_s, RL_5M},
+		{"rollup_5m", s->cfg.keep_5m_s, RL_1H},
+		{"rollup_1h", s->cfg.keep_1h_s, _RL_MAX},
+		{"rollup_host", s->cfg.keep_5m_s, _RL_MAX},
+		{"rollup_pair", s->cfg.keep_5m_s, _RL_MAX},
+		{"rollup_name", s->cfg.keep_5m_s, _RL_MAX},
+	};
 	char error[STORE_ERROR];
 
-	for (size_t i = 0; i < sizeof(set) / sizeof(set[0]); i++) {
-		uint64_t keep = set[i] ? set[i] : fixed[i].keep_s;
-		uint32_t level = fixed[i].level, span = level < _RL_MAX ? rollup_span[level] : 1;
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+		uint32_t level = list[i].level, span = level < _RL_MAX ? rollup_span[level] : 1;
 
 		if (duck_exec(
 			    s->c, error,
 			    "DELETE FROM %s t WHERE ts < %lld AND NOT EXISTS (SELECT 1 FROM windows w "
 			    "WHERE w.level = %u AND w.ts = t.ts // %u * %u AND t.batch >= w.from_batch)",
-			    fixed[i].table, (long long)(store_wall_s() - (int64_t)keep), level,
-			    span, span))
-			store_complain(s, "retention of %s: %s", fixed[i].table, error);
+			    list[i].table, (long long)(store_wall_s() - (int64_t)list[i].keep_s),
+			    level, span, span))
+			store_complain(s, "retention of %s: %s", list[i].table, error);
 	}
 }
 
 void store_hold(struct store *s)
 {
 	pthread_mutex_lock(&s->lock);
-	s->holders++;
+	if (!s->holders++)
+		s->held_ms = store_now_ms();
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -389,18 +392,18 @@ void store_release(struct store *s)
 void partition_upkeep(struct store *s)
 {
 	uint64_t now = store_now_ms();
+	bool held;
 
 	if (now - s->upkeep_ms < s->cfg.upkeep_ms && s->upkeep_ms)
 		return;
 	pthread_mutex_lock(&s->lock);
-	for (struct partition *p = s->partitions; p && !s->holders; p = p->next)
+	held = s->holders && now - s->held_ms < s->cfg.hold_ms;
+	for (struct partition *p = s->partitions; p && !held; p = p->next)
 		rest(s, p, now);
 	s->stats.bytes = all_bytes(s);
-	if (!s->holders) {
-		retire(s);
-		if (s->cold)
-			cold_upkeep(s->cold);
-	}
+	retire(s, held);
+	if (s->cold && !held)
+		cold_upkeep(s->cold);
 	pthread_mutex_unlock(&s->lock);
 	if (now / 3600000 != s->upkeep_ms / 3600000)
 		expire_rollups(s);

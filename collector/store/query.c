@@ -100,6 +100,27 @@ static int describe(struct store_result *r)
 	return 0;
 }
 
+/* A partition that was detached, or whose file has gone, after the query was made. */
+static bool is_stale(const char *message)
+{
+	static const char *const words[] = {"was not attached", "No such file", "No files found",
+					    "does not exist"};
+
+	for (size_t i = 0; message && i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strstr(message, words[i]))
+			return true;
+	}
+	return false;
+}
+
+static int unprepared(struct store_result *r, const char *message)
+{
+	duck_words(r->error, message);
+	if (is_stale(message))
+		return -ESTALE;
+	return message && !strncmp(message, "IO Error", 8) ? -EIO : -EINVAL;
+}
+
 static int prepare(struct store *s, const struct store_query *q, struct store_result *r)
 {
 	int e;
@@ -113,10 +134,8 @@ static int prepare(struct store *s, const struct store_query *q, struct store_re
 	pthread_mutex_unlock(&s->lock);
 	if (e)
 		return e;
-	if (duck.prepare(r->c, q->sql, &r->p) != DuckDBSuccess) {
-		duck_words(r->error, duck.prepare_error(r->p));
-		return -EINVAL;
-	}
+	if (duck.prepare(r->c, q->sql, &r->p) != DuckDBSuccess)
+		return unprepared(r, duck.prepare_error(r->p));
 	e = duck_bind(r->p, q->values, q->values_n);
 	if (e) {
 		snprintf(r->error, sizeof(r->error), "values do not fit the query");
@@ -196,13 +215,6 @@ static void guard_end(struct store_result *r)
 	pthread_mutex_unlock(&r->lock);
 	pthread_join(r->guard, NULL);
 	r->guarded = false;
-}
-
-/* A partition that was detached, or whose file has gone, after the query was made. */
-static bool is_stale(const char *message)
-{
-	return message && (strstr(message, "was not attached") || strstr(message, "No such file") ||
-			   strstr(message, "does not exist"));
 }
 
 static int failed(struct store_result *r, duckdb_error_type type, const char *message)

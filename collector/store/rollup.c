@@ -105,16 +105,22 @@ struct window *rollup_window(struct rollup *r, enum rollup_level level, int64_t 
 	return w;
 }
 
-uint32_t rollup_open_windows(struct rollup *r, struct rollup_open *to, uint32_t max)
+bool rollup_open(struct rollup *r, uint32_t levels, int64_t *ret_from_s, int64_t *ret_to_s)
 {
-	uint32_t n = 0;
+	int64_t from = INT64_MAX, to = INT64_MIN, end;
 
 	pthread_mutex_lock(&r->lock);
-	for (struct window *w = r->windows; w && n < max; w = w->next)
-		to[n++] = (struct rollup_open){
-			.level = w->level, .ts = w->ts, .from_batch = w->from_batch};
+	for (const struct window *w = r->windows; w; w = w->next) {
+		if (!(levels >> w->level & 1))
+			continue;
+		end = w->ts + rollup_span[w->level];
+		from = w->ts < from ? w->ts : from;
+		to = end > to ? end : to;
+	}
 	pthread_mutex_unlock(&r->lock);
-	return n;
+	*ret_from_s = from;
+	*ret_to_s = to;
+	return from < to;
 }
 
 /* ---- adding ---- */

@@ -63,14 +63,7 @@ int rollup_rebuild(struct rollup *r, char *error);
 /* Write everything at the next save: the store is being closed. */
 void rollup_close_all(struct rollup *r);
 
-/* Open windows, for queries: any thread. */
-struct rollup_open {
-	enum rollup_level level;
-	int64_t ts;
-	uint32_t from_batch;
-};
-
-/* At most @max of them, by level and time. */
-uint32_t rollup_open_windows(struct rollup *r, struct rollup_open *to, uint32_t max);
+/* From and until when windows of @levels (a bit for each) are open: any thread. False: none is. */
+bool rollup_open(struct rollup *r, uint32_t levels, int64_t *ret_from_s, int64_t *ret_to_s);
 
 #endif

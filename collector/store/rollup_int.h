@@ -35,7 +35,7 @@ struct window {
 
 struct rollup {
 	struct store *s;
-	pthread_mutex_t lock; /* the list, for rollup_open_windows() */
+	pthread_mutex_t lock; /* the list, for rollup_open() */
 	struct window *windows;
 	struct window *bucket[WINDOW_BUCKETS];
 	struct window *last[_RL_MAX]; /* of the row before */

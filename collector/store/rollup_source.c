@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * rollup_source.c - FROM clauses over roll-ups: rows of their tables, what is in finer tables and
- * not yet in theirs, and raw flows that are in none or at the uneven ends of a range. See schema.h.
+ * not yet in theirs or at the uneven ends of a range, and raw flows that are in none. See schema.h.
  *
  * What is not written is told by the table `windows`, in the same snapshot: nothing counts twice
  * when a window is written meanwhile.
@@ -12,7 +12,7 @@
 #include "collector/store/rollup.h"
 #include "collector/store/source.h"
 
-#define WINDOWS_READ 512u
+#define MARGIN_S 3600 /* of age: what is that close to its end may be removed before it is read */
 
 /* How a roll-up is made of rows of a table, or of raw flows `f`. */
 static const struct {
@@ -68,25 +68,62 @@ static const char *table_of(uint32_t step)
 	return step == ROLLUP_1M ? "rollup_1m" : step == ROLLUP_5M ? "rollup_5m" : "rollup_1h";
 }
 
-/* Rows of the table of a step; @open: only those that no window of @level has yet. */
-static void add_table(struct from *q, struct part *p, uint32_t step, enum rollup_level open)
+/* The part of [from, to) that open windows of @levels (a bit for each) are about. */
+static bool open_range(const struct part *p, uint32_t levels, struct flow_range *ret)
+{
+	int64_t from, to;
+
+	if (!rollup_open(p->s->rollup, levels, &from, &to))
+		return false;
+	from = from < p->from_s ? p->from_s : from;
+	to = to > p->to_s ? p->to_s : to;
+	if (from >= to)
+		return false;
+	*ret = (struct flow_range){.from_us = from * 1000000, .to_us = to * 1000000};
+	return true;
+}
+
+/* Rows of the table of @step. */
+static void add_table(struct from *q, struct part *p, uint32_t step)
 {
 	enum rollup_by b = p->cfg->by;
 	const char *table = by[b].dim ? table_of(step) : by[b].table;
 
 	begin_part(q, p);
-	from_add(q, "SELECT t.ts // %u * %u, %s, " ROLLUP_SUMS " FROM %s t", p->cfg->step,
-		 p->cfg->step, by[b].key, table);
-	if (open < _RL_MAX)
-		from_add(
-			q,
-			" JOIN windows w ON w.level = %u AND w.ts = t.ts // %u * %u AND t.batch >= "
-			"w.from_batch",
-			open, rollup_span[open], rollup_span[open]);
-	from_add(q, " WHERE t.ts >= %lld AND t.ts < %lld", (long long)p->from_s,
-		 (long long)p->to_s);
-	if (by[b].dim)
-		from_add(q, " AND t.dim = %u", by[b].dim);
+	if (step == p->cfg->step)
+		from_add(q, "SELECT t.ts");
+	else
+		from_add(q, "SELECT t.ts // %u * %u", p->cfg->step, p->cfg->step);
+	from_add(q, ", %s, " ROLLUP_SUMS " FROM %s t", by[b].key, table);
+}
+
+static void add_table_where(struct from *q, struct part *p, int64_t from_s, int64_t to_s)
+{
+	from_add(q, " WHERE t.ts >= %lld AND t.ts < %lld", (long long)from_s, (long long)to_s);
+	if (by[p->cfg->by].dim)
+		from_add(q, " AND t.dim = %u", by[p->cfg->by].dim);
+}
+
+/*
+ * Rows of the table of @step that no window of @level has yet. Which these are `windows` says; what is open now,
+ * what they are made of too, says where to look: it may be written before the query reads.
+ */
+static void add_table_open(struct from *q, struct part *p, uint32_t step, enum rollup_level level)
+{
+	const uint32_t levels = 1u << RL_1M | 1u << RL_5M | (level == RL_1H) << RL_1H;
+	const int64_t span = step;
+	struct flow_range range;
+
+	if (!open_range(p, levels, &range))
+		return;
+	/* a row begins before what it is made of */
+	range.from_us -= range.from_us % (span * 1000000);
+	add_table(q, p, step);
+	from_add(q,
+		 " JOIN windows w ON w.level = %u AND w.ts = t.ts // %u * %u AND t.batch >= "
+		 "w.from_batch",
+		 level, rollup_span[level], rollup_span[level]);
+	add_table_where(q, p, range.from_us / 1000000, range.to_us / 1000000);
 }
 
 static void add_raw_columns(struct flow_source_cfg *c, enum rollup_by b)
@@ -159,53 +196,68 @@ static void add_raw(struct from *q, struct part *p, const struct flow_range *ran
 	add_from(q, p, range, open);
 }
 
-/* The part of [from, to) that windows of raw flows, which are open, are about. */
-static bool open_range(struct part *p, struct flow_range *ret)
+/* Whole windows of @step, from p->from_s to p->to_s. */
+static void add_whole(struct from *q, struct part *p, uint32_t step)
 {
 	enum rollup_level level = by[p->cfg->by].dim ? RL_1M : RL_HOST;
-	struct rollup_open *w = malloc(WINDOWS_READ * sizeof(*w));
-	int64_t from = INT64_MAX, to = INT64_MIN;
-	uint32_t n = w ? rollup_open_windows(p->s->rollup, w, WINDOWS_READ) : 0;
+	struct flow_range raw;
 
-	for (uint32_t i = 0; i < n; i++) {
-		if (w[i].level != level)
-			continue;
-		from = w[i].ts < from ? w[i].ts : from;
-		to = w[i].ts + rollup_span[level] > to ? w[i].ts + rollup_span[level] : to;
+	add_table(q, p, step);
+	add_table_where(q, p, p->from_s, p->to_s);
+	if (level == RL_1M && step == ROLLUP_1H)
+		add_table_open(q, p, ROLLUP_5M, RL_1H);
+	if (level == RL_1M && step >= ROLLUP_5M)
+		add_table_open(q, p, ROLLUP_1M, RL_5M);
+	if (open_range(p, 1u << level, &raw))
+		add_raw(q, p, &raw, true);
+}
+
+/* A finer step whose windows in @range are still there; 0: raw flows. */
+static uint32_t finer(const struct part *p, uint32_t step, const struct flow_range *range)
+{
+	const struct store_cfg *c = &p->s->cfg;
+	const int64_t age_s = store_wall_s() - range->from_us / 1000000 + MARGIN_S;
+
+	if (!by[p->cfg->by].dim)
+		return 0;
+	if (step == ROLLUP_1H && age_s < (int64_t)c->keep_5m_s)
+		return ROLLUP_5M;
+	return step > ROLLUP_1M && age_s < (int64_t)c->keep_1m_s ? ROLLUP_1M : 0;
+}
+
+/* What is in @range: of windows of @step as far as they are wholly in it, its uneven ends of what is finer. */
+static void add_range(struct from *q, struct part *p, const struct flow_range *range, uint32_t step)
+{
+	const int64_t span = (int64_t)step * 1000000;
+	struct flow_range head = *range, tail = *range;
+
+	if (range->from_us == range->to_us)
+		return;
+	if (!step) {
+		add_raw(q, p, range, false);
+		return;
 	}
-	free(w);
-	from = from < p->from_s ? p->from_s : from;
-	to = to > p->to_s ? p->to_s : to;
-	if (from >= to)
-		return false;
-	*ret = (struct flow_range){.from_us = from * 1000000, .to_us = to * 1000000};
-	return true;
+	head.to_us = (range->from_us + span - 1) / span * span;
+	tail.from_us = range->to_us / span * span;
+	if (head.to_us >= tail.from_us) {
+		add_range(q, p, range, finer(p, step, range));
+		return;
+	}
+	p->from_s = head.to_us / 1000000;
+	p->to_s = tail.from_us / 1000000;
+	add_whole(q, p, step);
+	add_range(q, p, &head, finer(p, step, &head));
+	add_range(q, p, &tail, finer(p, step, &tail));
 }
 
 static void add_parts(struct from *q, struct part *p)
 {
-	const struct flow_range *range = &p->cfg->range;
-	uint32_t step = p->cfg->step;
-	struct flow_range raw;
-	bool dims = by[p->cfg->by].dim != 0;
+	const struct rollup_cfg *c = p->cfg;
 
-	if (p->from_s < p->to_s) {
-		add_table(q, p, step, _RL_MAX);
-		if (dims && step == ROLLUP_1H)
-			add_table(q, p, ROLLUP_5M, RL_1H);
-		if (dims && step >= ROLLUP_5M)
-			add_table(q, p, ROLLUP_1M, RL_5M);
-		if (open_range(p, &raw))
-			add_raw(q, p, &raw, true);
-		raw = (struct flow_range){.from_us = range->from_us, .to_us = p->from_s * 1000000};
-		if (raw.from_us < raw.to_us)
-			add_raw(q, p, &raw, false);
-		raw = (struct flow_range){.from_us = p->to_s * 1000000, .to_us = range->to_us};
-		if (raw.from_us < raw.to_us)
-			add_raw(q, p, &raw, false);
-		return;
-	}
-	add_raw(q, p, range, false);
+	if (c->range.from_us < c->range.to_us)
+		add_range(q, p, &c->range, c->step);
+	else
+		add_raw(q, p, &c->range, false);
 }
 
 static const char *label_joins(enum rollup_by b, const char **ret_label)
@@ -258,14 +310,12 @@ static void add_outer(struct from *q, struct part *p)
 
 int store_rollup(struct store *s, const struct rollup_cfg *cfg, char **ret)
 {
-	int64_t step = cfg->step, span = step * 1000000;
 	struct part p = {.cfg = cfg, .s = s, .between = ""};
 	struct from q;
 
-	if (step != ROLLUP_5M && (!by[cfg->by].dim || (step != ROLLUP_1M && step != ROLLUP_1H)))
+	if (cfg->step != ROLLUP_5M &&
+	    (!by[cfg->by].dim || (cfg->step != ROLLUP_1M && cfg->step != ROLLUP_1H)))
 		return -EINVAL;
-	p.from_s = (cfg->range.from_us + span - 1) / span * step;
-	p.to_s = cfg->range.to_us / span * step;
 	from_begin(&q);
 	add_outer(&q, &p);
 	return from_end(&q, ret);

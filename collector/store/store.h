@@ -33,6 +33,7 @@ struct store_cfg {
 	uint64_t cold_s;       /* partitions older than this become Parquet; 0: never */
 	uint64_t keep_1m_s, keep_5m_s, keep_1h_s; /* roll-ups; 0: 14 days, 90 days, 2 years */
 	uint32_t upkeep_ms;			  /* how often retention is looked at; 0: 10,000 */
+	uint32_t hold_ms;			  /* how long store_hold() holds; 0: 10 minutes */
 	bool read_only;		 /* queries of a store that nobody holds; no writer */
 	struct block_pool *pool; /* where blocks come from; NULL: no writer */
 	/* Everything of (stream, epoch) before @to is durable. Writer thread; may be NULL. */
@@ -128,15 +129,16 @@ struct store_result;
  * @error: STORE_ERROR octets
  *
  * The answer is taken while the engine computes; writes go on beside it.
- * Return: 0; -EINVAL: the SQL is wrong, or names a partition that is gone; -ENOMEM. Of -EINVAL, and of -ESTALE
- * or -EIO by the first store_next(), a partition that has just been removed or has become Parquet may be the
- * reason: whoever asks makes the text once more (store_source()) and asks again.
+ * Return: 0; -EINVAL: the SQL is wrong; -ESTALE: it names a partition that is gone; -EIO; -ENOMEM. Of -ESTALE
+ * and -EIO, the first store_next()'s too, a partition that has just been removed or has become Parquet may be
+ * the reason: whoever asks makes the text once more (store_source()) and asks again.
  */
 int store_select(struct store *s, const struct store_query *q, char *error,
 		 struct store_result **ret);
 
 /* Until the other call no partition is removed or becomes another file: for a query that found some gone again
- * and again. They are counted; any thread.
+ * and again. They are counted; any thread. Not for longer than store_cfg.hold_ms, and not where the file system
+ * has no more room than it is to have.
  */
 void store_hold(struct store *s);
 void store_release(struct store *s);

@@ -101,6 +101,7 @@ struct store {
 	struct names committed;	 /* struct committed */
 	uint32_t readers;	 /* queries that hold a connection */
 	uint32_t holders;	 /* store_hold() less store_release() */
+	uint64_t held_ms;	 /* since when there are any, CLOCK_MONOTONIC */
 	pthread_cond_t idle;
 	struct rollup *rollup;
 	bool rebuild;	     /* state.db is being made anew */

@@ -7,6 +7,7 @@
 #include <criterion/new/assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,8 @@
 
 TestSuite(store, .timeout = 120);
 
-#define T0 INT64_C(1790000000000000) /* at 26:40 of an hour */
+#define T0     INT64_C(1790000000000000) /* at 26:40 of an hour */
+#define EVER_S (UINT64_C(100) * 365 * 86400)
 
 Test(store, what_goes_in_comes_out)
 {
@@ -160,7 +162,7 @@ static void expect_equal_rollups(struct store_rig *g, int64_t from, int64_t to)
 
 Test(store, rollups_are_equal_to_raw_flows_open_closed_and_reopened)
 {
-	struct store_cfg cfg = {.top_n = 50};
+	struct store_cfg cfg = {.top_n = 50, .keep_1m_s = EVER_S, .keep_5m_s = EVER_S};
 	struct store_rig g;
 	struct rows rows;
 
@@ -185,6 +187,65 @@ Test(store, rollups_are_equal_to_raw_flows_open_closed_and_reopened)
 	expect_equal_rollups(&g, T0 - 1000000, T0 + 5000000000);
 	cr_expect(eq(u64, store_rig_rollup(&g, RB_TOTAL, ROLLUP_1H, "sum(est_bytes)"),
 		     rows.est_bytes));
+	store_rig_close(&g);
+	g.cfg.keep_1m_s = g.cfg.keep_5m_s = 3600; /* too old for finer ones at the ends */
+	cr_assert(eq(int, store_rig_open_again(&g), 0), "%s", g.error);
+	g.from = T0 - 4321000000; /* there are whole hours, and ends */
+	g.to = T0 + 3912345678;
+	cr_expect(eq(u64, store_rig_rollup(&g, RB_SERVICE, ROLLUP_1H, "sum(flows)"),
+		     store_rig_number(&g, "SELECT count(*) FROM %s")));
+	store_rig_done(&g);
+}
+
+struct asking {
+	struct store_rig *g;
+	atomic_bool end;
+	atomic_uint_least64_t durable, sent;
+	uint32_t fewer, more, n;
+};
+
+/* Flows by the hour, the ends by five minutes and by the minute. */
+static void *ask_again_and_again(void *arg)
+{
+	struct asking *a = arg;
+
+	while (!atomic_load(&a->end)) {
+		const uint64_t least = atomic_load(&a->durable);
+		const uint64_t n = store_rig_rollup(a->g, RB_TOTAL, ROLLUP_1H, "sum(flows)");
+
+		a->fewer += n < least;
+		a->more += n > atomic_load(&a->sent);
+		a->n++;
+	}
+	return NULL;
+}
+
+Test(store, no_flow_is_missed_while_windows_are_written)
+{
+	struct store_cfg cfg = {.partition_s = 86400, .keep_1m_s = EVER_S, .keep_5m_s = EVER_S};
+	struct store_rig g;
+	struct asking a = {.g = &g};
+	struct rows rows;
+	pthread_t thread;
+
+	if (!store_rig_open(&g, &cfg))
+		return;
+	g.from = T0 - 3 * 3600000000 - 61000001;
+	g.to = T0 + 20 * 3600000000 + 61000001;
+	cr_assert(eq(int, pthread_create(&thread, NULL, ask_again_and_again, &a), 0));
+	for (uint32_t i = 0; i < 12; i++) { /* more windows than may be open at once */
+		rows_init(&rows, i + 1, T0 + i * 7000000, 7000000);
+		atomic_fetch_add(&a.sent, 10000);
+		store_rig_send(&g, &rows, 10000);
+		cr_assert(eq(int, store_flush(g.s), 0));
+		atomic_fetch_add(&a.durable, 10000);
+	}
+	atomic_store(&a.end, true);
+	pthread_join(thread, NULL);
+	cr_expect(eq(u32, a.fewer, 0));
+	cr_expect(eq(u32, a.more, 0));
+	cr_expect(gt(u32, a.n, 0));
+	cr_expect(eq(u64, store_rig_rollup(&g, RB_TOTAL, ROLLUP_1H, "sum(flows)"), 120000));
 	store_rig_done(&g);
 }
 

@@ -545,3 +545,56 @@ Test(store_faults, a_partition_that_is_removed_while_flows_come_fails_no_query)
 	cr_expect(gt(u64, st.expired, 10));
 	store_rig_done(&g);
 }
+
+/* Has any partition been removed by @ms from now? */
+static bool is_expired_in(const struct store_rig *g, uint32_t ms)
+{
+	struct store_stats st;
+
+	for (uint32_t i = 0; i < ms / 100; i++) {
+		store_stats(g->s, &st);
+		if (st.expired)
+			return true;
+		usleep(100000);
+	}
+	return false;
+}
+
+/* Ten partitions more than there may be, while a query holds them. */
+static bool is_expired_while_held(struct store_rig *g, struct rows *rows, uint32_t ms)
+{
+	bool is;
+
+	store_hold(g->s);
+	store_rig_send(g, rows, 100000);
+	cr_assert(eq(int, store_flush(g->s), 0));
+	is = is_expired_in(g, ms);
+	store_release(g->s);
+	return is;
+}
+
+Test(store_faults, what_a_query_holds_stays_for_a_time_and_not_on_a_full_disk)
+{
+	struct store_cfg cfg = {.keep_bytes = 4000000, .upkeep_ms = 20, .partition_s = 300};
+	struct store_rig g;
+	struct rows rows;
+
+	cfg.hold_ms = UINT32_MAX;
+	if (!store_rig_open(&g, &cfg))
+		return;
+	rows_init(&rows, 6, T0, 30000); /* 10,000 flows in a partition */
+	cr_expect(not(is_expired_while_held(&g, &rows, 500)));
+	cr_expect(is_expired_in(&g, 60000));
+	store_rig_done(&g);
+
+	cfg.hold_ms = 200;
+	cr_assert(store_rig_open(&g, &cfg));
+	cr_expect(is_expired_while_held(&g, &rows, 60000));
+	store_rig_done(&g);
+
+	cfg.hold_ms = UINT32_MAX;
+	cfg.free_bytes = UINT64_MAX; /* more than any disk has */
+	cr_assert(store_rig_open(&g, &cfg));
+	cr_expect(is_expired_while_held(&g, &rows, 60000));
+	store_rig_done(&g);
+}
