@@ -29,7 +29,7 @@ comma     := ,
 OUT       := $(BUILD)$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
 # Asked for once and late: on a fresh machine `make deps` has yet to install what answers.
 once       = $(eval $(1) := $(shell $(2)))$($(1))
-PKGS      := libbpf libelf zlib libssl libcrypto libseccomp jansson ncursesw yaml-0.1 sqlite3
+PKGS      := libbpf libelf zlib libssl libcrypto libseccomp jansson ncursesw yaml-0.1 sqlite3 libcurl
 PKG_CFLAGS = $(call once,PKG_CFLAGS,$(PKGCONFIG) --cflags $(PKGS))
 PKG_LIBS   = $(call once,PKG_LIBS,$(PKGCONFIG) --libs $(PKGS))
 ARCHINC    = $(call once,ARCHINC,echo /usr/include/$$($(CC) -print-multiarch))

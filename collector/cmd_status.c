@@ -192,6 +192,25 @@ static void put_rules(const json_t *r, const json_t *alerts)
 	json_array_foreach(errors, i, x) printf("    ! not taken over: %s\n", json_string_value(x));
 }
 
+static void put_channels(const json_t *list)
+{
+	char sent[UNITS_TEXT], waiting[UNITS_TEXT], lost[UNITS_TEXT];
+	json_t *c;
+	size_t i;
+
+	json_array_foreach(list, i, c)
+	{
+		printf("channel %s: %s events told, %s waiting\n", text(c, "name"),
+		       units_grouped(number(c, "sent"), sent),
+		       units_grouped(number(c, "waiting"), waiting));
+		if (json_is_true(json_object_get(c, "down")))
+			printf("    ! not told: %s\n", text(c, "said"));
+		if (number(c, "lost") + number(c, "refused"))
+			printf("    ! %s events given up or refused\n",
+			       units_grouped(number(c, "lost") + number(c, "refused"), lost));
+	}
+}
+
 /* Not of one exporter: datagrams that a socket had no room for, and whose octets nobody has seen. */
 static void put_listeners(const json_t *list)
 {
@@ -227,6 +246,7 @@ static void put_table(const json_t *was, const json_t *now)
 	put_store(json_object_get(now, "store"));
 	put_enrich(json_object_get(now, "enrich"));
 	put_rules(json_object_get(now, "rules"), json_object_get(now, "alerts"));
+	put_channels(json_object_get(now, "channels"));
 	printf("queries: %" PRIu64 " done, %" PRIu64 " running, %" PRIu64 " failed, %" PRIu64
 	       " cancelled; up %s\n",
 	       number(q, "done"), number(q, "running"), number(q, "failed"), number(q, "cancelled"),

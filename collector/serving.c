@@ -216,6 +216,7 @@ json_t *serving_status(void *arg)
 	json_object_set_new(o, "alerts", serving_rules_alerts(v->rules));
 	json_object_set_new(o, "decisions", serving_rules_decisions(v->rules));
 	json_object_set_new(o, "nodes", nodes_status(__atomic_load_n(&v->nodes, __ATOMIC_ACQUIRE)));
+	json_object_set_new(o, "channels", serving_rules_channels(v->rules));
 	json_object_set_new(o, "queries", query_status(v->endpoint));
 	return o;
 }

@@ -16,6 +16,7 @@
 struct serving_rules {
 	struct runner *runner;
 	struct book *book;
+	struct notifier *notifier;
 	pthread_mutex_t lock; /* what follows */
 	struct ruleset_errors errors;
 	uint64_t fingerprint;
@@ -101,6 +102,24 @@ static void book_settings(const struct settings *s, struct book_cfg *ret)
 	};
 }
 
+static void notifier_settings(const struct settings *s, struct notifier_cfg *ret)
+{
+	*ret = (struct notifier_cfg){.dir = settings_text(s, CSET_STORE_DIR),
+				     .channels = &collector_own(s)->channels,
+				     .most = settings_num(s, CSET_NOTIFY_WAITING)};
+}
+
+static void reload_channels(struct serving_rules *v, const struct settings *s)
+{
+	struct notifier_cfg cfg;
+	int r;
+
+	notifier_settings(s, &cfg);
+	r = notifier_reload(v->notifier, &cfg);
+	if (r)
+		log_error("channels", "%s: not all of them are told", strerror(-r));
+}
+
 void serving_rules_reload(struct serving_rules *v, const struct settings *s)
 {
 	const int r = load(v, s, true);
@@ -108,6 +127,7 @@ void serving_rules_reload(struct serving_rules *v, const struct settings *s)
 
 	book_settings(s, &cfg);
 	book_reload(v->book, &cfg);
+	reload_channels(v, s);
 	pthread_mutex_lock(&v->lock);
 	v->reloads++;
 	v->failed += r != 0;
@@ -132,14 +152,18 @@ static int open_book(struct serving_rules *v, const struct settings *s,
 		     const struct serving_rules_agents *agents)
 {
 	char error[DB_ERROR] = "";
+	struct notifier_cfg channels;
 	struct book_cfg cfg;
 	int r;
 
+	notifier_settings(s, &channels);
+	r = notifier_open(&channels, error, &v->notifier);
 	book_settings(s, &cfg);
 	cfg.agent = agents->is_agent;
 	cfg.published = agents->published;
 	cfg.arg = agents->arg;
-	r = book_open(&cfg, error, &v->book);
+	cfg.notifier = v->notifier;
+	r = r ?: book_open(&cfg, error, &v->book);
 	if (r)
 		log_error(cfg.dir, "control.db: %s", *error ? error : strerror(-r));
 	return r;
@@ -175,6 +199,7 @@ void serving_rules_close(struct serving_rules *v)
 		return;
 	runner_free(v->runner);
 	book_close(v->book);
+	notifier_close(v->notifier);
 	pthread_mutex_destroy(&v->lock);
 	free(v);
 }
@@ -194,6 +219,8 @@ json_t *serving_rules_ask(struct serving_rules *v, const json_t *request,
 {
 	const char *command = json_string_value(json_object_get(request, "command"));
 
+	if (cli_word("channels", command) >= 0)
+		return notifier_ask(v->notifier, request);
 	return cli_word("alerts|decisions|policy|audit", command) >= 0
 		       ? book_ask(v->book, request, peer)
 		       : NULL;
@@ -257,6 +284,11 @@ json_t *serving_rules_alerts(struct serving_rules *v)
 	put_u64(o, "waiting", st.waiting);
 	put_u64(o, "failed", st.failed);
 	return o;
+}
+
+json_t *serving_rules_channels(struct serving_rules *v)
+{
+	return notifier_status(v->notifier);
 }
 
 json_t *serving_rules_decisions(struct serving_rules *v)
@@ -360,6 +392,48 @@ static void firing_sample(void *arg, const char *rule, const char *severity, uin
 		severity, n);
 }
 
+struct channel_sampling {
+	FILE *out;
+	const char *name;
+	size_t offset; /* of the number in struct notifier_stats */
+};
+
+static void channel_sample(void *arg, const struct notifier_stats *st)
+{
+	const struct channel_sampling *k = arg;
+	uint64_t n;
+
+	memcpy(&n, (const char *)st + k->offset, sizeof(n));
+	fprintf(k->out, "%s{channel=\"%s\"} %" PRIu64 "\n", k->name, st->name, n);
+}
+
+static void channel_metrics(struct notifier *n, FILE *out)
+{
+	static const struct {
+		const char *name, *type, *help;
+		size_t offset;
+	} samples[] = {
+		{"weir_channel_sent_total", "counter",
+		 "Events that a channel's receiver has taken.",
+		 offsetof(struct notifier_stats, sent)},
+		{"weir_channel_failed_total", "counter", "Tries of a channel that were in vain.",
+		 offsetof(struct notifier_stats, failed)},
+		{"weir_channel_refused_total", "counter",
+		 "Events that a receiver refused for good.",
+		 offsetof(struct notifier_stats, refused)},
+		{"weir_channel_lost_total", "counter", "Events given up since too many waited.",
+		 offsetof(struct notifier_stats, lost)},
+		{"weir_channel_waiting", "gauge", "Events that wait for a channel.",
+		 offsetof(struct notifier_stats, waiting)},
+	};
+
+	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
+		head(out, samples[i].name, samples[i].type, samples[i].help);
+		notifier_each(n, channel_sample,
+			      &(struct channel_sampling){out, samples[i].name, samples[i].offset});
+	}
+}
+
 static void alert_metrics(struct book *b, FILE *out)
 {
 	struct book_stats st;
@@ -426,4 +500,5 @@ void serving_rules_metrics(struct serving_rules *v, FILE *out)
 	each(v->runner, out, "Memory of a rule's groups.",
 	     offsetof(struct engine_rule_stats, bytes), "weir_rule_state_bytes gauge");
 	alert_metrics(v->book, out);
+	channel_metrics(v->notifier, out);
 }

@@ -49,6 +49,7 @@ json_t *serving_rules_ask(struct serving_rules *v, const json_t *request,
 /* Any thread. */
 json_t *serving_rules_alerts(struct serving_rules *v);
 json_t *serving_rules_decisions(struct serving_rules *v);
+json_t *serving_rules_channels(struct serving_rules *v);
 json_t *serving_rules_status(struct serving_rules *v);
 void serving_rules_metrics(struct serving_rules *v, FILE *out);
 

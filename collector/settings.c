@@ -98,9 +98,23 @@ static void free_own(void *arg)
 
 	if (!own)
 		return;
+	for (uint32_t i = 0; i < own->channels.n; i++)
+		channel_done(&own->channels.v[i]);
+	free(own->channels.v);
 	free(own->exporters.v);
 	free(own->words);
 	free(own);
+}
+
+static int load_channel(const struct settings *s, const struct config_section *sec,
+			struct channel_set *set, struct config_errors *errs)
+{
+	if (set->n == CHANNELS_MAX) {
+		config_error(errs, sec->line, sec->kind_col, "at most %u channels", CHANNELS_MAX);
+		return 0;
+	}
+	/* a section that is wrong has been told of, and is released with the others */
+	return channel_read(s->file, sec, &set->v[set->n++], errs) == -ENOMEM ? -ENOMEM : 0;
 }
 
 static int load_own(struct settings *s, struct config_errors *errs)
@@ -113,7 +127,8 @@ static int load_own(struct settings *s, struct config_errors *errs)
 	s->own = own;
 	own->exporters.v = calloc(n + 1, sizeof(*own->exporters.v));
 	own->words = calloc(s->file ? s->file->n_entries + 1 : 1, sizeof(*own->words));
-	if (!own->exporters.v || !own->words)
+	own->channels.v = calloc(CHANNELS_MAX, sizeof(*own->channels.v));
+	if (!own->exporters.v || !own->words || !own->channels.v)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++) {
 		const struct config_section *sec = &s->file->sections[i];
@@ -124,6 +139,9 @@ static int load_own(struct settings *s, struct config_errors *errs)
 			check_exporter(s, sec, &own->exporters.v[own->exporters.n++], errs);
 		else if (!strcmp(sec->kind, "list") || !strcmp(sec->kind, "rule"))
 			load_words(s, sec, own, errs);
+		else if (!strcmp(sec->kind, "channel") &&
+			 load_channel(s, sec, &own->channels, errs))
+			return -ENOMEM;
 	}
 	return 0;
 }
@@ -151,8 +169,11 @@ const char *collector_path(const struct settings *s, enum collector_setting id)
 	return *text && strcmp(text, "none") != 0 ? text : NULL;
 }
 
-static const struct settings_kind kinds[] = {
-	{"exporter", "ADDRESS", true}, {"list", "NAME", true}, {"rule", "NAME", true}, {}};
+static const struct settings_kind kinds[] = {{"exporter", "ADDRESS", true},
+					     {"list", "NAME", true},
+					     {"rule", "NAME", true},
+					     {"channel", "NAME", true},
+					     {}};
 
 const struct settings_schema collector_settings = {
 	.file = COLLECTOR_FILE,

@@ -5,6 +5,7 @@
 #ifndef WEIR_COLLECTOR_SETTINGS_H
 #define WEIR_COLLECTOR_SETTINGS_H
 
+#include "collector/notify/channel.h"
 #include "common/settings.h"
 
 #define COLLECTOR_FILE "/etc/weir/collector.conf"
@@ -47,6 +48,7 @@ struct collector_own {
 	struct collector_exporters exporters;
 	uint32_t n_words;
 	struct collector_rule_word *words;
+	struct channel_set channels;
 };
 
 static inline const struct collector_own *collector_own(const struct settings *s)

@@ -4,6 +4,7 @@
  * ones for man pages and tests.
  */
 #include "collector/command.h"
+#include "collector/notify/channel.h"
 #include "collector/rules/explain.h"
 #include "collector/settings.h"
 
@@ -54,6 +55,7 @@ static void put_states(void)
 static const struct reference_part parts[] = {{"rule-keys", explain_reference},
 					      {"decision-gates", put_gates},
 					      {"node-states", put_states},
+					      {"channels", channel_reference},
 					      {}};
 
 static const struct program collector = {

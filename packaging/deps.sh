@@ -66,7 +66,7 @@ if ! apt install -y $missing; then
 	fi
 fi
 # No systemd running means nothing was enabled.
-for service in nginx:nginx-light ngtcp2d:ngtcp2-server; do
+for service in nginx:nginx-light ngtcp2d:ngtcp2-server rsyslog:rsyslog exabgp:exabgp; do
 	case " $missing " in
 	*" ${service#*:} "*)
 		if command -v systemctl >/dev/null; then

@@ -82,14 +82,17 @@ static struct alert_event *take(struct book *b, uint32_t *ret_n, bool *ret_stop)
 int book_commit(struct book *b)
 {
 	char error[DB_ERROR];
-	int64_t generation = 0;
+	int64_t generation = 0, told = 0;
 	int r;
 
 	if (!b->publish.dir[0])
 		b->policy_dirty = false; /* nobody is told */
 	r = b->policy_dirty ? publish_next(&b->publish, b->db, &generation) : 0;
 
+	r = r ?: book_tell(b, &told);
 	r = r ?: db_run(b->db, "COMMIT", "");
+	if (!r && told)
+		notifier_wake(b->cfg.notifier, told);
 	if (r || !b->policy_dirty)
 		return r;
 	b->policy_dirty = publish_write(&b->publish, b->db, generation, error) != 0;

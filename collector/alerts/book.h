@@ -14,6 +14,7 @@
 #include "collector/control/decide.h"
 #include "collector/control/publish.h"
 #include "collector/endpoint/endpoint.h"
+#include "collector/notify/notifier.h"
 
 struct book;
 
@@ -29,6 +30,7 @@ struct book_cfg {
 	/* New policy files are there. The book's lock is held: no question to the book. Any thread; or NULL. */
 	void (*published)(void *arg);
 	void *arg;
+	struct notifier *notifier; /* hears what is to be told; NULL: nobody does */
 };
 
 struct book_stats {

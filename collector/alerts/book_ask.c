@@ -249,15 +249,25 @@ static json_t *no_such(int64_t id)
 	return book_refuse("unknown", "there is no alert %lld", (long long)id);
 }
 
-static json_t *show(struct book *b, int64_t id)
+json_t *book_alert_json(struct book *b, int64_t id)
 {
 	sqlite3_stmt *s = db_begin(b->db, "SELECT " COLUMNS " FROM alert WHERE id = ?", "i", id);
-	json_t *out;
+	json_t *o;
 
 	if (db_step(b->db, s) != 1)
-		return no_such(id);
-	out = lines(row_json(s));
+		return NULL;
+	o = row_json(s);
 	db_end(s);
+	return o;
+}
+
+static json_t *show(struct book *b, int64_t id)
+{
+	json_t *o = book_alert_json(b, id), *out;
+
+	if (!o)
+		return no_such(id);
+	out = lines(o);
 	json_array_append_new(out, json_pack("{s:s,s:i}", "type", "end", "rows", 1));
 	return out;
 }

@@ -51,6 +51,15 @@ int64_t book_now_us(void);
 /* The end of a transaction; where decisions have changed, policies follow. Return: 0, -EIO. */
 int book_commit(struct book *b);
 
+/*
+ * In a transaction: what has changed becomes rows of the table notice, the last of which is @ret_last; 0: none.
+ * Return: 0, -EIO, -ENOMEM.
+ */
+int book_tell(struct book *b, int64_t *ret_last);
+
+/* An alert as people see it; NULL: there is none. */
+json_t *book_alert_json(struct book *b, int64_t id);
+
 /* Values of a filter over alerts. Return: does it match? */
 bool book_matches(struct book *b, const struct filter *f, const char *by);
 

@@ -65,6 +65,16 @@ static const char *const steps[] = {
 	"CREATE TABLE token ("
 	" hash BLOB PRIMARY KEY, name TEXT, labels TEXT NOT NULL, made_us INTEGER NOT NULL,"
 	" made_by TEXT NOT NULL, until_us INTEGER NOT NULL) WITHOUT ROWID;",
+	/* what channels are told: see collector/notify/notifier.h; told: the state that was told last */
+	"ALTER TABLE alert ADD COLUMN told TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE decision ADD COLUMN told TEXT NOT NULL DEFAULT '';"
+	"CREATE INDEX alert_told ON alert (id)"
+	" WHERE told != state AND (silence IS NULL OR state = 'resolved');"
+	"CREATE INDEX decision_told ON decision (id) WHERE told != state;"
+	"CREATE TABLE notice ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, at_us INTEGER NOT NULL, kind INTEGER NOT NULL,"
+	" severity INTEGER NOT NULL, json TEXT NOT NULL);"
+	"CREATE TABLE channel (name TEXT PRIMARY KEY, cursor INTEGER NOT NULL) WITHOUT ROWID;",
 };
 
 #define VERSION ((int64_t)(sizeof(steps) / sizeof(steps[0])))

@@ -123,17 +123,26 @@ static json_t *list(struct book *b, const json_t *request)
 	return out;
 }
 
-static json_t *show(struct book *b, int64_t id)
+json_t *decide_json(struct book *b, int64_t id)
 {
 	sqlite3_stmt *s = db_begin(b->db, "SELECT " COLUMNS " FROM decision WHERE id = ?", "i", id);
-	json_t *out = json_array();
+	json_t *o;
 
-	if (db_step(b->db, s) != 1) {
-		json_decref(out);
-		return book_refuse("unknown", "there is no decision %lld", (long long)id);
-	}
-	json_array_append_new(out, row_json(s));
+	if (db_step(b->db, s) != 1)
+		return NULL;
+	o = row_json(s);
 	db_end(s);
+	return o;
+}
+
+static json_t *show(struct book *b, int64_t id)
+{
+	json_t *o = decide_json(b, id), *out;
+
+	if (!o)
+		return book_refuse("unknown", "there is no decision %lld", (long long)id);
+	out = json_array();
+	json_array_append_new(out, o);
 	json_array_append_new(out, json_pack("{s:s,s:i}", "type", "end", "rows", 1));
 	return out;
 }

@@ -60,6 +60,9 @@ int decide_trip(struct book *b);
 /* decide_spared() of a decision's addresses. */
 enum decide_gate decide_spared_by_now(struct book *b, int64_t id);
 
+/* A decision as people see it; NULL: there is none. */
+json_t *decide_json(struct book *b, int64_t id);
+
 /* The entry's detail is taken over. */
 int decide_audit(struct book *b, const char *actor, const char *action, int64_t id, json_t *detail);
 
