@@ -189,29 +189,78 @@ static uint32_t places(const struct work *w, enum block_column c, uint32_t row,
 	return n;
 }
 
+/* Addresses that are to be looked up, and the places they will have. */
+struct missing {
+	uint32_t n;
+	struct known *k[AHEAD];
+	struct facts f[AHEAD];
+	uint64_t hi[AHEAD], lo[AHEAD];
+};
+
+static void miss(struct missing *m, struct known *k, uint64_t hi, uint64_t lo)
+{
+	const uint64_t half[2] = {htobe64(hi), htobe64(lo)};
+
+	m->k[m->n] = k;
+	m->hi[m->n] = hi;
+	m->lo[m->n] = lo;
+	m->f[m->n] = (struct facts){0};
+	memcpy(m->f[m->n].ip, half, sizeof(half));
+	m->n++;
+}
+
+static void find_missing(const struct work *w, struct missing *m)
+{
+	const struct facts_sink to = {tell_as, w->f};
+
+	if (w->any && m->n)
+		w->f->cfg.find(w->f->cfg.arg, m->f, m->n, &to);
+	for (uint32_t i = 0; i < m->n; i++)
+		*m->k[i] = (struct known){.hi = m->hi[i],
+					  .lo = m->lo[i],
+					  .as = m->f[i].as,
+					  .country = m->f[i].country,
+					  .zone = m->f[i].zone,
+					  .site_name = m->f[i].name};
+}
+
+static bool is_known(const struct known *k, uint64_t hi, uint64_t lo)
+{
+	return k->hi == hi && k->lo == lo;
+}
+
 /* @k, the place of an address, is that address's. */
 static struct known *look(const struct work *w, struct known *k, uint64_t hi, uint64_t lo)
 {
-	const struct facts_sink to = {tell_as, w->f};
-	struct facts facts = {0};
-	uint64_t half[2];
-	uint8_t ip[16];
+	struct missing m;
 
-	if (k->hi == hi && k->lo == lo)
+	if (is_known(k, hi, lo))
 		return k;
-	if (w->any) {
-		half[0] = htobe64(hi);
-		half[1] = htobe64(lo);
-		memcpy(ip, half, sizeof(ip));
-		w->f->cfg.find(w->f->cfg.arg, ip, &to, &facts);
-	}
-	*k = (struct known){.hi = hi,
-			    .lo = lo,
-			    .as = facts.as,
-			    .country = facts.country,
-			    .zone = facts.zone,
-			    .site_name = facts.name};
+	m.n = 0;
+	miss(&m, k, hi, lo);
+	find_missing(w, &m);
 	return k;
+}
+
+/*
+ * The same for @rows (bits), of those from @row on, all at once. Of two that have the same place the last
+ * one has it.
+ */
+static void look_all(const struct work *w, enum block_column c, uint32_t row, uint64_t rows,
+		     struct known *const *k)
+{
+	const uint64_t *hi = BLOCK_COLUMN(w->b, uint64_t, c) + row;
+	const uint64_t *lo = BLOCK_COLUMN(w->b, uint64_t, c + 1) + row;
+	struct missing m;
+
+	m.n = 0;
+	for (; rows; rows &= rows - 1) {
+		const uint32_t i = (uint32_t)__builtin_ctzll(rows);
+
+		if (!is_known(k[i], hi[i], lo[i]))
+			miss(&m, k[i], hi[i], lo[i]);
+	}
+	find_missing(w, &m);
 }
 
 static int64_t end_of(const struct work *w, uint32_t row)
@@ -238,8 +287,11 @@ static void find_name(const struct work *w, struct known *k)
 {
 	const char *name = k->site_name;
 	uint32_t len = name ? (uint32_t)strlen(name) : 0;
-	struct learnt l = {.until_s = UINT32_MAX, .from = FLOW_NAMED_SITE};
+	struct learnt l; /* its text need not be set to 0 */
 
+	l.since_s = 0;
+	l.until_s = UINT32_MAX;
+	l.from = FLOW_NAMED_SITE;
 	k->block = w->c->block;
 	k->name.len = 0;
 	if (!name && w->f->learn) {
@@ -289,6 +341,22 @@ static void add_name(const struct work *w, uint32_t row, struct known *k, const 
 	block_set_valid(b, s->name, row);
 	BLOCK_COLUMN(b, uint8_t, s->named)[row] = k->from;
 	block_set_valid(b, s->named, row);
+}
+
+/* Those that will be asked for begin to be fetched. */
+static void fetch_names(const struct work *w, const struct side *s, uint32_t row,
+			struct known *const *k)
+{
+	uint64_t rows = w->b->valid[s->hi][row / 64] & ~w->b->valid[s->name][row / 64];
+
+	if (s->name == BC_DST_NAME)
+		rows &= ~w->b->valid[BC_TLS_SNI][row / 64];
+	for (; w->f->learn && rows; rows &= rows - 1) {
+		const struct known *of = k[__builtin_ctzll(rows)];
+
+		if (of->block != w->c->block && !of->site_name)
+			learn_fetch(w->f->learn, (struct learn_ip){of->hi, of->lo});
+	}
 }
 
 static void add_row(const struct work *w, uint32_t row, struct known *k, const struct side *s)
@@ -345,7 +413,7 @@ static uint32_t host_name(const char *s, uint32_t len, char *ret)
 /* Has a name of @k's address been learnt just now? */
 static bool is_learnt(const struct known *k, uint64_t hi, uint64_t lo, int64_t us)
 {
-	return k->hi == hi && k->lo == lo && us - k->learnt_us < AGAIN_US && us >= k->learnt_us;
+	return is_known(k, hi, lo) && us - k->learnt_us < AGAIN_US && us >= k->learnt_us;
 }
 
 static void learn_row(const struct work *w, uint32_t row, struct known *k, enum block_column c)
@@ -385,6 +453,7 @@ static uint64_t to_learn(const struct work *w, enum block_column c, uint32_t row
 		else
 			learn_fetch(w->f->learn, (struct learn_ip){hi[i], lo[i]});
 	}
+	look_all(w, BC_DST_HI, row, rows, k);
 	return rows;
 }
 
@@ -468,6 +537,8 @@ static void add_side(const struct work *w, const struct side *s)
 
 	for (uint32_t row = 0, n; block_is_used(w->b, s->hi) && row < w->b->rows; row += n) {
 		n = places(w, s->hi, row, k);
+		look_all(w, s->hi, row, w->b->valid[s->hi][row / 64], k);
+		fetch_names(w, s, row, k);
 		for (uint32_t at = 0; at < n; at++)
 			add_row(w, row + at, k[at], s);
 	}

@@ -15,8 +15,8 @@ struct store;
 
 struct block_facts_cfg {
 	struct store *store; /* learns the names of autonomous systems */
-	void (*find)(void *arg, const uint8_t ip[static 16], const struct facts_sink *to,
-		     struct facts *ret);
+	/* see facts_source.find */
+	void (*find)(void *arg, struct facts *f, uint32_t n, const struct facts_sink *to);
 	void *arg;
 	uint32_t names;	 /* learnt names to keep; 0: none are learnt */
 	int64_t keep_us; /* for how long */

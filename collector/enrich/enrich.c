@@ -92,20 +92,22 @@ static int open_sites(const char *path, void **ret, char *error)
 	return r;
 }
 
-static void find_site(const void *state, const uint8_t ip[static 16], const struct facts_sink *to,
-		      struct facts *f)
+static void find_sites(const void *state, struct facts *f, uint32_t n, const struct facts_sink *to)
 {
 	const struct site_source *t = state;
-	const struct site *site = sites_find(t->sites, ip);
 
 	(void)to;
-	if (!site)
-		return;
-	f->zone = f->zone ?: t->zones[site->zone];
-	f->name = f->name ?: sites_name(t->sites, site);
+	for (const struct facts *end = f + n; f < end; f++) {
+		const struct site *site = sites_find(t->sites, f->ip);
+
+		if (!site)
+			continue;
+		f->zone = f->zone ?: t->zones[site->zone];
+		f->name = f->name ?: sites_name(t->sites, site);
+	}
 }
 
-static const struct facts_source sites_source = {open_sites, find_site, close_sites};
+static const struct facts_source sites_source = {open_sites, find_sites, close_sites};
 
 /* ---- sources ---- */
 
@@ -208,14 +210,13 @@ const struct filter_env *enrich_lists(struct enrich *e)
 
 /* ---- facts for blocks ---- */
 
-static void find(void *arg, const uint8_t ip[static 16], const struct facts_sink *to,
-		 struct facts *ret)
+static void find(void *arg, struct facts *f, uint32_t n, const struct facts_sink *to)
 {
 	const struct enrich *e = arg;
 
 	for (unsigned int i = 0; i < _SRC_MAX; i++)
 		if (e->state[i])
-			sources[i].source->find(e->state[i], ip, to, ret);
+			sources[i].source->find(e->state[i], f, n, to);
 }
 
 void enrich_block(struct enrich *e, struct block *b)

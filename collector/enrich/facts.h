@@ -11,8 +11,11 @@
 
 #define FACTS_ERROR 240u
 
-/* 0 and NULL: not known. Texts live as long as their source. */
+#define FACTS_AT_ONCE 64u
+
+/* Of @ip (IPv4 as ::ffff:a.b.c.d). 0 and NULL: not known. Texts live as long as their source. */
 struct facts {
+	uint8_t ip[16];
 	uint32_t as;
 	uint16_t country; /* two letters, the first in the upper octet */
 	uint16_t zone;	  /* number of store_zone() */
@@ -34,9 +37,8 @@ struct facts_source {
 	 */
 	int (*open)(const char *path, void **ret, char *error);
 
-	/* Fill in what it knows of @ip (IPv4 as ::ffff:a.b.c.d). Any thread. */
-	void (*find)(const void *state, const uint8_t ip[static 16], const struct facts_sink *to,
-		     struct facts *f);
+	/* Fill in what it knows of @n addresses, FACTS_AT_ONCE at most. Any thread. */
+	void (*find)(const void *state, struct facts *f, uint32_t n, const struct facts_sink *to);
 
 	void (*close)(void *state);
 };

@@ -13,20 +13,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "collector/enrich/trie.h"
 #include "common/scan.h"
 
 #define FILE_MAX      (INT64_C(2) << 30)
 #define PROBES	      256u /* lookups that a new database has to answer */
-#define DECODED	      65536u
-#define DATA_SEPARATE 16u    /* octets between tree and data */
-#define ROOTS	      65536u /* the tree below the first 16 bits of IPv4 */
-#define IPV4_AT	      96u    /* where IPv4 begins in a tree of IPv6 */
+#define DATA_SEPARATE 16u  /* octets between tree and data */
+#define DECODED	      (UINT64_C(1) << 32)
+
+struct entry {
+	uint64_t value; /* atomic; DECODED | what was read there; 0: nothing was yet */
+	uint32_t at;	/* of the data */
+};
 
 struct mmdb {
 	MMDB_s db;
-	uint64_t errors;	   /* atomic */
-	uint64_t decoded[DECODED]; /* atomic; entry + 1 << 32 | what was read there; 0: nothing */
-	uint64_t roots[ROOTS];	   /* record and its type */
+	uint64_t errors; /* atomic */
+	struct trie *trie;
+	struct entry *entries; /* the first is not used */
 };
 
 /* ---- opening ---- */
@@ -131,48 +135,12 @@ static void close_db(void *state)
 	if (!m)
 		return;
 	MMDB_close(&m->db);
+	trie_free(m->trie);
+	free(m->entries);
 	free(m);
 }
 
-static void find_roots(struct mmdb *m);
-
-static int open_db(const char *path, void **ret, char *error)
-{
-	struct mmdb *m = calloc(1, sizeof(*m));
-	int fd = m ? private_copy(path) : -ENOMEM, e, r;
-	char name[32];
-
-	if (fd < 0) {
-		snprintf(error, FACTS_ERROR, "%s", strerror(-fd));
-		free(m);
-		return fd;
-	}
-	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-	e = MMDB_open(name, MMDB_MODE_MMAP, &m->db);
-	close(fd);
-	if (e) {
-		snprintf(error, FACTS_ERROR, "no database in MaxMind's format: %s",
-			 MMDB_strerror(e));
-		free(m);
-		return -EINVAL;
-	}
-	r = probe(m, error);
-	if (!r)
-		find_roots(m);
-	if (r)
-		close_db(m);
-	else
-		*ret = m;
-	return r;
-}
-
-/* ---- values ---- */
-
-/* A record of the tree with its type, in 64 bits. */
-static uint64_t record(uint64_t value, uint8_t type)
-{
-	return value << 8 | type;
-}
+/* ---- the tree ---- */
 
 /* One half of a node, whose records have 24, 28 or 32 bits: the specification of the format, version 2.0,
  * "Node Layout". The nodes are all in the file: MMDB_open() has looked.
@@ -197,85 +165,149 @@ static uint32_t half_of(const struct mmdb *m, uint32_t node, bool right)
 	}
 }
 
-/* As MMDB_read_node() and a choice, in the loop that it is needed in. */
-static inline uint64_t step(const struct mmdb *m, uint64_t at, bool right)
-{
-	const uint32_t n = m->db.metadata.node_count, v = half_of(m, (uint32_t)(at >> 8), right);
+/* ---- entries, by number ---- */
 
-	if (v < n)
-		return record(v, MMDB_RECORD_TYPE_SEARCH_NODE);
-	if (v == n)
-		return record(v, MMDB_RECORD_TYPE_EMPTY);
-	if (v - n >= DATA_SEPARATE && v - n - DATA_SEPARATE < m->db.data_section_size)
-		return record(v, MMDB_RECORD_TYPE_DATA);
-	return record(0, MMDB_RECORD_TYPE_INVALID);
+/* A bit where an entry begins that the tree leads to, and how many there are before each word of them. */
+struct begins {
+	const struct mmdb *m;
+	uint64_t *bits;
+	uint32_t *before;
+	uint32_t words;
+};
+
+/* Where in the data @half leads. Return: false: it is a node, leads to nothing, or nowhere. */
+static bool is_entry(const struct mmdb *m, uint32_t half, uint32_t *ret)
+{
+	const uint32_t n = m->db.metadata.node_count;
+
+	if (half <= n || half - n < DATA_SEPARATE ||
+	    half - n - DATA_SEPARATE >= m->db.data_section_size)
+		return false;
+	*ret = half - n - DATA_SEPARATE;
+	return true;
 }
 
-static bool is_node(uint64_t at)
+static int find_begins(struct begins *b)
 {
-	return (uint8_t)at == MMDB_RECORD_TYPE_SEARCH_NODE;
-}
+	const struct mmdb *m = b->m;
+	uint32_t n = 0, at;
 
-/* Below the first 16 bits of every IPv4 address, so that a lookup has half the way. */
-static void find_roots(struct mmdb *m)
-{
-	uint64_t top = record(0, MMDB_RECORD_TYPE_SEARCH_NODE);
-
-	for (unsigned int i = 0; m->db.metadata.ip_version == 6 && i < IPV4_AT && is_node(top); i++)
-		top = step(m, top, false);
-	for (uint32_t i = 0; i < ROOTS; i++) {
-		uint64_t at = top;
-
-		for (unsigned int bit = 16; bit-- > 0 && is_node(at);)
-			at = step(m, at, i >> bit & 1);
-		m->roots[i] = at;
+	b->words = m->db.data_section_size / 64 + 1;
+	b->bits = calloc(b->words, sizeof(*b->bits));
+	b->before = calloc(b->words, sizeof(*b->before));
+	if (!b->bits || !b->before)
+		return -ENOMEM;
+	for (uint32_t node = 0; node < m->db.metadata.node_count; node++)
+		for (unsigned int right = 0; right < 2; right++)
+			if (is_entry(m, half_of(m, node, right), &at))
+				b->bits[at / 64] |= UINT64_C(1) << at % 64;
+	for (uint32_t i = 0; i < b->words; i++) {
+		b->before[i] = n;
+		n += (uint32_t)__builtin_popcountll(b->bits[i]);
 	}
-}
-
-/* The place of what a way through the tree has ended at + 1. 0: the database has nothing there. */
-static uint32_t entry_at(struct mmdb *m, uint64_t at)
-{
-	if ((uint8_t)at == MMDB_RECORD_TYPE_DATA)
-		return (uint32_t)((at >> 8) - m->db.metadata.node_count - DATA_SEPARATE) + 1;
-	if ((uint8_t)at != MMDB_RECORD_TYPE_EMPTY)
-		__atomic_add_fetch(&m->errors, 1, __ATOMIC_RELAXED);
 	return 0;
 }
 
-static uint32_t entry_of(struct mmdb *m, const uint8_t *ip)
+/* As trie_tree.half: values are an entry's number + 1; 0: the database has nothing there. */
+static uint32_t half_numbered(const void *arg, uint32_t node, bool right)
 {
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	uint64_t at = record(0, MMDB_RECORD_TYPE_SEARCH_NODE);
+	const struct begins *b = arg;
+	const uint32_t n = b->m->db.metadata.node_count, half = half_of(b->m, node, right);
+	uint32_t at;
 
-	if (!memcmp(ip, mapped, sizeof(mapped))) {
-		at = m->roots[(uint32_t)ip[12] << 8 | ip[13]];
-		for (unsigned int bit = 112; bit < 128 && is_node(at); bit++)
-			at = step(m, at, ip[bit / 8] >> (7 - bit % 8) & 1);
-		return entry_at(m, at);
-	}
-	if (m->db.metadata.ip_version == 4)
-		return 0;
-	for (unsigned int bit = 0; bit < 128 && is_node(at); bit++)
-		at = step(m, at, ip[bit / 8] >> (7 - bit % 8) & 1);
-	return entry_at(m, at);
+	if (half <= n)
+		return half;
+	if (!is_entry(b->m, half, &at))
+		return n + TRIE_BROKEN;
+	return n + 1 + b->before[at / 64] +
+	       (uint32_t)__builtin_popcountll(b->bits[at / 64] & ((UINT64_C(1) << at % 64) - 1));
 }
 
-/* What @decode reads at an address's place; many addresses have the same. */
-static uint32_t value_of(const void *state, const uint8_t *ip, const struct facts_sink *to,
+static int number_entries(struct mmdb *m, const struct begins *b)
+{
+	const uint32_t last = b->words - 1;
+	uint32_t n = b->before[last] + (uint32_t)__builtin_popcountll(b->bits[last]);
+
+	m->entries = calloc(n + 1u, sizeof(*m->entries));
+	if (!m->entries)
+		return -ENOMEM;
+	n = 0;
+	for (uint32_t i = 0; i < b->words; i++)
+		for (uint64_t bits = b->bits[i]; bits; bits &= bits - 1)
+			m->entries[++n].at = i * 64 + (uint32_t)__builtin_ctzll(bits);
+	return 0;
+}
+
+static int compile(struct mmdb *m)
+{
+	struct begins b = {.m = m};
+	const struct trie_tree of = {.n = m->db.metadata.node_count,
+				     .ip4 = m->db.metadata.ip_version == 4,
+				     .arg = &b,
+				     .half = half_numbered};
+	int r = find_begins(&b);
+
+	r = r ?: number_entries(m, &b);
+	if (!r) {
+		m->trie = trie_new(&of);
+		r = m->trie ? 0 : -ENOMEM;
+	}
+	free(b.bits);
+	free(b.before);
+	return r;
+}
+
+static int open_db(const char *path, void **ret, char *error)
+{
+	struct mmdb *m = calloc(1, sizeof(*m));
+	int fd = m ? private_copy(path) : -ENOMEM, e, r;
+	char name[32];
+
+	if (fd < 0) {
+		snprintf(error, FACTS_ERROR, "%s", strerror(-fd));
+		free(m);
+		return fd;
+	}
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	e = MMDB_open(name, MMDB_MODE_MMAP, &m->db);
+	close(fd);
+	if (e) {
+		snprintf(error, FACTS_ERROR, "no database in MaxMind's format: %s",
+			 MMDB_strerror(e));
+		free(m);
+		return -EINVAL;
+	}
+	r = probe(m, error);
+	if (!r && (r = compile(m)))
+		snprintf(error, FACTS_ERROR, "%s", strerror(-r));
+	if (r)
+		close_db(m);
+	else
+		*ret = m;
+	return r;
+}
+
+/* ---- values ---- */
+
+/* What @decode reads at entry @n; many addresses have the same. */
+static uint32_t value_of(struct mmdb *m, uint32_t n, const struct facts_sink *to,
 			 uint32_t (*decode)(MMDB_entry_s *entry, const struct facts_sink *to))
 {
-	struct mmdb *m = (struct mmdb *)(uintptr_t)state;
-	const uint32_t at = entry_of(m, ip);
-	uint64_t *slot = &m->decoded[(at * 2654435761u) >> 16], v;
-	MMDB_entry_s entry = {.mmdb = &m->db, .offset = at - 1};
+	MMDB_entry_s entry = {.mmdb = &m->db};
+	uint64_t v;
 
-	if (!at)
+	if (!n)
 		return 0;
-	v = __atomic_load_n(slot, __ATOMIC_RELAXED);
-	if (v >> 32 == at)
+	if (n == TRIE_BROKEN) {
+		__atomic_add_fetch(&m->errors, 1, __ATOMIC_RELAXED);
+		return 0;
+	}
+	v = __atomic_load_n(&m->entries[n].value, __ATOMIC_RELAXED);
+	if (v)
 		return (uint32_t)v;
-	v = (uint64_t)at << 32 | decode(&entry, to);
-	__atomic_store_n(slot, v, __ATOMIC_RELAXED);
+	entry.offset = m->entries[n].at;
+	v = decode(&entry, to);
+	__atomic_store_n(&m->entries[n].value, DECODED | v, __ATOMIC_RELAXED);
 	return (uint32_t)v;
 }
 
@@ -337,18 +369,26 @@ static uint32_t decode_country(MMDB_entry_s *entry, const struct facts_sink *to)
 	return 0;
 }
 
-static void find_asn(const void *state, const uint8_t ip[static 16], const struct facts_sink *to,
-		     struct facts *f)
+static void find_asn(const void *state, struct facts *f, uint32_t n, const struct facts_sink *to)
 {
-	if (!f->as)
-		f->as = value_of(state, ip, to, decode_asn);
+	uint32_t entries[FACTS_AT_ONCE];
+	struct mmdb *m = (struct mmdb *)(uintptr_t)state;
+
+	trie_find(m->trie, f->ip, sizeof(*f), n, entries);
+	for (uint32_t i = 0; i < n; i++)
+		f[i].as = f[i].as ?: value_of(m, entries[i], to, decode_asn);
 }
 
-static void find_country(const void *state, const uint8_t ip[static 16],
-			 const struct facts_sink *to, struct facts *f)
+static void find_country(const void *state, struct facts *f, uint32_t n,
+			 const struct facts_sink *to)
 {
-	if (!f->country)
-		f->country = (uint16_t)value_of(state, ip, to, decode_country);
+	uint32_t entries[FACTS_AT_ONCE];
+	struct mmdb *m = (struct mmdb *)(uintptr_t)state;
+
+	trie_find(m->trie, f->ip, sizeof(*f), n, entries);
+	for (uint32_t i = 0; i < n; i++)
+		f[i].country = f[i].country
+				       ?: (uint16_t)value_of(m, entries[i], to, decode_country);
 }
 
 const struct facts_source mmdb_asn = {open_db, find_asn, close_db};

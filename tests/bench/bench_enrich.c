@@ -23,15 +23,14 @@ struct sources {
 	void *asn, *country;
 };
 
-static void find(void *arg, const uint8_t ip[static 16], const struct facts_sink *to,
-		 struct facts *ret)
+static void find(void *arg, struct facts *f, uint32_t n, const struct facts_sink *to)
 {
 	const struct sources *s = arg;
 
 	/* no store is there to be told names */
 	(void)to;
-	mmdb_asn.find(s->asn, ip, NULL, ret);
-	mmdb_country.find(s->country, ip, NULL, ret);
+	mmdb_asn.find(s->asn, f, n, NULL);
+	mmdb_country.find(s->country, f, n, NULL);
 }
 
 static double cpu_s(void)

@@ -5,7 +5,7 @@
  *
  * The last 64 octets of an input are addresses too, so that what the tree branches on is in reach.
  *
- * Covers: collector/enrich/mmdb.c
+ * Covers: collector/enrich/mmdb.c collector/enrich/trie.c
  * Options: -max_len=16384
  */
 #include <stdint.h>
@@ -56,12 +56,14 @@ static void name(void *arg, uint32_t number, const char *text, uint32_t len)
 static void look(const struct facts_source *source, const void *db, const uint8_t *ip)
 {
 	const struct facts_sink to = {name, NULL};
-	struct facts a = {0}, b = {0};
+	struct facts a = {0}, b[2] = {0};
 	const uint64_t errors = mmdb_errors(db);
 
-	source->find(db, ip, &to, &a);
-	source->find(db, ip, NULL, &b);
-	if (a.as != b.as || a.country != b.country || mmdb_errors(db) < errors)
+	memcpy(a.ip, ip, sizeof(a.ip));
+	memcpy(b[1].ip, ip, sizeof(a.ip));
+	source->find(db, &a, 1, &to);
+	source->find(db, b, 2, NULL);
+	if (a.as != b[1].as || a.country != b[1].country || mmdb_errors(db) < errors)
 		abort();
 }
 
