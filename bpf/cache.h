@@ -135,7 +135,7 @@ static __always_inline int cache_evict_head(const struct flow_hot *hot,
 	f->pad = 0;
 	f->hot = *hot;
 	__builtin_memcpy(&f->cold, cold, WEIR_COLD_HEAD);
-	bpf_ringbuf_submit(f, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(f, ring_wakeup());
 	return 0;
 }
 
@@ -151,7 +151,7 @@ static __always_inline int cache_evict_tail(const struct flow_hot *hot,
 	f->pad = 0;
 	f->hot = *hot;
 	f->cold = *cold;
-	bpf_ringbuf_submit(f, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(f, ring_wakeup());
 	return 0;
 }
 
@@ -168,7 +168,7 @@ static __always_inline int cache_evict_dropped(const struct flow_hot *hot,
 	f->hot = *hot;
 	f->cold = *cold;
 	f->dropped = *d;
-	bpf_ringbuf_submit(f, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(f, ring_wakeup());
 	return 0;
 }
 

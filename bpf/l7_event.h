@@ -61,15 +61,6 @@ static __always_inline void l7_spend(const struct l7_here *h, __u32 n)
 		l7_unwant(h, 1u << h->d);
 }
 
-/* Each time the ring has filled by another quarter: a wake-up costs more than reading a name. */
-static __always_inline __u64 l7_wakeup(__u64 size)
-{
-	__u64 quarter = bpf_ringbuf_query(&events, BPF_RB_RING_SIZE) / 4;
-	__u64 left = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) & (quarter - 1);
-
-	return left + size + 8 >= quarter ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
-}
-
 /* @size: bytes of w->ev that make the element. */
 static __always_inline int l7_output(const struct l7_here *h, enum event_kind kind,
 				     enum l7_proto proto, __u64 size)
@@ -84,7 +75,7 @@ static __always_inline int l7_output(const struct l7_here *h, enum event_kind ki
 	e->tick = h->s->now;
 	e->time_ns = now_ns();
 	e->key = h->cold->key;
-	if (!bpf_ringbuf_output(&events, e, size, l7_wakeup(size)))
+	if (!bpf_ringbuf_output(&events, e, size, ring_wakeup()))
 		return 0;
 	count(CNT_NAME_RING_FULL, 1);
 	l7_gap_set(h, L7_LOST_0);

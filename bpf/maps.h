@@ -66,7 +66,7 @@ struct {
 } flows_dropped SEC(".maps");
 
 /* Final records of flows that lost their place (struct flow_final). Writer: all CPUs. Reader: the
- * loader, polling. Full: the victim keeps its place and the arriving packet is counted as lost.
+ * loader, polling, see ring_wakeup(). Full: the victim keeps its place and the arriving packet is counted as lost.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -141,6 +141,19 @@ static __always_inline struct control *control_get(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&control, &zero);
+}
+
+/* Flags for what goes to a ring now. A wake-up costs more than what it tells of: there is one only where the
+ * loader waits for it, and it need not be exact, since that looks by itself before long.
+ */
+static __always_inline __u64 ring_wakeup(void)
+{
+	struct control *c = control_get();
+
+	if (likely(!c || !c->asleep))
+		return BPF_RB_NO_WAKEUP;
+	c->asleep = 0;
+	return BPF_RB_FORCE_WAKEUP;
 }
 
 /* The region of the CPU we run on. A replay has one, wherever it is pinned. */

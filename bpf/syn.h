@@ -61,7 +61,7 @@ static __always_inline int syn_evict(const struct flow_hot *hot, __u32 slot, __u
 	f->pad = 0;
 	f->hot = *hot;
 	f->hot.extra |= extra;
-	bpf_ringbuf_submit(f, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(f, ring_wakeup());
 	return 0;
 }
 

@@ -77,7 +77,7 @@ static int load(struct core *c)
 }
 
 /* What the worker has open, from 3 on; -1 = none of that kind. */
-enum { FD_IPC, FD_BROKER, FD_NAMES, FD_SOCKET, FD_HTTP, FD_LOCK, _FD_MAX };
+enum { FD_IPC, FD_BROKER, FD_NAMES, FD_SOCKET, FD_HTTP, FD_LOCK, FD_EVICTED, FD_EVENTS, _FD_MAX };
 
 /* The worker keeps the mappings and these; every other descriptor is closed. */
 static void become_worker(struct core *c, int ipc, int broker, int names)
@@ -89,6 +89,8 @@ static void become_worker(struct core *c, int ipc, int broker, int names)
 		[FD_SOCKET] = c->control.socket,
 		[FD_HTTP] = c->control.http,
 		[FD_LOCK] = c->pin.lock, /* held until the last process that writes there is gone */
+		[FD_EVICTED] = c->dp.evicted.fd,
+		[FD_EVENTS] = c->dp.events.fd,
 	};
 	struct worker_start start = {
 		.cfg = &c->cfg, .news = c->news, .dp = &c->dp, .ifaces = c->places.own.table};
@@ -103,6 +105,8 @@ static void become_worker(struct core *c, int ipc, int broker, int names)
 	start.ipc = fd[FD_IPC];
 	start.broker = fd[FD_BROKER];
 	start.names = fd[FD_NAMES];
+	c->dp.evicted.fd = fd[FD_EVICTED];
+	c->dp.events.fd = fd[FD_EVENTS];
 	start.control = (struct control_fds){.socket = fd[FD_SOCKET], .http = fd[FD_HTTP]};
 	_exit(start.ipc < 0 || start.broker < 0 ? EXIT_FAILED : worker_main(&start));
 }

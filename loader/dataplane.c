@@ -232,7 +232,12 @@ static int map_all(struct dataplane *dp, struct weir_bpf *skel)
 	    (dp->cfg.policy_entries && (!dp->dropped || !dp->drops)))
 		return -ENOMEM;
 	r = ring_open(&dp->evicted, bpf_map__fd(skel->maps.evicted), dp->cfg.evicted_bytes);
-	return r ?: ring_open(&dp->events, bpf_map__fd(skel->maps.events), dp->cfg.events_bytes);
+	r = r ?: ring_open(&dp->events, bpf_map__fd(skel->maps.events), dp->cfg.events_bytes);
+	if (r)
+		return r;
+	dp->evicted.fd = bpf_map__fd(skel->maps.evicted); /* as long as the object is there */
+	dp->events.fd = bpf_map__fd(skel->maps.events);
+	return 0;
 }
 
 /* Find a moment at which jiffies turns over, in terms of CLOCK_MONOTONIC: both run in step. */

@@ -27,6 +27,7 @@ int ring_open(struct ring *r, int fd, size_t size)
 		.data = (const uint8_t *)producer + page,
 		.size = size,
 		.pos = *(unsigned long *)consumer,
+		.fd = -1,
 	};
 	return 0;
 }
@@ -45,6 +46,11 @@ void ring_close(struct ring *r)
 unsigned long ring_end(const struct ring *r)
 {
 	return __atomic_load_n(r->producer, __ATOMIC_ACQUIRE);
+}
+
+bool ring_has_more(const struct ring *r)
+{
+	return ring_end(r) != r->pos;
 }
 
 const void *ring_next(struct ring *r, unsigned long end, size_t *ret_len)

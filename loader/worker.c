@@ -22,9 +22,13 @@
 #include "loader/sandbox.h"
 #include "loader/sighting.h"
 
-#define STOP_NS	 10000000000ull /* for what the exports have yet to write at the end */
-#define NS_PER_S UINT64_C(1000000000)
-#define POLL_MS	 10 /* how often the rings are looked at when they were empty */
+#define STOP_NS	  10000000000ull /* for what the exports have yet to write at the end */
+#define NS_PER_S  UINT64_C(1000000000)
+#define NS_PER_MS 1000000
+#define POLL_MS	  10  /* how often the rings are looked at when they were empty */
+#define REST_MS	  100 /* the same, when that was so for REST_AFTER looks: then programs wake us */
+
+#define REST_AFTER 20u
 
 #define ROLES_KNOWN 256u
 
@@ -57,8 +61,10 @@ struct worker {
 	struct drain
 		*older[LEDGER_TABLES_MAX - 1]; /* of dp->pin->older[]; NULL: none, or at its end */
 	uint64_t counted[WEIR_CNT_SLOTS];      /* dp->counted */
+	bool busy;			       /* there is more to do for clients, or to tell */
 	bool alone;	    /* with --pin: interfaces are there, and nobody else counts */
 	bool superseded;    /* another weir counts, in other tables */
+	unsigned int quiet; /* looks at the rings, one after the other, that found nothing */
 	uint32_t max_flows; /* of the merge */
 	struct export_mark marks[EXPORTS_MAX];
 	struct ipc_msg msg;
@@ -325,6 +331,14 @@ static void drain_older(struct worker *w)
 			drain_scan(w->older[i], &w->clock);
 }
 
+static bool reads_older(const struct worker *w)
+{
+	for (unsigned int i = 0; i < LEDGER_TABLES_MAX - 1; i++)
+		if (w->older[i])
+			return true;
+	return false;
+}
+
 static unsigned int read_rings(struct worker *w)
 {
 	struct pin *p = w->dp->pin;
@@ -469,23 +483,52 @@ static bool go_on(struct worker *w, int ipc)
 	return true;
 }
 
+/* Nothing has come for a while: sleep until @until, or a program has something in a ring. */
+static int rest(struct worker *w, struct pollfd *p, unsigned int n, uint64_t until)
+{
+	struct control *c = w->dp->control;
+	const uint64_t now = mono_ns();
+	int ms = until > now ? (int)((until - now) / NS_PER_MS) + 1 : 0, ready;
+
+	p[n++] = (struct pollfd){.fd = w->dp->evicted.fd, .events = POLLIN};
+	p[n++] = (struct pollfd){.fd = w->dp->events.fd, .events = POLLIN};
+	__atomic_store_n(&c->asleep, 1, __ATOMIC_SEQ_CST);
+	/* what came before that was seen woke nobody */
+	if (ring_has_more(&w->dp->evicted) || ring_has_more(&w->dp->events))
+		ms = 0;
+	ready = poll(p, n, ms < REST_MS ? ms : REST_MS);
+	__atomic_store_n(&c->asleep, 0, __ATOMIC_RELAXED);
+	return ready;
+}
+
+/* Read the rings, then wait for what is in @p: not at all while there is more to do, else for a moment. */
+static int read_and_wait(struct worker *w, struct pollfd *p, unsigned int n, uint64_t until)
+{
+	bool more = read_rings(w) || w->busy;
+
+	w->quiet = more || reads_older(w) ? 0
+					  : w->quiet + 1; /* for rings of those nobody wakes us */
+	if (w->quiet > REST_AFTER)
+		return rest(w, p, n, until);
+	return poll(p, n, more ? 0 : POLL_MS);
+}
+
 /* Until the core says stop or is gone, or nobody reads the records any more. */
 static void worker_loop(struct worker *w, int ipc)
 {
-	struct pollfd p[1 + CONTROL_FDS] = {{.fd = ipc, .events = POLLIN}};
+	struct pollfd p[1 + CONTROL_FDS + 2] = {{.fd = ipc, .events = POLLIN}};
 	uint64_t next = mono_ns() + w->interval_ns;
-	bool busy = false;
 
 	for (;;) {
 		const unsigned int n = control_poll(w->control, p + 1);
 		int ready;
 
 		set_clock(w);
-		ready = poll(p, 1 + n, read_rings(w) || busy ? 0 : POLL_MS);
+		ready = read_and_wait(w, p, 1 + n, next);
 		if (ready > 0 && p[0].revents && !go_on(w, ipc))
 			return;
-		busy = control_work(w->control, p + 1, ready >= 0 ? n : 0);
-		busy |= tell_known(&w->teller);
+		w->busy = control_work(w->control, p + 1, ready >= 0 ? n : 0);
+		w->busy |= tell_known(&w->teller);
 		__atomic_fetch_add(&w->ifaces->progress, 1, __ATOMIC_RELAXED);
 		/* flows of an earlier weir that are long silent would be told without their interface */
 		if (mono_ns() < next || (w->ledger && !w->alone))

@@ -189,7 +189,8 @@ struct control {
 	__u64 replay_ns;   /* cfg_replay: the packet's time */
 	__u32 replay_tick;
 	__u32 replay_wire_len; /* cfg_replay: frame length on the wire (0: as given) */
-	__u32 pad[10];
+	__u32 asleep; /* the loader looks at the rings rarely: who writes there clears it, and wakes */
+	__u32 pad[9];
 };
 
 /* Context of the program read_clock. */
