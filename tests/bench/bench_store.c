@@ -5,7 +5,7 @@
  * bench_store [MILLIONS OF ROWS [DIRECTORY]]
  *
  * Rows are made beforehand and copied into the pool's blocks; the copying thread's own CPU time is
- * not counted. A week of sparse flows follows, for the chart from roll-ups.
+ * not counted. A week of two million flows follows, for the chart from roll-ups.
  */
 #include <errno.h>
 #include <ftw.h>
@@ -26,6 +26,8 @@
 #define MADE   120u /* blocks made beforehand */
 #define ROUNDS 5u
 #define WEEK_S INT64_C(604800)
+
+#define WEEK_BLOCKS 240 /* two million flows */
 
 struct bench {
 	struct store *s;
@@ -328,9 +330,10 @@ int main(int argc, char **argv)
 	open_store(&b, argc > 2 ? argv[2] : dir);
 	load(&b);
 	queries(&b, raw, sizeof(raw) / sizeof(raw[0]));
-	send(&b, 24, WEEK_S * 1000000 / (24 * BLOCK_ROWS));
+	send(&b, WEEK_BLOCKS, WEEK_S * 1000000 / (WEEK_BLOCKS * BLOCK_ROWS));
 	if (store_flush(b.s))
 		fatal("flush", "failed");
+	sleep(15); /* windows that nothing is added to any more are written */
 	queries(&b, week, sizeof(week) / sizeof(week[0]));
 	store_close(b.s);
 	block_pool_free(b.pool);
