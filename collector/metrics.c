@@ -10,36 +10,13 @@
 #include "collector/enrich/enrich.h"
 #include "collector/nodes/nodes.h"
 #include "collector/serving.h"
+#include "collector/metrics_text.h"
 #include "collector/serving_rules.h"
 #include "common/num_text.h"
 
 #ifndef WEIR_COMMIT
 #define WEIR_COMMIT "unknown"
 #endif
-
-static void head(FILE *out, const char *name, const char *type, const char *help)
-{
-	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void one(FILE *out, const char *name, const char *type, const char *help, uint64_t v)
-{
-	head(out, name, type, help);
-	fprintf(out, "%s %" PRIu64 "\n", name, v);
-}
-
-/* A label's value: backslashes, quotes and line ends are escaped. */
-static void put_label(FILE *out, const char *s)
-{
-	for (; *s; s++) {
-		if (*s == '\\' || *s == '"')
-			putc('\\', out);
-		if (*s == '\n')
-			fputs("\\n", out);
-		else
-			putc(*s, out);
-	}
-}
 
 static void put_agent(FILE *out, const char *name, const struct ingest *g, const struct exporter *e)
 {
@@ -48,7 +25,7 @@ static void put_agent(FILE *out, const char *name, const struct ingest *g, const
 	ip_text(e->address, 0, address);
 	ingest_exporter_name(g, e, agent);
 	fprintf(out, "%s{agent=\"", name);
-	put_label(out, *agent ? agent : address);
+	metrics_label(out, *agent ? agent : address);
 	fprintf(out, "\",address=\"%s\",domain=\"%u\"", address, e->domain);
 }
 
@@ -80,25 +57,27 @@ static void put_ingest(FILE *out, const struct serving *v)
 {
 	const struct ingest *g = v->ingest;
 
-	head(out, "weir_collector_ingest_records_total", "counter", "Flow records taken in.");
+	metrics_head(out, "weir_collector_ingest_records_total", "counter",
+		     "Flow records taken in.");
 	put_exporters(out, g, "weir_collector_ingest_records_total", IC_RECORDS);
-	head(out, "weir_collector_ingest_bytes_total", "counter", "Octets of exporters' messages.");
+	metrics_head(out, "weir_collector_ingest_bytes_total", "counter",
+		     "Octets of exporters' messages.");
 	put_exporters(out, g, "weir_collector_ingest_bytes_total", IC_OCTETS);
-	head(out, "weir_collector_ingest_lost_total", "counter",
-	     "What did not come in, by reason; units as in weir-collector(8).");
+	metrics_head(out, "weir_collector_ingest_lost_total", "counter",
+		     "What did not come in, by reason; units as in weir-collector(8).");
 	put_reasons(out, g, "weir_collector_ingest_lost_total", ICC_LOST);
-	head(out, "weir_collector_ingest_malformed_total", "counter",
-	     "Messages that contradict themselves, by reason.");
+	metrics_head(out, "weir_collector_ingest_malformed_total", "counter",
+		     "Messages that contradict themselves, by reason.");
 	put_reasons(out, g, "weir_collector_ingest_malformed_total", ICC_MALFORMED);
-	head(out, "weir_collector_exporter_skew_seconds", "gauge",
-	     "Receiver's clock less the exporter's, the least that was seen.");
+	metrics_head(out, "weir_collector_exporter_skew_seconds", "gauge",
+		     "Receiver's clock less the exporter's, the least that was seen.");
 	for (const struct exporter *e = ingest_exporters(g, NULL); e; e = ingest_exporters(g, e)) {
 		put_agent(out, "weir_collector_exporter_skew_seconds", g, e);
 		fprintf(out, "} %.6f\n",
 			(double)__atomic_load_n(&e->skew_least_us, __ATOMIC_RELAXED) / 1e6);
 	}
-	head(out, "weir_collector_kernel_drops_total", "counter",
-	     "Datagrams that a socket had no room for.");
+	metrics_head(out, "weir_collector_kernel_drops_total", "counter",
+		     "Datagrams that a socket had no room for.");
 	for (uint32_t i = 0; i < v->listeners; i++) {
 		struct ingest_listener_stats st;
 
@@ -115,22 +94,25 @@ static void put_store(FILE *out, struct store *s)
 	struct store_stats st;
 
 	store_stats(s, &st);
-	one(out, "weir_collector_store_flows", "gauge", "Raw flows that are stored.", st.rows);
-	one(out, "weir_collector_store_bytes", "gauge", "Size of all files.", st.bytes);
-	one(out, "weir_collector_store_flows_total", "counter", "Flows made durable.", st.appended);
-	one(out, "weir_collector_store_pending", "gauge", "Flows taken in and not durable yet.",
-	    st.pending);
-	one(out, "weir_collector_store_flushes_total", "counter", "Times flows were made durable.",
-	    st.flushes);
-	one(out, "weir_collector_store_failed_total", "counter", "Of those, tried again.",
-	    st.failed);
-	one(out, "weir_collector_store_late_total", "counter",
-	    "Flows that ended before the current partition.", st.late);
-	one(out, "weir_collector_store_partitions", "gauge", "Files of raw flows.", st.partitions);
-	one(out, "weir_collector_store_damaged", "gauge", "Files that could not be opened.",
-	    st.damaged);
-	one(out, "weir_collector_store_expired_total", "counter", "Files removed by retention.",
-	    st.expired);
+	metrics_one(out, "weir_collector_store_flows", "gauge", "Raw flows that are stored.",
+		    st.rows);
+	metrics_one(out, "weir_collector_store_bytes", "gauge", "Size of all files.", st.bytes);
+	metrics_one(out, "weir_collector_store_flows_total", "counter", "Flows made durable.",
+		    st.appended);
+	metrics_one(out, "weir_collector_store_pending", "gauge",
+		    "Flows taken in and not durable yet.", st.pending);
+	metrics_one(out, "weir_collector_store_flushes_total", "counter",
+		    "Times flows were made durable.", st.flushes);
+	metrics_one(out, "weir_collector_store_failed_total", "counter", "Of those, tried again.",
+		    st.failed);
+	metrics_one(out, "weir_collector_store_late_total", "counter",
+		    "Flows that ended before the current partition.", st.late);
+	metrics_one(out, "weir_collector_store_partitions", "gauge", "Files of raw flows.",
+		    st.partitions);
+	metrics_one(out, "weir_collector_store_damaged", "gauge", "Files that could not be opened.",
+		    st.damaged);
+	metrics_one(out, "weir_collector_store_expired_total", "counter",
+		    "Files removed by retention.", st.expired);
 }
 
 static void put_pool(FILE *out, struct block_pool *p)
@@ -138,10 +120,10 @@ static void put_pool(FILE *out, struct block_pool *p)
 	struct block_pool_stats st;
 
 	block_pool_stats(p, &st);
-	one(out, "weir_collector_blocks", "gauge", "Blocks of flows there are.", st.blocks);
-	one(out, "weir_collector_blocks_free", "gauge", "Of those, not in use.", st.free);
-	one(out, "weir_collector_blocks_queued", "gauge", "Of those, waiting for the store.",
-	    st.queued);
+	metrics_one(out, "weir_collector_blocks", "gauge", "Blocks of flows there are.", st.blocks);
+	metrics_one(out, "weir_collector_blocks_free", "gauge", "Of those, not in use.", st.free);
+	metrics_one(out, "weir_collector_blocks_queued", "gauge",
+		    "Of those, waiting for the store.", st.queued);
 }
 
 static void put_enrich(FILE *out, struct enrich *e)
@@ -149,8 +131,8 @@ static void put_enrich(FILE *out, struct enrich *e)
 	struct enrich_stats st;
 
 	enrich_stats(e, &st);
-	head(out, "weir_collector_database_built_seconds", "gauge",
-	     "When a database of addresses was made; absent: there is none.");
+	metrics_head(out, "weir_collector_database_built_seconds", "gauge",
+		     "When a database of addresses was made; absent: there is none.");
 	if (st.asn_built)
 		fprintf(out,
 			"weir_collector_database_built_seconds{database=\"asn\"} %" PRIu64 "\n",
@@ -159,14 +141,15 @@ static void put_enrich(FILE *out, struct enrich *e)
 		fprintf(out,
 			"weir_collector_database_built_seconds{database=\"country\"} %" PRIu64 "\n",
 			st.country_built);
-	one(out, "weir_collector_database_errors_total", "counter",
-	    "Lookups that a damaged database could not answer.", st.errors);
-	one(out, "weir_collector_names", "gauge", "Names of servers learnt from flows.",
-	    st.names.names);
-	one(out, "weir_collector_names_of_answers_total", "counter",
-	    "Addresses of DNS answers whose names were learnt, again too.", st.names.answers);
-	one(out, "weir_collector_names_replaced_total", "counter",
-	    "Of those, given up for names of other servers.", st.names.replaced);
+	metrics_one(out, "weir_collector_database_errors_total", "counter",
+		    "Lookups that a damaged database could not answer.", st.errors);
+	metrics_one(out, "weir_collector_names", "gauge", "Names of servers learnt from flows.",
+		    st.names.names);
+	metrics_one(out, "weir_collector_names_of_answers_total", "counter",
+		    "Addresses of DNS answers whose names were learnt, again too.",
+		    st.names.answers);
+	metrics_one(out, "weir_collector_names_replaced_total", "counter",
+		    "Of those, given up for names of other servers.", st.names.replaced);
 }
 
 static void put_queries(FILE *out, struct endpoint *e)
@@ -174,13 +157,15 @@ static void put_queries(FILE *out, struct endpoint *e)
 	struct endpoint_stats st;
 
 	endpoint_stats(e, &st);
-	one(out, "weir_collector_queries_total", "counter", "Queries that ended.", st.queries);
-	one(out, "weir_collector_queries_failed_total", "counter", "Of those, with an error.",
-	    st.failed);
-	one(out, "weir_collector_queries_cancelled_total", "counter",
-	    "Of those, because the client went away.", st.cancelled);
-	one(out, "weir_collector_queries_running", "gauge", "Queries at work.", st.running);
-	head(out, "weir_collector_query_seconds_total", "counter", "Time that queries took.");
+	metrics_one(out, "weir_collector_queries_total", "counter", "Queries that ended.",
+		    st.queries);
+	metrics_one(out, "weir_collector_queries_failed_total", "counter",
+		    "Of those, with an error.", st.failed);
+	metrics_one(out, "weir_collector_queries_cancelled_total", "counter",
+		    "Of those, because the client went away.", st.cancelled);
+	metrics_one(out, "weir_collector_queries_running", "gauge", "Queries at work.", st.running);
+	metrics_head(out, "weir_collector_query_seconds_total", "counter",
+		     "Time that queries took.");
 	fprintf(out, "weir_collector_query_seconds_total %.6f\n", (double)st.query_us / 1e6);
 }
 
@@ -192,7 +177,7 @@ char *serving_metrics(void *arg, size_t *ret_len)
 
 	if (!out)
 		return NULL;
-	head(out, "weir_build_info", "gauge", "Which weir-collector this is.");
+	metrics_head(out, "weir_build_info", "gauge", "Which weir-collector this is.");
 	fprintf(out, "weir_build_info{program=\"weir-collector\",version=\"%s\",commit=\"%s\"} 1\n",
 		WEIR_VERSION, WEIR_COMMIT);
 	put_ingest(out, v);

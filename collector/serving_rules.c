@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "collector/metrics_text.h"
 #include "common/log.h"
 #include "common/num_text.h"
 
@@ -217,7 +218,7 @@ struct runner *serving_rules_runner(struct serving_rules *v)
 json_t *serving_rules_ask(struct serving_rules *v, const json_t *request,
 			  const struct endpoint_peer *peer)
 {
-	const char *command = json_string_value(json_object_get(request, "command"));
+	const char *command = json_string_value(json_object_get(request, "command")) ?: "";
 
 	if (cli_word("channels", command) >= 0)
 		return notifier_ask(v->notifier, request);
@@ -309,6 +310,8 @@ json_t *serving_rules_decisions(struct serving_rules *v)
 	json_object_set_new(o, "refused", refused);
 	put_u64(o, "generation", (uint64_t)st.generation);
 	json_object_set_new(o, "breaker", json_boolean(st.breaker));
+	json_object_set_new(o, "policy_failed", json_boolean(st.policy_failed));
+	json_object_set_new(o, "audit_broken", json_integer(st.audit_broken));
 	return o;
 }
 
@@ -347,17 +350,6 @@ json_t *serving_rules_status(struct serving_rules *v)
 
 /* ---- metrics ---- */
 
-static void head(FILE *out, const char *name, const char *type, const char *help)
-{
-	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void one(FILE *out, const char *name, const char *type, const char *help, uint64_t v)
-{
-	head(out, name, type, help);
-	fprintf(out, "%s %" PRIu64 "\n", name, v);
-}
-
 struct sampling {
 	FILE *out;
 	const char *name;
@@ -382,14 +374,15 @@ static void each(struct runner *r, FILE *out, const char *help, size_t offset,
 	char name[64];
 
 	snprintf(name, sizeof(name), "%.*s", (int)len, name_and_type);
-	head(out, name, name_and_type + len + 1, help);
+	metrics_head(out, name, name_and_type + len + 1, help);
 	runner_each(r, rule_sample, &(struct sampling){out, name, offset});
 }
 
 static void firing_sample(void *arg, const char *rule, const char *severity, uint64_t n)
 {
-	fprintf(arg, "weir_alerts_firing{rule=\"%s\",severity=\"%s\"} %" PRIu64 "\n", rule,
-		severity, n);
+	fprintf(arg, "weir_alerts_firing{rule=\"%s\",severity=\"", rule);
+	metrics_label(arg, severity);
+	fprintf(arg, "\"} %" PRIu64 "\n", n);
 }
 
 struct channel_sampling {
@@ -428,7 +421,7 @@ static void channel_metrics(struct notifier *n, FILE *out)
 	};
 
 	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
-		head(out, samples[i].name, samples[i].type, samples[i].help);
+		metrics_head(out, samples[i].name, samples[i].type, samples[i].help);
 		notifier_each(n, channel_sample,
 			      &(struct channel_sampling){out, samples[i].name, samples[i].offset});
 	}
@@ -439,33 +432,43 @@ static void alert_metrics(struct book *b, FILE *out)
 	struct book_stats st;
 
 	book_stats(b, &st);
-	head(out, "weir_alerts_firing", "gauge", "Alerts that are firing.");
+	metrics_head(out, "weir_alerts_firing", "gauge", "Alerts that are firing.");
 	book_each_firing(b, firing_sample, out);
-	one(out, "weir_alerts_fired_total", "counter", "Alerts that began.", st.fired);
-	one(out, "weir_alerts_reopened_total", "counter",
-	    "Alerts that fired again soon after their end.", st.reopened);
-	one(out, "weir_alerts_resolved_total", "counter", "Alerts that ended.", st.resolved);
-	one(out, "weir_alerts_lost_total", "counter", "Alerts that there was no room for.",
-	    st.lost_queue);
-	one(out, "weir_alerts_waiting", "gauge", "Alerts that wait to be written.", st.waiting);
-	head(out, "weir_decisions_active", "gauge", "Decisions in force; shadow ones only count.");
+	metrics_one(out, "weir_alerts_fired_total", "counter", "Alerts that began.", st.fired);
+	metrics_one(out, "weir_alerts_reopened_total", "counter",
+		    "Alerts that fired again soon after their end.", st.reopened);
+	metrics_one(out, "weir_alerts_resolved_total", "counter", "Alerts that ended.",
+		    st.resolved);
+	metrics_one(out, "weir_alerts_lost_total", "counter", "Alerts that there was no room for.",
+		    st.lost_queue);
+	metrics_one(out, "weir_alerts_waiting", "gauge", "Alerts that wait to be written.",
+		    st.waiting);
+	metrics_head(out, "weir_decisions_active", "gauge",
+		     "Decisions in force; shadow ones only count.");
 	fprintf(out, "weir_decisions_active{shadow=\"0\"} %" PRIu64 "\n", st.active - st.shadow);
 	fprintf(out, "weir_decisions_active{shadow=\"1\"} %" PRIu64 "\n", st.shadow);
-	one(out, "weir_decisions_held", "gauge",
-	    "Decisions that wait for somebody to approve them.", st.held);
-	one(out, "weir_decisions_made_total", "counter", "Decisions that came into force.",
-	    st.decide.made);
-	head(out, "weir_decisions_refused_total", "counter",
-	     "Alerts that became no decision, by reason; see weir-collector-decisions(8).");
+	metrics_one(out, "weir_decisions_held", "gauge",
+		    "Decisions that wait for somebody to approve them.", st.held);
+	metrics_one(out, "weir_decisions_made_total", "counter", "Decisions that came into force.",
+		    st.decide.made);
+	metrics_head(out, "weir_decisions_refused_total", "counter",
+		     "Alerts that became no decision, by reason; see weir-collector-decisions(8).");
 	for (unsigned int i = GATE_NONE + 1; i < _GATE_MAX; i++)
 		fprintf(out, "weir_decisions_refused_total{reason=\"%s\"} %" PRIu64 "\n",
 			decide_gate_names[i], st.decide.refused[i]);
-	one(out, "weir_decisions_breaker", "gauge",
-	    "1: too many decisions, all of them only count.", st.breaker);
-	one(out, "weir_policy_generation", "gauge", "Of the policy that nodes shall have.",
-	    (uint64_t)st.generation);
-	one(out, "weir_alerts_failed_total", "counter",
-	    "Times that writing failed and was tried again.", st.failed);
+	metrics_one(out, "weir_decisions_breaker", "gauge",
+		    "1: too many decisions, all of them only count.", st.breaker);
+	metrics_one(out, "weir_policy_failed", "gauge",
+		    "1: the policy can't be written, nodes are told what was before.",
+		    st.policy_failed);
+	metrics_one(
+		out, "weir_audit_broken", "gauge",
+		"0: the audit log was as it was written at the start; else the first entry that was not.",
+		(uint64_t)st.audit_broken);
+	metrics_one(out, "weir_policy_generation", "gauge", "Of the policy that nodes shall have.",
+		    (uint64_t)st.generation);
+	metrics_one(out, "weir_alerts_failed_total", "counter",
+		    "Times that writing failed and was tried again.", st.failed);
 }
 
 void serving_rules_metrics(struct serving_rules *v, FILE *out)
@@ -473,21 +476,24 @@ void serving_rules_metrics(struct serving_rules *v, FILE *out)
 	struct runner_stats st;
 
 	runner_stats(v->runner, &st);
-	one(out, "weir_rules_flows_total", "counter", "Flows that the rules have seen.", st.flows);
-	one(out, "weir_rules_future_total", "counter",
-	    "Of those, flows that claimed to be of the future.", st.future);
-	head(out, "weir_rules_lost_total", "counter",
-	     "Flows that the rules have not seen, by reason.");
+	metrics_one(out, "weir_rules_flows_total", "counter", "Flows that the rules have seen.",
+		    st.flows);
+	metrics_one(out, "weir_rules_future_total", "counter",
+		    "Of those, flows that claimed to be of the future.", st.future);
+	metrics_head(out, "weir_rules_lost_total", "counter",
+		     "Flows that the rules have not seen, by reason.");
 	fprintf(out, "weir_rules_lost_total{reason=\"queue\"} %" PRIu64 "\n", st.lost_queue);
 	fprintf(out, "weir_rules_lost_total{reason=\"memory\"} %" PRIu64 "\n", st.lost_memory);
-	one(out, "weir_rules_queued", "gauge", "Blocks of flows that wait for the rules.",
-	    st.queued);
+	metrics_one(out, "weir_rules_queued", "gauge", "Blocks of flows that wait for the rules.",
+		    st.queued);
 	pthread_mutex_lock(&v->lock);
-	one(out, "weir_rules_reloads_total", "counter", "Times rules were read again.", v->reloads);
-	one(out, "weir_rules_reloads_failed_total", "counter",
-	    "Of those, with errors: the rules stayed as they were.", v->failed);
+	metrics_one(out, "weir_rules_reloads_total", "counter", "Times rules were read again.",
+		    v->reloads);
+	metrics_one(out, "weir_rules_reloads_failed_total", "counter",
+		    "Of those, with errors: the rules stayed as they were.", v->failed);
 	pthread_mutex_unlock(&v->lock);
-	head(out, "weir_rules_cpu_seconds_total", "counter", "Processor time of the rules.");
+	metrics_head(out, "weir_rules_cpu_seconds_total", "counter",
+		     "Processor time of the rules.");
 	fprintf(out, "weir_rules_cpu_seconds_total %.6f\n", (double)st.cpu_ns / 1e9);
 	each(v->runner, out, "Flows that a rule has picked.",
 	     offsetof(struct engine_rule_stats, matched), "weir_rule_flows_total counter");

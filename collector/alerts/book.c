@@ -14,7 +14,8 @@
 #define TICK_MS	   250
 #define RETRY_MS   1000
 #define TIDY_US	   INT64_C(1000000)
-#define EPOCH_BITS 32
+#define EPOCH_BITS 32 /* of the engines of one start; above them its number */
+#define DOUBT_BITS 24 /* of its engines; above them, how often they were all in doubt */
 
 int64_t book_now_us(void)
 {
@@ -29,14 +30,16 @@ int64_t book_now_us(void)
 void book_event(void *arg, struct alert_event *ev)
 {
 	struct book *b = arg;
+	const bool is_end = ev->alert.rule && ev->alert.state == ALERT_RESOLVED;
 	bool full;
 
 	ev->next = NULL;
 	pthread_mutex_lock(&b->queue_lock);
-	/* that rules have changed is never left out */
-	full = ev->alert.rule && b->waiting >= b->cfg.queue;
+	/* that rules have changed is never left out, that an alert has ended hardly */
+	full = ev->alert.rule && b->waiting / (1 + is_end) >= b->cfg.queue;
 	if (full) {
 		b->lost++;
+		b->lost_end |= is_end;
 	} else {
 		*b->last = ev;
 		b->last = &ev->next;
@@ -49,7 +52,7 @@ void book_event(void *arg, struct alert_event *ev)
 }
 
 /* Up to BATCH of those that wait. NULL after a tick. */
-static struct alert_event *take(struct book *b, uint32_t *ret_n, bool *ret_stop)
+static struct alert_event *take(struct book *b, bool *ret_stop)
 {
 	struct alert_event *first, **at;
 	struct timespec until;
@@ -73,7 +76,6 @@ static struct alert_event *take(struct book *b, uint32_t *ret_n, bool *ret_stop)
 	b->waiting -= n;
 	*ret_stop = b->stop && !first;
 	pthread_mutex_unlock(&b->queue_lock);
-	*ret_n = n;
 	return first;
 }
 
@@ -96,19 +98,41 @@ int book_commit(struct book *b)
 	if (r || !b->policy_dirty)
 		return r;
 	b->policy_dirty = publish_write(&b->publish, b->db, generation, error) != 0;
-	if (b->policy_dirty)
-		log_error("policy", "%s: what nodes are told stays as it was", error);
-	else if (b->cfg.published)
+	if (b->policy_dirty && !b->policy_failed)
+		log_error("policy",
+			  "%s: what nodes are told stays as it was; tried again each second",
+			  error);
+	else if (!b->policy_dirty && b->policy_failed)
+		log_info("policy", "it can be written again");
+	b->policy_failed = b->policy_dirty;
+	if (!b->policy_dirty && b->cfg.published)
 		b->cfg.published(b->cfg.arg);
 	return 0;
 }
 
+int book_begin(struct book *b, struct book_counts *ret)
+{
+	*ret = (struct book_counts){b->stats, b->decide, b->refusals};
+	return db_run(b->db, "BEGIN IMMEDIATE", "");
+}
+
+void book_undo(struct book *b, const struct book_counts *was)
+{
+	(void)db_run(b->db, "ROLLBACK", ""); /* it may be over already, or have never begun */
+	b->stats = was->stats;
+	b->decide = was->decide;
+	b->refusals = was->refusals;
+}
+
 int book_resync(struct book *b, int64_t above)
 {
+	struct book_counts was;
 	int r;
 
+	if (above < 0 || above > INT64_MAX / 2)
+		return -EINVAL;
 	pthread_mutex_lock(&b->lock);
-	r = db_run(b->db, "BEGIN IMMEDIATE", "");
+	r = book_begin(b, &was);
 	r = r
 		    ?: db_run(b->db,
 			      "INSERT INTO number VALUES ('generation', ?1) ON CONFLICT (name) DO UPDATE"
@@ -118,9 +142,26 @@ int book_resync(struct book *b, int64_t above)
 		b->policy_dirty = true;
 	r = r ?: book_commit(b);
 	if (r)
-		(void)db_run(b->db, "ROLLBACK", ""); /* it may be over already */
+		book_undo(b, &was);
 	pthread_mutex_unlock(&b->lock);
 	return r;
+}
+
+/* Whoever has ended unheard would be open for ever: all have to be confirmed again, as by a new engine. */
+static void doubt_all(struct book *b)
+{
+	bool lost;
+
+	pthread_mutex_lock(&b->queue_lock);
+	lost = b->lost_end;
+	b->lost_end = false;
+	pthread_mutex_unlock(&b->queue_lock);
+	if (!lost)
+		return;
+	b->epoch += INT64_C(1) << DOUBT_BITS;
+	b->epoch_us = book_now_us();
+	log_warn("alerts", "the queue was full, ends of alerts were lost: they end when nothing "
+			   "confirms them");
 }
 
 static int new_rules(struct book *b, const struct alert_event *ev)
@@ -134,7 +175,8 @@ static int new_rules(struct book *b, const struct alert_event *ev)
 
 static int write_all(struct book *b, const struct alert_event *first)
 {
-	int r = db_run(b->db, "BEGIN IMMEDIATE", "");
+	struct book_counts was;
+	int r = book_begin(b, &was);
 
 	for (const struct alert_event *ev = first; ev && !r; ev = ev->next) {
 		if (!ev->alert.rule)
@@ -144,42 +186,33 @@ static int write_all(struct book *b, const struct alert_event *first)
 	}
 	r = r ?: book_commit(b);
 	if (r)
-		(void)db_run(b->db, "ROLLBACK", ""); /* it may be over already */
+		book_undo(b, &was);
 	return r;
 }
 
-static void complain(struct book *b)
+/* How it went, the first time that it is so. */
+static void complain(struct book *b, int r, const char *what)
 {
-	b->stats.failed++;
-	if (!b->complained)
-		log_error("alerts", "writing failed (%s): they are held and tried again",
-			  db_error(b->db));
-	b->complained = true;
+	b->stats.failed += r != 0;
+	if (r && !b->complained)
+		log_error("alerts", "writing failed (%s): they are held and tried again", what);
+	else if (!r && b->complained)
+		log_info("alerts", "writing works again");
+	b->complained = r != 0;
 }
 
 /* Until it works; a book that is being closed tries twice. */
 static void write_until(struct book *b, const struct alert_event *first)
 {
 	const struct timespec wait = {.tv_nsec = RETRY_MS * 1000000L - 1};
-	struct decide_stats decided;
-	struct book_stats before;
 
 	for (unsigned int tries = 0;; tries++) {
 		bool stop;
 		int r;
 
 		pthread_mutex_lock(&b->lock);
-		before = b->stats;
-		decided = b->decide;
 		r = write_all(b, first);
-		if (r) {
-			b->stats = before;
-			b->decide = decided;
-			complain(b);
-		} else if (b->complained) {
-			b->complained = false;
-			log_info("alerts", "writing works again");
-		}
+		complain(b, r, db_error(b->db));
 		pthread_mutex_unlock(&b->lock);
 		pthread_mutex_lock(&b->queue_lock);
 		stop = b->stop;
@@ -193,21 +226,48 @@ static void write_until(struct book *b, const struct alert_event *first)
 static void tick(struct book *b)
 {
 	const int64_t now = book_now_us();
+	struct book_counts was;
 	int r;
 
 	if (now - b->tidied_us < TIDY_US && now >= b->tidied_us)
 		return;
 	pthread_mutex_lock(&b->lock);
 	b->tidied_us = now;
-	b->policy_dirty |= now - b->publish.made_us > (int64_t)b->publish.valid_us / 2;
-	r = db_run(b->db, "BEGIN IMMEDIATE", "");
+	/* a clock that was put back: nodes would not take what was made by the other one */
+	b->policy_dirty |= now - b->publish.made_us > (int64_t)b->publish.valid_us / 2 ||
+			   b->publish.made_us - now > TIDY_US;
+	doubt_all(b);
+	r = book_begin(b, &was);
 	r = r ?: decide_tick(b, now);
 	r = r ?: book_tidy(b, now);
 	r = r ?: book_commit(b);
-	if (r) {
-		(void)db_run(b->db, "ROLLBACK", ""); /* it may be over already */
-		complain(b);
-	}
+	if (r)
+		book_undo(b, &was);
+	complain(b, r, db_error(b->db));
+	pthread_mutex_unlock(&b->lock);
+}
+
+/* It is said at each start, and in status: whoever changed it has changed what is relied on. */
+static void check_log(struct book *b)
+{
+	struct audit_state st;
+	int r;
+
+	if (!*b->path)
+		return;
+	r = audit_verify_file(b->path, "", &st);
+	if (r)
+		log_warn("audit", "the log can't be looked at: %s", strerror(-r));
+	else if (st.broken)
+		log_error(
+			"audit",
+			"entry %lld of the audit log is not as it was written; 'weir-collector audit "
+			"verify' looks again",
+			(long long)st.broken);
+	if (r)
+		return;
+	pthread_mutex_lock(&b->lock);
+	b->audit = st;
 	pthread_mutex_unlock(&b->lock);
 }
 
@@ -216,12 +276,12 @@ static void *run(void *arg)
 	struct book *b = arg;
 
 	pthread_setname_np(pthread_self(), "alerts");
+	check_log(b);
 	for (;;) {
 		struct alert_event *first, *next;
-		uint32_t n;
 		bool stop;
 
-		first = take(b, &n, &stop);
+		first = take(b, &stop);
 		if (stop)
 			break;
 		if (first)
@@ -250,11 +310,12 @@ static int start_run(struct book *b)
 
 static int open_db(struct book *b, char *error)
 {
-	char path[4096];
 	int r;
 
-	snprintf(path, sizeof(path), "%s/control.db", b->cfg.dir ?: "");
-	r = db_open(b->cfg.dir ? path : NULL, error, &b->db);
+	if (b->cfg.dir &&
+	    snprintf(b->path, sizeof(b->path), "%s/control.db", b->cfg.dir) >= (int)sizeof(b->path))
+		return -ENAMETOOLONG;
+	r = db_open(*b->path ? b->path : NULL, error, &b->db);
 	if (!r && start_run(b)) {
 		snprintf(error, DB_ERROR, "%s", db_error(b->db));
 		r = -EIO;
@@ -346,6 +407,8 @@ void book_stats(struct book *b, struct book_stats *ret)
 	ret->decide = b->decide;
 	ret->generation = b->publish.generation;
 	ret->breaker = decide_breaker(b);
+	ret->policy_failed = b->policy_failed;
+	ret->audit_broken = b->audit.broken;
 	pthread_mutex_unlock(&b->lock);
 	pthread_mutex_lock(&b->queue_lock);
 	ret->lost_queue = b->lost;

@@ -20,7 +20,7 @@ struct book;
 
 struct book_cfg {
 	const char *dir;    /* of control.db; NULL: in memory */
-	uint32_t queue;	    /* alerts that may wait to be written */
+	uint32_t queue;	    /* alerts that may wait to be written; twice as many ends of them */
 	uint64_t reopen_us; /* an alert that fires so soon after its end goes on */
 	uint64_t keep_us;   /* ended ones are removed after that */
 	struct decide_cfg decide;
@@ -43,6 +43,8 @@ struct book_stats {
 	struct decide_stats decide;
 	int64_t generation;
 	bool breaker;
+	bool policy_failed;   /* nodes are told what was before */
+	int64_t audit_broken; /* entry of the audit log that was wrong at the start; 0: none */
 };
 
 /* Return: 0, -EIO with @error (DB_ERROR bytes), -ENOMEM, -EAGAIN. */

@@ -43,7 +43,25 @@ json_t *book_done(const char *key, int64_t value)
 	return lines(json_pack("{s:s,s:I}", "type", "done", key, (json_int_t)value));
 }
 
-static void put_time(json_t *o, const char *key, int64_t us)
+const char *book_text(const json_t *request, const char *key)
+{
+	return json_string_value(json_object_get(request, key)) ?: "";
+}
+
+json_t *book_ended(struct book *b, json_t *list, bool failed)
+{
+	const size_t n = json_array_size(list);
+
+	if (!failed) {
+		json_array_append_new(list,
+				      json_pack("{s:s,s:I}", "type", "end", "rows", (json_int_t)n));
+		return list;
+	}
+	json_decref(list);
+	return book_refuse("store", "%s", db_error(b->db));
+}
+
+void book_put_time(json_t *o, const char *key, int64_t us)
 {
 	char text[TIME_TEXT];
 
@@ -99,9 +117,9 @@ static json_t *row_json(sqlite3_stmt *s)
 	json_object_set_new(o, "state", json_string(db_text(s, C_STATE)));
 	if (*db_text(s, C_REASON))
 		json_object_set_new(o, "reason", json_string(db_text(s, C_REASON)));
-	put_time(o, "first", sqlite3_column_int64(s, C_FIRST));
-	put_time(o, "last", sqlite3_column_int64(s, C_LAST));
-	put_time(o, "resolved", sqlite3_column_int64(s, C_RESOLVED));
+	book_put_time(o, "first", sqlite3_column_int64(s, C_FIRST));
+	book_put_time(o, "last", sqlite3_column_int64(s, C_LAST));
+	book_put_time(o, "resolved", sqlite3_column_int64(s, C_RESOLVED));
 	json_object_set_new(o, "count", json_integer(sqlite3_column_int64(s, C_COUNT)));
 	json_object_set_new(o, "proven", json_boolean(sqlite3_column_int(s, C_PROVEN)));
 	if (sqlite3_column_int64(s, C_SILENCE))
@@ -109,7 +127,7 @@ static json_t *row_json(sqlite3_stmt *s)
 	if (sqlite3_column_int64(s, C_ACKED)) {
 		json_t *a = json_object();
 
-		put_time(a, "at", sqlite3_column_int64(s, C_ACKED));
+		book_put_time(a, "at", sqlite3_column_int64(s, C_ACKED));
 		json_object_set_new(a, "by", json_string(db_text(s, C_ACKED_BY)));
 		json_object_set_new(o, "acknowledged", a);
 	}
@@ -128,22 +146,17 @@ struct picking {
 	bool group;
 };
 
-static const char *text_of(const json_t *request, const char *key)
-{
-	return json_string_value(json_object_get(request, key)) ?: "";
-}
-
 /* NULL: fine. */
 static json_t *read_picking(const json_t *request, struct picking *p)
 {
-	const char *filter = text_of(request, "filter"), *last = text_of(request, "last");
+	const char *filter = book_text(request, "filter"), *last = book_text(request, "last");
 	char text[FILTER_ERROR_TEXT];
 	struct filter_error e;
 	uint64_t ns;
 
-	*p = (struct picking){.state = text_of(request, "state"),
-			      .rule = text_of(request, "rule"),
-			      .severity = text_of(request, "severity"),
+	*p = (struct picking){.state = book_text(request, "state"),
+			      .rule = book_text(request, "rule"),
+			      .severity = book_text(request, "severity"),
 			      .limit = json_integer_value(json_object_get(request, "limit")),
 			      .group = json_is_true(json_object_get(request, "group"))};
 	if (!p->limit)
@@ -178,22 +191,24 @@ static bool picked(struct book *b, const struct picking *p, sqlite3_stmt *s)
 }
 
 /* Alerts of one rule and one host together. */
-static void add_group(json_t *groups, sqlite3_stmt *s)
+static void add_group(json_t *groups, size_t max, sqlite3_stmt *s)
 {
 	const char *rule = db_text(s, C_RULE), *host = db_text(s, C_HOST);
 	const bool firing = !strcmp(db_text(s, C_STATE), "firing");
-	char key[256];
+	char key[RULE_NAME_MAX + IP_TEXT + 2];
 	json_t *g;
 
 	snprintf(key, sizeof(key), "%s %s", rule, host);
 	g = json_object_get(groups, key);
-	if (!g) { /* rows come newest first */
+	if (!g && json_object_size(groups) >= max)
+		return; /* all of those there are is counted */
+	if (!g) {	/* rows come newest first */
 		g = json_pack("{s:s,s:s,s:s,s:i,s:i,s:I}", "type", "group", "rule", rule,
 			      "severity", db_text(s, C_SEVERITY), "alerts", 0, "firing", 0, "count",
 			      (json_int_t)0);
 		if (*host)
 			json_object_set_new(g, "host", json_string(host));
-		put_time(g, "last", sqlite3_column_int64(s, C_LAST));
+		book_put_time(g, "last", sqlite3_column_int64(s, C_LAST));
 		json_object_set_new(groups, key, g);
 	}
 	json_integer_set(json_object_get(g, "alerts"),
@@ -203,7 +218,23 @@ static void add_group(json_t *groups, sqlite3_stmt *s)
 	json_integer_set(json_object_get(g, "count"),
 			 json_integer_value(json_object_get(g, "count")) +
 				 sqlite3_column_int64(s, C_COUNT));
-	put_time(g, "first", sqlite3_column_int64(s, C_FIRST));
+	book_put_time(g, "first", sqlite3_column_int64(s, C_FIRST));
+}
+
+/* What fires now has an index of its own: there may be millions that have ended. */
+static sqlite3_stmt *rows_of(struct book *b, const struct picking *p)
+{
+	const bool firing = !strcmp(p->state, "firing") || !strcmp(p->state, "silenced");
+
+	return firing ? db_begin(b->db,
+				 "SELECT " COLUMNS " FROM alert WHERE state = 'firing'"
+				 " AND last_us >= ?1 AND (?2 = '' OR rule = ?2)"
+				 " ORDER BY last_us DESC, id DESC",
+				 "it", p->since_us, p->rule)
+		      : db_begin(b->db,
+				 "SELECT " COLUMNS " FROM alert WHERE last_us >= ?1"
+				 " AND (?2 = '' OR rule = ?2) ORDER BY last_us DESC, id DESC",
+				 "it", p->since_us, p->rule);
 }
 
 static json_t *list(struct book *b, const json_t *request)
@@ -212,7 +243,7 @@ static json_t *list(struct book *b, const json_t *request)
 	struct picking p;
 	const char *key;
 	sqlite3_stmt *s;
-	int64_t n = 0;
+	int r = 1;
 
 	wrong = read_picking(request, &p);
 	if (wrong) {
@@ -220,26 +251,21 @@ static json_t *list(struct book *b, const json_t *request)
 		json_decref(groups);
 		return wrong;
 	}
-	s = db_begin(b->db,
-		     "SELECT " COLUMNS " FROM alert WHERE last_us >= ?1 AND (?2 = '' OR rule = ?2)"
-		     " ORDER BY last_us DESC, id DESC",
-		     "it", p.since_us, p.rule);
-	while (n < p.limit && db_step(b->db, s) == 1) {
+	s = rows_of(b, &p);
+	while (json_array_size(out) < (size_t)p.limit && (r = db_step(b->db, s)) == 1) {
 		if (!picked(b, &p, s))
 			continue;
 		if (p.group)
-			add_group(groups, s);
+			add_group(groups, (size_t)p.limit, s);
 		else
 			json_array_append_new(out, row_json(s));
-		n += !p.group || json_object_size(groups) > (size_t)n;
 	}
-	if (n == p.limit && s)
+	if (r == 1)
 		db_end(s);
 	json_object_foreach(groups, key, g) json_array_append(out, g);
 	json_decref(groups);
 	filter_free(p.filter);
-	json_array_append_new(out, json_pack("{s:s,s:I}", "type", "end", "rows", (json_int_t)n));
-	return out;
+	return book_ended(b, out, r < 0);
 }
 
 /* ---- one ---- */
@@ -268,8 +294,7 @@ static json_t *show(struct book *b, int64_t id)
 	if (!o)
 		return no_such(id);
 	out = lines(o);
-	json_array_append_new(out, json_pack("{s:s,s:i}", "type", "end", "rows", 1));
-	return out;
+	return book_ended(b, out, false);
 }
 
 static json_t *acknowledge(struct book *b, const json_t *request, int64_t id,
@@ -278,7 +303,7 @@ static json_t *acknowledge(struct book *b, const json_t *request, int64_t id,
 	if (db_run(b->db,
 		   "UPDATE alert SET acked_us = ?, acked_by = ?, note = coalesce(nullif(?, ''), note)"
 		   " WHERE id = ?",
-		   "itti", book_now_us(), peer->name, text_of(request, "note"), id))
+		   "itti", book_now_us(), peer->name, book_text(request, "note"), id))
 		return book_refuse("store", "%s", db_error(b->db));
 	return db_changes(b->db) ? book_done("id", id) : no_such(id);
 }
@@ -292,7 +317,7 @@ static json_t *resolve(struct book *b, const json_t *request, int64_t id,
 		   "UPDATE alert SET state = 'resolved', reason = 'operator', resolved_us = ?1,"
 		   " acked_us = coalesce(acked_us, ?1), acked_by = coalesce(acked_by, ?2),"
 		   " note = coalesce(nullif(?3, ''), note) WHERE id = ?4 AND state = 'firing'",
-		   "itti", now, peer->name, text_of(request, "note"), id))
+		   "itti", now, peer->name, book_text(request, "note"), id))
 		return book_refuse("store", "%s", db_error(b->db));
 	if (!db_changes(b->db))
 		return book_refuse("unknown", "alert %lld is not firing", (long long)id);
@@ -302,7 +327,7 @@ static json_t *resolve(struct book *b, const json_t *request, int64_t id,
 
 static json_t *change_alert(struct book *b, const json_t *request, const struct endpoint_peer *peer)
 {
-	const char *what = text_of(request, "what");
+	const char *what = book_text(request, "what");
 	const int64_t id = json_integer_value(json_object_get(request, "id"));
 
 	if (!strcmp(what, "ack"))
@@ -318,7 +343,7 @@ static json_t *change_alert(struct book *b, const json_t *request, const struct 
 
 static bool is_done(const json_t *answer)
 {
-	return !strcmp(text_of(json_array_get(answer, 0), "type"), "done");
+	return !strcmp(book_text(json_array_get(answer, 0), "type"), "done");
 }
 
 /* What people do to alerts is in the audit log; decisions write theirs. */
@@ -327,7 +352,7 @@ static json_t *change(struct book *b, const json_t *request, const struct endpoi
 	char action[64], object[40];
 	json_t *answer, *detail;
 
-	if (!strcmp(text_of(request, "command"), "decisions"))
+	if (!strcmp(book_text(request, "command"), "decisions"))
 		return decide_ask(b, request, peer);
 	answer = change_alert(b, request, peer);
 	if (!is_done(answer))
@@ -336,9 +361,9 @@ static json_t *change(struct book *b, const json_t *request, const struct endpoi
 	json_object_del(detail, "v");
 	json_object_del(detail, "command");
 	json_object_del(detail, "what");
-	snprintf(action, sizeof(action), "alert.%.40s", text_of(request, "what"));
+	snprintf(action, sizeof(action), "alert.%.40s", book_text(request, "what"));
 	snprintf(object, sizeof(object), "%s %lld",
-		 strstr(text_of(request, "what"), "silence") ? "silence" : "alert",
+		 strstr(book_text(request, "what"), "silence") ? "silence" : "alert",
 		 (long long)json_integer_value(json_object_get(request, "id")));
 	if (!audit_add(b->db, &(struct audit_entry){peer->name, action, object}, detail))
 		return answer;
@@ -349,60 +374,78 @@ static json_t *change(struct book *b, const json_t *request, const struct endpoi
 static json_t *in_transaction(struct book *b, const json_t *request,
 			      const struct endpoint_peer *peer)
 {
+	struct book_counts was;
 	json_t *answer;
 
-	if (db_run(b->db, "BEGIN IMMEDIATE", ""))
+	if (book_begin(b, &was))
 		return book_refuse("store", "%s", db_error(b->db));
 	answer = change(b, request, peer);
-	if (is_done(answer) && !book_commit(b))
-		return answer;
-	(void)db_run(b->db, "ROLLBACK", ""); /* the commit may have failed and ended it */
+	if (is_done(answer) && book_commit(b)) {
+		json_decref(answer);
+		answer = book_refuse("store", "%s", db_error(b->db));
+	}
 	if (!is_done(answer))
-		return answer;
-	json_decref(answer);
-	return book_refuse("store", "%s", db_error(b->db));
+		book_undo(b, &was);
+	return answer;
 }
 
 /* ---- what only reads ---- */
 
-static json_t *ended(json_t *list)
+static json_t *ended(struct book *b, json_t *list)
 {
-	const size_t n = json_array_size(list);
+	return book_ended(b, list, !list);
+}
 
-	json_array_append_new(list, json_pack("{s:s,s:I}", "type", "end", "rows", (json_int_t)n));
-	return list;
+/* Without the lock where it is a file: it may take a while, and alerts are to be written. */
+static int verify(struct book *b, const char *head, struct audit_state *ret)
+{
+	int r;
+
+	if (*b->path)
+		return audit_verify_file(b->path, head, ret);
+	pthread_mutex_lock(&b->lock);
+	r = audit_verify(b->db, head, ret);
+	pthread_mutex_unlock(&b->lock);
+	return r;
+}
+
+static json_t *ask_verify(struct book *b, const json_t *request)
+{
+	struct audit_state st;
+	const int r = verify(b, book_text(request, "head"), &st);
+
+	if (r)
+		return book_refuse("store", "the audit log can't be read: %s", strerror(-r));
+	return ended(b, lines(json_pack("{s:s,s:I,s:I,s:b,s:s}", "type", "audit", "entries",
+					(json_int_t)st.entries, "broken", (json_int_t)st.broken,
+					"found", st.found, "head", st.head)));
 }
 
 static json_t *read_audit(struct book *b, const json_t *request)
 {
-	struct audit_state st;
+	const int64_t limit = json_integer_value(json_object_get(request, "limit")) ?: 100;
 
-	if (!strcmp(text_of(request, "what"), "list"))
-		return ended(audit_list(b->db, json_integer_value(json_object_get(request, "limit"))
-						       ?: 100));
-	if (strcmp(text_of(request, "what"), "verify") != 0)
+	if (strcmp(book_text(request, "what"), "list") != 0)
 		return book_refuse("request", "audit: list or verify");
-	if (audit_verify(b->db, text_of(request, "head"), &st))
-		return book_refuse("store", "%s", db_error(b->db));
-	return ended(lines(json_pack("{s:s,s:I,s:I,s:b,s:s}", "type", "audit", "entries",
-				     (json_int_t)st.entries, "broken", (json_int_t)st.broken,
-				     "found", st.found, "head", st.head)));
+	if (limit < 0 || limit > AUDIT_ROWS_MAX)
+		return book_refuse("request", "limit is 1 to %d", AUDIT_ROWS_MAX);
+	return ended(b, audit_list(b->db, limit));
 }
 
 /* NULL: it changes something. */
 static json_t *read_only(struct book *b, const json_t *request, const struct endpoint_peer *peer)
 {
-	const char *command = text_of(request, "command"), *what = text_of(request, "what");
+	const char *command = book_text(request, "command"), *what = book_text(request, "what");
 	const bool looks = !strcmp(what, "list") || !strcmp(what, "show");
 
 	if (!strcmp(command, "audit"))
 		return read_audit(b, request);
 	if (!strcmp(command, "policy"))
-		return ended(lines(publish_status(&b->publish, b->db)));
+		return ended(b, lines(publish_status(&b->publish, b->db)));
 	if (!strcmp(command, "decisions"))
 		return looks ? decide_ask(b, request, peer) : NULL;
 	if (!strcmp(what, "silences"))
-		return ended(silence_list(b));
+		return ended(b, silence_list(b));
 	if (!strcmp(what, "list"))
 		return list(b, request);
 	return looks ? show(b, json_integer_value(json_object_get(request, "id"))) : NULL;
@@ -412,6 +455,9 @@ json_t *book_ask(struct book *b, const json_t *request, const struct endpoint_pe
 {
 	json_t *answer;
 
+	if (!strcmp(book_text(request, "command"), "audit") &&
+	    !strcmp(book_text(request, "what"), "verify"))
+		return ask_verify(b, request);
 	pthread_mutex_lock(&b->lock);
 	answer = read_only(b, request, peer);
 	answer = answer ?: in_transaction(b, request, peer);

@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "collector/alerts/book.h"
+#include "collector/control/audit.h"
 #include "common/record_json.h"
 
 struct book {
@@ -20,13 +21,16 @@ struct book {
 	uint32_t waiting;
 	uint64_t lost;
 	bool stop, started;
+	bool lost_end; /* that an alert has ended was lost: nobody will say it again */
 	/* everything else: the book's thread, and who asks */
 	pthread_mutex_t lock;
 	struct db *db;
-	struct ruleset *set; /* at work */
-	int64_t run;	     /* number of this start */
-	int64_t epoch;	     /* of the engine at work, unique over restarts */
-	int64_t epoch_us;    /* since when */
+	char path[4096];	  /* of control.db; "": in memory */
+	struct audit_state audit; /* as of the start */
+	struct ruleset *set;	  /* at work */
+	int64_t run;		  /* number of this start */
+	int64_t epoch;		  /* of the engine at work, unique over restarts */
+	int64_t epoch_us;	  /* since when */
 	int64_t tidied_us;
 	struct record_reader *reader;
 	struct book_stats stats;
@@ -34,7 +38,8 @@ struct book {
 	struct decide_stats decide;
 	struct decide_refusals refusals;
 	struct publish publish;
-	bool policy_dirty; /* the files are not what the database says */
+	bool policy_dirty;  /* the files are not what the database says */
+	bool policy_failed; /* they could not be written the last time */
 };
 
 /* A fired alert as the table has it. */
@@ -47,6 +52,18 @@ struct alert_row {
 };
 
 int64_t book_now_us(void);
+
+/* Counts as they were when a transaction began. */
+struct book_counts {
+	struct book_stats stats;
+	struct decide_stats decide;
+	struct decide_refusals refusals;
+};
+
+/* Return: 0, -EIO: none has begun. */
+int book_begin(struct book *b, struct book_counts *ret);
+/* What it has done is undone, counts too. */
+void book_undo(struct book *b, const struct book_counts *was);
 
 /* The end of a transaction; where decisions have changed, policies follow. Return: 0, -EIO. */
 int book_commit(struct book *b);
@@ -73,6 +90,15 @@ int64_t silence_of(struct book *b, const char *rule, const char *by, int64_t now
 json_t *silence_add(struct book *b, const json_t *request, const struct endpoint_peer *peer);
 json_t *silence_list(struct book *b);
 json_t *silence_end(struct book *b, int64_t id);
+
+/* ---- answers ---- */
+
+/* A member; "" where it is missing or no text. */
+const char *book_text(const json_t *o, const char *key);
+/* RFC 3339; 0: nothing is put. */
+void book_put_time(json_t *o, const char *key, int64_t us);
+/* The last line; a refusal in place of all where they could not be read. */
+json_t *book_ended(struct book *b, json_t *list, bool failed);
 
 /* A list with one line: {"type":"error"...}, {"type":"done"...} */
 json_t *book_refuse(const char *code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

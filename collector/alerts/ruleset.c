@@ -166,6 +166,11 @@ static uint64_t fingerprint(const struct settings *s)
 	const struct collector_own *own = collector_own(s);
 
 	sum = UINT64_C(0xcbf29ce484222325);
+	for (unsigned int id = CSET_RULES_AHEAD; id <= CSET_RULES_BEHIND; id++) {
+		const uint64_t ns = settings_num(s, id);
+
+		mix(&ns, sizeof(ns));
+	}
 	for (uint32_t i = 0; i < v->n; i++)
 		(void)nftw(v->list[i], mix_file, DEPTH, 0); /* what can't be read has no part */
 	for (uint32_t i = 0; i < own->n_words; i++) {

@@ -71,10 +71,8 @@ static int apply(struct book *b)
 
 json_t *silence_add(struct book *b, const json_t *request, const struct endpoint_peer *peer)
 {
-	const char *rule = json_string_value(json_object_get(request, "rule"));
-	const char *filter = json_string_value(json_object_get(request, "filter"));
-	const char *note = json_string_value(json_object_get(request, "note"));
-	const char *length = json_string_value(json_object_get(request, "for")) ?: "";
+	const char *rule = book_text(request, "rule"), *filter = book_text(request, "filter");
+	const char *note = book_text(request, "note"), *length = book_text(request, "for");
 	const int64_t now = book_now_us();
 	struct filter_error e;
 	struct filter *f;
@@ -82,7 +80,9 @@ json_t *silence_add(struct book *b, const json_t *request, const struct endpoint
 	uint64_t ns;
 	int64_t id;
 
-	filter = filter && *filter ? filter : NULL;
+	filter = *filter ? filter : NULL;
+	rule = *rule ? rule : NULL;
+	note = *note ? note : NULL;
 	if (!rule && !filter)
 		return book_refuse("request", "a silence is of a rule, of a filter, or of both");
 	if (scan_duration_ns(length, 1000000000, LONGEST_NS, &ns))
@@ -113,25 +113,26 @@ json_t *silence_list(struct book *b)
 			 " WHERE until_us > ? ORDER BY id",
 			 "i", now);
 	json_t *list = json_array();
+	int r;
 
-	while (db_step(b->db, s) == 1) {
+	while ((r = db_step(b->db, s)) == 1) {
 		static const char *const keys[] = {"rule", "filter", "note"};
 		json_t *o = json_object();
-		char text[TIME_TEXT];
 
 		json_object_set_new(o, "type", json_string("silence"));
 		json_object_set_new(o, "id", json_integer(sqlite3_column_int64(s, 0)));
 		for (int i = 0; i < 3; i++)
 			if (*db_text(s, i + 1))
 				json_object_set_new(o, keys[i], json_string(db_text(s, i + 1)));
-		time_text((uint64_t)sqlite3_column_int64(s, 4) * 1000, text);
-		json_object_set_new(o, "made", json_string(text));
+		book_put_time(o, "made", sqlite3_column_int64(s, 4));
 		json_object_set_new(o, "by", json_string(db_text(s, 5)));
-		time_text((uint64_t)sqlite3_column_int64(s, 6) * 1000, text);
-		json_object_set_new(o, "until", json_string(text));
+		book_put_time(o, "until", sqlite3_column_int64(s, 6));
 		json_array_append_new(list, o);
 	}
-	return list;
+	if (!r)
+		return list;
+	json_decref(list);
+	return NULL;
 }
 
 json_t *silence_end(struct book *b, int64_t id)

@@ -84,6 +84,15 @@ int audit_add(struct db *d, const struct audit_entry *e, json_t *detail)
 	return r;
 }
 
+/* Octets behind a 0 would be in no hash, and be shown to nobody. */
+static bool has_tail(sqlite3_stmt *s)
+{
+	for (int i = 2; i <= 5; i++)
+		if (strlen(db_text(s, i)) != (size_t)sqlite3_column_bytes(s, i))
+			return true;
+	return false;
+}
+
 int audit_verify(struct db *d, const char *head, struct audit_state *ret)
 {
 	sqlite3_stmt *s =
@@ -108,13 +117,26 @@ int audit_verify(struct db *d, const char *head, struct audit_state *ret)
 			db_end(s);
 			return -ENOMEM;
 		}
-		if (!ret->broken &&
-		    (c.seq != ret->entries || sqlite3_column_bytes(s, 6) != AUDIT_HASH ||
-		     memcmp(hash, sqlite3_column_blob(s, 6), AUDIT_HASH) != 0))
-			ret->broken = c.seq;
+		if (!ret->broken && (c.seq != ret->entries || has_tail(s) ||
+				     sqlite3_column_bytes(s, 6) != AUDIT_HASH ||
+				     memcmp(hash, sqlite3_column_blob(s, 6), AUDIT_HASH) != 0))
+			ret->broken = ret->entries;
 		hex(hash, ret->head);
 		ret->found |= !strcmp(ret->head, head);
 	}
+	return r;
+}
+
+int audit_verify_file(const char *path, const char *head, struct audit_state *ret)
+{
+	char error[DB_ERROR];
+	struct db *d;
+	int r = db_open(path, error, &d);
+
+	if (r)
+		return r;
+	r = audit_verify(d, head, ret);
+	db_close(d);
 	return r;
 }
 
@@ -126,8 +148,9 @@ json_t *audit_list(struct db *d, int64_t limit)
 			 " FROM audit ORDER BY seq DESC LIMIT ?) ORDER BY seq",
 			 "i", limit);
 	json_t *list = json_array();
+	int r;
 
-	while (db_step(d, s) == 1) {
+	while ((r = db_step(d, s)) == 1) {
 		char text[TIME_TEXT], hash[AUDIT_HEX] = "";
 		json_t *o = json_object();
 
@@ -145,5 +168,8 @@ json_t *audit_list(struct db *d, int64_t limit)
 		json_object_set_new(o, "hash", json_string(hash));
 		json_array_append_new(list, o);
 	}
-	return list;
+	if (!r)
+		return list;
+	json_decref(list);
+	return NULL;
 }

@@ -25,7 +25,7 @@ int audit_add(struct db *d, const struct audit_entry *e, json_t *detail);
 
 struct audit_state {
 	int64_t entries;
-	int64_t broken; /* first entry that is wrong; 0: none */
+	int64_t broken; /* place of the first entry that is wrong; 0: none */
 	bool found;	/* the head that was asked for is in the chain */
 	char head[AUDIT_HEX];
 };
@@ -38,7 +38,12 @@ struct audit_state {
  */
 int audit_verify(struct db *d, const char *head, struct audit_state *ret);
 
-/* The last @limit entries, the oldest first, objects of type "audit". */
+/* The same of a file, with a connection of its own: nobody waits. Any thread. */
+int audit_verify_file(const char *path, const char *head, struct audit_state *ret);
+
+#define AUDIT_ROWS_MAX 10000
+
+/* The last @limit entries, the oldest first, objects of type "audit". NULL: they can't be read. */
 json_t *audit_list(struct db *d, int64_t limit);
 
 #endif

@@ -2,14 +2,16 @@
 #include "collector/control/db.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#define STATEMENTS_MAX 96u
+#define STATEMENTS_MAX 256u
 #define BUSY_MS	       5000
 
 struct db {
@@ -75,6 +77,11 @@ static const char *const steps[] = {
 	" id INTEGER PRIMARY KEY AUTOINCREMENT, at_us INTEGER NOT NULL, kind INTEGER NOT NULL,"
 	" severity INTEGER NOT NULL, json TEXT NOT NULL);"
 	"CREATE TABLE channel (name TEXT PRIMARY KEY, cursor INTEGER NOT NULL) WITHOUT ROWID;",
+
+	/* INSERT OR REPLACE asks no trigger of DELETE */
+	"CREATE TRIGGER audit_no_replace BEFORE INSERT ON audit"
+	" WHEN NEW.seq != (SELECT coalesce(max(seq), 0) + 1 FROM audit)"
+	" BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;",
 };
 
 #define VERSION ((int64_t)(sizeof(steps) / sizeof(steps[0])))
@@ -216,22 +223,36 @@ const char *db_text(sqlite3_stmt *s, int column)
 
 /* ---- life ---- */
 
-static int step_to(struct db *d, int64_t version)
+static int exec(struct db *d, const char *sql)
 {
+	return sqlite3_exec(d->c, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : -EIO;
+}
+
+static int64_t version_of(struct db *d)
+{
+	return db_number(d, -1, "PRAGMA user_version", "");
+}
+
+/* One step; somebody else may have made it in the meantime. */
+static int step(struct db *d)
+{
+	int64_t version;
 	char pragma[64];
 
+	if (exec(d, "BEGIN IMMEDIATE"))
+		return -EIO;
+	version = version_of(d);
+	if (version < 0)
+		return -EIO; /* db_close() ends the transaction */
+	if (version >= VERSION)
+		return exec(d, "COMMIT");
 	snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %lld", (long long)version + 1);
-	if (sqlite3_exec(d->c, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK &&
-	    sqlite3_exec(d->c, steps[version], NULL, NULL, NULL) == SQLITE_OK &&
-	    sqlite3_exec(d->c, pragma, NULL, NULL, NULL) == SQLITE_OK &&
-	    sqlite3_exec(d->c, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
-		return 0;
-	return -EIO;
+	return exec(d, steps[version]) ?: exec(d, pragma) ?: exec(d, "COMMIT");
 }
 
 static int upgrade(struct db *d, char *error)
 {
-	int64_t version = db_number(d, -1, "PRAGMA user_version", "");
+	int64_t version = version_of(d);
 
 	if (version < 0) {
 		snprintf(error, DB_ERROR, "%s", db_error(d));
@@ -242,13 +263,24 @@ static int upgrade(struct db *d, char *error)
 			 (long long)version, (long long)VERSION);
 		return -EIO;
 	}
-	for (; version < VERSION; version++) {
-		if (step_to(d, version)) {
+	for (; version < VERSION; version = version_of(d)) {
+		if (version < 0 || step(d)) {
 			snprintf(error, DB_ERROR, "%s", db_error(d));
 			return -EIO;
 		}
 	}
 	return 0;
+}
+
+/* Nobody else reads it, from its first moment on; what SQLite puts beside it has the same mode. */
+static void make_file(const char *path)
+{
+	const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+
+	if (fd < 0)
+		return;		/* SQLite says why */
+	(void)fchmod(fd, 0640); /* who may not, opens it all the same */
+	close(fd);
 }
 
 int db_open(const char *path, char *error, struct db **ret)
@@ -258,6 +290,8 @@ int db_open(const char *path, char *error, struct db **ret)
 
 	if (!d)
 		return -ENOMEM;
+	if (path)
+		make_file(path);
 	r = sqlite3_open_v2(path ?: ":memory:", &d->c,
 			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (r != SQLITE_OK) {
@@ -265,8 +299,6 @@ int db_open(const char *path, char *error, struct db **ret)
 		db_close(d);
 		return -EIO;
 	}
-	if (path)
-		(void)chmod(path, 0640); /* who may not, opens it all the same */
 	sqlite3_busy_timeout(d->c, BUSY_MS);
 	if (sqlite3_exec(d->c,
 			 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"

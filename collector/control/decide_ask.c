@@ -38,25 +38,10 @@ enum column {
 	C_TTL
 };
 
-static const char *text_of(const json_t *request, const char *key)
-{
-	return json_string_value(json_object_get(request, key)) ?: "";
-}
-
 static void put_text(json_t *o, const char *key, const char *value)
 {
 	if (*value)
 		json_object_set_new(o, key, json_string(value));
-}
-
-static void put_time(json_t *o, const char *key, int64_t us)
-{
-	char text[TIME_TEXT];
-
-	if (!us)
-		return;
-	time_text((uint64_t)us * 1000, text);
-	json_object_set_new(o, key, json_string(text));
 }
 
 static void put_ip(json_t *o, const char *key, sqlite3_stmt *s, int column)
@@ -91,21 +76,21 @@ static json_t *row_json(sqlite3_stmt *s)
 	put_text(o, "rule", db_text(s, C_RULE));
 	json_object_set_new(o, "step", json_integer(sqlite3_column_int64(s, C_STEP)));
 	json_object_set_new(o, "ttl_s", json_integer(sqlite3_column_int64(s, C_TTL) / 1000000));
-	put_time(o, "made", sqlite3_column_int64(s, C_MADE));
-	put_time(o, strcmp(db_text(s, C_STATE), "refused") ? "expires" : "again",
-		 sqlite3_column_int64(s, C_EXPIRES));
-	put_time(o, "ended", sqlite3_column_int64(s, C_ENDED));
+	book_put_time(o, "made", sqlite3_column_int64(s, C_MADE));
+	book_put_time(o, strcmp(db_text(s, C_STATE), "refused") ? "expires" : "again",
+		      sqlite3_column_int64(s, C_EXPIRES));
+	book_put_time(o, "ended", sqlite3_column_int64(s, C_ENDED));
 	put_text(o, "approver", db_text(s, C_APPROVER));
 	return o;
 }
 
 static json_t *list(struct book *b, const json_t *request)
 {
-	const char *state = text_of(request, "state");
+	const char *state = book_text(request, "state");
 	int64_t limit = json_integer_value(json_object_get(request, "limit")) ?: 100;
 	sqlite3_stmt *s;
 	json_t *out;
-	size_t n;
+	int r;
 
 	if (limit < 0 || limit > ROWS_MAX)
 		return book_refuse("request", "limit is 1 to %d", ROWS_MAX);
@@ -113,14 +98,12 @@ static json_t *list(struct book *b, const json_t *request)
 		     "SELECT " COLUMNS " FROM decision WHERE (?1 IN ('', 'all') OR state = ?1)"
 		     " AND (?2 = '' OR rule = ?2) AND (?3 = 0 OR alert = ?3)"
 		     " ORDER BY id DESC LIMIT ?4",
-		     "ttii", state, text_of(request, "rule"),
+		     "ttii", state, book_text(request, "rule"),
 		     json_integer_value(json_object_get(request, "alert")), limit);
 	out = json_array();
-	while (db_step(b->db, s) == 1)
+	while ((r = db_step(b->db, s)) == 1)
 		json_array_append_new(out, row_json(s));
-	n = json_array_size(out);
-	json_array_append_new(out, json_pack("{s:s,s:I}", "type", "end", "rows", (json_int_t)n));
-	return out;
+	return book_ended(b, out, r < 0);
 }
 
 json_t *decide_json(struct book *b, int64_t id)
@@ -143,8 +126,7 @@ static json_t *show(struct book *b, int64_t id)
 		return book_refuse("unknown", "there is no decision %lld", (long long)id);
 	out = json_array();
 	json_array_append_new(out, o);
-	json_array_append_new(out, json_pack("{s:s,s:i}", "type", "end", "rows", 1));
-	return out;
+	return book_ended(b, out, false);
 }
 
 /* ---- people ---- */
@@ -201,7 +183,7 @@ static json_t *resume(struct book *b, const struct endpoint_peer *peer)
 
 json_t *decide_ask(struct book *b, const json_t *request, const struct endpoint_peer *peer)
 {
-	const char *what = text_of(request, "what");
+	const char *what = book_text(request, "what");
 	const int64_t id = json_integer_value(json_object_get(request, "id"));
 
 	if (!strcmp(what, "list"))
