@@ -3,12 +3,10 @@
  * cmd_alerts.c - `weir-collector alerts`: what the rules have found, and what people say to it.
  */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "collector/command.h"
 #include "collector/talk.h"
-#include "common/scan.h"
 
 enum {
 	OPT_STATE = 1,
@@ -17,15 +15,10 @@ enum {
 	OPT_LAST,
 	OPT_LIMIT,
 	OPT_GROUP,
-	OPT_OUTPUT,
 	OPT_NOTE,
 	OPT_FOR,
 };
 
-#define OUTPUT                                                                                  \
-	{                                                                                       \
-		OPT_OUTPUT, 'o', "output", "FORMAT", "table|json", "table", "how it is written" \
-	}
 #define NOTE                                                                       \
 	{                                                                          \
 		OPT_NOTE, 0, "note", "TEXT", NULL, NULL, "what others should know" \
@@ -40,19 +33,19 @@ static const struct cli_option list_options[] = {
 	{OPT_LAST, 'l', "last", "TIME", NULL, NULL, "alerts of the last TIME, such as 24h"},
 	{OPT_LIMIT, 't', "top", "N", NULL, "100", "at most so many, the latest"},
 	{OPT_GROUP, 'g', "group", NULL, NULL, NULL, "alerts of one rule and one host as one line"},
-	OUTPUT,
+	TALK_OUTPUT_OPTION,
 	{},
 };
 
-static const struct cli_option show_options[] = {OUTPUT, {}};
+static const struct cli_option show_options[] = {TALK_OUTPUT_OPTION, {}};
 
-static const struct cli_option change_options[] = {NOTE, OUTPUT, {}};
+static const struct cli_option change_options[] = {NOTE, TALK_OUTPUT_OPTION, {}};
 
 static const struct cli_option silence_options[] = {
 	{OPT_FOR, 'f', "for", "TIME", NULL, "1h", "how long"},
 	{OPT_RULE, 'r', "rule", "NAME", NULL, NULL, "alerts of this rule"},
 	NOTE,
-	OUTPUT,
+	TALK_OUTPUT_OPTION,
 	{},
 };
 
@@ -164,85 +157,16 @@ static int cmd_alerts(int argc, char **argv)
 
 /* ---- words ---- */
 
-struct call {
-	struct cli c;
-	struct client_at at;
-	json_t *request;
-	char filter[4096];
-	struct talk_ids ids;
-	uint32_t lines;
-	bool json, wants_ids;
-};
-
-static void put(struct call *k, const char *key, const char *value)
-{
-	json_object_set_new(k->request, key, json_string(value));
-}
-
-static int operand(struct call *k, const char *word)
-{
-	const size_t at = strlen(k->filter);
-
-	if (k->wants_ids)
-		return talk_take_id(&k->c, &k->ids,
-				    k->c.cmd == &command_unsilence ? "silence" : "alert");
-	if (!k->c.cmd->operands)
-		return cli_error(&k->c, "'%.40s': what for?", word);
-	if (at + strlen(word) + 2 > sizeof(k->filter))
-		return cli_error(&k->c, "the filter is too long");
-	snprintf(k->filter + at, sizeof(k->filter) - at, "%s%s", at ? " " : "", word);
-	return 0;
-}
-
-static int take(struct call *k, int id)
-{
-	static const char *const keys[] = {
-		[OPT_STATE] = "state", [OPT_RULE] = "rule", [OPT_SEVERITY] = "severity",
-		[OPT_LAST] = "last",   [OPT_NOTE] = "note", [OPT_FOR] = "for"};
-	uint64_t n;
-
-	if (id == OPT_OUTPUT)
-		k->json = !strcmp(k->c.arg, "json");
-	else if (id == OPT_GROUP)
-		json_object_set_new(k->request, "group", json_true());
-	else if (id == OPT_LIMIT && scan_u64(k->c.arg, 1, 10000, &n))
-		return cli_error(&k->c, "--top '%.40s': want 1 to 10000", k->c.arg);
-	else if (id == OPT_LIMIT)
-		json_object_set_new(k->request, "limit", json_integer((json_int_t)n));
-	else if (id == CLI_OPERAND)
-		return operand(k, k->c.arg);
-	else if (!client_where_option(&k->at, id, k->c.arg))
-		put(k, keys[id], k->c.arg);
-	return 0;
-}
+static const struct talk_word words[] = {
+	{OPT_STATE, "state", 0}, {OPT_RULE, "rule", 0},	      {OPT_SEVERITY, "severity", 0},
+	{OPT_LAST, "last", 0},	 {OPT_NOTE, "note", 0},	      {OPT_FOR, "for", 0},
+	{OPT_GROUP, "group", 0}, {OPT_LIMIT, "limit", 10000}, {}};
 
 /* Return: -1 go on, else the exit status. */
-static int begin(struct call *k, const struct cli_command *cmd, int argc, char **argv)
+static int begin(struct talk_call *k, const struct cli_command *cmd, int argc, char **argv)
 {
-	int id, rc = 0;
-
-	*k = (struct call){.c = {.cmd = cmd, .argc = argc, .argv = argv, .path = "alerts"},
-			   .request = json_object()};
-	k->wants_ids = cmd->operands && !strcmp(cmd->operands, "ID...");
-	put(k, "command", "alerts");
-	put(k, "what", cmd->name);
-	while (!rc && (id = cli_next(&k->c)) != CLI_END)
-		rc = id == CLI_STOP ? k->c.status + 1 : take(k, id);
-	if (rc) {
-		json_decref(k->request);
-		return id == CLI_STOP ? k->c.status : rc;
-	}
-	if (k->at.store)
-		rc = cli_error(&k->c, "--store: alerts are asked of a running collector");
-	else if (k->wants_ids && !k->ids.n)
-		rc = cli_error(&k->c, "which one?");
-	if (rc) {
-		json_decref(k->request);
-		return rc;
-	}
-	if (*k->filter)
-		put(k, "filter", k->filter);
-	return -1;
+	*k = (struct talk_call){.c = {.argc = argc, .argv = argv}};
+	return talk_begin(k, cmd, "alerts", words);
 }
 
 /* ---- list ---- */
@@ -272,17 +196,14 @@ static void list_head(bool group)
 		printf("%6s %-9s %-8s %-19s %s\n", "ID", "STATE", "SEVERITY", "LAST", "ALERT");
 }
 
-static void list_line(void *arg, const json_t *o)
+static void show_listed(struct talk_call *k, const json_t *o)
 {
-	struct call *k = arg;
 	const bool group = !strcmp(talk_text(o, "type"), "group");
 	char last[20];
 
-	if (!k->json && !k->lines)
+	if (!k->lines)
 		list_head(group);
-	if (k->json)
-		talk_json(o);
-	else if (group)
+	if (group)
 		printf("%-22.22s %-8.8s %-39.39s %6" PRId64 " %6" PRId64 " %s\n",
 		       talk_text(o, "rule"), talk_text(o, "severity"), talk_text(o, "host"),
 		       talk_number(o, "alerts"), talk_number(o, "firing"),
@@ -291,19 +212,18 @@ static void list_line(void *arg, const json_t *o)
 		printf("%6" PRId64 " %-9.9s %-8.8s %-19s %s\n", talk_number(o, "id"), state_word(o),
 		       talk_text(json_object_get(o, "labels"), "severity"),
 		       talk_time(o, "last", last), summary(o));
-	k->lines++;
 }
 
 static int cmd_list(int argc, char **argv)
 {
-	static struct call k;
+	static struct talk_call k;
 	int rc = begin(&k, &command_list, argc, argv);
 
 	if (rc >= 0)
 		return rc;
 	if (!json_object_get(k.request, "state"))
-		put(&k, "state", "firing");
-	rc = talk(&k.at, k.request, list_line, &k);
+		json_object_set_new(k.request, "state", json_string("firing"));
+	rc = talk_run(&k, show_listed);
 	if (!rc && !k.json && !k.lines) {
 		list_head(false);
 		puts("(none)");
@@ -313,62 +233,41 @@ static int cmd_list(int argc, char **argv)
 
 /* ---- show ---- */
 
-static void field(const char *name, const char *value)
+static void show_all(struct talk_call *k, const json_t *o)
 {
-	if (*value)
-		printf("  %-14s %s\n", name, value);
-}
-
-static void show_line(void *arg, const json_t *o)
-{
-	const struct call *k = arg;
 	const json_t *acked = json_object_get(o, "acknowledged");
 	char text[20], count[24];
 	const char *key;
 	json_t *v;
 
-	if (k->json) {
-		talk_json(o);
-		return;
-	}
+	(void)k;
 	printf("alert %" PRId64 ": %s\n", talk_number(o, "id"), summary(o));
-	field("state", state_word(o));
-	field("why", talk_text(o, "reason"));
-	field("rule", talk_text(o, "rule"));
-	field("version", talk_text(o, "version"));
-	field("mode", talk_text(o, "mode"));
-	field("first", talk_time(o, "first", text));
-	field("last", talk_time(o, "last", text));
-	field("resolved", talk_time(o, "resolved", text));
+	talk_field("state", state_word(o));
+	talk_field("why", talk_text(o, "reason"));
+	talk_field("rule", talk_text(o, "rule"));
+	talk_field("version", talk_text(o, "version"));
+	talk_field("mode", talk_text(o, "mode"));
+	talk_field("first", talk_time(o, "first", text));
+	talk_field("last", talk_time(o, "last", text));
+	talk_field("resolved", talk_time(o, "resolved", text));
 	snprintf(count, sizeof(count), "%" PRId64, talk_number(o, "count"));
-	field("fired", count);
-	field("source", json_is_true(json_object_get(o, "proven")) ? "proven, by its handshakes"
-								   : "not proven: may be forged");
+	talk_field("fired", count);
+	talk_field("source", json_is_true(json_object_get(o, "proven"))
+				     ? "proven, by its handshakes"
+				     : "not proven: may be forged");
 	if (json_is_true(json_object_get(o, "exempt")))
-		field("exempt", "yes: nothing is done about it");
-	field("acknowledged", talk_text(acked, "by"));
-	field("note", talk_text(o, "note"));
+		talk_field("exempt", "yes: nothing is done about it");
+	talk_field("acknowledged", talk_text(acked, "by"));
+	talk_field("note", talk_text(o, "note"));
 	json_object_foreach(json_object_get(o, "labels"), key, v)
-		printf("  %-14s %s\n", key, json_string_value(v));
-}
-
-static int cmd_show(int argc, char **argv)
-{
-	static struct call k;
-	const int rc = begin(&k, &command_show, argc, argv);
-
-	return rc >= 0 ? rc : talk_each(&k.at, k.request, &k.ids, show_line, &k);
+		talk_field(key, json_string_value(v) ?: "");
 }
 
 /* ---- changes ---- */
 
-static void done_line(void *arg, const json_t *o)
+static void show_done(struct talk_call *k, const json_t *o)
 {
-	const struct call *k = arg;
-
-	if (k->json)
-		talk_json(o);
-	else if (k->c.cmd == &command_silence)
+	if (k->c.cmd == &command_silence)
 		printf("silence %" PRId64 "; undo: weir-collector alerts unsilence %" PRId64 "\n",
 		       talk_number(o, "silence"), talk_number(o, "silence"));
 	else if (k->c.cmd == &command_unsilence)
@@ -378,63 +277,76 @@ static void done_line(void *arg, const json_t *o)
 		       k->c.cmd == &command_ack ? "acknowledged" : "resolved");
 }
 
+static int run(const struct cli_command *cmd, int argc, char **argv,
+	       void (*show)(struct talk_call *k, const json_t *o))
+{
+	static struct talk_call k;
+	const int rc = begin(&k, cmd, argc, argv);
+
+	return rc >= 0 ? rc : talk_run(&k, show);
+}
+
+static int cmd_show(int argc, char **argv)
+{
+	return run(&command_show, argc, argv, show_all);
+}
+
 static int cmd_ack(int argc, char **argv)
 {
-	static struct call k;
-	const int rc = begin(&k, &command_ack, argc, argv);
-
-	return rc >= 0 ? rc : talk_each(&k.at, k.request, &k.ids, done_line, &k);
+	return run(&command_ack, argc, argv, show_done);
 }
 
 static int cmd_resolve(int argc, char **argv)
 {
-	static struct call k;
-	const int rc = begin(&k, &command_resolve, argc, argv);
-
-	return rc >= 0 ? rc : talk_each(&k.at, k.request, &k.ids, done_line, &k);
+	return run(&command_resolve, argc, argv, show_done);
 }
 
 static int cmd_unsilence(int argc, char **argv)
 {
-	static struct call k;
-	const int rc = begin(&k, &command_unsilence, argc, argv);
-
-	return rc >= 0 ? rc : talk_each(&k.at, k.request, &k.ids, done_line, &k);
+	return run(&command_unsilence, argc, argv, show_done);
 }
+
+/* ---- silences ---- */
 
 static int cmd_silence(int argc, char **argv)
 {
-	static struct call k;
+	static struct talk_call k;
 	const int rc = begin(&k, &command_silence, argc, argv);
 
 	if (rc >= 0)
 		return rc;
 	if (!json_object_get(k.request, "for"))
-		put(&k, "for", "1h");
-	return talk(&k.at, k.request, done_line, &k);
+		json_object_set_new(k.request, "for", json_string("1h"));
+	return talk_run(&k, show_done);
 }
 
-static void silence_line(void *arg, const json_t *o)
+static void silences_head(void)
 {
-	const struct call *k = arg;
+	printf("%6s %-19s %-22s %-30s %s\n", "ID", "UNTIL", "RULE", "FILTER", "NOTE");
+}
+
+static void show_silence(struct talk_call *k, const json_t *o)
+{
 	char until[20];
 
-	if (k->json)
-		talk_json(o);
-	else
-		printf("%6" PRId64 " %-19s %-22s %-30s %s\n", talk_number(o, "id"),
-		       talk_time(o, "until", until), talk_text(o, "rule"), talk_text(o, "filter"),
-		       talk_text(o, "note"));
+	if (!k->lines)
+		silences_head();
+	printf("%6" PRId64 " %-19s %-22s %-30s %s\n", talk_number(o, "id"),
+	       talk_time(o, "until", until), talk_text(o, "rule"), talk_text(o, "filter"),
+	       talk_text(o, "note"));
 }
 
 static int cmd_silences(int argc, char **argv)
 {
-	static struct call k;
-	const int rc = begin(&k, &command_silences, argc, argv);
+	static struct talk_call k;
+	int rc = begin(&k, &command_silences, argc, argv);
 
 	if (rc >= 0)
 		return rc;
-	if (!k.json)
-		printf("%6s %-19s %-22s %-30s %s\n", "ID", "UNTIL", "RULE", "FILTER", "NOTE");
-	return talk(&k.at, k.request, silence_line, &k);
+	rc = talk_run(&k, show_silence);
+	if (!rc && !k.json && !k.lines) {
+		silences_head();
+		puts("(none)");
+	}
+	return rc;
 }

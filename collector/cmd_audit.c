@@ -5,33 +5,27 @@
  */
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "collector/command.h"
 #include "collector/talk.h"
-#include "common/scan.h"
+#include "common/commands.h"
 
-enum { OPT_LIMIT = 1, OPT_HEAD, OPT_OUTPUT };
-
-#define OUTPUT                                                                                  \
-	{                                                                                       \
-		OPT_OUTPUT, 'o', "output", "FORMAT", "table|json", "table", "how it is written" \
-	}
+enum { OPT_LIMIT = 1, OPT_HEAD };
 
 static const struct cli_option list_options[] = {
 	{OPT_LIMIT, 't', "top", "N", NULL, "100", "at most so many, the latest"},
-	OUTPUT,
+	TALK_OUTPUT_OPTION,
 	{},
 };
 
 static const struct cli_option verify_options[] = {
 	{OPT_HEAD, 0, "head", "HASH", NULL, NULL,
 	 "a hash that an earlier 'verify' printed and that must still be in the log"},
-	OUTPUT,
+	TALK_OUTPUT_OPTION,
 	{},
 };
 
-static const struct cli_option show_options[] = {OUTPUT, {}};
+static const struct cli_option show_options[] = {TALK_OUTPUT_OPTION, {}};
 
 static int cmd_audit(int argc, char **argv);
 static int cmd_list(int argc, char **argv);
@@ -98,65 +92,30 @@ static int cmd_policy(int argc, char **argv)
 	return cli_run(&collector_command_policy, argc, argv);
 }
 
-/* ---- words ---- */
-
-struct call {
-	struct cli c;
-	struct client_at at;
-	json_t *request;
-	const char *head;
-	bool json, bad;
-};
-
-static int take(struct call *k, int id)
+static int run(const struct cli_command *cmd, int argc, char **argv,
+	       void (*show)(struct talk_call *k, const json_t *o))
 {
-	uint64_t n;
+	static const struct talk_word words[] = {
+		{OPT_LIMIT, "limit", 10000}, {OPT_HEAD, "head", 0}, {}};
+	static struct talk_call k;
+	int rc;
 
-	if (id == OPT_OUTPUT) {
-		k->json = !strcmp(k->c.arg, "json");
-	} else if (id == OPT_LIMIT) {
-		if (scan_u64(k->c.arg, 1, 1000000, &n))
-			return cli_error(&k->c, "--top '%.40s': want 1 to 1000000", k->c.arg);
-		json_object_set_new(k->request, "limit", json_integer((json_int_t)n));
-	} else if (id == OPT_HEAD) {
-		k->head = k->c.arg;
-		json_object_set_new(k->request, "head", json_string(k->head));
-	} else {
-		client_where_option(&k->at, id, k->c.arg);
-	}
-	return 0;
-}
-
-/* Return: -1 go on, else the exit status. */
-static int begin(struct call *k, const struct cli_command *cmd, int argc, char **argv)
-{
-	const char *command = cmd == &command_show ? "policy" : "audit";
-	int id, rc = -1;
-
-	*k = (struct call){.c = {.cmd = cmd, .argc = argc, .argv = argv, .path = command},
-			   .request =
-				   json_pack("{s:s,s:s}", "command", command, "what", cmd->name)};
-	while (rc < 0 && (id = cli_next(&k->c)) != CLI_END)
-		rc = id == CLI_STOP ? k->c.status : take(k, id) ?: -1;
-	if (rc < 0 && k->at.store)
-		rc = cli_error(&k->c, "--store: a running collector is asked");
+	k = (struct talk_call){.c = {.argc = argc, .argv = argv},
+			       .shows_json = cmd == &command_verify};
+	rc = talk_begin(&k, cmd, cmd == &command_show ? "policy" : "audit", words);
 	if (rc >= 0)
-		json_decref(k->request);
-	return rc;
+		return rc;
+	rc = talk_run(&k, show);
+	return rc ?: k.bad ? EXIT_FAILED : EXIT_OK;
 }
 
 /* ---- audit ---- */
 
-static void list_line(void *arg, const json_t *o)
+static void show_entry(struct talk_call *k, const json_t *o)
 {
-	const struct call *k = arg;
-	char when[20], *detail;
+	char when[20], *detail = json_dumps(json_object_get(o, "detail"), JSON_COMPACT);
 
-	if (k->json) {
-		talk_json(o);
-		return;
-	}
-	detail = json_dumps(json_object_get(o, "detail"), JSON_COMPACT);
+	(void)k;
 	printf("%6" PRId64 " %-19s %-22s %-18s %-14s %s\n", talk_number(o, "seq"),
 	       talk_time(o, "time", when), talk_text(o, "actor"), talk_text(o, "action"),
 	       talk_text(o, "object"), detail ?: "");
@@ -165,28 +124,25 @@ static void list_line(void *arg, const json_t *o)
 
 static int cmd_list(int argc, char **argv)
 {
-	static struct call k;
-	const int rc = begin(&k, &command_list, argc, argv);
-
-	return rc >= 0 ? rc : talk(&k.at, k.request, list_line, &k);
+	return run(&command_list, argc, argv, show_entry);
 }
 
-static void verify_line(void *arg, const json_t *o)
+/* For people and as JSON. */
+static void show_state(struct talk_call *k, const json_t *o)
 {
-	struct call *k = arg;
 	const int64_t broken = talk_number(o, "broken");
 	const bool found = json_is_true(json_object_get(o, "found"));
 
 	k->bad = broken || !found;
 	if (k->json)
-		talk_json(o);
-	else if (broken)
+		return;
+	if (broken)
 		printf("entry %" PRId64 " is not as it was written\n", broken);
 	else if (!found)
 		printf("%" PRId64
-		       " entries follow each other, but %s is not among them: the end is missing, "
-		       "or it is of another log\n",
-		       talk_number(o, "entries"), k->head);
+		       " entries follow each other, but the head is not among them: the end is "
+		       "missing, or it is of another log\n",
+		       talk_number(o, "entries"));
 	else
 		printf("%" PRId64 " entries, all as they were written\nhead %s\n",
 		       talk_number(o, "entries"), talk_text(o, "head"));
@@ -194,32 +150,25 @@ static void verify_line(void *arg, const json_t *o)
 
 static int cmd_verify(int argc, char **argv)
 {
-	static struct call k;
-	int rc = begin(&k, &command_verify, argc, argv);
-
-	if (rc >= 0)
-		return rc;
-	rc = talk(&k.at, k.request, verify_line, &k);
-	return rc ?: k.bad ? EXIT_FAILED : EXIT_OK;
+	return run(&command_verify, argc, argv, show_state);
 }
 
 /* ---- policy ---- */
 
-static void policy_line(void *arg, const json_t *o)
+static void show_policy(struct talk_call *k, const json_t *o)
 {
-	const struct call *k = arg;
 	char made[20], until[20];
 
-	if (k->json) {
-		talk_json(o);
-		return;
-	}
+	(void)k;
 	printf("policy of %s, generation %" PRId64 ": %" PRId64 " rules, %" PRId64 " addresses\n",
 	       talk_text(o, "issuer"), talk_number(o, "generation"), talk_number(o, "rules"),
 	       talk_number(o, "entries"));
 	printf("  made %s, until %s\n  hash %s\n  key  %s\n  file %s\n", talk_time(o, "made", made),
 	       talk_time(o, "until", until), talk_text(o, "hash"), talk_text(o, "key_id"),
 	       talk_text(o, "file"));
+	if (talk_number(o, "left_out"))
+		printf("  ! %" PRId64 " decisions are left out: there are too many rules\n",
+		       talk_number(o, "left_out"));
 	if (json_is_true(json_object_get(o, "breaker")))
 		puts("  ! the breaker has acted, decisions only count; undo: weir-collector decisions "
 		     "resume");
@@ -227,8 +176,5 @@ static void policy_line(void *arg, const json_t *o)
 
 static int cmd_show(int argc, char **argv)
 {
-	static struct call k;
-	const int rc = begin(&k, &command_show, argc, argv);
-
-	return rc >= 0 ? rc : talk(&k.at, k.request, policy_line, &k);
+	return run(&command_show, argc, argv, show_policy);
 }

@@ -3,19 +3,12 @@
  * cmd_decisions.c - `weir-collector decisions`: what is done about alerts, and why not.
  */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "collector/command.h"
 #include "collector/talk.h"
-#include "common/scan.h"
 
-enum { OPT_STATE = 1, OPT_RULE, OPT_ALERT, OPT_LIMIT, OPT_OUTPUT };
-
-#define OUTPUT                                                                                  \
-	{                                                                                       \
-		OPT_OUTPUT, 'o', "output", "FORMAT", "table|json", "table", "how it is written" \
-	}
+enum { OPT_STATE = 1, OPT_RULE, OPT_ALERT, OPT_LIMIT };
 
 static const struct cli_option list_options[] = {
 	{OPT_STATE, 's', "state", "STATE", "active|held|refused|expired|withdrawn|all", "active",
@@ -23,11 +16,11 @@ static const struct cli_option list_options[] = {
 	{OPT_RULE, 'r', "rule", "NAME", NULL, NULL, "decisions of this rule"},
 	{OPT_ALERT, 'a', "alert", "ID", NULL, NULL, "decisions about this alert"},
 	{OPT_LIMIT, 't', "top", "N", NULL, "100", "at most so many, the latest"},
-	OUTPUT,
+	TALK_OUTPUT_OPTION,
 	{},
 };
 
-static const struct cli_option other_options[] = {OUTPUT, {}};
+static const struct cli_option other_options[] = {TALK_OUTPUT_OPTION, {}};
 
 static int cmd_decisions(int argc, char **argv);
 static int cmd_list(int argc, char **argv);
@@ -104,61 +97,17 @@ static int cmd_decisions(int argc, char **argv)
 
 /* ---- words ---- */
 
-struct call {
-	struct cli c;
-	struct client_at at;
-	json_t *request;
-	struct talk_ids ids;
-	uint32_t lines;
-	bool json;
-};
-
-static int take_number(struct call *k, const char *key, uint64_t max)
-{
-	uint64_t n;
-
-	if (scan_u64(k->c.arg, 1, max, &n))
-		return cli_error(&k->c, "'%.40s': want a number, 1 to %" PRIu64, k->c.arg, max);
-	json_object_set_new(k->request, key, json_integer((json_int_t)n));
-	return 0;
-}
-
-static int take(struct call *k, int id)
-{
-	if (id == OPT_OUTPUT)
-		k->json = !strcmp(k->c.arg, "json");
-	else if (id == OPT_STATE)
-		json_object_set_new(k->request, "state", json_string(k->c.arg));
-	else if (id == OPT_RULE)
-		json_object_set_new(k->request, "rule", json_string(k->c.arg));
-	else if (id == OPT_ALERT)
-		return take_number(k, "alert", INT64_MAX);
-	else if (id == OPT_LIMIT)
-		return take_number(k, "limit", 10000);
-	else if (id == CLI_OPERAND)
-		return talk_take_id(&k->c, &k->ids, "decision");
-	else
-		client_where_option(&k->at, id, k->c.arg);
-	return 0;
-}
+static const struct talk_word words[] = {{OPT_STATE, "state", 0},
+					 {OPT_RULE, "rule", 0},
+					 {OPT_ALERT, "alert", INT64_MAX},
+					 {OPT_LIMIT, "limit", 10000},
+					 {}};
 
 /* Return: -1 go on, else the exit status. */
-static int begin(struct call *k, const struct cli_command *cmd, int argc, char **argv)
+static int begin(struct talk_call *k, const struct cli_command *cmd, int argc, char **argv)
 {
-	int id, rc = -1;
-
-	*k = (struct call){.c = {.cmd = cmd, .argc = argc, .argv = argv, .path = "decisions"},
-			   .request = json_pack("{s:s,s:s}", "command", "decisions", "what",
-						cmd->name)};
-	while (rc < 0 && (id = cli_next(&k->c)) != CLI_END)
-		rc = id == CLI_STOP ? k->c.status : take(k, id) ?: -1;
-	if (rc < 0 && k->at.store)
-		rc = cli_error(&k->c, "--store: decisions are asked of a running collector");
-	if (rc < 0 && cmd->operands && !k->ids.n)
-		rc = cli_error(&k->c, "which one?");
-	if (rc >= 0)
-		json_decref(k->request);
-	return rc;
+	*k = (struct talk_call){.c = {.argc = argc, .argv = argv}};
+	return talk_begin(k, cmd, "decisions", words);
 }
 
 /* ---- lines ---- */
@@ -178,18 +127,17 @@ static const char *what_text(const json_t *o, char *buf, size_t cap)
 	return buf;
 }
 
-static void list_line(void *arg, const json_t *o)
+static void list_head(void)
 {
-	struct call *k = arg;
+	printf("%6s %-9s %-8s %-19s %-18s %s\n", "ID", "STATE", "MODE", "EXPIRES", "RULE", "WHAT");
+}
+
+static void show_listed(struct talk_call *k, const json_t *o)
+{
 	char expires[20], what[160];
 
-	if (k->json) {
-		talk_json(o);
-		return;
-	}
-	if (!k->lines++)
-		printf("%6s %-9s %-8s %-19s %-18s %s\n", "ID", "STATE", "MODE", "EXPIRES", "RULE",
-		       "WHAT");
+	if (!k->lines)
+		list_head();
 	printf("%6" PRId64 " %-9s %-8s %-19s %-18.18s %s%s%s\n", talk_number(o, "id"),
 	       talk_text(o, "state"), talk_text(o, "mode"), talk_time(o, "expires", expires),
 	       talk_text(o, "rule"), what_text(o, what, sizeof(what)),
@@ -198,7 +146,7 @@ static void list_line(void *arg, const json_t *o)
 
 static int cmd_list(int argc, char **argv)
 {
-	static struct call k;
+	static struct talk_call k;
 	int rc = begin(&k, &command_list, argc, argv);
 
 	if (rc >= 0)
@@ -207,64 +155,45 @@ static int cmd_list(int argc, char **argv)
 		json_object_set_new(k.request, "state",
 				    json_string(json_object_get(k.request, "alert") ? "all"
 										    : "active"));
-	rc = talk(&k.at, k.request, list_line, &k);
-	if (!rc && !k.json && !k.lines)
+	rc = talk_run(&k, show_listed);
+	if (!rc && !k.json && !k.lines) {
+		list_head();
 		puts("(none)");
+	}
 	return rc;
 }
 
-static void field(const char *name, const char *value)
+static void show_all(struct talk_call *k, const json_t *o)
 {
-	if (*value)
-		printf("  %-14s %s\n", name, value);
-}
-
-static void show_line(void *arg, const json_t *o)
-{
-	const struct call *k = arg;
 	char text[20], what[160], n[32];
 
-	if (k->json) {
-		talk_json(o);
-		return;
-	}
+	(void)k;
 	printf("decision %" PRId64 ": %s\n", talk_number(o, "id"),
 	       what_text(o, what, sizeof(what)));
-	field("state", talk_text(o, "state"));
-	field("why", talk_text(o, "reason"));
-	field("mode", talk_text(o, "mode"));
-	field("direction", talk_text(o, "direction"));
-	field("rate", talk_text(o, "rate"));
-	field("rule", talk_text(o, "rule"));
+	talk_field("state", talk_text(o, "state"));
+	talk_field("why", talk_text(o, "reason"));
+	talk_field("mode", talk_text(o, "mode"));
+	talk_field("direction", talk_text(o, "direction"));
+	talk_field("rate", talk_text(o, "rate"));
+	talk_field("rule", talk_text(o, "rule"));
 	snprintf(n, sizeof(n), "%" PRId64, talk_number(o, "alert"));
-	field("alert", n);
+	talk_field("alert", n);
 	snprintf(n, sizeof(n), "%" PRId64 ", %" PRId64 " s", talk_number(o, "step") + 1,
 		 talk_number(o, "ttl_s"));
-	field("step", n);
-	field("made", talk_time(o, "made", text));
-	field("expires", talk_time(o, "expires", text));
-	field("ended", talk_time(o, "ended", text));
-	field("approver", talk_text(o, "approver"));
+	talk_field("step", n);
+	talk_field("made", talk_time(o, "made", text));
+	talk_field("expires", talk_time(o, "expires", text));
+	talk_field("again", talk_time(o, "again", text));
+	talk_field("ended", talk_time(o, "ended", text));
+	talk_field("approver", talk_text(o, "approver"));
 	if (!strcmp(talk_text(o, "state"), "active"))
 		printf("  undo: weir-collector decisions withdraw %" PRId64 "\n",
 		       talk_number(o, "id"));
 }
 
-static int cmd_show(int argc, char **argv)
+static void show_done(struct talk_call *k, const json_t *o)
 {
-	static struct call k;
-	const int rc = begin(&k, &command_show, argc, argv);
-
-	return rc >= 0 ? rc : talk_each(&k.at, k.request, &k.ids, show_line, &k);
-}
-
-static void done_line(void *arg, const json_t *o)
-{
-	const struct call *k = arg;
-
-	if (k->json)
-		talk_json(o);
-	else if (k->c.cmd == &command_resume)
+	if (k->c.cmd == &command_resume)
 		puts("decisions act again");
 	else if (k->c.cmd == &command_approve)
 		printf("decision %" PRId64
@@ -274,26 +203,31 @@ static void done_line(void *arg, const json_t *o)
 		printf("decision %" PRId64 " has ended\n", talk_number(o, "id"));
 }
 
+static int run(const struct cli_command *cmd, int argc, char **argv,
+	       void (*show)(struct talk_call *k, const json_t *o))
+{
+	static struct talk_call k;
+	const int rc = begin(&k, cmd, argc, argv);
+
+	return rc >= 0 ? rc : talk_run(&k, show);
+}
+
+static int cmd_show(int argc, char **argv)
+{
+	return run(&command_show, argc, argv, show_all);
+}
+
 static int cmd_approve(int argc, char **argv)
 {
-	static struct call k;
-	const int rc = begin(&k, &command_approve, argc, argv);
-
-	return rc >= 0 ? rc : talk_each(&k.at, k.request, &k.ids, done_line, &k);
+	return run(&command_approve, argc, argv, show_done);
 }
 
 static int cmd_withdraw(int argc, char **argv)
 {
-	static struct call k;
-	const int rc = begin(&k, &command_withdraw, argc, argv);
-
-	return rc >= 0 ? rc : talk_each(&k.at, k.request, &k.ids, done_line, &k);
+	return run(&command_withdraw, argc, argv, show_done);
 }
 
 static int cmd_resume(int argc, char **argv)
 {
-	static struct call k;
-	const int rc = begin(&k, &command_resume, argc, argv);
-
-	return rc >= 0 ? rc : talk(&k.at, k.request, done_line, &k);
+	return run(&command_resume, argc, argv, show_done);
 }

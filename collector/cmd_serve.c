@@ -5,6 +5,8 @@
  * durable goes back to the receivers.
  */
 #include <errno.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -357,6 +359,7 @@ static void wait_for_signals(struct serving *v, int signals, uint64_t watchdog_n
 	struct signalfd_siginfo info;
 
 	for (;;) {
+		p.revents = 0;
 		if (poll(&p, 1, wait_ms) < 0 && errno != EINTR)
 			return;
 		if (watchdog_ns)
@@ -370,11 +373,42 @@ static void wait_for_signals(struct serving *v, int signals, uint64_t watchdog_n
 	}
 }
 
+/* Asked when something is to be done about an address, which is seldom. */
+static bool is_ours(const uint8_t ip[16])
+{
+	struct ifaddrs *list, *i;
+	bool yes = false;
+
+	if (getifaddrs(&list))
+		return false;
+	for (i = list; i && !yes; i = i->ifa_next) {
+		uint8_t own[16] = {[10] = 0xff, 0xff};
+
+		if (!i->ifa_addr)
+			continue;
+		if (i->ifa_addr->sa_family == AF_INET6)
+			memcpy(own,
+			       &((const struct sockaddr_in6 *)(const void *)i->ifa_addr)->sin6_addr,
+			       16);
+		else if (i->ifa_addr->sa_family == AF_INET)
+			memcpy(own + 12,
+			       &((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr,
+			       4);
+		else
+			continue;
+		yes = !memcmp(own, ip, sizeof(own));
+	}
+	freeifaddrs(list);
+	return yes;
+}
+
 static bool is_agent(void *arg, const uint8_t ip[16])
 {
 	const struct serving *v = arg;
 	const struct ingest *g = __atomic_load_n(&v->ingest, __ATOMIC_ACQUIRE);
 
+	if (is_ours(ip))
+		return true;
 	for (const struct exporter *e = g ? ingest_exporters(g, NULL) : NULL; e;
 	     e = ingest_exporters(g, e))
 		if (!memcmp(e->address, ip, 16))

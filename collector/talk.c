@@ -2,11 +2,13 @@
 #include "collector/talk.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/commands.h"
+#include "common/output_int.h"
 #include "common/scan.h"
 
 const char *talk_text(const json_t *o, const char *key)
@@ -66,12 +68,10 @@ static int answer(struct client *c, void (*line)(void *arg, const json_t *o), vo
 		type = talk_text(o, "type");
 		if (!strcmp(type, "error"))
 			rc = refused(o);
-		else if (!strcmp(type, "end"))
+		else if (!strcmp(type, "end") || !strcmp(type, "done"))
 			rc = EXIT_OK;
-		else
-			line(arg, o);
-		if (!strcmp(type, "done"))
-			rc = EXIT_OK;
+		if (strcmp(type, "error") != 0 && strcmp(type, "end") != 0)
+			line(arg, o); /* type may be gone then */
 		json_decref(o);
 		if (rc >= 0)
 			return rc;
@@ -101,18 +101,6 @@ int talk(const struct client_at *at, json_t *request, void (*line)(void *arg, co
 	return rc;
 }
 
-int talk_take_id(struct cli *c, struct talk_ids *ids, const char *what)
-{
-	uint64_t id;
-
-	if (scan_u64(c->arg, 1, INT64_MAX, &id))
-		return cli_error(c, "'%.40s' is not the number of a %s", c->arg, what);
-	if (ids->n == TALK_IDS_MAX)
-		return cli_error(c, "more than %u at one time", TALK_IDS_MAX);
-	ids->v[ids->n++] = (int64_t)id;
-	return 0;
-}
-
 int talk_each(const struct client_at *at, json_t *request, const struct talk_ids *ids,
 	      void (*line)(void *arg, const json_t *o), void *arg)
 {
@@ -130,4 +118,134 @@ int talk_each(const struct client_at *at, json_t *request, const struct talk_ids
 	if (!failed || rc == EXIT_PEER || rc == EXIT_PERM)
 		return failed ? rc : EXIT_OK;
 	return failed < ids->n ? EXIT_PARTLY : EXIT_FAILED;
+}
+
+void talk_field(const char *name, const char *value)
+{
+	if (*value)
+		printf("  %-14s %s\n", name, value);
+}
+
+/* ---- a command with options ---- */
+
+static int operand(struct talk_call *k)
+{
+	const char *word = k->c.arg;
+	const size_t at = strlen(k->filter);
+	uint64_t id;
+
+	if (strcmp(k->c.cmd->operands, "ID...") != 0) {
+		if (at + strlen(word) + 2 > sizeof(k->filter))
+			return cli_error(&k->c, "the filter is too long");
+		snprintf(k->filter + at, sizeof(k->filter) - at, "%s%s", at ? " " : "", word);
+		return 0;
+	}
+	if (scan_u64(word, 1, INT64_MAX, &id))
+		return cli_error(&k->c, "'%.40s': want a number, as 'list' shows", word);
+	if (k->ids.n == TALK_IDS_MAX)
+		return cli_error(&k->c, "more than %u at one time", TALK_IDS_MAX);
+	k->ids.v[k->ids.n++] = (int64_t)id;
+	return 0;
+}
+
+static const char *option_name(const struct cli_command *cmd, int id)
+{
+	const struct cli_option *o = cmd->options;
+
+	while (o->id != id)
+		o++;
+	return o->name;
+}
+
+static int take(struct talk_call *k, int id, const struct talk_word *w)
+{
+	json_t *value = NULL;
+	uint64_t n;
+
+	if (id == CLI_OPERAND)
+		return operand(k);
+	if (id == TALK_OUTPUT)
+		k->json = !strcmp(k->c.arg, "json");
+	if (id == TALK_OUTPUT || client_where_option(&k->at, id, k->c.arg))
+		return 0;
+	while (w->id != id)
+		w++;
+	if (!w->max)
+		value = k->c.arg ? json_string(k->c.arg) : json_true();
+	else if (!scan_u64(k->c.arg, 1, w->max, &n))
+		value = json_integer((json_int_t)n);
+	if (value)
+		return json_object_set_new(k->request, w->key, value);
+	if (!w->max)
+		return cli_error(&k->c, "--%s: no valid UTF-8", option_name(k->c.cmd, id));
+	return cli_error(&k->c, "--%s '%.40s': want a number, 1 to %" PRIu64,
+			 option_name(k->c.cmd, id), k->c.arg, w->max);
+}
+
+static int check(struct talk_call *k, const char *command)
+{
+	const bool wants_ids = k->c.cmd->operands && !strcmp(k->c.cmd->operands, "ID...");
+
+	if (k->at.store)
+		return cli_error(&k->c, "--store: a running collector is asked about %s", command);
+	if (wants_ids && !k->ids.n)
+		return cli_error(&k->c, "which one?");
+	if (*k->filter && json_object_set_new(k->request, "filter", json_string(k->filter)))
+		return cli_error(&k->c, "the filter is no valid UTF-8");
+	return -1;
+}
+
+int talk_begin(struct talk_call *k, const struct cli_command *cmd, const char *command,
+	       const struct talk_word *words)
+{
+	int id, rc = -1;
+
+	k->c.cmd = cmd;
+	k->c.path = command;
+	k->request = json_pack("{s:s,s:s}", "command", command, "what", cmd->name);
+	while (rc < 0 && (id = cli_next(&k->c)) != CLI_END)
+		rc = id == CLI_STOP ? k->c.status : take(k, id, words) ?: -1;
+	if (rc < 0)
+		rc = check(k, command);
+	if (rc >= 0)
+		json_decref(k->request);
+	return rc;
+}
+
+/* Summaries have names that strangers have chosen. */
+static void clean(json_t *o)
+{
+	const char *key;
+	char text[4096];
+	size_t i, len;
+	json_t *v;
+
+	if (json_is_string(o)) {
+		len = text_clean((struct flow_str){json_string_value(o),
+						   (uint32_t)json_string_length(o)},
+				 text, sizeof(text));
+		json_string_setn(o, text, len);
+	}
+	json_object_foreach(o, key, v) clean(v);
+	json_array_foreach(o, i, v) clean(v);
+}
+
+static void show_line(void *arg, const json_t *o)
+{
+	struct talk_call *k = arg;
+
+	if (k->json)
+		talk_json(o);
+	else
+		clean((json_t *)(uintptr_t)o); /* of the answer that was read for this */
+	if (!k->json || k->shows_json)
+		k->show(k, o);
+	k->lines++;
+}
+
+int talk_run(struct talk_call *k, void (*show)(struct talk_call *k, const json_t *o))
+{
+	k->show = show;
+	return k->ids.n ? talk_each(&k->at, k->request, &k->ids, show_line, k)
+			: talk(&k->at, k->request, show_line, k);
 }

@@ -34,9 +34,9 @@ const struct cli_command command_policy_follow = {
 	.help = "have the policies of collectors hold, or a file's, as they come",
 	.operands = "[FILE]",
 	.words = CLI_FILE,
-	.doc = "Until SIGTERM or SIGINT. Without FILE: of all collectors that 'weir enrol' has met; they are told "
-	       "what holds. One that is refused is said, and the one before holds; while no weir runs it is tried "
-	       "again each second.",
+	.doc = "Until SIGTERM or SIGINT, or the file's folder is gone. Without FILE: of all collectors that 'weir "
+	       "enrol' has met; they are told what holds. One that is refused is said, and the one before holds; "
+	       "while no weir runs it is tried again each second.",
 	.options = options,
 	.more = client_options,
 	.examples = "weir policy follow\n"
@@ -50,6 +50,7 @@ struct file_follow {
 	const char *file, *base;
 	char dir[4096];
 	bool json, waiting; /* waiting: no weir took it yet */
+	bool gone;	    /* the folder */
 	int watch, signals;
 };
 
@@ -74,8 +75,11 @@ static void apply(struct file_follow *f)
 	free(image);
 }
 
-/* Was it our file? Several replacements at once are one. */
-static bool changed(const struct file_follow *f)
+/*
+ * Was it our file? Several replacements at once are one; so many that the kernel has lost count may be ours.
+ * A folder that is gone will tell of nothing any more.
+ */
+static bool changed(struct file_follow *f)
 {
 	char buf[8192] __attribute__((aligned(8)));
 	const ssize_t n = read(f->watch, buf, sizeof(buf));
@@ -84,7 +88,8 @@ static bool changed(const struct file_follow *f)
 	for (ssize_t at = 0; at < n;) {
 		const struct inotify_event *e = (const void *)(buf + at);
 
-		yes |= e->len && !strcmp(e->name, f->base);
+		yes |= e->mask & IN_Q_OVERFLOW || (e->len && !strcmp(e->name, f->base));
+		f->gone |= e->mask & (IN_IGNORED | IN_DELETE_SELF | IN_MOVE_SELF);
 		at += (ssize_t)(sizeof(*e) + e->len);
 	}
 	return yes;
@@ -103,8 +108,14 @@ static int follow(struct file_follow *f)
 			return EXIT_FAILED;
 		if (n > 0 && p[1].revents)
 			return EXIT_OK;
-		if (n == 0 || (n > 0 && p[0].revents && changed(f)))
+		/* whatever it was: while it waits, a busy folder does not keep it from trying */
+		if (n == 0 || (n > 0 && p[0].revents && (changed(f) || f->waiting)))
 			apply(f);
+		if (f->gone) {
+			fprintf(stderr, "weir: %s: the folder is gone; the last policy holds\n",
+				f->dir);
+			return EXIT_FAILED;
+		}
 	}
 }
 
@@ -116,8 +127,9 @@ static int open_watch(struct file_follow *f)
 	snprintf(f->dir, sizeof(f->dir), "%.*s", slash ? (int)(slash - f->file) : 1,
 		 slash ? f->file : ".");
 	f->watch = inotify_init1(IN_CLOEXEC);
-	if (f->watch >= 0 &&
-	    inotify_add_watch(f->watch, *f->dir ? f->dir : "/", IN_MOVED_TO | IN_CLOSE_WRITE) >= 0)
+	if (f->watch >= 0 && inotify_add_watch(f->watch, *f->dir ? f->dir : "/",
+					       IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE_SELF |
+						       IN_MOVE_SELF | IN_ONLYDIR) >= 0)
 		return 0;
 	fprintf(stderr, "weir: %s: %s\n", f->dir, strerror(errno));
 	return EXIT_FAILED;

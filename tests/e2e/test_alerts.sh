@@ -102,6 +102,13 @@ expect "the lasting one has not ended" "$(member "$lasting" .count)" 1
 alerts ack "$lasting" --note 'asked its owner' >"$tmp/out"
 expect "acknowledged" "$(cat "$tmp/out")" "alert $lasting acknowledged"
 expect "by whom" "$(member "$lasting" '.acknowledged.by')" "uid=0 (root)"
+alerts ack "$lasting" --note $'\e[2Jred\u009b31m' >"$tmp/out"
+expect "a terminal is not spoken to" "$(alerts show "$lasting" | grep -c $'\e\\|\u009b')" 0
+expect "what was written is kept" "$(member "$lasting" .note)" $'\e[2Jred\u009b31m'
+alerts ack "$lasting" --note 'asked its owner' >"$tmp/out"
+alerts list --state all >/dev/full 2>"$tmp/err"
+expect "what can't be written is said" "$? $(cat "$tmp/err")" \
+	"1 weir-collector: standard output: No space left on device"
 alerts ack 4711 2>"$tmp/err"
 expect "one that is not there" "$? $(cat "$tmp/err")" "1 weir-collector: there is no alert 4711"
 alerts ack x 2>"$tmp/err"

@@ -215,6 +215,23 @@ expect "who changes it by force" "$(c audit verify; echo "$?")" "entry 2 is not 
 1"
 collector_stop
 stop_spawned follow
+mkdir "$tmp/away"
+cp "$tmp/store/policy/policy.bin" "$tmp/away/"
+spawn away "$ns_a" "$weir" policy follow "$tmp/away/policy.bin"
+looked()
+{
+	[ -s "$tmp/away.out" ] || [ -s "$tmp/away.err" ]
+}
+expect_true "another file is followed" wait_for 20 looked
+mv "$tmp/away" "$tmp/gone"
+ended()
+{
+	! kill -0 "${spawned[away]}"
+}
+expect_true "until its folder is gone" wait_for 20 ended
+wait "${spawned[away]}"
+expect "which is no success" "$?" 1
+expect_match "and said" "$(cat "$tmp/away.err")" 'the folder is gone'
 expect "what was taken is said, each newer" \
 	"$(jq -s '[.[].generation] | . == (unique | sort)' "$tmp/follow.out")" true
 weir_stop

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "book_rig.h"
+#include "collector/metrics_text.h"
 #include "common/policy.h"
 
 TestSuite(book, .init = rig_begin, .fini = rig_end, .timeout = 30);
@@ -94,6 +95,19 @@ Test(book, what_cannot_be_read_is_not_an_empty_list)
 	cr_assert(eq(int, db_run(rig.book->db, "ALTER TABLE alert RENAME TO gone", ""), 0));
 	pthread_mutex_unlock(&rig.book->lock);
 	cr_expect(eq(str, (char *)limited("alerts", 1), "store"));
+}
+
+Test(book, labels_of_metrics_are_escaped)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	cr_assert(out != NULL);
+	metrics_label(out, "a\"b\\c\nd");
+	fclose(out);
+	cr_expect(eq(str, text, "a\\\"b\\\\c\\nd"));
+	free(text);
 }
 
 /* ---- the queue ---- */
