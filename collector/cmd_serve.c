@@ -199,7 +199,7 @@ static uint32_t query_timeout(const struct settings *s)
 static json_t *op_ask(void *arg, const json_t *request, const struct endpoint_peer *peer)
 {
 	const struct serving *v = arg;
-	const char *command = json_string_value(json_object_get(request, "command"));
+	const char *command = json_string_value(json_object_get(request, "command")) ?: "";
 
 	if (!strcmp(command, "nodes"))
 		return nodes_ask(v->nodes, request, peer);

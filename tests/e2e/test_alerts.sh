@@ -145,6 +145,16 @@ three()
 expect_true "three alerts of one host are one group" wait_for 20 three
 expect "a line" "$(alerts list --group 'src.ip == 192.0.2.20' --state all -o json | wc -l)" 1
 
+# what is no question is refused; the rest goes on
+odd()
+{
+	printf '%s\n' "$1" | timeout 20 socat -t 20 - "UNIX-CONNECT:$WEIR_COLLECTOR_CONTROL_SOCKET" | jq -r '.code + " " + .message'
+}
+expect "a request without a command" "$(odd '{"v":1}')" 'request no such command'
+expect "a command that is no text" "$(odd '{"v":1,"command":7,"what":{}}')" 'request no such command'
+expect "members of other types" "$(odd '{"v":1,"command":"alerts","what":"ack","id":"x"}')" \
+	'unknown there is no alert 0'
+
 expect "nothing was lost" "$(collector_status '.alerts.lost')" 0
 collector_stop
 expect "the end" "$collector_rc" 0
