@@ -161,9 +161,10 @@ static void add_columns(struct from *q, const struct flow_source_cfg *cfg, bool 
 		from_add(q, "%sf.flow_id", comma);
 }
 
+/* Of a partition that is being written more may come before the query reads it. */
 static void add_where(struct from *q, const struct flow_range *r, const struct partition *p)
 {
-	if (p->rows && p->min_us >= r->from_us && p->max_us < r->to_us && !p->new_rows)
+	if (p->rows && p->min_us >= r->from_us && p->max_us < r->to_us && !p->writing)
 		return;
 	from_add(q, " WHERE f.end_us >= %lld AND f.end_us < %lld", (long long)r->from_us,
 		 (long long)r->to_us);

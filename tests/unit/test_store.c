@@ -197,6 +197,44 @@ Test(store, rollups_are_equal_to_raw_flows_open_closed_and_reopened)
 	store_rig_done(&g);
 }
 
+Test(store, flows_that_come_meanwhile_are_in_the_range_or_not_in_the_answer)
+{
+	struct store_query q = {};
+	struct flow_source_cfg cfg = {.range = {T0, T0 + 1000000000}};
+	struct rollup_cfg rollup = {.range = cfg.range, .by = RB_TOTAL, .step = ROLLUP_1M};
+	char *from[2], *sql;
+	struct store_result *r;
+	struct store_value v;
+	struct store_rig g;
+	struct rows rows;
+	uint32_t n;
+
+	if (!store_rig_open(&g, NULL))
+		return;
+	rows_init(&rows, 8, T0, 1000000);
+	store_rig_send(&g, &rows, 1000);
+	cr_assert(eq(int, store_flush(g.s), 0));
+	cr_assert(eq(int, store_source(g.s, &cfg, &from[0]), 0));
+	cr_assert(eq(int, store_rollup(g.s, &rollup, &from[1]), 0));
+	store_rig_send(&g, &rows, 500); /* of the same hour */
+	cr_assert(eq(int, store_flush(g.s), 0));
+	for (unsigned int i = 0; i < 2; i++) {
+		cr_assert(gt(int,
+			     asprintf(&sql, "SELECT %s::UBIGINT FROM %s r",
+				      i ? "sum(flows)" : "count(*)", from[i]),
+			     0));
+		q.sql = sql;
+		cr_assert(eq(int, store_select(g.s, &q, g.error, &r), 0), "%s", g.error);
+		cr_assert(eq(int, store_next(r, &n), 0), "%s", store_error(r));
+		cr_assert(store_get(r, 0, 0, &v));
+		cr_expect(eq(u64, v.u, 1000));
+		store_result_free(r);
+		free(from[i]);
+		free(sql);
+	}
+	store_rig_done(&g);
+}
+
 struct asking {
 	struct store_rig *g;
 	atomic_bool end;
