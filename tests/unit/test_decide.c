@@ -138,6 +138,32 @@ Test(decide, what_goes_on_is_decided_anew)
 	cr_expect(eq(i64, rig_member_of("active", "ttl_s"), 3600));
 }
 
+/* One decision of each kind; the first is held. */
+static void fire_all(void)
+{
+	rig_write_alert(&(struct rig_alert){"act", 10, 9, 0, true, false}, ALERT_FIRING);
+	rig_fire("count", 2, true);
+	rig_fire("some", 3, true);
+	rig_fire("two", 4, true);
+	rig_write_alert(&(struct rig_alert){"slow", 10, 5, 80, false, false}, ALERT_FIRING);
+}
+
+Test(decide, no_decision_without_an_end)
+{
+	static const char endless[] =
+		"SELECT count(*) FROM decision WHERE state = 'active' AND (expires_us IS NULL"
+		" OR expires_us <= made_us OR expires_us - made_us > 86400000000)";
+
+	fire_all();
+	json_decref(rig_ask("decisions", "approve", "id", "1"));
+	cr_expect(eq(u32, rig_number_of("active"), 5));
+	pthread_mutex_lock(&rig.book->lock);
+	cr_expect(eq(i64, db_number(rig.book->db, -1, endless, ""), 0));
+	pthread_mutex_unlock(&rig.book->lock);
+	/* nor an entry that a node gets: policy_check() wants one of each */
+	rig_expect_policy("policy.bin", 5, 3);
+}
+
 /* ---- too many ---- */
 
 Test(decide, a_rule_that_goes_wild_is_stopped)
