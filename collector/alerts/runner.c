@@ -24,6 +24,7 @@ struct runner {
 	bool none;	      /* no rule is there: blocks need not come. atomic */
 	struct ruleset *next; /* that are to take over, with their engine */
 	struct engine *next_engine;
+	struct engine_rule_stats *next_counts;
 	struct runner_stats stats;
 	struct ruleset *shown; /* what counts are of; held */
 	struct engine_rule_stats *counts;
@@ -132,30 +133,24 @@ static void tell_change(struct runner *r)
 /* Rules that wait to take over do. */
 static void change(struct runner *r)
 {
-	struct engine_rule_stats *counts;
-	struct ruleset *was = r->set, *set;
+	struct ruleset *was = r->set;
 	struct engine *engine = r->engine;
 	struct engine_stats es = {};
 
 	if (engine)
 		engine_stats(engine, &es);
 	pthread_mutex_lock(&r->lock);
-	set = r->next;
-	counts = set ? calloc(ruleset_rules(set)->n + 1, sizeof(*counts)) : NULL;
-	if (!counts) { /* try again */
-		pthread_mutex_unlock(&r->lock);
-		return;
-	}
-	r->set = set;
+	r->set = r->next;
 	r->engine = r->next_engine;
+	free(r->counts);
+	r->counts = r->next_counts;
 	r->next = NULL;
 	r->next_engine = NULL;
-	free(r->counts);
-	r->counts = counts;
+	r->next_counts = NULL;
 	ruleset_drop(r->shown);
-	r->shown = ruleset_hold(set);
+	r->shown = ruleset_hold(r->set);
 	r->epoch++;
-	__atomic_store_n(&r->none, !ruleset_rules(set)->n, __ATOMIC_RELAXED);
+	__atomic_store_n(&r->none, !ruleset_rules(r->set)->n, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&r->lock);
 	r->before.flows += es.flows;
 	r->before.future += es.future;
@@ -262,23 +257,28 @@ int runner_rules(struct runner *r, struct ruleset *set, uint64_t ahead_ns, uint6
 {
 	const struct engine_cfg cfg = {
 		.rules = ruleset_rules(set), .alert = on_alert, .arg = r, .ahead_ns = ahead_ns};
-	struct engine *engine, *old_engine;
+	struct engine_rule_stats *counts = calloc(cfg.rules->n + 1, sizeof(*counts)), *old_counts;
+	struct engine *engine = NULL, *old_engine;
 	struct ruleset *old;
-	const int rc = engine_new(&cfg, &engine);
+	const int rc = counts ? engine_new(&cfg, &engine) : -ENOMEM;
 
 	if (rc) {
+		free(counts);
 		ruleset_drop(set);
 		return rc;
 	}
 	pthread_mutex_lock(&r->lock);
 	old = r->next;
 	old_engine = r->next_engine;
+	old_counts = r->next_counts;
 	r->next = set;
 	r->next_engine = engine;
+	r->next_counts = counts;
 	r->cfg.behind_ns = behind_ns;
 	pthread_cond_signal(&r->more);
 	pthread_mutex_unlock(&r->lock);
 	engine_free(old_engine);
+	free(old_counts);
 	ruleset_drop(old);
 	return 0;
 }
@@ -342,6 +342,7 @@ void runner_free(struct runner *r)
 	pthread_cond_destroy(&r->more);
 	pthread_mutex_destroy(&r->lock);
 	free(r->counts);
+	free(r->next_counts);
 	free(r->ring);
 	free(r);
 }
