@@ -63,6 +63,39 @@ static void tell(struct rule_state *s, const struct watch *w, uint64_t now, enum
 
 /* ---- watches ---- */
 
+static void append(struct watches *to, struct watch *w)
+{
+	w->prev = to->last;
+	w->next = NULL;
+	if (to->last)
+		to->last->next = w;
+	else
+		to->first = w;
+	to->last = w;
+}
+
+static void cut(struct watches *from, struct watch *w)
+{
+	if (w->prev)
+		w->prev->next = w->next;
+	else
+		from->first = w->next;
+	if (w->next)
+		w->next->prev = w->prev;
+	else
+		from->last = w->prev;
+}
+
+static void set_resting(struct rule_state *s, struct watch *w, bool resting, uint64_t now)
+{
+	if (w->resting == resting)
+		return;
+	cut(w->resting ? &s->resting : &s->watching, w);
+	append(resting ? &s->resting : &s->watching, w);
+	w->resting = resting;
+	w->rest_ns = now;
+}
+
 static int more_watches(struct rule_state *s)
 {
 	const uint32_t cap = s->cap_watches ? s->cap_watches * 2 : 16;
@@ -87,11 +120,9 @@ struct watch *watch_get(struct rule_state *s, uint32_t slot)
 	w = malloc(sizeof(*w));
 	if (!w)
 		return NULL;
-	*w = (struct watch){.next = s->watching, .slot = slot, .at = s->n_watches};
+	*w = (struct watch){.slot = slot, .at = s->n_watches};
 	w->exempt = groups_exempt(s, g);
-	if (s->watching)
-		s->watching->prev = w;
-	s->watching = w;
+	append(&s->watching, w);
 	s->watches[s->n_watches++] = w;
 	s->stats.bytes += sizeof(*w);
 	g->watch = s->n_watches;
@@ -103,12 +134,7 @@ void watch_free(struct rule_state *s, struct watch *w)
 {
 	struct watch *last = s->watches[--s->n_watches];
 
-	if (w->prev)
-		w->prev->next = w->next;
-	else
-		s->watching = w->next;
-	if (w->next)
-		w->next->prev = w->prev;
+	cut(w->resting ? &s->resting : &s->watching, w);
 	last->at = w->at;
 	s->watches[w->at] = last;
 	slot_group(s, last->slot)->watch = w->at + 1;
@@ -170,6 +196,18 @@ static bool holds(struct rule_state *s, const struct group *g)
 	return !s->rule->test || (groups_near(s, g) && having_true(s->rule->test, value_of, &l));
 }
 
+/* Where the group was looked at: is it watched on, and among which? */
+static void place_watch(struct rule_state *s, struct watch *w, bool now_true, uint64_t now)
+{
+	if (!w)
+		return;
+	if (w->state == ALERT_NONE &&
+	    !(s->gated && !s->monotone && groups_near(s, slot_group(s, w->slot))))
+		watch_free(s, w);
+	else if (s->monotone)
+		set_resting(s, w, w->state == ALERT_FIRING && !now_true, now);
+}
+
 void alert_look(struct rule_state *s, uint32_t slot, uint64_t now)
 {
 	const struct group *g = slot_group(s, slot);
@@ -186,7 +224,5 @@ void alert_look(struct rule_state *s, uint32_t slot, uint64_t now)
 	} else if (w->state == ALERT_PENDING || now - w->true_ns >= s->rule->keep_ns) {
 		end(s, w, now, ALERT_ENDED);
 	}
-	w = watch_of(s, g);
-	if (w && w->state == ALERT_NONE && !(s->gated && !s->monotone && groups_near(s, g)))
-		watch_free(s, w);
+	place_watch(s, watch_of(s, g), now_true, now);
 }

@@ -370,11 +370,14 @@ uint64_t batch_hash_rows(struct batch *b, struct batch_key *k, uint32_t w, uint6
 	if (!rest)
 		return rows;
 	k->done[w] |= rest;
-	for (uint32_t i = 0; i < 64; i++)
-		h[i] = b->seed;
+	for (uint64_t m = rest; m; m &= m - 1)
+		h[__builtin_ctzll(m)] = b->seed;
 	for (uint32_t i = 0; i < k->n; i++)
 		hash_column(&b->columns[k->fields[i]], w, rest, h);
-	for (uint32_t i = 0; i < 64; i++)
-		to[i] = rest >> i & 1 ? (uint32_t)(hash_add(h[i], k->n) >> 32) : to[i];
+	for (; rest; rest &= rest - 1) {
+		const uint32_t i = (uint32_t)__builtin_ctzll(rest);
+
+		to[i] = (uint32_t)(hash_add(h[i], k->n) >> 32);
+	}
 	return rows;
 }

@@ -29,20 +29,31 @@ static int column_of(enum flow_field f)
 
 /* ---- columns ---- */
 
+/* Columns of blocks and batches are as long as a multiple of it. */
+#define CHUNK 16u
+
+#define WIDEN(type)                                                                            \
+	static void widen_##type(uint64_t *restrict to, const type *restrict from, uint32_t n) \
+	{                                                                                      \
+		for (uint32_t i = 0; i < n; i += CHUNK)                                        \
+			for (uint32_t k = 0; k < CHUNK; k++)                                   \
+				to[i + k] = from[i + k];                                       \
+	}
+WIDEN(uint8_t)
+WIDEN(uint16_t)
+WIDEN(uint32_t)
+
 static void widen(uint64_t *to, const struct block *b, enum block_column c, const uint32_t rows[2])
 {
 	switch (block_columns[c].size) {
 	case 1:
-		for (uint32_t i = 0; i < rows[1]; i++)
-			to[i] = BLOCK_COLUMN(b, const uint8_t, c)[rows[0] + i];
+		widen_uint8_t(to, BLOCK_COLUMN(b, const uint8_t, c) + rows[0], rows[1]);
 		break;
 	case 2:
-		for (uint32_t i = 0; i < rows[1]; i++)
-			to[i] = BLOCK_COLUMN(b, const uint16_t, c)[rows[0] + i];
+		widen_uint16_t(to, BLOCK_COLUMN(b, const uint16_t, c) + rows[0], rows[1]);
 		break;
 	case 4:
-		for (uint32_t i = 0; i < rows[1]; i++)
-			to[i] = BLOCK_COLUMN(b, const uint32_t, c)[rows[0] + i];
+		widen_uint32_t(to, BLOCK_COLUMN(b, const uint32_t, c) + rows[0], rows[1]);
 		break;
 	default:
 		memcpy(to, BLOCK_COLUMN(b, const uint64_t, c) + rows[0], rows[1] * sizeof(*to));
@@ -50,6 +61,17 @@ static void widen(uint64_t *to, const struct block *b, enum block_column c, cons
 	if (block_columns[c].type == BT_TIME)
 		for (uint32_t i = 0; i < rows[1]; i++)
 			to[i] *= 1000;
+}
+
+static void widen_ips(uint64_t (*restrict to)[2], const uint64_t *restrict hi,
+		      const uint64_t *restrict lo, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i += CHUNK) {
+		for (uint32_t k = 0; k < CHUNK; k++) {
+			to[i + k][0] = hi[i + k];
+			to[i + k][1] = lo[i + k];
+		}
+	}
 }
 
 /* Bits of rows that the batch has. @rows: first, number. */
@@ -111,13 +133,8 @@ static void take_column(struct batch *to, enum flow_field f, const struct block 
 	if (c->kind == BATCH_STR) {
 		take_texts(c, b, (enum block_column)from, rows);
 	} else if (c->kind == BATCH_IP) {
-		const uint64_t *hi = BLOCK_COLUMN(b, const uint64_t, from) + rows[0];
-		const uint64_t *lo = BLOCK_COLUMN(b, const uint64_t, from + 1) + rows[0];
-
-		for (uint32_t i = 0; i < rows[1]; i++) {
-			c->ips[i][0] = hi[i];
-			c->ips[i][1] = lo[i];
-		}
+		widen_ips(c->ips, BLOCK_COLUMN(b, const uint64_t, from) + rows[0],
+			  BLOCK_COLUMN(b, const uint64_t, from + 1) + rows[0], rows[1]);
 	} else {
 		widen(c->numbers, b, (enum block_column)from, rows);
 	}

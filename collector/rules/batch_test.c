@@ -237,8 +237,6 @@ static uint64_t ask_ips(const struct batch_test *bt, const struct batch_column *
 	const uint64_t(*ips)[2] = c->ips + w * 64;
 	uint64_t word = 0;
 
-	if (bt->near && !bt->test->n)
-		return 0; /* the set has nothing in it */
 	for (; rows; rows &= rows - 1) {
 		const uint32_t i = (uint32_t)__builtin_ctzll(rows);
 		const uint64_t low = ips[i][1];
@@ -291,15 +289,18 @@ static uint64_t ask_lists(const struct batch *b, const struct batch_test *bt, ui
 	return word;
 }
 
-uint64_t batch_ask(struct batch *b, struct batch_test *bt, uint32_t w, uint64_t rows)
+/* A list of the site's that has nothing in it. */
+static bool is_empty(const struct filter_test *t)
+{
+	return (t->type == TEST_IPS || t->type == TEST_STRINGS || t->type == TEST_NUMBERS) && !t->n;
+}
+
+uint64_t batch_ask_rows(struct batch *b, struct batch_test *bt, uint32_t w, uint64_t rows)
 {
 	const struct filter_test *t = bt->test;
 	const struct batch_column *c;
 	uint64_t word;
 
-	rows &= ~bt->done[w];
-	if (!rows)
-		return bt->bits[w];
 	if (bt->by_record) {
 		bt->done[w] |= rows;
 		return bt->bits[w] |= ask_lists(b, bt, w, rows);
@@ -313,8 +314,12 @@ uint64_t batch_ask(struct batch *b, struct batch_test *bt, uint32_t w, uint64_t 
 		bt->done[w] |= rows;
 		return bt->bits[w];
 	}
-	if (bt->pick != UINT32_MAX || (t->type == TEST_RANGE && c->kind == BATCH_NUMBER &&
-				       !t->divide && __builtin_popcountll(rows) > (int)FEW)) {
+	if (is_empty(t)) {
+		rows = UINT64_MAX;
+		word = 0;
+	} else if (bt->pick != UINT32_MAX ||
+		   (t->type == TEST_RANGE && c->kind == BATCH_NUMBER && !t->divide &&
+		    __builtin_popcountll(rows) > (int)FEW)) {
 		rows = UINT64_MAX;
 		word = bt->pick != UINT32_MAX ? ask_pick(b, bt, w) : ask_range(bt, c, w);
 	} else {

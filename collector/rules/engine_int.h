@@ -131,8 +131,13 @@ static inline bool batch_has(const struct batch *b, enum flow_field f, uint32_t 
 /* Tables for the tests that can have one. Return: 0, -ENOMEM. */
 int batch_prepare(struct batch *b);
 void batch_prepare_done(struct batch *b);
-/* What the test says to rows of word @w, those of @rows at least. */
-uint64_t batch_ask(struct batch *b, struct batch_test *bt, uint32_t w, uint64_t rows);
+/* What the test says to rows of word @w, those of @rows at least: they were not asked yet. */
+uint64_t batch_ask_rows(struct batch *b, struct batch_test *bt, uint32_t w, uint64_t rows);
+static inline uint64_t batch_ask(struct batch *b, struct batch_test *bt, uint32_t w, uint64_t rows)
+{
+	rows &= ~bt->done[w];
+	return rows ? batch_ask_rows(b, bt, w, rows) : bt->bits[w];
+}
 
 /* ---- batch_block.c ---- */
 
@@ -235,9 +240,18 @@ struct group {
 	/* by: one or two words each; ring; text of by; of each leaf its total, of distinct a pointer before */
 };
 
-/* A group that has an alert, or is near one: it is looked at whenever a step is over. */
+struct watches {
+	struct watch *first, *last;
+};
+
+/*
+ * A group that has an alert, or is near one: it is looked at whenever a step is over. An alert of a rule that
+ * only more flows make true again rests when it holds no more, until it ends.
+ */
 struct watch {
 	struct watch *prev, *next;
+	bool resting;
+	uint64_t rest_ns; /* since when */
 	uint32_t slot;
 	uint32_t at;   /* in rule_state.watches */
 	uint8_t state; /* enum alert_state */
@@ -311,10 +325,15 @@ struct rule_state {
 	uint32_t n_buckets;
 	uint32_t cap; /* groups that there is room for before it grows */
 	uint32_t n_groups;
-	uint32_t looks;	   /* for old ones */
-	uint32_t old_hand; /* bucket where the next of them begins */
+	uint32_t looks;	    /* for old ones */
+	uint32_t old_hand;  /* bucket where the next of them begins */
+	uint64_t tick;	    /* at hand, in units of ages */
+	uint64_t look_tick; /* before it none is old */
+	uint32_t old_from;  /* ages: it has been out of the window for sure */
+	uint64_t oldest;    /* seen since the first bucket was looked through */
 	struct rings rings;
-	struct watch *watching;
+	struct watches watching;
+	struct watches resting; /* in the order of rest_ns; they held within a slide before it */
 	struct watch **watches;
 	uint32_t n_watches, cap_watches;
 	struct engine_rule_stats stats;
@@ -322,6 +341,8 @@ struct rule_state {
 
 /* ---- slots.c: where groups are ---- */
 
+/* So many octets or more, zero, in large pages where they are many; free() them. NULL: no memory. */
+void *slots_memory(size_t *bytes);
 int slots_init(struct rule_state *s);
 void slots_done(struct rule_state *s);
 /* The slot of a row's group; UINT32_MAX: there is none. */

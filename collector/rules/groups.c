@@ -80,17 +80,24 @@ static void drop_ring(struct rule_state *s, struct group *g)
 	g->cells[s->ring_at] = 0;
 }
 
-/* All that it holds besides itself. */
-static void empty(struct rule_state *s, struct group *g)
+static void drop_sets(struct rule_state *s, struct group *g)
 {
-	for (uint32_t i = 0; s->distinct && i < s->n_leaves; i++) {
+	for (uint32_t i = 0; i < s->n_leaves; i++) {
 		if (s->leaves[i].type != HA_DISTINCT || !distinct_of(s, g, i))
 			continue;
 		distinct_done(distinct_of(s, g, i), &s->stats.bytes);
 		free(distinct_of(s, g, i));
 		s->stats.bytes -= sizeof(struct distinct);
 	}
-	drop_ring(s, g);
+}
+
+/* All that it holds besides itself. */
+static void empty(struct rule_state *s, struct group *g)
+{
+	if (s->distinct)
+		drop_sets(s, g);
+	if (g->cells[s->ring_at])
+		drop_ring(s, g);
 	if (s->text_at)
 		free(get_pointer(g, s->text_at));
 }
@@ -131,7 +138,7 @@ static int fill_key(struct rule_state *s, struct group *g, const struct batch *b
 	uint32_t len = 0, at = 0;
 	char *text;
 
-	for (uint32_t i = 0; i < by->n; i++)
+	for (uint32_t i = 0; s->text_at && i < by->n; i++)
 		if (b->columns[by->v[i]].kind == BATCH_STR)
 			len += b->columns[by->v[i]].strs[row].len;
 	text = len ? malloc(len) : NULL;

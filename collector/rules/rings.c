@@ -9,11 +9,12 @@
 
 #include "collector/rules/engine_int.h"
 
-#define FIRST 16u	   /* rings in the first chunk */
-#define MOST  (512u << 10) /* octets of a chunk from which on they grow no more */
+#define FIRST 16u	 /* rings in the first chunk */
+#define MOST  (2u << 20) /* octets of a chunk from which on they grow no more: large pages */
 
 struct ring_chunk {
 	struct ring_chunk *next;
+	uint64_t pad[7]; /* rings begin at a line of the cache */
 	uint64_t cells[];
 };
 
@@ -24,16 +25,16 @@ static size_t ring_cells(const struct rule_state *s)
 
 static int more(struct rule_state *s)
 {
-	const size_t cells = ring_cells(s), n = s->rings.n_next ?: FIRST;
-	const size_t bytes = sizeof(struct ring_chunk) + n * cells * sizeof(uint64_t);
-	struct ring_chunk *c = malloc(bytes);
+	const size_t one = ring_cells(s) * sizeof(uint64_t), n = s->rings.n_next ?: FIRST;
+	size_t bytes = sizeof(struct ring_chunk) + n * one;
+	struct ring_chunk *c = slots_memory(&bytes);
 
 	if (!c)
 		return -ENOMEM;
 	c->next = s->rings.chunks;
 	s->rings.chunks = c;
 	s->rings.fresh = c->cells;
-	s->rings.n_fresh = (uint32_t)n;
+	s->rings.n_fresh = (uint32_t)((bytes - sizeof(struct ring_chunk)) / one);
 	s->rings.n_next = (uint32_t)(bytes < MOST ? 2 * n : n);
 	s->stats.bytes += bytes;
 	return 0;

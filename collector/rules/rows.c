@@ -16,11 +16,26 @@ static void look_at(struct rule_state *s, uint32_t slot, int64_t pane)
 	alert_look(s, slot, (uint64_t)pane * s->slide);
 }
 
+/* Alerts that rest and end with step @pane. */
+static void look_at_resting(struct rule_state *s, int64_t pane)
+{
+	const uint64_t now = (uint64_t)pane * s->slide, keep = s->rule->keep_ns;
+
+	for (struct watch *w = s->resting.first, *next; w; w = next) {
+		next = w->next;
+		if (w->rest_ns + keep > now + s->slide)
+			break;
+		if (now - w->true_ns >= keep)
+			look_at(s, w->slot, pane);
+	}
+}
+
 /* Step @pane has begun. Where there is a gate, only who passed it can hold now and did not before. */
 static void look_back(struct rule_state *s, int64_t pane)
 {
+	look_at_resting(s, pane);
 	if (s->monotone || s->gated) {
-		for (struct watch *w = s->watching, *next; w; w = next) {
+		for (struct watch *w = s->watching.first, *next; w; w = next) {
 			next = w->next;
 			look_at(s, w->slot, pane);
 		}
@@ -35,12 +50,27 @@ static void look_back(struct rule_state *s, int64_t pane)
 	}
 }
 
+/* The step after the one at hand at whose begin something may happen. */
+static int64_t next_pane(const struct rule_state *s)
+{
+	uint64_t ns;
+
+	if (s->watching.first || (!s->monotone && !s->gated && s->n_groups))
+		return s->pane + 1;
+	if (!s->resting.first)
+		return INT64_MAX;
+	ns = s->resting.first->rest_ns + s->rule->keep_ns;
+	ns = ns > s->slide ? ns - s->slide : 0;
+	return (int64_t)(ns / s->slide) > s->pane ? (int64_t)(ns / s->slide) : s->pane + 1;
+}
+
 static void set_pane(struct rule_state *s, int64_t pane)
 {
 	s->pane = pane;
 	s->begin_ns = (uint64_t)pane * s->slide;
 	s->ring_now = (uint32_t)pane % s->panes * s->n_leaves;
-	s->age = (uint8_t)((uint64_t)pane / s->age_unit % MARK_AGES);
+	s->tick = (uint64_t)pane / s->age_unit;
+	s->age = (uint8_t)(s->tick % MARK_AGES);
 }
 
 void advance_to(struct rule_state *s, uint64_t clock)
@@ -49,9 +79,9 @@ void advance_to(struct rule_state *s, uint64_t clock)
 
 	if (s->pane == INT64_MIN)
 		set_pane(s, to);
-	while (s->pane < to && (s->watching || (!s->monotone && !s->gated && s->n_groups))) {
-		look_back(s, s->pane + 1);
-		set_pane(s, s->pane + 1);
+	for (int64_t next = next_pane(s); next <= to; next = next_pane(s)) {
+		look_back(s, next);
+		set_pane(s, next);
 	}
 	if (s->pane < to)
 		set_pane(s, to);

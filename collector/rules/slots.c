@@ -22,7 +22,7 @@
 
 /* ---- memory ---- */
 
-static void *take_arena(size_t *bytes)
+void *slots_memory(size_t *bytes)
 {
 	const bool huge = *bytes >= HUGE_FROM;
 	const size_t unit = huge ? HUGE_PAGE : 64;
@@ -85,7 +85,7 @@ static int set_cap(struct rule_state *s, uint32_t cap)
 	/* even: so that groups begin at a line of the cache */
 	const uint32_t n = (uint32_t)((uint64_t)cap * 4 / 3 / WAYS + 2) & ~1u;
 	size_t bytes = (size_t)n * (WAYS * (size_t)s->stride + sizeof(struct bucket));
-	uint8_t *to = take_arena(&bytes);
+	uint8_t *to = slots_memory(&bytes);
 
 	if (!to)
 		return -ENOMEM;
@@ -108,6 +108,8 @@ static uint32_t most_slots(const struct rule_state *s)
 
 int slots_init(struct rule_state *s)
 {
+	s->old_from = s->panes / s->age_unit + 2;
+	s->oldest = UINT64_MAX;
 	if (s->rule->groups_max >= NONE / 4)
 		return -ENOMEM;
 	return set_cap(s, most_slots(s) < CAP ? most_slots(s) : CAP);
@@ -153,37 +155,45 @@ void slots_give(struct rule_state *s, uint32_t slot)
 	s->n_groups--;
 }
 
-/* Ages from which on a group has been out of the window for sure; MARK_AGES: none. */
-static uint32_t old_age(const struct rule_state *s)
-{
-	return s->panes / s->age_unit + 2;
-}
-
-static bool is_old(const struct rule_state *s, uint8_t mark, uint32_t from)
+static uint32_t age_of(const struct rule_state *s, uint8_t mark)
 {
 	const uint32_t then = mark & MARK_AGE, now = s->age;
 
-	return !(mark & MARK_WATCH) && (now >= then ? now - then : now + MARK_AGES - then) >= from;
+	return now >= then ? now - then : now + MARK_AGES - then;
 }
 
-/* Now and then those of one bucket; those of the next are asked for. */
+/* All buckets have been looked through: when will one of them have something old? */
+static void rest(struct rule_state *s)
+{
+	s->look_tick = s->oldest + s->old_from;
+	s->oldest = s->tick;
+}
+
+/*
+ * Now and then those of one bucket. Marks only get younger, so that the oldest of a round says when the
+ * next may begin.
+ */
 static void look_for_old(struct rule_state *s)
 {
-	const uint32_t from = old_age(s);
-	uint32_t at, soon;
+	uint32_t at;
 
-	if (++s->looks % LOOK_OLD)
+	if (s->tick < s->look_tick || ++s->looks % LOOK_OLD)
 		return;
 	at = s->old_hand < s->n_buckets ? s->old_hand : 0;
-	soon = s->old_hand = next_bucket(s, at);
 	for (uint32_t way = 0; way < WAYS; way++) {
-		const struct bucket *b = &s->buckets[at], *next = &s->buckets[soon];
+		const struct bucket *b = &s->buckets[at];
+		const uint32_t age = age_of(s, b->marks[way]);
 
-		if (next->tags[way] && is_old(s, next->marks[way], from))
-			__builtin_prefetch(slot_group(s, soon * (WAYS + 1) + way), 1);
-		if (b->tags[way] && is_old(s, b->marks[way], from))
+		if (!b->tags[way] || b->marks[way] & MARK_WATCH)
+			continue;
+		if (age >= s->old_from)
 			groups_remove(s, at * (WAYS + 1) + way);
+		else if (s->tick - age < s->oldest)
+			s->oldest = s->tick - age;
 	}
+	s->old_hand = next_bucket(s, at);
+	if (!s->old_hand)
+		rest(s);
 }
 
 /* The hand goes on to one that goes; NONE: there are only alerts. */

@@ -3,7 +3,7 @@
  * bench_rules.c - what rules cost by flow: blocks of flows with a realistic skew through the engine, with the
  * rules that come with weir.
  * usage: bench_rules [--flows N] [DIRECTORY OF RULES]
- * Prints CSV: scenario, metric, value. The same flows come again and again, later each time.
+ * The same flows come again and again, later each time.
  */
 #include <math.h>
 #include <stdio.h>
@@ -15,6 +15,7 @@
 #include "collector/rules/engine.h"
 #include "collector/rules/rule_files.h"
 #include "common/scan.h"
+#include "measure.h"
 
 #define BLOCKS 64u
 #define BEGIN  (INT64_C(1767225600) * 1000000)
@@ -120,7 +121,18 @@ static void on_alert(void *arg, const struct alert *a)
 	b->alerts += a->state == ALERT_FIRING;
 }
 
-static void run(struct bench *b, const struct rule_set *set, uint64_t flows, const char *scenario)
+static void put(uint64_t flows, const char *metric, double value)
+{
+	row_print(&(struct row){.section = "rules",
+				.scenario = "all packs",
+				.hook = "",
+				.flows = (uint32_t)flows,
+				.design = "weir",
+				.metric = metric,
+				.value = value});
+}
+
+static void run(struct bench *b, const struct rule_set *set, uint64_t flows)
 {
 	const struct engine_cfg cfg = {.rules = set, .alert = on_alert, .arg = b};
 	struct engine *e;
@@ -144,11 +156,11 @@ static void run(struct bench *b, const struct rule_set *set, uint64_t flows, con
 		bytes += st.bytes;
 		matched += st.matched;
 	}
-	printf("%s,cpu_s_per_million,%.4f\n", scenario, spent * 1e6 / (double)flows);
-	printf("%s,rules,%u\n%s,matched_per_flow,%.3f\n", scenario, set->n, scenario,
-	       (double)matched / (double)flows);
-	printf("%s,state_mib,%.1f\n%s,alerts,%llu\n", scenario, (double)bytes / (1 << 20), scenario,
-	       (unsigned long long)b->alerts);
+	put(flows, "cpu s per M flows", spent * 1e6 / (double)flows);
+	put(flows, "rules", set->n);
+	put(flows, "matched per flow", (double)matched / (double)flows);
+	put(flows, "state MiB", (double)bytes / (1 << 20));
+	put(flows, "alerts", (double)b->alerts);
 	engine_free(e);
 }
 
@@ -172,7 +184,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	make_blocks(&b, pool);
-	run(&b, &files.set, flows, "all_packs");
+	run(&b, &files.set, flows);
 	rule_files_done(&files);
 	return 0;
 }

@@ -142,6 +142,117 @@ Test(engine, keeps_no_group_that_is_long_gone)
 	cr_expect(eq(u64, st.evicted, 0));
 }
 
+/* Groups move to other memory when there are more: their alerts go with them, each once. */
+Test(engine, keeps_alerts_while_its_table_grows)
+{
+	struct engine_rule_stats st;
+
+	begin(HEAD
+	      "    window: {size: 60s, slide: 5s}\n    by: src.ip\n    having: count() >= 2\n    keep_firing_for: 30s\n");
+	for (uint32_t i = 0; i < 3000; i++) {
+		feed(0x0a000000 + i, 1, 80, BEGIN + i * SECOND / 1000);
+		feed(0x0a000000 + i, 1, 80, BEGIN + i * SECOND / 1000);
+	}
+	engine_flush(engine);
+	cr_assert(eq(u32, count("a", ALERT_FIRING), 3000));
+	engine_rule_stats(engine, 0, &st);
+	cr_expect(eq(u64, st.groups, 3000));
+	cr_expect(eq(u64, st.firing, 3000));
+	cr_expect(eq(u64, st.evicted, 0));
+	for (uint32_t i = 0; i < 3000; i++) /* each is found again */
+		feed(0x0a000000 + i, 1, 80, BEGIN + 4 * SECOND);
+	engine_flush(engine);
+	engine_rule_stats(engine, 0, &st);
+	cr_expect(eq(u64, st.groups, 3000));
+	cr_assert(eq(u32, seen.n, 3000));
+	seen.n = 0;
+	engine_advance(engine, BEGIN + 200 * SECOND);
+	cr_assert(eq(u32, count("a", ALERT_RESOLVED), 3000));
+	engine_rule_stats(engine, 0, &st);
+	cr_expect(eq(u64, st.firing, 0));
+}
+
+/* What comes and goes at the bound: never more groups than allowed, none lost and none counted twice. */
+Test(engine, stays_at_its_bound_whatever_comes)
+{
+	struct engine_rule_stats st;
+	struct engine_stats es;
+	uint32_t chance = 1;
+
+	begin(HEAD
+	      "    window: {size: 10s, slide: 1s}\n    by: [src.ip, dst.port]\n    having: count() >= 3 and distinct(dst.ip) >= 1\n"
+	      "    keep_firing_for: 5s\n    groups_max: 90\n");
+	for (uint32_t i = 0; i < 20000; i++) {
+		seen.n = 0;
+		chance = chance * 1664525 + 1013904223;
+		feed(chance >> 24, chance >> 20 & 3, (uint16_t)(chance >> 16 & 1),
+		     BEGIN + i * SECOND / 100 - (chance >> 12 & 7) * SECOND / 4);
+		if (i % 512 == 0)
+			engine_flush(engine);
+		engine_rule_stats(engine, 0, &st);
+		cr_assert(st.groups <= 90);
+		cr_assert(st.firing <= st.groups);
+	}
+	engine_advance(engine, BEGIN + 1000 * SECOND);
+	engine_rule_stats(engine, 0, &st);
+	engine_stats(engine, &es);
+	cr_expect(eq(u64, st.matched, 20000));
+	cr_expect(eq(u64, st.firing, 0));
+	cr_expect(eq(u64, es.lost, 0));
+	cr_expect(st.fired > 100, "%llu alerts", (unsigned long long)st.fired);
+	cr_expect(st.evicted > 1000, "%llu evicted", (unsigned long long)st.evicted);
+}
+
+/* An alert that holds no more rests; it ends on time, and not while flows make it true again. */
+Test(engine, ends_an_alert_so_long_after_it_held_last)
+{
+	begin(HEAD
+	      "    window: {size: 10s, slide: 1s}\n    by: src.ip\n    having: count() >= 2\n    keep_firing_for: 60s\n");
+	feed(1, 1, 80, BEGIN);
+	feed(1, 1, 80, BEGIN);
+	feed(2, 1, 80, BEGIN + 1 * SECOND);
+	feed(2, 1, 80, BEGIN + 1 * SECOND);
+	feed(2, 1, 80, BEGIN + 30 * SECOND); /* one: holds no more */
+	feed(1, 1, 80, BEGIN + 40 * SECOND);
+	feed(1, 1, 80, BEGIN + 41 * SECOND); /* holds again, until 50 s */
+	engine_flush(engine);
+	cr_assert(eq(u32, count("a", ALERT_FIRING), 2));
+	engine_advance(engine, BEGIN + 68 * SECOND);
+	cr_assert(eq(u32, count("a", ALERT_RESOLVED), 0));
+	engine_advance(engine, BEGIN + 300 * SECOND);
+	cr_assert(eq(u32, count("a", ALERT_RESOLVED), 2));
+	for (uint32_t i = 0; i < seen.n; i++) {
+		if (seen.v[i].state != ALERT_RESOLVED)
+			continue;
+		/* both flows of 2 were in the window to 11 s, those of 1 to 50 s */
+		if (seen.v[i].by[0].ip[15] == 2)
+			cr_expect(eq(u64, seen.v[i].at_ns, BEGIN + 71 * SECOND));
+		else
+			cr_expect(eq(u64, seen.v[i].at_ns, BEGIN + 110 * SECOND));
+	}
+}
+
+/* The clock jumps by a year: what is over ends, what comes then counts, what comes late does not. */
+Test(engine, survives_a_jump_of_the_clock)
+{
+	const uint64_t later = BEGIN + 365 * 86400 * SECOND;
+	struct engine_rule_stats st;
+
+	begin(HEAD
+	      "    window: {size: 10s, slide: 1s}\n    by: src.ip\n    having: count() >= 2\n    keep_firing_for: 60s\n");
+	feed(1, 1, 80, BEGIN);
+	feed(1, 1, 80, BEGIN);
+	feed(1, 1, 80, later);
+	feed(1, 1, 80, BEGIN + SECOND);
+	engine_flush(engine);
+	cr_assert(eq(u32, count("a", ALERT_RESOLVED), 1));
+	engine_rule_stats(engine, 0, &st);
+	cr_expect(eq(u64, st.late, 1));
+	feed(1, 1, 80, later - 9 * SECOND);
+	engine_flush(engine);
+	cr_expect(eq(u32, count("a", ALERT_FIRING), 2));
+}
+
 Test(engine, counts_what_is_too_late)
 {
 	struct engine_rule_stats st;
