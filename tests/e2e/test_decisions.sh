@@ -116,7 +116,7 @@ EOF
 settings shadow
 serve
 key=$tmp/store/policy/policy.pub
-expect_true "a key is made, and a policy that says nothing" test -s "$tmp/store/policy/policy.bin"
+expect_true "a key is made, and a policy that says nothing" wait_for 60 test -s "$tmp/store/policy/policy.bin"
 expect "the private one is for its owner" "$(stat -c %a "$tmp/store/policy/policy.key")" 600
 dropbearkey -t ed25519 -f "$tmp/host.key" >/dev/null 2>&1
 spawn sshd "$ns_a" dropbear -F -E -r "$tmp/host.key" -p "$ip_a:22"
