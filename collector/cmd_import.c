@@ -138,14 +138,12 @@ static int open_all(struct import *m)
 static int import_all(struct import *m, const char *const *files, uint32_t n)
 {
 	const struct sigaction sa = {.sa_handler = on_interrupt};
-	int r = open_all(m), worst = 0;
+	int r = open_all(m);
+	uint32_t failed = 0;
 
 	sigaction(SIGINT, &sa, NULL);
-	for (uint32_t i = 0; !r && i < n && !interrupted; i++) {
-		const int one = import_file(m, files[i]);
-
-		worst = one ? one : worst;
-	}
+	for (uint32_t i = 0; !r && i < n && !interrupted; i++)
+		failed += import_file(m, files[i]) != 0;
 	if (!r) {
 		r = store_flush(m->store);
 		if (r)
@@ -161,7 +159,7 @@ static int import_all(struct import *m, const char *const *files, uint32_t n)
 		block_pool_free(m->pool);
 	if (r)
 		return local_store_status(r);
-	return interrupted ? 130 : !worst ? EXIT_OK : n > 1 ? EXIT_PARTLY : EXIT_FAILED;
+	return interrupted ? 130 : !failed ? EXIT_OK : failed < n ? EXIT_PARTLY : EXIT_FAILED;
 }
 
 static int cmd_import(int argc, char **argv)

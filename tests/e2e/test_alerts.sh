@@ -158,3 +158,5 @@ expect "members of other types" "$(odd '{"v":1,"command":"alerts","what":"ack","
 expect "nothing was lost" "$(collector_status '.alerts.lost')" 0
 collector_stop
 expect "the end" "$collector_rc" 0
+"$collector" import --store "$tmp/store" "$tmp/none" "$tmp/neither" >"$tmp/out" 2>"$tmp/err"
+expect "an import of nothing that can be read has failed" "$?" 1

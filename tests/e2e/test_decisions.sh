@@ -137,7 +137,7 @@ expect "what it would do" "$(c decisions list -o json | jq -r '[.mode, .action, 
 	"shadow drop src.ip $ip_b ingress"
 expect "for as long as the ladder's first step" "$(c decisions list -o json | jq '.ttl_s')" 600
 expect_true "the node takes it" apply
-expect_true "who is decided on still gets through" greets "$ip_b"
+expect_true "who is decided on still gets through" wait_for 20 greets "$ip_b"
 expect_true "the node counts what it would have dropped" wait_for 20 has_hits
 
 settings prevent
@@ -156,7 +156,7 @@ expect_true "the attack goes on: a decision that acts" wait_for 60 enforced
 expect "the one that counted has ended" "$(c decisions list --state withdrawn -o json | jq -r .reason)" superseded
 expect_true "the node takes that" apply
 expect_true "the attacker is blocked" wait_for 20 refuses "$ip_b"
-expect_true "the neighbour is not" greets "$neighbour"
+expect_true "the neighbour is not" wait_for 20 greets "$neighbour"
 expect_match "weir says why" "$(in_a "$weir" why "$ip_b" 2>&1)" 'ssh-dictionary'
 expect "every decision has an end" "$(c decisions list -o json | jq -s 'all(.expires != null)')" true
 
