@@ -15,6 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "block_dirt.h"
+
 static void complain(void *arg, const char *message)
 {
 	struct store_rig *g = arg;
@@ -123,7 +125,7 @@ void store_rig_send(struct store_rig *g, struct rows *rows, uint32_t n)
 		struct block_mark m = {.stream = 1, .epoch = 7, .from = rows->n};
 
 		cr_assert(ne(ptr, b, NULL));
-		m.rows = rows_fill(rows, b, n);
+		m.rows = rows_fill(rows, block_dirty(b), n);
 		m.to = rows->n;
 		block_mark(b, &m);
 		n -= m.rows;

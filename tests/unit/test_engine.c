@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "block_dirt.h"
 #include "collector/block.h"
 #include "collector/rules/alert_json.h"
 #include "rules_rig.h"
@@ -440,7 +441,7 @@ static void feed_both(struct block *b, const struct flow_record *r, bool blocks)
 static uint32_t run_both(bool blocks, struct alert *ret)
 {
 	struct block_pool *pool = block_pool_new(1);
-	struct block *b = block_get(pool);
+	struct block *b = block_dirty(block_get(pool));
 	const struct flow_str host = {"x.example", 9}, hosts[] = {{"y.example", 9}};
 	uint32_t n;
 

@@ -58,7 +58,7 @@ Test(ingest_template, data_before_its_template_waits_for_it)
 {
 	ingest_rig_new(&g, NULL);
 	begin(7);
-	set(300, RECORD RECORD);
+	set(300, RECORD " " RECORD);
 	cr_assert(zero(int, feed()));
 	cr_assert(eq(u32, ingest_rig_take(&g), 0));
 	cr_assert(eq(u64, ingest_rig_count(&g, 7, IC_HELD), 1));
@@ -105,6 +105,28 @@ Test(ingest_template, a_changed_template_is_used_from_then_on)
 	cr_assert(eq(u32, ingest_rig_take(&g), 2));
 	cr_assert(eq(str, g.row[0], g.row[1]));
 	cr_assert(eq(u64, ingest_rig_count(&g, 7, IC_CHANGED), 1));
+	ingest_rig_free(&g);
+}
+
+/* What waits to be decoded with others is decoded as what it was when it came. */
+Test(ingest_template, a_batch_has_each_record_as_its_template_was)
+{
+	ingest_rig_new(&g, &(struct decoder_cfg){.batch = true});
+	begin(7);
+	set(2, TEMPLATE_300);
+	set(300, RECORD " " RECORD);
+	set(2, OTHER_300);
+	set(300, OTHER_RECORD);
+	set(300, OTHER_RECORD);
+	set(2, "012c0000"); /* withdrawn */
+	set(2, TEMPLATE_300);
+	set(300, RECORD);
+	cr_assert(zero(int, feed()));
+	cr_assert(eq(u32, ingest_rig_take(&g), 5));
+	for (uint32_t i = 1; i < 5; i++)
+		cr_assert(eq(str, g.row[i], g.row[0]), "record %u", i);
+	cr_assert(eq(u64, ingest_rig_count(&g, 7, IC_CHANGED), 1));
+	cr_assert(eq(u64, ingest_rig_count(&g, 7, IC_WITHDRAWN), 1));
 	ingest_rig_free(&g);
 }
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "block_dirt.h"
 #include "query_rig.h"
 
 #define FLOWS	   3000u
@@ -343,7 +344,7 @@ static void send_observations(struct store_rig *s)
 	};
 	struct block *block;
 
-	block = block_get(s->pool);
+	block = block_dirty(block_get(s->pool));
 	for (uint32_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++) {
 		struct flow_record r = {.end_ns = 1000000000, .proto = 6, .family = 4};
 
@@ -414,7 +415,7 @@ static void send_huge(struct store_rig *s)
 {
 	static const uint64_t out[] = {UINT64_C(1) << 63, UINT64_MAX, 100, 7},
 			      in[] = {3, UINT64_MAX, 20, 0};
-	struct block *block = block_get(s->pool);
+	struct block *block = block_dirty(block_get(s->pool));
 
 	for (uint32_t i = 0; i < 4; i++) {
 		struct flow_record r = {.end_ns = 1000000000, .proto = 6, .family = 4};

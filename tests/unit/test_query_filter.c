@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "block_dirt.h"
 #include "collector/query/filter_sql.h"
 #include "collector/query/flow_row.h"
 #include "common/output.h"
@@ -138,7 +139,7 @@ Test(query_filter, says_what_filter_match_says, .timeout = 120)
 
 	if (!store_rig_open(&g, NULL))
 		cr_skip_test("no libduckdb");
-	b = block_get(g.pool);
+	b = block_dirty(block_get(g.pool));
 	for (uint32_t i = 0; i < FLOWS; i++) {
 		const struct flow_record f = random_record();
 
@@ -215,7 +216,7 @@ static void goes_round(const struct flow_record *in)
 	sent.present[FF_IFACE / 64] &= ~(UINT64_C(1) << FF_IFACE % 64);
 	sent.start_ns -= sent.start_ns % 1000;
 	sent.end_ns -= sent.end_ns % 1000;
-	b = block_get(g.pool);
+	b = block_dirty(block_get(g.pool));
 	add_flow(b, &sent, 0);
 	block_send(g.pool, b);
 	cr_assert(eq(int, store_flush(g.s), 0));
