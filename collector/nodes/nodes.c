@@ -123,6 +123,13 @@ void nodes_published(struct nodes *n)
 	pthread_mutex_unlock(&n->lock);
 }
 
+void nodes_ask_policy(struct nodes *n, uint64_t above)
+{
+	if ((int64_t)above > n->resync_above)
+		n->resync_above = (int64_t)above;
+	pthread_cond_signal(&n->more);
+}
+
 /* ---- time ---- */
 
 static void *run(void *arg)

@@ -88,6 +88,9 @@ struct nodes {
 	struct nodes_counts counts;
 };
 
+/* Have a policy made with a generation above @above. */
+void nodes_ask_policy(struct nodes *n, uint64_t above);
+
 int64_t nodes_mono_us(void);
 int64_t nodes_wall_us(void);
 
@@ -98,6 +101,7 @@ struct node *table_by_key(struct nodes *n, const uint8_t key[CA_HASH]);
 struct node *table_by_name(struct nodes *n, const char *name);
 /* Labels in one form: sorted, each once. -EINVAL: not labels. */
 int table_labels(const char *text, char ret[NODES_LABELS]);
+/* Is it a canary, by its labels? A policy is asked for if that has changed and it had the other one. */
 void table_set_canary(struct nodes *n, struct node *x);
 
 struct token {

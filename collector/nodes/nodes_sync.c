@@ -122,9 +122,7 @@ static void ask_again(struct nodes *n, struct node *x, const struct image *want)
 	x->attempts++;
 	x->again_us = now + (AGAIN_US << doubled);
 	n->counts.resyncs++;
-	if ((int64_t)above > n->resync_above)
-		n->resync_above = (int64_t)above;
-	pthread_cond_signal(&n->more);
+	nodes_ask_policy(n, above);
 }
 
 /* After a rollback or a refusal the next attempt waits: the last one may have hurt. */

@@ -70,9 +70,14 @@ static bool has_label(const char *labels, const char *label)
 
 void table_set_canary(struct nodes *n, struct node *x)
 {
+	const bool was = x->canary;
+
 	x->canary = false;
 	for (uint32_t i = 0; i < n->canary_n; i++)
 		x->canary |= has_label(x->labels, n->canary[i]);
+	/* both policies have one generation: what it has is not older than what it shall have now */
+	if (was != x->canary && x->heard_us && x->report.highest)
+		nodes_ask_policy(n, x->report.highest);
 }
 
 /* ---- finding ---- */

@@ -26,7 +26,7 @@
 #define LOOK_MS	     500  /* between looks at the core */
 #define DELAY_MS     1000 /* after a failure; twice as long after each other one */
 #define DELAY_MAX_MS 30000
-#define DENIED_MS    60000 /* nobody changes that soon */
+#define DENIED_MS    15000 /* nobody changes that at once */
 #define CLOCK_S	     5	   /* clocks that differ more are said */
 
 /* What a round comes to. */
