@@ -109,9 +109,10 @@ struct who {
 	const char *code, *detail; /* of a problem; NULL: none */
 };
 
-/* Locked. @late_us: how long after its end it is still good. */
-static void identify(struct nodes *n, struct MHD_Connection *c, uint64_t late_us, struct who *ret)
+/* Locked. @renewing: it may have ended, for some time. */
+static void identify(struct nodes *n, struct MHD_Connection *c, bool renewing, struct who *ret)
 {
+	const uint64_t late_us = renewing ? n->return_us : 0;
 	const gnutls_datum_t *shown = certificate(c);
 	const int64_t now = nodes_wall_us();
 
@@ -138,9 +139,9 @@ static void identify(struct nodes *n, struct MHD_Connection *c, uint64_t late_us
 	} else if (now > ret->shown.expires_us + (int64_t)late_us) {
 		ret->code = "expired";
 		ret->detail =
-			late_us ? "the certificate ended too long ago: enrol it again, with a "
-				  "new token"
-				: "the certificate has ended";
+			renewing ? "the certificate ended too long ago: enrol it again, with a "
+				   "new token"
+				 : "the certificate has ended";
 	}
 }
 
@@ -243,7 +244,7 @@ static enum MHD_Result do_renew(struct waiter *w)
 	struct ca_issued issued;
 	struct who who;
 
-	identify(w->n, w->c, w->n->return_us, &who);
+	identify(w->n, w->c, true, &who);
 	if (who.code) {
 		w->n->counts.renew_refused++;
 		return deny(w, &who);
@@ -297,7 +298,7 @@ static enum MHD_Result do_sync(struct waiter *w)
 	struct node_report report;
 	struct who who;
 
-	identify(w->n, w->c, 0, &who);
+	identify(w->n, w->c, false, &who);
 	if (who.code)
 		return deny(w, &who);
 	if (w->node) /* it has waited */

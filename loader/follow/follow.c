@@ -82,26 +82,30 @@ static int await(struct follow *f, int ms, const struct http_reply **ret)
 	return r;
 }
 
-static enum round denied(struct follow *f, const struct http_reply *reply, char code[33])
+static enum round denied(struct follow *f, const struct http_reply *reply,
+			 const struct node_text *m)
 {
-	char error[NODE_MESSAGE_ERROR], text[HTTPS_ERROR];
-	struct node_text m;
+	const int status = reply->status;
+	char text[HTTPS_ERROR];
 
-	if (node_message_read(NODE_PROBLEM, (const char *)reply->body, reply->length, &m, error))
-		m = (struct node_text){};
-	snprintf(code, 33, "%s", m.code);
-	snprintf(text, sizeof(text), "the collector says %d: %.200s", reply->status,
-		 *m.detail ? m.detail : m.code);
-	hang_up(f);
-	if (!strcmp(code, "expired"))
-		return ROUND_DENIED;
+	snprintf(text, sizeof(text), "the collector says %d: %.200s", status,
+		 *m->detail ? m->detail : m->code);
+	hang_up(f); /* and the reply goes */
 	complain(f, text);
-	return reply->status < 500 ? ROUND_DENIED : ROUND_FAILED;
+	return status < 500 ? ROUND_DENIED : ROUND_FAILED;
+}
+
+static void read_problem(const struct http_reply *reply, struct node_text *ret)
+{
+	char error[NODE_MESSAGE_ERROR];
+
+	if (node_message_read(NODE_PROBLEM, (const char *)reply->body, reply->length, ret, error))
+		*ret = (struct node_text){};
 }
 
 static enum round renew(struct follow *f)
 {
-	char error[NODE_MESSAGE_ERROR], code[33];
+	char error[NODE_MESSAGE_ERROR];
 	const struct http_reply *reply = NULL;
 	struct node_text m;
 	int r = https_post(f->h, NODE_PATH_RENEW, "{}", ANSWER_MS);
@@ -109,8 +113,10 @@ static enum round renew(struct follow *f)
 	r = r ?: https_wait(f->h, ANSWER_MS, NODE_MESSAGE_MAX, &reply);
 	if (r != 1)
 		return lost(f, r);
-	if (reply->status != 200)
-		return denied(f, reply, code);
+	if (reply->status != 200) {
+		read_problem(reply, &m);
+		return denied(f, reply, &m);
+	}
 	r = node_message_read(NODE_ENROLLED, (const char *)reply->body, reply->length, &m, error);
 	if (r) {
 		complain(f, error);
@@ -144,15 +150,14 @@ static void mind_clock(struct follow *f, int64_t date_s)
 
 static enum round take_answer(struct follow *f, const struct http_reply *reply)
 {
-	char code[33];
-	enum round was;
+	struct node_text m;
 
 	mind_clock(f, reply->date_s);
 	if (reply->status != 200 && reply->status != 204) {
-		was = denied(f, reply, code);
-		if (strcmp(code, "expired") != 0)
-			return was;
-		f->renew_at_s = 0;
+		read_problem(reply, &m);
+		if (strcmp(m.code, "expired") != 0)
+			return denied(f, reply, &m);
+		f->renew_at_s = 0; /* good for that alone */
 		return ROUND_GOOD;
 	}
 	if (f->complaint[0])

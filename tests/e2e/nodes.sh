@@ -2,10 +2,10 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 #
 # nodes.sh - nodes of a collector, each in a namespace of its own with weir and `weir policy follow`: the
-# collector is in $ns_a and reaches node K at 10.77.1K.2. Decisions come of flows: node_decide ADDRESS...
+# collector is in $ns_a, at 198.51.100.1K for node K. Decisions come of flows: node_decide ADDRESS...
 node_url() # K: where node K finds the collector
 {
-	echo "https://10.77.1$1.1:4741"
+	echo "https://198.51.100.1$1:4741"
 }
 
 node_new() # K: a namespace with a link to the collector
@@ -14,6 +14,8 @@ node_new() # K: a namespace with a link to the collector
 
 	ns_new "$ns"
 	pair_new "$ns_a" "n$1" "$ns" eth 1"$1" 1500
+	ip -n "$ns_a" addr add "198.51.100.1$1/32" dev lo
+	ip -n "$ns" route add "198.51.100.1$1" via "10.77.1$1.1"
 	declare -g "node_ns_$1=$ns"
 	mkdir -p "$tmp/n$1"
 }
@@ -84,8 +86,7 @@ node_rules() # FILE
 		groups:
 		- name: test
 		  rules:
-		  - &first
-		    id: 9b0e6b0e-6c1c-4f6e-9a54-0b5f8f2d8a11
+		  - id: 9b0e6b0e-6c1c-4f6e-9a54-0b5f8f2d8a11
 		    name: bad-places
 		    version: 1.0.0
 		    where: proto == tcp and dst.port == 4444
@@ -106,7 +107,6 @@ node_rules() # FILE
 		    mode: canary
 		    actions: [ { drop: { scope: dst.ip, direction: egress, ttl: 10m } } ]
 	EOF
-	sed -i 's/- &first/-/; /^ *-$/{N;s/-\n */- /}' "$1"
 }
 
 node_decide() # PORT ADDRESS...
