@@ -80,8 +80,13 @@ static const struct cli_command command_resume = {
 	.run = cmd_resume,
 };
 
-static const struct cli_command *const commands[] = {
-	&command_list, &command_show, &command_approve, &command_withdraw, &command_resume, NULL};
+static const struct cli_command *const commands[] = {&command_list,
+						     &command_show,
+						     &command_approve,
+						     &command_withdraw,
+						     &command_resume,
+						     &collector_command_export,
+						     NULL};
 
 const struct cli_command collector_command_decisions = {
 	.name = "decisions",

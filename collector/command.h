@@ -18,6 +18,7 @@ extern const struct cli_command collector_command_rules;
 extern const struct cli_command collector_command_alerts;
 extern const struct cli_command collector_command_decisions;
 extern const struct cli_command collector_command_policy;
+extern const struct cli_command collector_command_export; /* of decisions */
 extern const struct cli_command collector_command_nodes;
 extern const struct cli_command collector_command_channels;
 extern const struct cli_command collector_command_audit;

@@ -146,6 +146,7 @@ static int set_entry(struct channel_cfg *c, const struct config_entry *e,
 		bad_value(e, id, errs);
 		return -EINVAL;
 	}
+	free(c->text[id]); /* of a key that is there twice, which is an error elsewhere */
 	c->text[id] = strdup(e->value);
 	c->set |= 1u << id;
 	return c->text[id] ? 0 : -ENOMEM;
@@ -226,7 +227,7 @@ static const char *take_url(struct channel_cfg *c)
 	const int scheme = colon ? find_scheme(url, (size_t)(colon - url)) : -EINVAL;
 	CURLU *u;
 
-	if (scheme < 0)
+	if (scheme < 0 || (scheme != SCHEME_FILE && strncmp(colon, "://", 3) != 0))
 		return "it begins with none of file, syslog, syslog+tcp, syslog+tls, tcp, tls, http, https, "
 		       "smtp, smtps and ://";
 	c->scheme = (enum channel_scheme_id)scheme;

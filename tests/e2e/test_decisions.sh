@@ -160,6 +160,34 @@ expect_true "the neighbour is not" wait_for 20 greets "$neighbour"
 expect_match "weir says why" "$(in_a "$weir" why "$ip_b" 2>&1)" 'ssh-dictionary'
 expect "every decision has an end" "$(c decisions list -o json | jq -s 'all(.expires != null)')" true
 
+# ---- for others ----
+c decisions export --form nft >"$tmp/sets.nft"
+expect_match "as an element of nftables" "$(cat "$tmp/sets.nft")" "^add element inet weir src4 \\{ $ip_b timeout [0-9]+s \\}$"
+expect_true "nft takes the sets" in_b nft -c -f "$tmp/sets.nft"
+in_b nft -f "$tmp/sets.nft" && in_b nft -f "$tmp/sets.nft"
+expect_match "twice too, and the element ends" "$(in_b nft list set inet weir src4)" "$ip_b timeout [0-9a-z]+ expires"
+expect "as a flow route" "$(c decisions export --form flowspec)" \
+	"announce flow route { match { source $ip_b/32; } then { discard; } }"
+expect "as a blackhole route" "$(c decisions export --form rtbh --next-hop 10.77.1.9)" \
+	"announce route $ip_b/32 next-hop 10.77.1.9 community [65535:666]"
+c decisions export --follow 2>"$tmp/err"
+expect "nft follows nobody" "$?" 2
+cat >"$tmp/routes" <<-EOF
+	#!/bin/sh
+	"$collector" decisions export --form flowspec --follow | tee "$tmp/routes.txt"
+EOF
+cat >"$tmp/exabgp.conf" <<-EOF
+	process weir { run $tmp/routes; encoder text; }
+	neighbor 127.0.0.1 {
+	    router-id 192.0.2.1; local-address 127.0.0.1; local-as 64512; peer-as 64512;
+	    family { ipv4 flow; ipv6 flow; }
+	    api { processes [ weir ]; }
+	}
+EOF
+chmod 755 "$tmp/routes"
+spawn exabgp "$ns_a" env exabgp.daemon.user=root exabgp.tcp.port=1790 exabgp "$tmp/exabgp.conf"
+expect_true "ExaBGP takes what is in force" wait_for 60 has_line "$tmp/exabgp.out" "flow added to .* source-ipv4 $ip_b/32"
+
 # ---- forged sources ----
 in_b hping3 -q -S -a "$forged" -p ++2000 -c 60 -i u2000 "$ip_a" >"$tmp/hping.out" 2>&1
 forgery()
@@ -190,6 +218,9 @@ id=$(c decisions list -o json | jq .id)
 expect_match "undone by hand" "$(c decisions withdraw "$id")" "decision $id has ended"
 expect_true "the node hears of it" apply
 expect_true "the attacker is let in again" wait_for 20 greets "$ip_b"
+expect_true "and the route taken back" wait_for 60 has_line "$tmp/exabgp.out" "flow removed from .* source-ipv4 $ip_b/32"
+expect "announced once, though the collector was killed in between" "$(grep -c '^announce' "$tmp/routes.txt")" 1
+stop_spawned exabgp
 c decisions withdraw "$id" 2>"$tmp/err"
 expect "twice is a mistake" "$?" 1
 
