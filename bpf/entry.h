@@ -27,6 +27,7 @@ struct way {
 	__u64 bytes;
 	__u64 active; /* policy_control.active, read once; 0: nothing is in force */
 	const struct policy_control *control;
+	__u32 policy_now; /* policy clock, where there is a control */
 };
 
 /* What is read though nothing may have been written there. */
@@ -37,6 +38,7 @@ static __always_inline void way_begin(struct way *w)
 	w->verdict = 0;
 	w->active = 0;
 	w->control = 0;
+	w->policy_now = 0;
 }
 
 /* The full parser's result in place of parse_fast's. */
@@ -198,7 +200,8 @@ static __always_inline void way_policy(struct way *w)
 	if (!cfg_enforce)
 		return;
 	w->control = policy_control_get();
-	if (w->control && policy_now() < w->control->lease_until)
+	w->policy_now = policy_now();
+	if (w->control && w->policy_now < w->control->lease_until)
 		w->active = *(volatile const __u64 *)&w->control->active;
 }
 

@@ -16,7 +16,7 @@ static __always_inline struct policy_decision *listed_host(const struct policy_c
 							   __u32 src, __u32 generation, __u32 now)
 {
 	const __u64 key[2] = {0, (__u64)src << 32 | bpf_htonl(0xffff)};
-	const __u32 kind = KIND_ADDR | 128 << 8;
+	const __u32 either = ROLE_DST << 16, what = KIND_ADDR | 128 << 8 | ROLE_EITHER << 16;
 	__u32 n = policy_home(key, c->seed, cfg_decisions);
 	struct policy_decision *d = bpf_map_lookup_elem(&policy_decisions, &n);
 
@@ -26,29 +26,28 @@ static __always_inline struct policy_decision *listed_host(const struct policy_c
 		n ^= 1;
 		d = bpf_map_lookup_elem(&policy_decisions, &n);
 	}
-	if (!d || d->key[1] != key[1] || d->key[0] != key[0] || *(__u16 *)&d->kind != kind)
+	if (!d || d->key[1] != key[1] || d->key[0] != key[0] ||
+	    (*(__u32 *)&d->kind | either) != what)
 		return 0;
-	if (d->from > generation || generation >= d->until || now >= d->expires || d->shared ||
-	    !(d->role & ROLE_SRC))
+	if (d->from > generation || generation >= d->until || now >= d->expires || d->shared)
 		return 0;
 	return d;
 }
 
-/* Does the rule drop all that leads to it before any other rule has a say? */
-static __always_inline int listed_is_plain(const struct policy_control *c, __u32 rule,
-					   __u32 generation, __u32 now, __u32 side)
+/* Does the rule drop all that leads to it before any other rule has a say? The writer knows. */
+static __always_inline int listed_is_plain(const struct way *w, __u32 rule)
 {
-	struct policy_slot *slot = bpf_map_lookup_elem(&policy_rules, &rule);
-	const struct policy_version *v = slot ? policy_version(slot, generation) : 0;
+	const __u64 *plain = w->control->plain[w->hook == HOOK_TC_EGRESS];
 
-	return v && now < v->expires && v->plain & side && v->order < c->other_order;
+	return w->policy_now < w->control->plain_until &&
+	       plain[rule / 64 % (POLICY_RULES / 64)] >> rule % 64 & 1;
 }
 
 /* Drop the packet and count it, if its source is listed and nothing else matters. Return: 1 if dropped. */
-static __always_inline int listed_drop(const struct way *w, __u32 side)
+static __always_inline int listed_drop(const struct way *w)
 {
 	const struct policy_control *c = w->control;
-	__u32 generation = w->active >> 8, now = policy_now(), rule, row;
+	__u32 generation = w->active >> 8, now = w->policy_now, rule, row;
 	struct policy_decision *d;
 	struct policy_count *n;
 
@@ -60,7 +59,7 @@ static __always_inline int listed_drop(const struct way *w, __u32 side)
 	rule = d->rule;
 	row = w->cpu * POLICY_RULES + rule;
 	n = bpf_map_lookup_elem(&policy_counts, &row);
-	if (!n || !listed_is_plain(c, rule, generation, now, side))
+	if (!n || !listed_is_plain(w, rule))
 		return 0;
 	n->packets += w->segs;
 	n->bytes += w->bytes;
@@ -124,7 +123,7 @@ static __always_inline int way_listed4(struct way *w, __u32 ifindex)
 		where |= EARLY_DST;
 	if (!where || listed_maybe_dhcp(&w->f))
 		return 0;
-	done = where == EARLY_SRC && !nets && listed_drop(w, hook_side(w->hook));
+	done = where == EARLY_SRC && !nets && listed_drop(w);
 	if (!done && !listed_early4(w, ifindex, where))
 		return 0;
 	w->verdict = VERDICT_DROP;

@@ -177,7 +177,11 @@ struct policy_control {
 	__u64 lengths6[3]; /* the same, of 128 */
 	__u64 name_lengths[4]; /* bit n - 1: a NAME_SUFFIX of n bytes is */
 	__u32 failsafe[POLICY_FAILSAFE_MAX];
-	__u64 seed[12]; /* random, made with the map */
+	__u64 seed[12];	   /* random, made with the map */
+	__u32 plain_until; /* policy clock: from then on the bits below say nothing */
+	__u32 pad;
+	/* bit per rule: it drops whatever leads to it, before all that is reached otherwise; ingress, egress */
+	__u64 plain[2][POLICY_RULES / 64];
 };
 
 /* Policy clock: coarse ticks that never wrap. Live: jiffies64 >> 6; replay: ns >> 30. */
@@ -214,7 +218,7 @@ _Static_assert(sizeof(struct policy_decision) == 64, "abi");
 _Static_assert(sizeof(struct policy_version) == 192, "abi");
 _Static_assert(sizeof(struct policy_slot) == 512, "abi");
 _Static_assert(sizeof(struct policy_count) == 64, "abi");
-_Static_assert(sizeof(struct policy_control) == 256, "abi");
+_Static_assert(sizeof(struct policy_control) == 1288, "abi");
 _Static_assert(sizeof(struct drop_row) == 64, "abi");
 
 #endif

@@ -280,6 +280,7 @@ void control_update(struct policy_table *t)
 	memcpy(c->lengths6, lengths6, sizeof(lengths6));
 	memcpy(c->name_lengths, names, sizeof(names));
 	c->other_order = other;
+	rules_plain(t, other);
 	c->linear_end = linear_end;
 	__atomic_store_n(&c->has, has, __ATOMIC_RELEASE);
 }

@@ -138,6 +138,8 @@ uint32_t rules_reclaim(struct policy_table *t);
 void rules_adopt(struct policy_table *t);
 /* Lowest order of rules that are not reached by address, and the end of those without key. */
 void rules_bounds(const struct policy_table *t, uint32_t *ret_other, uint32_t *ret_linear_end);
+/* Say of each rule whether it drops plainly before all those of order @other, in whichever version. */
+void rules_plain(const struct policy_table *t, uint32_t other);
 
 /* Wait until no packet that is on its way now has a program running. */
 void policy_grace(void);

@@ -331,3 +331,50 @@ void rules_bounds(const struct policy_table *t, uint32_t *ret_other, uint32_t *r
 		}
 	}
 }
+
+/*
+ * Sides on which all versions that a packet may find of a rule drop plainly, before rules of order
+ * @other; @expires becomes their end, if that is earlier.
+ */
+static uint32_t plain_sides(const struct policy_slot *s, uint32_t other, uint32_t *expires)
+{
+	uint32_t sides = DIR_BOTH, n = 0, end = *expires;
+
+	for (int k = 0; k < 2; k++) {
+		const struct policy_version *v = &s->version[k];
+
+		if (!v->until)
+			continue;
+		n++;
+		sides &= v->order < other ? v->plain : 0u;
+		if (v->expires < end)
+			end = v->expires;
+	}
+	if (!n || !sides)
+		return 0;
+	*expires = end;
+	return sides;
+}
+
+void rules_plain(const struct policy_table *t, uint32_t other)
+{
+	struct policy_control *c = t->control;
+	uint32_t until = POLICY_FOREVER;
+
+	for (uint32_t word = 0; word < POLICY_RULES / 64; word++) {
+		uint64_t in = 0, out = 0;
+
+		for (uint32_t i = word ? 0 : 1; i < 64; i++) {
+			const uint32_t rule = word * 64 + i;
+			uint64_t sides = 0;
+
+			if (t->rule[rule].used)
+				sides = plain_sides(&t->slots[rule], other, &until);
+			in |= (sides & DIR_INGRESS ? UINT64_C(1) : 0) << i;
+			out |= (sides & DIR_EGRESS ? UINT64_C(1) : 0) << i;
+		}
+		__atomic_store_n(&c->plain[0][word], in, __ATOMIC_RELAXED);
+		__atomic_store_n(&c->plain[1][word], out, __ATOMIC_RELAXED);
+	}
+	__atomic_store_n(&c->plain_until, until, __ATOMIC_RELEASE);
+}

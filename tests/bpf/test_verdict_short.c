@@ -373,3 +373,42 @@ Test(verdict_short, entries_of_a_refused_change_stop_nobody)
 	cr_expect(zero(int, xdp(tcp4(A + 300, B, 80, ACK))));
 	cr_expect(eq(int, xdp(tcp4(IP4(10, 0, 7, 7), B, 80, SYN)), 1), "what was there holds");
 }
+
+/* The entries of a rule stay where they are when the rule becomes another one. */
+Test(verdict_short, a_rule_that_changes_while_its_entries_stay)
+{
+	list_a();
+	cr_assert(zero(int, vr_apply(&r)));
+	cr_expect(eq(int, from_a(), 1));
+	r.rules[0].action = POLICY_PASS;
+	cr_assert(zero(int, vr_apply(&r)));
+	cr_expect(zero(int, xdp(tcp4(A, B, 82, SYN))), "it lets pass now");
+	r.rules[0].action = POLICY_DROP;
+	cr_assert(zero(int, vr_apply(&r)));
+	cr_expect(eq(int, xdp(tcp4(A, B, 83, SYN)), 1), "and drops again");
+	policy_table_reclaim(r.table);
+	cr_expect(eq(int, xdp(tcp4(A, B, 84, SYN)), 1), "when its version of before has gone, too");
+	r.rules[0].match = (struct policy_match){.have = COND_DST_PORT, .dst_port = {85, 85}};
+	cr_assert(zero(int, vr_apply(&r)));
+	cr_expect(zero(int, xdp(tcp4(A, B, 86, SYN))), "it has a condition now");
+}
+
+/* A rule that is reached otherwise comes later, and has the first say. */
+Test(verdict_short, another_rule_comes_before_it)
+{
+	struct policy_rule *first;
+
+	vr_rule(&r, POLICY_PASS, RULE_BY_NONE)->match =
+		(struct policy_match){.have = COND_DST_PORT, .dst_port = {81, 81}};
+	list_a();
+	first = &r.rules[0];
+	r.set.rules = &r.rules[1];
+	r.set.rules_n = 1;
+	cr_assert(zero(int, vr_apply(&r)));
+	cr_expect(eq(int, from_a(), 1));
+	r.set.rules = first;
+	r.set.rules_n = 2;
+	cr_assert(zero(int, vr_apply(&r)));
+	cr_expect(zero(int, xdp(tcp4(A, B, 81, SYN))));
+	cr_expect(eq(int, from_a(), 1));
+}
