@@ -22,7 +22,8 @@ static const struct cli_command command_list = {
 	.help = "channels, and how it goes with them",
 	.options = options,
 	.more = client_where_options,
-	.examples = "weir-collector channels list\n",
+	.examples = "weir-collector channels list\n"
+		    "weir-collector channels test soc\n",
 	.run = cmd_list,
 };
 
