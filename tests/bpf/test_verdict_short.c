@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include "tests/bpf/verdict_rig.h"
 #include "weir/counters.h"
 
@@ -372,6 +373,40 @@ Test(verdict_short, entries_of_a_refused_change_stop_nobody)
 	cr_expect(zero(int, from_a()));
 	cr_expect(zero(int, xdp(tcp4(A + 300, B, 80, ACK))));
 	cr_expect(eq(int, xdp(tcp4(IP4(10, 0, 7, 7), B, 80, SYN)), 1), "what was there holds");
+}
+
+static struct policy_control *control(void)
+{
+	struct policy_fds fds;
+	void *p;
+
+	dataplane_policy(&r.dp, &fds);
+	p = mmap(NULL, sizeof(struct policy_control), PROT_READ | PROT_WRITE, MAP_SHARED,
+		 fds.policy_control, 0);
+	cr_assert(p != MAP_FAILED);
+	return p;
+}
+
+/* The moment before the switch, in which a writer may die: its entries are there and not in force. */
+Test(verdict_short, what_has_not_been_switched_to_is_not_in_force)
+{
+	struct policy_control *c;
+
+	vr_rule(&r, POLICY_DROP, RULE_BY_ADDR);
+	vr_addr(&r, "10.0.7.7", 32, ROLE_SRC);
+	cr_assert(zero(int, vr_apply(&r)));
+	vr_addr(&r, "10.0.0.1", 32, ROLE_SRC);
+	vr_addr(&r, "10.0.1.0", 24, ROLE_SRC);
+	cr_assert(zero(int, vr_apply(&r)));
+	c = control();
+	c->active -= 1 << 8;
+	cr_expect(zero(int, from_a()));
+	cr_expect(zero(int, xdp(tcp4(A + 256, B, 80, SYN))));
+	cr_expect(eq(int, xdp(tcp4(IP4(10, 0, 7, 7), B, 80, SYN)), 1), "what was there holds");
+	c->active += 1 << 8;
+	cr_expect(eq(int, from_a(), 1));
+	cr_expect(eq(int, xdp(tcp4(A + 256, B, 81, SYN)), 1));
+	munmap(c, sizeof(*c));
 }
 
 /* The entries of a rule stay where they are when the rule becomes another one. */
