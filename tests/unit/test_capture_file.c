@@ -14,7 +14,7 @@
 #include "loader/byte_source.h"
 #include "loader/capture_file.h"
 
-TestSuite(capture, .timeout = 20);
+TestSuite(capture, .timeout = 120);
 
 static const struct variant {
 	uint32_t magic;

@@ -11,7 +11,7 @@
 #include "capture_bytes.h"
 #include "loader/capture_file.h"
 
-TestSuite(pcapng, .timeout = 20);
+TestSuite(pcapng, .timeout = 120);
 
 #define OPT(be, code, len)                                       \
 	(be) ? (uint8_t)((code) >> 8) : (uint8_t)(code),         \

@@ -26,7 +26,7 @@ static void done(void)
 	conf = NULL;
 }
 
-TestSuite(config, .fini = done, .timeout = 20);
+TestSuite(config, .fini = done, .timeout = 120);
 
 /* Value of the one key in @text. */
 static const char *value(const char *text)

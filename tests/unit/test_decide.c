@@ -11,7 +11,7 @@
 
 #include "book_rig.h"
 
-TestSuite(decide, .init = rig_begin, .fini = rig_end, .timeout = 30);
+TestSuite(decide, .init = rig_begin, .fini = rig_end, .timeout = 120);
 
 /* ---- gates ---- */
 

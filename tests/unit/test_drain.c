@@ -227,7 +227,7 @@ static void compare(void)
 	}
 }
 
-TestSuite(drain, .init = setup, .fini = teardown, .timeout = 30);
+TestSuite(drain, .init = setup, .fini = teardown, .timeout = 120);
 
 Test(drain, records_add_up_to_what_was_counted)
 {

@@ -88,7 +88,7 @@ static void end(void)
 	free(titles);
 }
 
-TestSuite(dropped, .init = begin, .fini = end, .timeout = 60);
+TestSuite(dropped, .init = begin, .fini = end, .timeout = 120);
 
 static void scan(void)
 {

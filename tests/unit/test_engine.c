@@ -51,7 +51,7 @@ static void end(void)
 	rules_done(&set);
 }
 
-TestSuite(engine, .fini = end, .timeout = 30);
+TestSuite(engine, .fini = end, .timeout = 120);
 
 static struct flow_record flow(uint32_t src, uint32_t dst, uint16_t port, uint64_t at)
 {

@@ -16,7 +16,7 @@
 
 #define COUNTRY(a, b) ((uint64_t)((a) << 8 | (b)))
 
-Test(enrich, adds_what_the_sources_know, .timeout = 30)
+Test(enrich, adds_what_the_sources_know, .timeout = 120)
 {
 	struct rig g;
 	struct block *b;
@@ -53,7 +53,7 @@ Test(enrich, adds_what_the_sources_know, .timeout = 30)
 }
 
 /* More addresses than a thread remembers, each several times, against one network after the other. */
-Test(enrich, says_the_same_of_every_address_however_many_there_are, .timeout = 60)
+Test(enrich, says_the_same_of_every_address_however_many_there_are, .timeout = 120)
 {
 	struct rig g;
 	uint32_t seed = 1, rows = 0;
@@ -106,7 +106,7 @@ static uint64_t as_of(struct rig *g, const char *address)
 	return as;
 }
 
-Test(enrich, a_new_database_takes_over_and_a_bad_one_does_not, .timeout = 30)
+Test(enrich, a_new_database_takes_over_and_a_bad_one_does_not, .timeout = 120)
 {
 	static const struct mmdb_network other[] = {{"198.51.100.0/24", 64999, "Other", NULL}};
 	struct rig g;
@@ -142,7 +142,7 @@ Test(enrich, a_new_database_takes_over_and_a_bad_one_does_not, .timeout = 30)
 	done(&g);
 }
 
-Test(enrich, a_database_that_is_none_stops_the_start, .timeout = 30)
+Test(enrich, a_database_that_is_none_stops_the_start, .timeout = 120)
 {
 	struct enrich *e = NULL;
 	struct rig g;
@@ -162,7 +162,7 @@ Test(enrich, a_database_that_is_none_stops_the_start, .timeout = 30)
 
 /* ---- names that clients asked for ---- */
 
-Test(enrich, flows_without_a_name_get_the_one_that_was_asked_for_last, .timeout = 30)
+Test(enrich, flows_without_a_name_get_the_one_that_was_asked_for_last, .timeout = 120)
 {
 	struct rig g;
 	struct block *b;
@@ -207,7 +207,7 @@ static struct learn_name asked_name(const char *text, int64_t us)
 		.text = text, .len = (uint32_t)strlen(text), .from = FLOW_NAMED_SNI, .us = us};
 }
 
-Test(enrich, learnt_names_are_bounded, .timeout = 30)
+Test(enrich, learnt_names_are_bounded, .timeout = 120)
 {
 	struct learn *l = learn_new(1024);
 	char longest[LEARN_NAME + 2];
@@ -261,7 +261,7 @@ static void ask(struct rig *g, const char *filter, const char *by, const char *w
 }
 
 /* Start and end of a flow, and what there was of it, as each row says. */
-Test(enrich, rates_are_over_the_time_of_the_record, .timeout = 30)
+Test(enrich, rates_are_over_the_time_of_the_record, .timeout = 120)
 {
 	static const struct {
 		int64_t lasts_us; /* negative: no start */
@@ -294,7 +294,7 @@ Test(enrich, rates_are_over_the_time_of_the_record, .timeout = 30)
 	done(&g);
 }
 
-Test(enrich, what_was_added_can_be_asked_for, .timeout = 60)
+Test(enrich, what_was_added_can_be_asked_for, .timeout = 120)
 {
 	static const struct mmdb_network renamed[] = {{"198.51.100.0/24", 64500, "Wider", "DE"}};
 	struct rig g;

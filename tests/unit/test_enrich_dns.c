@@ -35,7 +35,7 @@ static const char *named(const struct block *b, enum block_column c, uint32_t ro
 	return words[block_is_valid(b, c, row) ? BLOCK_COLUMN(b, uint8_t, c)[row] : 0];
 }
 
-Test(enrich, answers_of_dns_name_flows_to_their_addresses_until_the_ttl_is_over, .timeout = 30)
+Test(enrich, answers_of_dns_name_flows_to_their_addresses_until_the_ttl_is_over, .timeout = 120)
 {
 	static const char *const answers[] = {
 		"Mail.Example.com 300 198.51.100.9",
@@ -90,7 +90,7 @@ Test(enrich, answers_of_dns_name_flows_to_their_addresses_until_the_ttl_is_over,
 }
 
 /* Its first record in the time of the answer, the others as it goes on; then somebody else. */
-Test(enrich, a_flow_keeps_the_name_of_the_answer_that_it_began_with, .timeout = 30)
+Test(enrich, a_flow_keeps_the_name_of_the_answer_that_it_began_with, .timeout = 120)
 {
 	static const char *const answers[] = {"db.example.com 30 198.51.100.9"};
 	struct rig g;
@@ -120,7 +120,7 @@ Test(enrich, a_flow_keeps_the_name_of_the_answer_that_it_began_with, .timeout = 
 	done(&g);
 }
 
-Test(enrich, says_where_a_name_is_from, .timeout = 30)
+Test(enrich, says_where_a_name_is_from, .timeout = 120)
 {
 	static const char *const answers[] = {"www.example.com 30 198.51.100.7",
 					      "alias.example.com 30 198.51.100.8"};

@@ -18,7 +18,7 @@
 #include "common/ipfix.h"
 #include "export_rig.h"
 
-TestSuite(export_ipfix, .timeout = 60);
+TestSuite(export_ipfix, .timeout = 120);
 
 static struct collector col;
 static struct export_rig rig;

@@ -15,7 +15,7 @@
 
 #include "export_rig.h"
 
-TestSuite(export_text, .timeout = 20);
+TestSuite(export_text, .timeout = 120);
 
 static char text[64 << 20];
 static struct export_rig rig;

@@ -18,7 +18,7 @@
 #include "collector/ingest/reader.h"
 #include "ingest_rig.h"
 
-TestSuite(ingest_cloud, .timeout = 20);
+TestSuite(ingest_cloud, .timeout = 120);
 
 static struct ingest_rig g;
 static struct cloud c;

@@ -12,7 +12,7 @@
 #include "common/ipfix_get.h"
 #include "ingest_rig.h"
 
-TestSuite(ingest_netflow, .timeout = 20);
+TestSuite(ingest_netflow, .timeout = 120);
 
 static struct ingest_rig g;
 static uint8_t p[8192];

@@ -8,7 +8,7 @@
 
 #include "collector/ingest/sequence.h"
 
-TestSuite(ingest_sequence, .timeout = 10);
+TestSuite(ingest_sequence, .timeout = 120);
 
 static struct sequence s;
 

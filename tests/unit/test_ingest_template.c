@@ -14,7 +14,7 @@
 #include "common/ipfix_put.h"
 #include "ingest_rig.h"
 
-TestSuite(ingest_template, .timeout = 20);
+TestSuite(ingest_template, .timeout = 120);
 
 static struct ingest_rig g;
 

@@ -13,7 +13,7 @@
 #include "common/output.h"
 #include "random_flow.h"
 
-TestSuite(ipfix, .timeout = 60);
+TestSuite(ipfix, .timeout = 120);
 
 static const struct ipfix_cfg biflow = {.pen = 55555, .domain = 7, .form = 7};
 static const struct ipfix_cfg uniflow = {.pen = 32473, .domain = 7, .form = 6};

@@ -389,7 +389,7 @@ static void compare(void)
 		    w->evicted, w->reused, w->scans);
 }
 
-TestSuite(ledger, .init = setup, .timeout = 60);
+TestSuite(ledger, .init = setup, .timeout = 120);
 
 /* Return: how often there were other tables. */
 static unsigned int kill_again_and_again(bool change)

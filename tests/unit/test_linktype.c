@@ -11,7 +11,7 @@
 
 #include "loader/linktype.h"
 
-TestSuite(linktype, .timeout = 10);
+TestSuite(linktype, .timeout = 120);
 
 #define MAC_A "020000000001"
 #define MAC_B "020000000002"

@@ -33,7 +33,7 @@ static void done(void)
 	unlink(path);
 }
 
-TestSuite(log, .init = init, .fini = done, .timeout = 20);
+TestSuite(log, .init = init, .fini = done, .timeout = 120);
 
 /* What has been written so far. */
 static const char *said(void)

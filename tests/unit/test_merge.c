@@ -24,7 +24,7 @@ static void teardown(void)
 	rig_done(&g);
 }
 
-TestSuite(merge, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(merge, .init = setup, .fini = teardown, .timeout = 120);
 
 Test(merge, sums_the_entries_of_two_cpus_into_one_biflow)
 {

@@ -23,7 +23,7 @@ static void teardown(void)
 	rig_done(&g);
 }
 
-TestSuite(merge_keys, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(merge_keys, .init = setup, .fini = teardown, .timeout = 120);
 
 /* ---- one key, several connections ---- */
 

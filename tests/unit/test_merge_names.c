@@ -29,7 +29,7 @@ static void teardown(void)
 	rig_done(&g);
 }
 
-TestSuite(merge_names, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(merge_names, .init = setup, .fini = teardown, .timeout = 120);
 
 static const struct flow_record *flush(void)
 {

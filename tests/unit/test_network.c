@@ -7,7 +7,7 @@
 #define A IP4(10, 0, 0, 1)
 #define B IP4(10, 0, 0, 2)
 
-TestSuite(network, .timeout = 10);
+TestSuite(network, .timeout = 120);
 
 static void eth_ip4(struct packet *p)
 {

@@ -58,7 +58,7 @@ static void plain(void)
 	r.reason = FLOW_END;
 }
 
-TestSuite(output, .init = plain, .timeout = 30);
+TestSuite(output, .init = plain, .timeout = 120);
 
 static size_t render(const char *format, unsigned int columns)
 {

@@ -250,12 +250,12 @@ static void goes_round(const struct flow_record *in)
 	store_rig_done(&g);
 }
 
-Test(query_filter, a_tls_flow_comes_out_as_it_went_in, .timeout = 30)
+Test(query_filter, a_tls_flow_comes_out_as_it_went_in, .timeout = 120)
 {
 	goes_round(filter_rig_tls());
 }
 
-Test(query_filter, a_dns_flow_comes_out_as_it_went_in, .timeout = 30)
+Test(query_filter, a_dns_flow_comes_out_as_it_went_in, .timeout = 120)
 {
 	goes_round(filter_rig_dns());
 }

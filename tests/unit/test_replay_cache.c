@@ -8,7 +8,7 @@
 #include "loader/replay_cache.h"
 #include "weir/lone_syn.h"
 
-TestSuite(replay_cache, .timeout = 10);
+TestSuite(replay_cache, .timeout = 120);
 
 #define MINUTE (60 * UINT64_C(1000000))
 

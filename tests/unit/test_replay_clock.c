@@ -7,7 +7,7 @@
 
 #include "loader/replay_clock.h"
 
-TestSuite(replay_clock, .timeout = 10);
+TestSuite(replay_clock, .timeout = 120);
 
 #define US	 UINT64_C(1000)
 #define S	 UINT64_C(1000000000)

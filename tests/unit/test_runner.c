@@ -100,7 +100,7 @@ static void end(void)
 		block_pool_free(pool);
 }
 
-TestSuite(runner, .fini = end, .timeout = 30);
+TestSuite(runner, .fini = end, .timeout = 120);
 
 /* Flows of 192.0.2.@host; @state and octets back say whether it is real. */
 static void add(struct block *b, uint8_t host, uint8_t state, uint64_t in_bytes)

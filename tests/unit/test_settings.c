@@ -38,7 +38,7 @@ static void done(void)
 	unlink(path);
 }
 
-TestSuite(settings, .init = init, .fini = done, .timeout = 20);
+TestSuite(settings, .init = init, .fini = done, .timeout = 120);
 
 static int load(const char *text)
 {

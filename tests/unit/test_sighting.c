@@ -34,7 +34,7 @@ static void teardown(void)
 	sightings_free(s);
 }
 
-TestSuite(sighting, .init = setup, .fini = teardown, .timeout = 10);
+TestSuite(sighting, .init = setup, .fini = teardown, .timeout = 120);
 
 static struct flow_key on(uint32_t flow, uint32_t ifindex)
 {

@@ -18,7 +18,7 @@
 #include "store_rows.h"
 #include "store_rig.h"
 
-TestSuite(store, .timeout = 120);
+TestSuite(store, .timeout = 300);
 
 #define T0     INT64_C(1790000000000000) /* at 26:40 of an hour */
 #define EVER_S (UINT64_C(100) * 365 * 86400)

@@ -34,7 +34,7 @@ static void forget(void)
 	memset(&titles, 0, sizeof(titles));
 }
 
-TestSuite(titles, .init = forget, .timeout = 60);
+TestSuite(titles, .init = forget, .timeout = 120);
 
 #define IS(rule, generation, want)                                                              \
 	cr_expect(eq(str, (char *)get(rule, generation), want), "rule %u, generation %u", rule, \

@@ -7,7 +7,7 @@
 #define A IP4(10, 0, 0, 1)
 #define B IP4(10, 0, 0, 2)
 
-TestSuite(transport, .timeout = 10);
+TestSuite(transport, .timeout = 120);
 
 static void eth_ip4(struct packet *p)
 {

@@ -5,7 +5,7 @@
  */
 #include "tunnels.h"
 
-TestSuite(tunnel, .timeout = 10);
+TestSuite(tunnel, .timeout = 120);
 
 static struct packet vxlan(__u16 port, __u32 vni)
 {

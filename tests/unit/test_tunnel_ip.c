@@ -4,7 +4,7 @@
  */
 #include "tunnels.h"
 
-TestSuite(tunnel_ip, .timeout = 10);
+TestSuite(tunnel_ip, .timeout = 120);
 
 Test(tunnel_ip, opens_gre_with_any_of_its_optional_fields)
 {
