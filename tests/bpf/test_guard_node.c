@@ -125,7 +125,7 @@ static void done(void)
 	guard_done(&g);
 }
 
-TestSuite(guard_node, .timeout = 120, .init = node, .fini = done);
+TestSuite(guard_node, .timeout = 600, .init = node, .fini = done);
 
 /* ---- what is read of it ---- */
 

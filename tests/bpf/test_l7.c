@@ -25,7 +25,7 @@ static void load(void)
 	rig_load(&rig, 15);
 }
 
-TestSuite(l7, .init = load, .timeout = 120);
+TestSuite(l7, .init = load, .timeout = 600);
 
 struct plan {
 	__u32 piece;

@@ -17,7 +17,7 @@ static void load(void)
 	rig_load(&rig, 1); /* eight entries */
 }
 
-TestSuite(l7_flow, .init = load, .timeout = 120);
+TestSuite(l7_flow, .init = load, .timeout = 600);
 
 static int feed(__u32 cpu, __u32 dir, __u32 seq, const void *data, __u32 len)
 {

@@ -16,7 +16,7 @@ static void load(void)
 	rig_load(&rig, 15);
 }
 
-TestSuite(l7_text, .init = load, .timeout = 120);
+TestSuite(l7_text, .init = load, .timeout = 600);
 
 #define GET                                                                                 \
 	"GET /a/b?c=d HTTP/1.1\r\nUser-Agent: test/1.0\r\nHost:  www.example.com:8080 \r\n" \

@@ -24,7 +24,7 @@
 #define PCAP_ETHERNET	1
 #define FRAMES_PER_FILE 500
 
-TestSuite(parse_bpf, .timeout = 120);
+TestSuite(parse_bpf, .timeout = 600);
 
 static struct parse_test_bpf *skel;
 static __u32 cpus;

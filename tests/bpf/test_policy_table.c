@@ -22,7 +22,7 @@
 #define NEVER	(RULES - 1) /* this rule of each issuer's lets pass */
 #define STEPS	1500u
 
-TestSuite(policy_table, .timeout = 120);
+TestSuite(policy_table, .timeout = 600);
 
 static struct verdict_rig r;
 static uint64_t seed = 99;

@@ -8,7 +8,7 @@
 #include "tests/bpf/verdict_rig.h"
 #include "weir/counters.h"
 
-TestSuite(verdict, .timeout = 120);
+TestSuite(verdict, .timeout = 600);
 
 static struct verdict_rig r;
 

@@ -10,7 +10,7 @@
 #include "tests/unit/packets_tunnel.h"
 #include "weir/counters.h"
 
-TestSuite(verdict_frag, .timeout = 120);
+TestSuite(verdict_frag, .timeout = 600);
 
 static struct verdict_rig r;
 

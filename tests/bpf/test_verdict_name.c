@@ -21,7 +21,7 @@
 #define RST	  4
 #define ACK	  16
 
-TestSuite(verdict_name, .timeout = 120);
+TestSuite(verdict_name, .timeout = 600);
 
 static struct verdict_rig r;
 

@@ -28,7 +28,7 @@ static void close_rig(void)
 	vr_close(&r);
 }
 
-TestSuite(verdict_short, .timeout = 120, .init = open_replay, .fini = close_rig);
+TestSuite(verdict_short, .timeout = 600, .init = open_replay, .fini = close_rig);
 
 static struct packet tcp4(__u32 src, __u32 dst, __u16 dport, __u8 flags)
 {
