@@ -17,6 +17,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "loader/policy/guard.h"
 #include "weir/policy_map.h"
 
@@ -138,22 +139,45 @@ struct question {
 	parse_fn *parse;
 };
 
-/* Ask, and read the answer to its end; what does not come within a moment is done without. */
-static void ask_kernel(const struct question *q, node_fn *fn, void *arg)
+/* What the kernel says instead of an answer: 0 or -errno. */
+static int refusal(const void *buf, size_t len)
+{
+	size_t pos = 0;
+	const struct nlmsghdr *h = next_message(buf, len, &pos);
+	const struct nlmsgerr *e = h ? NLMSG_DATA(h) : NULL;
+
+	return e && h->nlmsg_type == NLMSG_ERROR && h->nlmsg_len >= NLMSG_LENGTH(sizeof(*e))
+		       ? e->error
+		       : 0;
+}
+
+/* Ask, and read the answer to its end; what does not come within a moment is done without. 0 or -errno. */
+static int ask_kernel(const struct question *q, node_fn *fn, void *arg)
 {
 	static _Alignas(struct nlmsghdr) char buf[64 * 1024];
 	const struct timeval patience = {.tv_usec = 200000};
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, q->protocol);
-	ssize_t n = fd < 0 ? -1 : 0;
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, q->protocol), r = 0;
+	ssize_t n;
 
 	if (fd < 0)
-		return;
-	if (!setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) &&
-	    send(fd, q->request, q->len, 0) == (ssize_t)q->len)
-		while ((n = recv(fd, buf, sizeof(buf), 0)) > 0 || (n < 0 && errno == EINTR))
-			if (n > 0 && q->parse(buf, (size_t)n, fn, arg))
-				break;
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) ||
+	    send(fd, q->request, q->len, 0) != (ssize_t)q->len) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	while ((n = recv(fd, buf, sizeof(buf), 0)) > 0 || (n < 0 && errno == EINTR)) {
+		if (n < 0)
+			continue;
+		r = r ?: refusal(buf, (size_t)n);
+		if (q->parse(buf, (size_t)n, fn, arg))
+			break;
+	}
+	if (n < 0)
+		r = -errno;
 	close(fd);
+	return r;
 }
 
 static void ask_routes(int type, node_fn *fn, void *arg)
@@ -186,8 +210,17 @@ static void ask_sessions(uint8_t family, node_fn *fn, void *arg)
 		      .idiag_states = TCP_ESTABLISHED_BIT},
 	};
 	const struct question q = {NETLINK_SOCK_DIAG, &request, sizeof(request), sessions_parse};
+	static bool said;
+	const int r = ask_kernel(&q, fn, arg);
 
-	ask_kernel(&q, fn, arg);
+	if (!r || said)
+		return;
+	said = true;
+	log_warn(
+		"policy",
+		"who has a session here can't be read (%s; the module tcp_diag does that): nobody is "
+		"kept from being blocked for it, put administrators into policy.admin",
+		strerror(-r));
 }
 
 /* ---- resolvers ---- */
