@@ -14,7 +14,8 @@ node_new() # K: a namespace with a link to the collector
 
 	ns_new "$ns"
 	pair_new "$ns_a" "n$1" "$ns" eth 1"$1" 1500
-	ip -n "$ns_a" addr add "198.51.100.1$1/32" dev lo
+	# as behind a balancer: the collector does not know the address for its own, which it would never decide on
+	ip -n "$ns_a" route add local "198.51.100.1$1/32" dev lo
 	ip -n "$ns" route add "198.51.100.1$1" via "10.77.1$1.1"
 	declare -g "node_ns_$1=$ns"
 	mkdir -p "$tmp/n$1"
