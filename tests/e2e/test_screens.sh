@@ -53,8 +53,14 @@ status()
 	shows "status: nobody there: status" '^status=5$'
 }
 
+one_has_ended()
+{
+	"$weir" flows --last 1 'proto = icmp' -o json | grep -q icmp
+}
+
 flows()
 {
+	expect_true "flows: one has ended" wait_for 30 one_has_ended
 	look 100 "$weir flows --last 5 'prto = icmp'"
 	shows "flows: a wrong filter is an error with its place, and a suggestion" "col 1: .*'prto', did you mean 'proto'"
 	shows "flows: a wrong filter: status" '^status=2$'
