@@ -56,6 +56,8 @@ msg = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
 objs        = $(patsubst %.c,$(OUT)/%.o,$(filter-out %.bpf.c,$(1)))
 progs       = $(patsubst %.c,$(OUT)/%,$(wildcard $(1)))
 skels       = $(patsubst %.bpf.c,$(BUILD)/gen/%.skel.h,$(notdir $(wildcard $(1)/*.bpf.c)))
+# Of the programs of the product.
+SKELETONS   := $(call skels,bpf)
 COMMON_OBJS := $(call objs,$(wildcard common/*.c))
 LOADER_OBJS := $(call objs,$(wildcard loader/*.c loader/*/*.c))
 # The store needs duckdb.h to compile and loads libduckdb when it is opened (collector/store/duck.c): of the
@@ -109,7 +111,7 @@ $(BUILD)/gen/%.skel.h: $(BUILD)/tests/bench/%.bpf.o
 $(BUILD)/gen/%.skel.h: $(BUILD)/tests/e2e/%.bpf.o
 	$(skeleton)
 
-$(OUT)/%.o: %.c | $(BUILD)/gen/weir.skel.h
+$(OUT)/%.o: %.c | $(SKELETONS)
 	@mkdir -p $(@D)
 	$(call msg,CC,$@)
 	$(Q)$(CC) $(ALLCFLAGS) $(EXTRA_CFLAGS) -c $< -o $@
@@ -174,7 +176,7 @@ $(E2E_BINS): %: %.o $(TEST_LIBS)
 	$(call link_test,)
 
 # A weir whose tables are of another version: one takes the place of the other.
-$(WEIR_NEXT).o: loader/pin.c | $(BUILD)/gen/weir.skel.h
+$(WEIR_NEXT).o: loader/pin.c | $(SKELETONS)
 	@mkdir -p $(@D)
 	$(call msg,CC,$@)
 	$(Q)$(CC) $(ALLCFLAGS) -DWEIR_ABI_VERSION=65000 -c $< -o $@
@@ -203,7 +205,7 @@ test-all: all $(UNIT_BINS) $(BPFT_BINS) $(E2E_TOOLS) build-san
 test-unit: $(UNIT_BINS) ## unit tests, no privileges
 	@$(forget); $(run_unit); tests/run --total
 
-build-san: $(BUILD)/gen/weir.skel.h
+build-san: $(SKELETONS)
 	+@$(SAN_MAKE) build-unit
 build-unit: $(UNIT_BINS)
 
@@ -248,9 +250,9 @@ define fuzz_cc
 	$(Q)$(CLANG) -O1 -g -std=gnu17 -Wall -Wextra -Werror $(FUZZ_FLAGS) $(CPPFLAGS_ALL) -Ibpf -Itests/lib \
 		-MMD -MP -c $< -o $@
 endef
-$(BUILD)/fuzz/%.o: %.c | $(BUILD)/gen/weir.skel.h
+$(BUILD)/fuzz/%.o: %.c | $(SKELETONS)
 	$(fuzz_cc)
-$(BUILD)/cover/%.o: %.c | $(BUILD)/gen/weir.skel.h
+$(BUILD)/cover/%.o: %.c | $(SKELETONS)
 	$(fuzz_cc)
 $(BUILD)/fuzz/libweir.a: $(patsubst $(OUT)/%,$(BUILD)/fuzz/%,$(LIB_OBJS) $(TESTLIB_OBJS)) $(OUT)/objects
 	$(archive)
@@ -276,9 +278,9 @@ deps: ## install the Debian packages that are missing, fetch libduckdb (packagin
 	@$(if $(DUCKDB_SYSTEM),,packaging/npm.sh $(DEPS)/duckdb)
 fmt: ## clang-format every C file in place
 	$(Q)clang-format -i $(C_FILES)
-lint: $(BUILD)/gen/weir.skel.h ## every check of tests/lint, and that generated docs are current
+lint: $(SKELETONS) ## every check of tests/lint, and that generated docs are current
 	@tests/lint/run
-tidy: $(BUILD)/gen/weir.skel.h ## clang-tidy with the list of .clang-tidy (slow)
+tidy: $(SKELETONS) ## clang-tidy with the list of .clang-tidy (slow)
 	$(Q)clang-tidy --quiet $(wildcard common/*.c loader/*.c loader/*/*.c) -- -std=gnu17 $(CPPFLAGS_ALL)
 
 DOCS := docs/fields.md docs/counters.md docs/ipfix.md
@@ -339,7 +341,7 @@ install: all man $(SHELLS) $(BUILD)/weir.conf $(BUILD)/collector.conf ## install
 	install -D -m 644 packaging/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/weir.conf
 	install -D -m 644 packaging/systemd/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/weir.conf
 	install -D -m 644 -t $(SHARE)/doc/weir/examples packaging/k8s/weir.yaml
-	install -D -m 644 -t $(SHARE)/doc/weir README.md docs/security.md docs/policy.md docs/rules.md docs/nodes.md $(DOCS)
+	install -D -m 644 -t $(SHARE)/doc/weir README.md docs/security.md docs/policy.md docs/rules.md docs/packs.md docs/nodes.md docs/api.md $(DOCS)
 uninstall: ## remove what install put there, but not the configuration
 	rm -f $(PRIVATE_LIB)/libduckdb.so \
 		$(addprefix $(SHARE)/man/man5/,$(notdir $(filter %.5,$(MAN_PAGES)))) \

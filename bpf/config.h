@@ -23,6 +23,10 @@ const volatile __u8 cfg_names = 1;	    /* look at payload */
 const volatile __u8 cfg_enforce = 0;	    /* verdicts by policy */
 const volatile __u8 cfg_tso = 0;	    /* this machine keeps stores in order, as x86 does */
 const volatile __u8 cfg_rt = 0;		    /* PREEMPT_RT: guard the region with a busy flag */
+const volatile __u32 cfg_recent_blocks = 0; /* of each CPU, a power of two; 0: no packet is kept */
+const volatile __u32 cfg_recent_len = 1;    /* bytes kept of a packet */
+const volatile __u32 cfg_recent_full = 1;   /* the same of what is early or unusual in its flow */
+const volatile __u32 cfg_recent_early = 0;  /* IP bytes of a direction of a flow that are early */
 const volatile __u16 cfg_vxlan_ports[8] = {4789, 8472}; /* host order, 0 = unused */
 const volatile __u16 cfg_geneve_port = 6081;
 

@@ -124,7 +124,7 @@ static __always_inline const __u8 *pull_at(const struct frame *f, const struct p
 					   const __u32 n)
 {
 	if ((__u64)off + n > p->cap)
-		return 0;
+		return (const __u8 *)0;
 	return frame_at(f, off, n);
 }
 

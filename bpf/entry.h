@@ -22,8 +22,10 @@ struct way {
 	__u32 hook;    /* enum weir_hook */
 	__u32 parsed;  /* the full parser took it: scratch->pkt holds it */
 	__u32 pass;    /* nibble of flow_hot.policy that lets the hook's packets pass */
-	__u32 verdict; /* enum verdict */
+	__u32 verdict; /* enum packet_verdict */
 	int answer;    /* VERDICT_RESET: what the program returns */
+	__u32 early;   /* for recent.h: not just another packet of a long flow */
+	__u32 noted;   /* for recent.h: it is there already */
 	__u64 bytes;
 	__u64 active; /* policy_control.active, read once; 0: nothing is in force */
 	const struct policy_control *control;
@@ -39,6 +41,8 @@ static __always_inline void way_begin(struct way *w)
 	w->active = 0;
 	w->control = 0;
 	w->policy_now = 0;
+	w->early = 1;
+	w->noted = 0;
 }
 
 /* The full parser's result in place of parse_fast's. */
@@ -169,6 +173,8 @@ static __always_inline int way_hit(struct way *w, __u32 *ret_slot)
 	h->bytes[d] += w->bytes;
 	h->packets[d] += w->segs;
 	h->last[d] = w->now;
+	if (cfg_recent_blocks)
+		w->early = h->bytes[d] <= cfg_recent_early;
 	if (w->f.l4.proto == IPPROTO_TCP)
 		h->next_seq[d] = w->f.l4.seq + w->f.l4.payload_len + (w->f.l4.tcp_flags & TCP_FIN);
 	return 1;

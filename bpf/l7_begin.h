@@ -78,7 +78,7 @@ static __always_inline int l7_begin_fresh(const struct l7_here *h)
 		return L7A_OWN;
 	case L7C_DNS:
 		h->hot->l7 |= L7_DNS;
-		return l7_claim_or_tell(h, L7S_OPEN, 2 + DNS_HEADER);
+		return l7_claim_or_tell(h, L7S_OPEN, DNS_PREFIX + DNS_HEADER);
 	case L7C_SSL2:
 		return l7_begin_ssl2(h);
 	case L7C_H2: /* no names outside its own compression */

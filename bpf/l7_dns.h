@@ -7,6 +7,7 @@
 
 #include "l7_buf.h"
 
+#define DNS_PREFIX   2u /* TCP: the message's length (RFC 7766 section 8) */
 #define DNS_HEADER   12u
 #define DNS_ANCOUNT  6u /* offset of the number of answers */
 #define DNS_RESPONSE 0x8000u
@@ -36,7 +37,7 @@ static inline long l7_label_step(__u32 i, void *arg)
  * l7_dns - read header and first question of a DNS message
  * @buf: as above
  * @m:   .start, .len; the rest is overwritten
- * @tcp: the message has its two-byte length in front (RFC 7766 section 8)
+ * @tcp: the message has its prefix in front
  *
  * Return: L7_OK: id, flags, qtype, name = qname in wire form (empty when there is no question);
  *         .need = TCP: length of the whole message, prefix included (it may exceed .len);
@@ -46,13 +47,13 @@ static inline long l7_label_step(__u32 i, void *arg)
 static __always_inline enum l7_result l7_dns(const __u8 *buf, struct l7_msg *m, int tcp)
 {
 	struct l7_ctx c = {.buf = buf, .m = m};
-	__u32 off = tcp ? 2 : 0, p = m->start + off;
+	__u32 off = tcp ? DNS_PREFIX : 0, p = m->start + off;
 
 	m->name_off = m->name_len = m->qtype = 0;
 	m->need = off + DNS_HEADER;
 	if (m->len < m->need)
 		return L7_MORE;
-	m->total = tcp ? 2 + l7_u16(buf, m->start) : m->len;
+	m->total = tcp ? DNS_PREFIX + l7_u16(buf, m->start) : m->len;
 	if (m->total < m->need)
 		return L7_BAD;
 	m->id = l7_u16(buf, p);

@@ -117,6 +117,19 @@ static __always_inline int l7_tcp_store(void *ctx, struct l7_work *w, const enum
 	return l7_release();
 }
 
+/* A DNS message with answers, behind @prefix bytes. */
+static __always_inline int l7_hand_dns(void *ctx, struct l7_work *w, const enum weir_hook hook,
+				       __u32 prefix)
+{
+	const __u32 n = l7_min(w->len - prefix, WEIR_DATAGRAM_MAX);
+
+	w->flags = L7P_DNS;
+	w->wire -= prefix;
+	if (l7_load(ctx, hook, w->off + prefix, w->ev.pay.data, n, WEIR_DATAGRAM_MAX))
+		return 0;
+	return l7_emit_datagram(n);
+}
+
 static __always_inline int l7_tcp(void *ctx, struct l7_work *w, const enum weir_hook hook)
 {
 	__u8 *own;
@@ -124,6 +137,8 @@ static __always_inline int l7_tcp(void *ctx, struct l7_work *w, const enum weir_
 
 	if (l7_load(ctx, hook, w->off, w->head, w->head_len, L7_HEAD))
 		return 0;
+	if (l7_tcp_answers())
+		l7_hand_dns(ctx, w, hook, DNS_PREFIX);
 	act = l7_begin();
 	if (act == L7A_AGAIN) /* another CPU entered the message at this moment */
 		act = l7_begin();
@@ -201,13 +216,7 @@ static __always_inline int l7_udp_name(void *ctx, struct l7_work *w, const enum 
 		return 0;
 	n = l7_udp_dns();
 	l7_judge(w);
-	if (!n)
-		return 0;
-	n = l7_min(w->len, WEIR_DATAGRAM_MAX);
-	w->flags = L7P_DNS;
-	if (l7_load(ctx, hook, w->off, w->ev.pay.data, n, WEIR_DATAGRAM_MAX))
-		return 0;
-	return l7_emit_datagram(n);
+	return n ? l7_hand_dns(ctx, w, hook, 0) : 0;
 }
 
 /* Called from the slow path: payload there, and wanted. @gso: bytes of each datagram, 0: one. */

@@ -224,6 +224,27 @@ static __always_inline int l7_has_answers(const struct l7_msg *m, const __u8 *bu
 	return (m->qtype == DNS_A || m->qtype == DNS_AAAA) && l7_u16(buf, DNS_ANCOUNT);
 }
 
+/*
+ * Is the segment with w->head one whole response over TCP that has answers? For which question is not looked at
+ * here, nor at one that comes in several pieces: those have header and question alone. Return: 1: hand it over.
+ */
+__noinline int l7_tcp_answers(void)
+{
+	const __u32 at = DNS_PREFIX;
+	struct l7_here h;
+	const __u8 *p;
+
+	if (!l7_here_get(&h))
+		return 0;
+	p = h.w->head;
+	if (h.w->cut || h.w->head_len < at + DNS_HEADER || !l7_is_dns(&h.cold->key))
+		return 0;
+	if ((__u32)(p[0] << 8 | p[1]) + at != h.w->len || !(p[at + 2] & DNS_RESPONSE >> 8) ||
+	    p[at + 3] & DNS_RCODE)
+		return 0;
+	return p[at + DNS_ANCOUNT] || p[at + DNS_ANCOUNT + 1];
+}
+
 /* A DNS message over UDP, in this CPU's way 0. Return: 1: hand it over too. */
 __noinline int l7_udp_dns(void)
 {

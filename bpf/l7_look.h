@@ -65,7 +65,7 @@ static __always_inline int l7_next(struct l7_work *w, struct l7_bucket *b, struc
 	__u32 next = start + w->m.need, left = w->m.len - w->m.need;
 
 	if (w->cls == L7C_DNS)
-		return l7_resume(w, b, e, next, 2 + DNS_HEADER) ? L7A_AGAIN : L7A_NONE;
+		return l7_resume(w, b, e, next, DNS_PREFIX + DNS_HEADER) ? L7A_AGAIN : L7A_NONE;
 	if (w->cls == L7C_HTTP && w->m.need < w->m.len) { /* another request behind it, or a body */
 		L7_UNROLL
 		for (__u32 i = 0; i < L7_HEAD; i++)

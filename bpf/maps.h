@@ -113,7 +113,7 @@ struct scratch {
 	__u32 busy;	 /* cfg_rt: a program on this CPU is at work */
 	__u64 ns;	 /* fine clock, of a lone SYN */
 	__u64 active;	 /* policy_control.active, read once a packet */
-	__u32 verdict;	 /* enum verdict */
+	__u32 verdict;	 /* enum packet_verdict */
 	__u32 cached;	 /* enum policy_cached: what a new flow keeps of it */
 	__u64 bytes;	 /* IP bytes on the wire: every segment with its headers */
 	__u64 hash;

@@ -128,7 +128,7 @@ static __always_inline int parse_ip6(const struct frame *f, struct parse *p, str
 /* One hop-by-hop option of a packet that may be a jumbogram. */
 static __always_inline int parse_jumbo(const struct frame *f, struct parse *p, struct pkt *k)
 {
-	const __u8 *h = p->opt < p->opt_end ? pull_at(f, p, p->opt, 1) : 0;
+	const __u8 *h = p->opt < p->opt_end ? pull_at(f, p, p->opt, 1) : (const __u8 *)0;
 	__u32 len;
 
 	p->layer = LAYER_EXT;

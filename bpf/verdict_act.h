@@ -11,9 +11,6 @@
 #include "tcp.h"
 #include "verdict_match.h"
 
-/* scratch->verdict */
-enum verdict { VERDICT_PASS = 0, VERDICT_DROP = 1, VERDICT_RESET = 2 };
-
 #define METER_TRIES 4 /* other CPUs at the same bucket; after that the packet passes uncounted */
 
 static __always_inline int is_first_syn(const struct l4 *l)

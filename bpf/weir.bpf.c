@@ -6,6 +6,7 @@
 #include "entry.h"
 #include "parse_bpf.h"
 #include "l7_flow.h"
+#include "recent.h"
 #include "reset.h"
 #include "verdict_listed.h"
 #include <linux/pkt_cls.h>
@@ -125,6 +126,20 @@ static __always_inline __u32 xdp_len(struct xdp_md *ctx, __u32 linear, __u32 nee
 	return unlikely(need > linear) ? bpf_xdp_get_buff_len(ctx) : linear;
 }
 
+static __always_inline void xdp_recent(struct xdp_md *ctx, struct way *w)
+{
+	__u32 linear = ctx->data_end - ctx->data, need = w->f.l4.hdr_off + w->f.l4.ip_bytes;
+	struct recent_place p;
+
+	if (!cfg_recent_blocks || w->noted || recent_begin(w, xdp_len(ctx, linear, need ?: -1), &p))
+		return;
+	p.record->ifindex = ctx->ingress_ifindex;
+	p.record->tci = p.record->gso_size = 0;
+	if (recent_copy(&p, (void *)(long)ctx->data, (void *)(long)ctx->data_end) ||
+	    !bpf_xdp_load_bytes(ctx, 0, p.bytes, p.len))
+		recent_done(&p);
+}
+
 /* The slow way while a policy is on: no packet goes further than its verdict. */
 static __always_inline void xdp_judged(struct xdp_md *ctx, struct way *w, struct scratch *s)
 {
@@ -139,8 +154,11 @@ static __always_inline void xdp_judged(struct xdp_md *ctx, struct way *w, struct
 	if (cfg_names && wanted && !s->verdict)
 		xdp_l7(ctx);
 	w->verdict = s->verdict;
-	if (w->verdict == VERDICT_RESET)
+	if (w->verdict == VERDICT_RESET) {
+		xdp_recent(ctx, w); /* as it came */
+		w->noted = 1;
 		w->answer = xdp_reset(ctx);
+	}
 }
 
 static __always_inline int xdp_way(struct xdp_md *ctx, struct way *w)
@@ -201,6 +219,7 @@ static __always_inline int xdp_entry(struct xdp_md *ctx)
 	w.pass = CACHED_PASS;
 	if (way_enter()) {
 		decapsulated = xdp_way(ctx, &w);
+		xdp_recent(ctx, &w);
 		way_leave();
 	} else {
 		w.row->v[CNT_BUSY_PACKETS]++;
@@ -243,6 +262,20 @@ static __always_inline __u64 tc_segments(struct __sk_buff *skb, struct way *w)
 	return (__u64)extra * headers;
 }
 
+static __always_inline void tc_recent(struct __sk_buff *skb, struct way *w)
+{
+	struct recent_place p;
+
+	if (!cfg_recent_blocks || w->noted || recent_begin(w, skb->len, &p))
+		return;
+	p.record->ifindex = skb->ifindex;
+	p.record->tci = skb->vlan_present ? (skb->vlan_tci & ~RECENT_VLAN) | RECENT_VLAN : 0;
+	p.record->gso_size = skb->gso_size;
+	if (recent_copy(&p, (void *)(long)skb->data, (void *)(long)skb->data_end) ||
+	    !bpf_skb_load_bytes(skb, 0, p.bytes, p.len))
+		recent_done(&p);
+}
+
 /* As xdp_judged(). */
 static __always_inline void tc_judged(struct __sk_buff *skb, struct way *w, struct scratch *s)
 {
@@ -257,8 +290,11 @@ static __always_inline void tc_judged(struct __sk_buff *skb, struct way *w, stru
 	if (cfg_names && wanted && !s->verdict)
 		tc_l7(skb);
 	w->verdict = s->verdict;
-	if (w->verdict == VERDICT_RESET)
+	if (w->verdict == VERDICT_RESET) {
+		tc_recent(skb, w);
+		w->noted = 1;
 		w->answer = tc_reset(skb);
+	}
 }
 
 static __always_inline int tc_way(struct __sk_buff *skb, struct way *w, enum weir_hook hook)
@@ -326,6 +362,7 @@ static __always_inline int tc_entry(struct __sk_buff *skb, enum weir_hook hook)
 	w.pass = CACHED_PASS | cached_side(hook);
 	if (way_enter()) {
 		decapsulated = tc_way(skb, &w, hook);
+		tc_recent(skb, &w);
 		way_leave();
 	} else {
 		w.row->v[CNT_BUSY_PACKETS]++;

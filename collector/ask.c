@@ -17,8 +17,6 @@
 #include "common/commands.h"
 #include "common/output.h"
 
-#define EXIT_INTERRUPTED 130
-
 struct asking {
 	const struct ask *a;
 	struct answer_print *print;

@@ -172,6 +172,9 @@ int block_put_queries(struct block *b, uint32_t row, const struct flow_queries *
  */
 int block_add_flow(struct block *b, const struct flow_record *r, uint32_t exporter);
 
+/* Forget what was set of a row that is not to be. */
+void block_drop_row(struct block *b, uint32_t row);
+
 /**
  * block_mark - rows were added that cover [@m->from, @m->to) of a numbering
  *
@@ -187,6 +190,12 @@ uint32_t block_list(const char *text, uint32_t len, struct flow_str *v, uint32_t
 
 /* Queries of a dns_queries value, at most @max into @q. Return: how many. */
 uint32_t block_queries(const char *text, uint32_t len, struct flow_query *q, uint32_t max);
+
+/*
+ * What tells the flow of a row from others, into @r, of whose other members nothing is touched: addresses,
+ * family, protocol, and ports or ICMP's type and code where it has them. Return: false: it is not IP.
+ */
+bool block_get_tuple(const struct block *b, uint32_t row, struct flow_record *r);
 
 /* ---- pool and queue: any thread ---- */
 

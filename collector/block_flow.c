@@ -2,6 +2,7 @@
 /*
  * block_flow.c - a flow record as a row of a block, lists as text and back; see block.h.
  */
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -114,15 +115,15 @@ static const struct {
 	SAME(DNS_RCODE),	SAME(DNS_LATENCY_US), SAME(QUIC_VERSION),    SAME(NO_NAME),
 	SAME(RTT_CLIENT_US),	SAME(RTT_SERVER_US),  SAME(RESPONSE_US),     SAME(VNI),
 	SAME(TUNNEL_TYPE),	SAME(SAMPLING),	      SAME(REASON),	     SAME(VERDICT),
-	SAME(DROPPED_PACKETS),	SAME(DROPPED_BYTES),
+	SAME(DROPPED_PACKETS),	SAME(DROPPED_BYTES),  SAME(IDS_SID),	     SAME(IDS_SEVERITY),
 };
 
 static const struct {
 	uint8_t field;
 	uint8_t column;
 } texts[] = {
-	SAME(TLS_SNI),	 SAME(HTTP_HOST), SAME(HTTP_METHOD),
-	SAME(HTTP_PATH), SAME(DNS_QNAME), SAME(RULE),
+	SAME(TLS_SNI), SAME(HTTP_HOST),	    SAME(HTTP_METHOD),	SAME(HTTP_PATH),  SAME(DNS_QNAME),
+	SAME(RULE),    SAME(IDS_SIGNATURE), SAME(IDS_CATEGORY), SAME(IDS_ACTION),
 };
 
 static const struct {
@@ -147,6 +148,10 @@ static void add_times(struct block *b, const struct flow_record *r, uint32_t row
 	}
 	BLOCK_COLUMN(b, int64_t, BC_END)[row] = (int64_t)(r->end_ns / 1000);
 	block_set_valid(b, BC_END, row);
+	if (flow_has(r, FF_IDS_TIME)) {
+		BLOCK_COLUMN(b, int64_t, BC_IDS_TIME)[row] = (int64_t)(r->ids_time_ns / 1000);
+		block_set_valid(b, BC_IDS_TIME, row);
+	}
 }
 
 static void add_numbers(struct block *b, const struct flow_record *r, uint32_t row)
@@ -215,8 +220,7 @@ static int add_texts(struct block *b, const struct flow_record *r, uint32_t row)
 	return e;
 }
 
-/* Forget what was set of a row that is not to be. */
-static void drop_row(struct block *b, uint32_t row)
+void block_drop_row(struct block *b, uint32_t row)
 {
 	for (unsigned int c = 0; c < _BC_MAX; c++)
 		b->valid[c][row / 64] &= ~(UINT64_C(1) << (row % 64));
@@ -231,7 +235,7 @@ int block_add_flow(struct block *b, const struct flow_record *r, uint32_t export
 		return -ENOSPC;
 	e = add_texts(b, r, row);
 	if (e) {
-		drop_row(b, row);
+		block_drop_row(b, row);
 		b->text_len = text_len;
 		return e;
 	}
@@ -303,4 +307,48 @@ uint32_t block_queries(const char *text, uint32_t len, struct flow_query *q, uin
 		text = p + 1;
 	}
 	return n;
+}
+
+static void get_ip(uint8_t ip[16], const struct block *b, enum block_column hi, uint32_t row)
+{
+	const uint64_t v[2] = {htobe64(BLOCK_COLUMN(b, const uint64_t, hi)[row]),
+			       htobe64(BLOCK_COLUMN(b, const uint64_t, hi + 1)[row])};
+
+	memcpy(ip, v, sizeof(v));
+}
+
+static bool has(const struct block *b, enum block_column c, uint32_t row)
+{
+	return block_is_used(b, c) && block_is_valid(b, c, row);
+}
+
+bool block_get_tuple(const struct block *b, uint32_t row, struct flow_record *r)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	if (!has(b, BC_SRC_HI, row) || !has(b, BC_DST_HI, row) || !has(b, BC_PROTO, row))
+		return false;
+	get_ip(r->src_ip, b, BC_SRC_HI, row);
+	get_ip(r->dst_ip, b, BC_DST_HI, row);
+	r->present[0] = r->present[1] = 0;
+	r->family = memcmp(r->src_ip, mapped, sizeof(mapped)) ? 6 : 4;
+	r->proto = BLOCK_COLUMN(b, const uint8_t, BC_PROTO)[row];
+	flow_set(r, FF_SRC_IP);
+	flow_set(r, FF_DST_IP);
+	flow_set(r, FF_PROTO);
+	if (has(b, BC_SRC_PORT, row) && has(b, BC_DST_PORT, row)) {
+		r->src_port = BLOCK_COLUMN(b, const uint16_t, BC_SRC_PORT)[row];
+		r->dst_port = BLOCK_COLUMN(b, const uint16_t, BC_DST_PORT)[row];
+		flow_set(r, FF_SRC_PORT);
+		flow_set(r, FF_DST_PORT);
+	}
+	if (has(b, BC_ICMP_TYPE, row)) {
+		r->icmp_type = BLOCK_COLUMN(b, const uint8_t, BC_ICMP_TYPE)[row];
+		flow_set(r, FF_ICMP_TYPE);
+	}
+	if (has(b, BC_ICMP_CODE, row)) {
+		r->icmp_code = BLOCK_COLUMN(b, const uint8_t, BC_ICMP_CODE)[row];
+		flow_set(r, FF_ICMP_CODE);
+	}
+	return true;
 }

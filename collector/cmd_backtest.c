@@ -1,31 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * cmd_backtest.c - `weir-collector rules backtest`: what rules would have said and done about the flows
- * that are stored. Reads the store itself.
+ * that are stored. Asks the running collector; where none runs, reads the store itself.
  */
 #include <errno.h>
-#include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
 
+#include "collector/alerts/backtest_ask.h"
 #include "collector/cmd_rules.h"
+#include "collector/endpoint/endpoint.h"
 #include "collector/local_store.h"
-#include "collector/rules/backtest.h"
-#include "common/num_text.h"
+#include "collector/talk.h"
 
 static int cmd_backtest(int argc, char **argv);
 
 static const struct cli_option options[] = {
-	{RULES_LAST, 'l', "last", "TIME", NULL, "7d",
+	{RULES_LAST, 'l', "last", "TIME", NULL, BACKTEST_LAST,
 	 "flows that ended within so long, such as 10m or 7d"},
 	{RULES_FROM, 0, "from", "TIME", NULL, NULL, "flows that ended then or later, RFC 3339"},
 	{RULES_TO, 0, "to", "TIME", NULL, "now", "flows that ended before"},
+	{RULES_RULE, 'r', "rule", "NAME", NULL, NULL,
+	 "this rule alone, by name or id; may be given more than once"},
 	{RULES_TOP, 't', "top", "N", NULL, "20", "addresses to name of each rule; all with json"},
 	{RULES_OUTPUT, 'o', "output", "FORMAT", "table|json", "table", "format on standard output"},
-	{CLIENT_CONFIG, 0, "config", "FILE", CLI_FILE, COLLECTOR_FILE " if it is there",
-	 "configuration file that says where the store is"},
-	{CLIENT_STORE, 0, "store", "DIR", CLI_DIR, NULL, "this store"},
 	RULES_SITE_OPTIONS,
 	{},
 };
@@ -33,15 +34,18 @@ static const struct cli_option options[] = {
 const struct cli_command rules_command_backtest = {
 	.name = "backtest",
 	.help = "what rules would have done about stored flows",
-	.operands = "FILE...",
+	.operands = "[FILE...]",
 	.words = CLI_FILE,
 	.doc = "Goes through the flows of the store in the order in which they came, with every rule as if it "
 	       "had been there: alerts, and the addresses that its actions would have been about, those in "
 	       "@local marked. Modes do not matter, and neither does what a decision asks for besides "
-	       "(evidence, caps): it is the most that could have happened. The store is read by this command; "
-	       "no collector may have it open.",
+	       "(evidence, caps): it is the most that could have happened. The running collector does it, with "
+	       "this site's lists and parameters, and without FILE for the rules at work; Ctrl-C stops it "
+	       "there. Where no collector runs, the store is opened.",
 	.options = options,
+	.more = client_where_options,
 	.examples = "weir-collector rules backtest scan.yaml --last 24h\n"
+		    "weir-collector rules backtest --rule port-scan\n"
 		    "weir-collector rules backtest rules/ --list local=192.0.2.0/24 -o json\n",
 	.run = cmd_backtest,
 };
@@ -58,6 +62,12 @@ int rules_take_time(struct rules_call *k, int id)
 		k->last = k->c.arg;
 		return 0;
 	}
+	if (id == RULES_RULE) {
+		if (k->n_rules == RULES_NAMED_MAX)
+			return cli_error(&k->c, "more than %u rules", RULES_NAMED_MAX);
+		k->rules[k->n_rules++] = k->c.arg;
+		return 0;
+	}
 	k->from_given |= id == RULES_FROM;
 	return spec_set(&k->spec, keys[id], k->c.arg, why)
 		       ? cli_error(&k->c, "--%s: %s", keys[id], why)
@@ -70,7 +80,7 @@ static int finish_time(struct rules_call *k)
 
 	if (k->last && k->from_given)
 		return cli_error(&k->c, "--last and --from are two ways to say the same");
-	if (!k->from_given && spec_set(&k->spec, "last", k->last ?: "7d", why))
+	if (!k->from_given && spec_set(&k->spec, "last", k->last ?: BACKTEST_LAST, why))
 		return cli_error(&k->c, "--last: %s", why);
 	if (k->spec.from_us >= k->spec.to_us)
 		return cli_error(&k->c, "the time from which is not before the time to which");
@@ -79,186 +89,318 @@ static int finish_time(struct rules_call *k)
 
 /* ---- output ---- */
 
-static const char *action_word(unsigned int action)
+struct printing {
+	bool json, tty, progress;
+	json_t *rule; /* json: waits for its targets */
+	uint64_t shown, hits;
+	bool no_memory;
+};
+
+static void forget_progress(struct printing *p)
 {
-	return action == RO_DROP      ? "drop"
-	       : action == RO_LIMIT   ? "limit"
-	       : action == RO_RESET   ? "reset"
-	       : action == RO_CAPTURE ? "capture"
-				      : "mirror";
+	if (p->progress)
+		fputs("\r\033[K", stderr);
+	p->progress = false;
 }
 
-/* "198.51.100.7", of a pair "198.51.100.7 -> 10.0.0.1". */
-static const char *target_text(const struct backtest_hit *h, char buf[2 * IP_TEXT + 8])
+static int show_progress(void *arg, double percent)
 {
-	size_t len = ip_text(h->ip[0], 0, buf);
+	struct printing *p = arg;
 
-	if (h->scope == RULE_SCOPE_PAIR) {
-		memcpy(buf + len, " -> ", 4);
-		len += 4 + ip_text(h->ip[1], 0, buf + len + 4);
-	}
-	buf[len] = 0;
-	return buf;
+	if (!p->tty)
+		return 0;
+	p->progress = true;
+	if (percent >= 0)
+		fprintf(stderr, "\rweir-collector: %3.0f %% ", percent);
+	else
+		fputs("\rweir-collector: working ", stderr);
+	return 0;
 }
 
-static void print_hits(const struct backtest *b, uint32_t rule, uint32_t top)
+/* Before anything else is said: what came of the rule before. */
+static void finish_rule(struct printing *p)
 {
-	char target[2 * IP_TEXT + 8], when[TIME_TEXT];
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < b->n_hits; i++) {
-		const struct backtest_hit *h = &b->hits[i];
-
-		if (h->rule != rule || n++ >= top)
-			continue;
-		time_text(h->first_ns, when);
-		printf("    %-5s %-39s  first %.19sZ, %llu alert%s%s%s\n", action_word(h->action),
-		       target_text(h, target), when, (unsigned long long)h->alerts,
-		       h->alerts == 1 ? "" : "s", h->internal ? ", internal" : "",
-		       h->exempt ? ", exempt: nothing" : "");
-	}
-	if (n > top)
-		printf("    and %u more\n", n - top);
+	if (p->json && p->rule)
+		talk_json(p->rule);
+	else if (p->hits > p->shown)
+		printf("    and %llu more\n", (unsigned long long)(p->hits - p->shown));
+	json_decref(p->rule);
+	p->rule = NULL;
+	p->shown = p->hits = 0;
 }
 
-static void print_rule(const struct rule *r, const struct backtest_rule *br)
+static void print_rule(const json_t *o)
 {
-	printf("%s %s: %llu alert%s of %llu flows", r->name, r->version,
-	       (unsigned long long)br->alerts, br->alerts == 1 ? "" : "s",
-	       (unsigned long long)br->matched);
-	if (r->actions.n && br->alerts)
-		printf("; would have acted on %llu, %llu of them internal, %llu exempt",
-		       (unsigned long long)br->hits, (unsigned long long)br->internal,
-		       (unsigned long long)br->exempt);
-	if (br->late)
-		printf("; %llu flows too late", (unsigned long long)br->late);
-	if (br->evicted)
-		printf("; %llu groups had no room", (unsigned long long)br->evicted);
+	const int64_t alerts = talk_number(o, "alerts"), late = talk_number(o, "late"),
+		      evicted = talk_number(o, "evicted");
+
+	printf("%s %s: %lld alert%s of %lld flows", talk_text(o, "rule"), talk_text(o, "version"),
+	       (long long)alerts, alerts == 1 ? "" : "s", (long long)talk_number(o, "flows"));
+	if (json_is_true(json_object_get(o, "acts")) && alerts)
+		printf("; would have acted on %lld, %lld of them internal, %lld exempt",
+		       (long long)talk_number(o, "hits"), (long long)talk_number(o, "internal"),
+		       (long long)talk_number(o, "exempt"));
+	if (late)
+		printf("; %lld flows too late", (long long)late);
+	if (evicted)
+		printf("; %lld groups had no room", (long long)evicted);
 	putchar('\n');
 }
 
-static void print_table(const struct rules_call *k, const struct rule_set *set,
-			const struct backtest *b)
+static void take_rule(struct printing *p, const json_t *o)
 {
-	char from[TIME_TEXT], to[TIME_TEXT];
-
-	for (uint32_t i = 0; i < set->n; i++) {
-		print_rule(&set->v[i], &b->rules[i]);
-		print_hits(b, i, k->spec.top);
+	finish_rule(p);
+	if (!p->json) {
+		print_rule(o);
+		/* of an action that is about none of what the rule is by there are none */
+		p->hits = (uint64_t)talk_number(o, "hits");
+		return;
 	}
-	time_text(b->from_ns, from);
-	time_text(b->to_ns, to);
-	if (b->flows)
-		printf("%llu flows from %.19sZ to %.19sZ, in %.2f s\n",
-		       (unsigned long long)b->flows, from, to, b->seconds);
+	p->rule = json_copy((json_t *)(uintptr_t)o);
+	if (!p->rule || json_object_set_new(p->rule, "targets", json_array()))
+		p->no_memory = true;
+}
+
+static void take_target(struct printing *p, const json_t *o)
+{
+	const int64_t alerts = talk_number(o, "alerts");
+	json_t *copy;
+
+	p->shown++;
+	if (!p->json) {
+		printf("    %-5s %-39s  first %.19sZ, %lld alert%s%s%s\n", talk_text(o, "action"),
+		       talk_text(o, "target"), talk_text(o, "first"), (long long)alerts,
+		       alerts == 1 ? "" : "s",
+		       json_is_true(json_object_get(o, "internal")) ? ", internal" : "",
+		       json_is_true(json_object_get(o, "exempt")) ? ", exempt: nothing" : "");
+		return;
+	}
+	copy = json_copy((json_t *)(uintptr_t)o);
+	json_object_del(copy, "type");
+	if (json_array_append_new(json_object_get(p->rule, "targets"), copy))
+		p->no_memory = true;
+}
+
+static void take_done(struct printing *p, const json_t *o)
+{
+	const int64_t unkept = talk_number(o, "unkept");
+
+	finish_rule(p);
+	if (p->json) {
+		talk_json(o);
+		return;
+	}
+	if (talk_number(o, "flows"))
+		printf("%lld flows from %.19sZ to %.19sZ, in %.2f s\n",
+		       (long long)talk_number(o, "flows"), talk_text(o, "from"), talk_text(o, "to"),
+		       json_real_value(json_object_get(o, "seconds")));
 	else
 		puts("no flows of that time are stored");
-	if (b->unkept)
-		printf("%llu alerts were about addresses beyond the first %u, which are not counted\n",
-		       (unsigned long long)b->unkept, b->n_hits);
+	if (unkept)
+		printf("%lld alerts were about addresses that there was no room for, which are not "
+		       "counted\n",
+		       (long long)unkept);
 }
 
-static json_t *hit_json(const struct backtest_hit *h)
+static void take_line(void *arg, const json_t *o)
 {
-	char target[2 * IP_TEXT + 8], when[TIME_TEXT];
+	struct printing *p = arg;
+	const char *type = talk_text(o, "type");
+	const json_t *percent = json_object_get(o, "percent");
 
-	time_text(h->first_ns, when);
-	target_text(h, target);
-	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:b, s:b}", "action", action_word(h->action),
-			 "scope", h->scope == RULE_SCOPE_PAIR ? "pair" : flow_fields[h->scope].path,
-			 "target", target, "first", when, "alerts", (json_int_t)h->alerts,
-			 "internal", h->internal, "exempt", h->exempt);
+	if (!strcmp(type, "progress")) {
+		(void)show_progress(p, json_number_value(percent)); /* says nothing else */
+		return;
+	}
+	forget_progress(p);
+	if (!strcmp(type, "rule"))
+		take_rule(p, o);
+	else if (!strcmp(type, "target"))
+		take_target(p, o);
+	else if (!strcmp(type, "done"))
+		take_done(p, o);
+	else if (!strcmp(type, "wrong"))
+		fprintf(stderr, "%s\n", talk_text(o, "text"));
 }
 
-/* A line for each rule, then one of all. Return: 0, -ENOMEM. */
-static int print_json(const struct rule_set *set, const struct backtest *b)
+static void on_interrupt(int sig)
 {
-	json_t *line;
+	static const char forget[] = "\r\033[K";
+
+	(void)sig;
+	if (isatty(STDERR_FILENO))
+		(void)!write(STDERR_FILENO, forget, sizeof(forget) - 1); /* no matter if it can't */
+	_exit(EXIT_INTERRUPTED); /* the collector sees that its client has gone */
+}
+
+/* ---- the request ---- */
+
+struct making {
+	const struct rules_call *k;
+	json_t *request, *files;
+};
+
+static void put_pair(void *arg, const char *key, const char *value)
+{
+	const struct making *m = arg;
+	const bool all = !strcmp(key, "top") && !strcmp(m->k->format, "json");
+	char most[16];
+
+	snprintf(most, sizeof(most), "%u", SPEC_TOP_MAX);
+	if (cli_word("from|to|top", key) >= 0)
+		json_object_set_new(m->request, key, json_string(all ? most : value));
+}
+
+static int add_file(void *arg, const char *path)
+{
+	struct making *m = arg;
+	const char *why;
+	size_t len;
+	char *text = rule_file_text(path, &len, &why);
+	json_t *one = text ? json_pack("{s:s, s:s%}", "name", path, "text", text, len) : NULL;
+
+	if (!one)
+		fprintf(stderr, "%s: %s\n", path,
+			text ? "its text, or its name, is no UTF-8" : why);
+	free(text);
+	return json_array_append_new(m->files, one) ? -EINVAL : 0;
+}
+
+/* Of the site what was said on the command line, which is no text of site_init()'s. */
+static json_t *said_values(const struct site_value *v, uint32_t n, const struct site_value *plain,
+			   uint32_t n_plain)
+{
+	json_t *o = json_object();
+
+	for (uint32_t i = 0; i < n; i++)
+		if (!plain || i >= n_plain || v[i].value != plain[i].value)
+			json_object_set_new(o, v[i].name, json_string(v[i].value));
+	return o;
+}
+
+/* Only what is there: the collector refuses lists without files. */
+static void put_table(json_t *request, const char *key, json_t *table)
+{
+	if (json_object_size(table))
+		json_object_set(request, key, table);
+	json_decref(table);
+}
+
+/* Return: 0, or the exit status; said. */
+static int make_request(const struct rules_call *k, json_t **ret)
+{
+	struct making m = {.k = k, .request = json_pack("{s:s}", "command", "backtest")};
+	json_t *rules = json_array();
+	struct site plain;
 	int r = 0;
 
-	for (uint32_t i = 0; i < set->n && !r; i++) {
-		const struct backtest_rule *br = &b->rules[i];
-		json_t *hits = json_array();
-
-		for (uint32_t h = 0; h < b->n_hits; h++)
-			if (b->hits[h].rule == i)
-				json_array_append_new(hits, hit_json(&b->hits[h]));
-		line = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "rule",
-				 set->v[i].name, "version", set->v[i].version, "flows",
-				 (json_int_t)br->matched, "alerts", (json_int_t)br->alerts, "hits",
-				 (json_int_t)br->hits, "internal", (json_int_t)br->internal,
-				 "exempt", (json_int_t)br->exempt, "late", (json_int_t)br->late,
-				 "evicted", (json_int_t)br->evicted, "targets", hits);
-		r = line ? json_dumpf(line, stdout, JSON_COMPACT) : -ENOMEM;
-		putchar('\n');
-		json_decref(line);
+	spec_each(&k->spec, put_pair, &m);
+	m.files = json_array();
+	for (uint32_t i = 0; !r && i < k->n; i++)
+		r = rule_paths(k->paths[i], add_file, &m);
+	if (k->n)
+		json_object_set(m.request, "files", m.files);
+	json_decref(m.files);
+	for (uint32_t i = 0; i < k->n_rules; i++)
+		json_array_append_new(rules, json_string(k->rules[i]));
+	if (k->n_rules)
+		json_object_set(m.request, "rules", rules);
+	json_decref(rules);
+	site_init(&plain);
+	put_table(m.request, "lists",
+		  said_values(k->site.lists, k->site.n_lists, plain.lists, plain.n_lists));
+	put_table(m.request, "params", said_values(k->site.params, k->site.n_params, NULL, 0));
+	if (r) {
+		json_decref(m.request);
+		return r == -ENOMEM ? rules_no_memory() : EXIT_FAILED;
 	}
-	line = json_pack("{s:I, s:I, s:f}", "flows", (json_int_t)b->flows, "unkept",
-			 (json_int_t)b->unkept, "seconds", b->seconds);
-	r = r ?: line ? json_dumpf(line, stdout, JSON_COMPACT) : -ENOMEM;
-	putchar('\n');
+	*ret = m.request;
+	return 0;
+}
+
+/* ---- the store itself ---- */
+
+static int put_line(void *arg, json_t *line)
+{
+	take_line(arg, line);
 	json_decref(line);
-	return r ? -ENOMEM : 0;
+	return 0;
 }
 
-/* ---- the command ---- */
-
-static const char *local_of(const struct rules_call *k)
+static int run_here(struct printing *p, const struct settings *s, struct store *store,
+		    const json_t *request)
 {
-	for (uint32_t i = 0; i < k->site.n_lists; i++)
-		if (!strcmp(k->site.lists[i].name, "local"))
-			return k->site.lists[i].value;
-	return NULL;
-}
+	static struct ruleset_errors errs;
+	struct backtest_asker a = {
+		.store = store, .put = put_line, .progress = show_progress, .arg = p};
+	char error[STORE_ERROR] = "";
+	struct ruleset *set;
+	int r = ruleset_load(s, &set, &errs);
 
-static int run(struct rules_call *k, const struct rule_files *f, struct store *store)
-{
-	const struct backtest_cfg cfg = {.store = store,
-					 .rules = &f->set,
-					 .local = local_of(k),
-					 .from_us = k->spec.from_us,
-					 .to_us = k->spec.to_us};
-	char error[STORE_ERROR];
-	struct backtest b;
-	int r = backtest_run(&cfg, &b, error);
-
-	if (!r && !strcmp(k->format, "json"))
-		r = print_json(&f->set, &b);
-	else if (!r)
-		print_table(k, &f->set, &b);
-	backtest_done(&b);
-	if (r == -ENOMEM)
-		return rules_no_memory();
+	if (r && r != -ENOMEM) {
+		fputs(errs.text, stderr);
+		return EXIT_FAILED;
+	}
+	if (!r) {
+		a.set = set;
+		r = backtest_ask(&a, request, error);
+		ruleset_drop(set);
+	}
+	forget_progress(p);
 	if (r)
 		fprintf(stderr, "weir-collector: %s\n", *error ? error : strerror(-r));
-	return r ? EXIT_FAILED : EXIT_OK;
+	return !r ? EXIT_OK : r == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
+}
+
+static int ask_store(struct printing *p, const struct client_at *at, const json_t *request)
+{
+	struct settings *settings;
+	struct store *store = NULL;
+	int rc = client_settings(at, &settings);
+
+	if (rc)
+		return rc;
+	rc = local_store_open(settings, &store);
+	if (!rc) {
+		rc = run_here(p, settings, store, request);
+		store_close(store);
+	}
+	settings_free(settings);
+	return rc;
+}
+
+static int ask(const struct rules_call *k, json_t *request)
+{
+	const struct sigaction sa = {.sa_handler = on_interrupt};
+	struct printing p = {.json = !strcmp(k->format, "json"), .tty = isatty(STDERR_FILENO)};
+	struct client *c;
+	int rc = client_connect(&k->at, &c);
+
+	sigaction(SIGINT, &sa, NULL);
+	if (!rc && c)
+		rc = talk_to(c, json_incref(request), take_line, &p);
+	else if (!rc)
+		rc = ask_store(&p, &k->at, request);
+	client_free(c);
+	forget_progress(&p);
+	json_decref(p.rule);
+	return p.no_memory ? rules_no_memory() : rc;
 }
 
 static int cmd_backtest(int argc, char **argv)
 {
 	static struct rules_call k;
-	struct settings *settings = NULL;
-	struct store *store = NULL;
-	struct rule_files f;
+	json_t *request;
 	int rc = rules_begin(&k, &rules_command_backtest, argc, argv);
 
 	if (rc >= 0)
 		return rc;
 	rc = finish_time(&k);
-	if (rc) {
-		site_done(&k.site);
-		return rc;
+	rc = rc ?: make_request(&k, &request);
+	if (!rc) {
+		rc = ask(&k, request);
+		json_decref(request);
 	}
-	rc = rules_need_all(&k, &f);
-	if (!rc)
-		rc = client_settings(&k.at, &settings);
-	if (!rc)
-		rc = local_store_open(settings, &store);
-	if (settings)
-		settings_free(settings);
-	if (!rc)
-		rc = run(&k, &f, store);
-	if (store)
-		store_close(store);
-	return rules_finish(&k, &f, rc);
+	site_done(&k.site);
+	return rc;
 }

@@ -27,6 +27,7 @@ static int cmd_list(int argc, char **argv);
 static int cmd_show(int argc, char **argv);
 static int cmd_approve(int argc, char **argv);
 static int cmd_withdraw(int argc, char **argv);
+static int cmd_panic(int argc, char **argv);
 static int cmd_resume(int argc, char **argv);
 
 static const struct cli_command command_list = {
@@ -71,26 +72,33 @@ static const struct cli_command command_withdraw = {
 	.run = cmd_withdraw,
 };
 
+static const struct cli_command command_panic = {
+	.name = "panic",
+	.help = "have automatic decisions only count, at once, on every node",
+	.options = other_options,
+	.more = client_where_options,
+	.doc = "As if the breaker had acted: what is in force and what is decided from now on counts, and nothing "
+	       "acts. 'weir panic' on a node stops everything there.",
+	.examples = "weir-collector decisions panic\n",
+	.run = cmd_panic,
+};
+
 static const struct cli_command command_resume = {
 	.name = "resume",
-	.help = "have decisions act again after the breaker",
+	.help = "have decisions act again after a panic, or after the breaker",
 	.options = other_options,
 	.more = client_where_options,
 	.examples = "weir-collector decisions resume\n",
 	.run = cmd_resume,
 };
 
-static const struct cli_command *const commands[] = {&command_list,
-						     &command_show,
-						     &command_approve,
-						     &command_withdraw,
-						     &command_resume,
-						     &collector_command_export,
-						     NULL};
+static const struct cli_command *const commands[] = {
+	&command_list,	&command_show,	 &command_approve,	    &command_withdraw,
+	&command_panic, &command_resume, &collector_command_export, NULL};
 
 const struct cli_command collector_command_decisions = {
 	.name = "decisions",
-	.help = "what is done about alerts: list, show, approve, withdraw",
+	.help = "what is done about alerts: list, show, approve, withdraw, stop",
 	.sub = commands,
 	.run = cmd_decisions,
 };
@@ -143,9 +151,10 @@ static void show_listed(struct talk_call *k, const json_t *o)
 
 	if (!k->lines)
 		list_head();
-	printf("%6" PRId64 " %-9s %-8s %-19s %-18.18s %s%s%s\n", talk_number(o, "id"),
+	printf("%6" PRId64 " %-9s %-8s %-19s %-18.18s %s%s%s%s%s\n", talk_number(o, "id"),
 	       talk_text(o, "state"), talk_text(o, "mode"), talk_time(o, "expires", expires),
 	       talk_text(o, "rule"), what_text(o, what, sizeof(what)),
+	       *talk_text(o, "node") ? ", on " : "", talk_text(o, "node"),
 	       *talk_text(o, "reason") ? ": " : "", talk_text(o, "reason"));
 }
 
@@ -181,8 +190,9 @@ static void show_all(struct talk_call *k, const json_t *o)
 	talk_field("direction", talk_text(o, "direction"));
 	talk_field("rate", talk_text(o, "rate"));
 	talk_field("rule", talk_text(o, "rule"));
+	talk_field("decided by node", talk_text(o, "node"));
 	snprintf(n, sizeof(n), "%" PRId64, talk_number(o, "alert"));
-	talk_field("alert", n);
+	talk_field("alert", talk_number(o, "alert") ? n : "");
 	snprintf(n, sizeof(n), "%" PRId64 ", %" PRId64 " s", talk_number(o, "step") + 1,
 		 talk_number(o, "ttl_s"));
 	talk_field("step", n);
@@ -198,7 +208,9 @@ static void show_all(struct talk_call *k, const json_t *o)
 
 static void show_done(struct talk_call *k, const json_t *o)
 {
-	if (k->c.cmd == &command_resume)
+	if (k->c.cmd == &command_panic)
+		puts("automatic decisions only count; undo: weir-collector decisions resume");
+	else if (k->c.cmd == &command_resume)
 		puts("decisions act again");
 	else if (k->c.cmd == &command_approve)
 		printf("decision %" PRId64
@@ -230,6 +242,11 @@ static int cmd_approve(int argc, char **argv)
 static int cmd_withdraw(int argc, char **argv)
 {
 	return run(&command_withdraw, argc, argv, show_done);
+}
+
+static int cmd_panic(int argc, char **argv)
+{
+	return run(&command_panic, argc, argv, show_done);
 }
 
 static int cmd_resume(int argc, char **argv)

@@ -159,7 +159,10 @@ static int import_all(struct import *m, const char *const *files, uint32_t n)
 		block_pool_free(m->pool);
 	if (r)
 		return local_store_status(r);
-	return interrupted ? 130 : !failed ? EXIT_OK : failed < n ? EXIT_PARTLY : EXIT_FAILED;
+	return interrupted  ? EXIT_INTERRUPTED
+	       : !failed    ? EXIT_OK
+	       : failed < n ? EXIT_PARTLY
+			    : EXIT_FAILED;
 }
 
 static int cmd_import(int argc, char **argv)

@@ -40,7 +40,7 @@ static const struct cli_option test_options[] = {
 
 static const struct cli_option compile_options[] = {
 	{RULES_WRITE, 'w', "write", "FILE", CLI_FILE, NULL,
-	 "the records of the rules of class K, as weir policy apply takes them"},
+	 "the records of the rules of class K and A, as weir policy apply takes them"},
 	RULES_SITE_OPTIONS,
 	{},
 };
@@ -91,11 +91,12 @@ static const struct cli_command command_test = {
 
 static const struct cli_command command_compile = {
 	.name = "compile",
-	.help = "rules that the kernel can decide as a policy",
+	.help = "rules that nodes can decide as a policy",
 	.operands = "FILE...",
 	.words = CLI_FILE,
 	.doc = "Prints the policy in the form of weir-policy(5). Rules of class K with an action and a mode "
-	       "beyond detect become records: shadow and canary count, prevent acts.",
+	       "beyond detect become records, those of class A what agents decide by: shadow and canary "
+	       "count, prevent acts.",
 	.options = compile_options,
 	.examples = "weir-collector rules compile tunnel.yaml\n",
 	.run = cmd_compile,
@@ -164,29 +165,21 @@ int rules_begin(struct rules_call *k, const struct cli_command *cmd, int argc, c
 		if (rc)
 			return rc;
 	}
-	return k->n ? -1 : cli_error(&k->c, "which files?");
+	return k->n || *cmd->operands == '[' ? -1 : cli_error(&k->c, "which files?");
+}
+
+static void print_error(void *arg, const char *text)
+{
+	fprintf(arg, "%s\n", text);
 }
 
 uint32_t rules_print_errors(const struct rule_files *f)
 {
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < f->n_errors; i++) {
-		const struct file_errors *fe = &f->errors[i];
-
-		for (uint32_t e = 0; e < fe->errs.count && e < CONFIG_ERRORS_MAX; e++) {
-			const struct config_error *ce = &fe->errs.list[e];
-
-			if (!*fe->file) /* the set's: the text begins with the file */
-				fprintf(stderr, "%s\n", ce->text);
-			else if (ce->line)
-				fprintf(stderr, "%s:%u:%u: %s\n", fe->file, ce->line, ce->col,
-					ce->text);
-			else
-				fprintf(stderr, "%s: %s\n", fe->file, ce->text);
-		}
-		n += fe->errs.count;
-	}
+	rule_files_each_error(f, print_error, stderr);
+	for (uint32_t i = 0; i < f->n_errors; i++)
+		n += f->errors[i].errs.count;
 	return n;
 }
 

@@ -12,6 +12,7 @@
 #include "collector/rules/rule_files.h"
 
 #define RULES_PATHS_MAX 256u
+#define RULES_NAMED_MAX 64u
 
 enum {
 	RULES_LIST = 1,
@@ -24,6 +25,7 @@ enum {
 	RULES_FROM,
 	RULES_TO,
 	RULES_TOP,
+	RULES_RULE,
 };
 
 #define RULES_SITE_OPTIONS                                                                    \
@@ -51,6 +53,8 @@ struct rules_call {
 	struct spec spec;
 	const char *last;
 	bool from_given;
+	const char *rules[RULES_NAMED_MAX]; /* of them these alone */
+	uint32_t n_rules;
 };
 
 /* Return: -1: go on; else the exit status, all was said. */

@@ -15,8 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "collector/api/api.h"
 #include "collector/command.h"
 #include "collector/enrich/enrich.h"
+#include "collector/eve/eve.h"
 #include "collector/local_store.h"
 #include "collector/nodes/nodes.h"
 #include "collector/serving.h"
@@ -100,6 +102,7 @@ static void op_before_send(void *arg, struct block *b)
 	const struct serving *v = arg;
 
 	enrich_block(v->enrich, b);
+	eve_block(v->eve, b);
 	serving_rules_offer(serving_rules_runner(v->rules), b);
 }
 
@@ -153,6 +156,45 @@ static int open_ingest(struct serving *v)
 	return r;
 }
 
+/* ---- alerts of an IDS ---- */
+
+#define DURABLE_MS 60000u /* store.flush, and as much again for a disk that is slow */
+
+static void op_offer(void *arg, struct block *b)
+{
+	const struct serving *v = arg;
+
+	serving_rules_offer(serving_rules_runner(v->rules), b);
+}
+
+static int open_eve(struct serving *v)
+{
+	const struct settings *s = v->settings;
+	const struct setting_value *files = &s->v[CSET_EVE_FILES];
+	char state[4096];
+	const struct eve_cfg cfg = {
+		.files = (const char *const *)files->list,
+		.files_n = files->n == 1 && !strcmp(files->list[0], "none") ? 0 : files->n,
+		.stream = collector_path(s, CSET_EVE_STREAM),
+		.datagram = collector_path(s, CSET_EVE_DATAGRAM),
+		.group = settings_text(s, CSET_EVE_GROUP),
+		.mode = (unsigned int)settings_num(s, CSET_EVE_MODE),
+		.window_ms = settings_num(s, CSET_EVE_WINDOW) / NS_PER_MS,
+		.skew_us = settings_num(s, CSET_EVE_SKEW) / 1000,
+		.waiting = (uint32_t)settings_num(s, CSET_EVE_WAITING),
+		.history = settings_num(s, CSET_EVE_HISTORY),
+		.durable_ms = settings_num(s, CSET_STORE_FLUSH) / NS_PER_MS + DURABLE_MS,
+		.state = state,
+		.pool = v->pool,
+		.store = v->store,
+		.offer = op_offer,
+		.arg = v,
+	};
+
+	snprintf(state, sizeof(state), "%s/eve.state", settings_text(s, CSET_STORE_DIR));
+	return eve_open(&cfg, &v->eve);
+}
+
 /* ---- store ---- */
 
 static void on_committed(void *arg, uint32_t stream, uint64_t epoch, uint64_t to)
@@ -196,16 +238,6 @@ static uint32_t query_timeout(const struct settings *s)
 	return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
-static json_t *op_ask(void *arg, const json_t *request, const struct endpoint_peer *peer)
-{
-	const struct serving *v = arg;
-	const char *command = json_string_value(json_object_get(request, "command")) ?: "";
-
-	if (!strcmp(command, "nodes"))
-		return nodes_ask(v->nodes, request, peer);
-	return serving_rules_ask(v->rules, request, peer);
-}
-
 static int open_endpoint(struct serving *v)
 {
 	const struct settings *s = v->settings;
@@ -226,7 +258,8 @@ static int open_endpoint(struct serving *v)
 		.lists = enrich_lists(v->enrich),
 		.status = serving_status,
 		.metrics = serving_metrics,
-		.ask = op_ask,
+		.ask = serving_ask,
+		.backtest = serving_backtest,
 		.arg = v,
 	};
 	struct address a;
@@ -255,6 +288,13 @@ static int op_resync(void *arg, int64_t above)
 	return serving_rules_resync(v->rules, above);
 }
 
+static int op_decided(void *arg, const struct node_decision *d)
+{
+	struct serving *v = arg;
+
+	return serving_rules_decided(v->rules, d);
+}
+
 static void op_published(void *arg)
 {
 	struct serving *v = arg;
@@ -277,6 +317,7 @@ static struct nodes_cfg nodes_settings(const struct settings *s)
 		.return_us = settings_num(s, CSET_NODES_RETURN) / 1000,
 		.max = (uint32_t)settings_num(s, CSET_NODES_MAX),
 		.resync = op_resync,
+		.decided = op_decided,
 	};
 }
 
@@ -428,9 +469,11 @@ static int start(struct serving *v)
 	r = r ?: enrich_new(v->settings, v->store, &v->enrich);
 	r = r ?: serving_rules_open(v->settings, v->pool, &agents, &v->rules);
 	r = r ?: open_nodes(v);
+	r = r ?: open_eve(v);
 	r = r ?: open_ingest(v);
 	r = r ?: open_endpoint(v);
-	return r ?: ingest_start(v->ingest);
+	r = r ?: ingest_start(v->ingest);
+	return r ?: serving_api_open(v);
 }
 
 /* Everything that came in becomes durable. */
@@ -438,11 +481,15 @@ static void stop(struct serving *v)
 {
 	const char *path = collector_path(v->settings, CSET_CONTROL_SOCKET);
 
+	api_stop(v->api); /* it asks all the others */
 	if (v->ingest)
 		ingest_stop(v->ingest);
 	if (v->endpoint && path)
 		unlink(path);
 	endpoint_stop(v->endpoint);
+	api_close(v->api);
+	v->api = NULL;
+	v->eve = eve_close(v->eve);
 	nodes_stop(v->nodes); /* asks the rules for policies, and hears of theirs */
 	serving_rules_close(v->rules);
 	v->rules = NULL;
@@ -467,6 +514,7 @@ static void announce(const struct serving *v)
 	log_at(LEVEL_INFO, NULL,
 	       LOG_FIELDS(LOG_STR("udp", settings_text(v->settings, CSET_LISTEN_UDP)),
 			  LOG_STR("tcp", settings_text(v->settings, CSET_LISTEN_TCP)),
+			  LOG_STR("api", settings_text(v->settings, CSET_API_LISTEN)),
 			  LOG_STR("store", settings_text(v->settings, CSET_STORE_DIR)),
 			  LOG_NUM("flows", st.rows)),
 	       "ready");

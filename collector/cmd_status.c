@@ -116,6 +116,15 @@ static uint64_t us_of(const json_t *o, const char *key)
 	return scan_time_us(text(o, key), &us) ? 0 : us;
 }
 
+/* How much the collector's clock is ahead of an exporter's that tells its time. */
+static const char *clock_text(const json_t *skew_us, char to[static UNITS_TEXT])
+{
+	if (!skew_us)
+		return "-";
+	snprintf(to, UNITS_TEXT, "%" PRId64 " ms", (int64_t)json_integer_value(skew_us) / 1000);
+	return to;
+}
+
 static void put_exporter(const json_t *was, const json_t *now, const json_t *e)
 {
 	const json_t *old = before(was, e), *counts = json_object_get(e, "counts");
@@ -123,15 +132,16 @@ static void put_exporter(const json_t *was, const json_t *now, const json_t *e)
 	const uint64_t records = number(counts, "records");
 	const uint64_t more =
 		records - (old ? number(json_object_get(old, "counts"), "records") : 0);
-	char total[UNITS_TEXT], rate[UNITS_TEXT], lost[UNITS_TEXT], seen[UNITS_TEXT], domain[16];
+	char total[UNITS_TEXT], rate[UNITS_TEXT], lost[UNITS_TEXT], seen[UNITS_TEXT];
+	char domain[16], clock[UNITS_TEXT];
 	const uint64_t age = us_of(now, "time") - us_of(e, "seen");
 
 	snprintf(domain, sizeof(domain), "%" PRIu64, number(e, "domain"));
-	printf("%-24.24s %-10s %14s %10s %10s %8" PRId64 " ms %7s\n",
+	printf("%-24.24s %-10s %14s %10s %10s %11s %7s\n",
 	       *text(e, "name") ? text(e, "name") : text(e, "address"), domain,
 	       units_grouped(records, total), units_si(us ? more * 1000000 / us : 0, rate),
 	       units_grouped(sum(json_object_get(e, "lost")), lost),
-	       (int64_t)json_integer_value(json_object_get(e, "skew_us")) / 1000,
+	       clock_text(json_object_get(e, "skew_us"), clock),
 	       units_duration(age < INT64_MAX / 1000 ? age * 1000 : 0, seen));
 	put_reasons("lost", json_object_get(e, "lost"));
 	put_reasons("malformed", json_object_get(e, "malformed"));
@@ -171,6 +181,52 @@ static void put_enrich(const json_t *e)
 		       number(e, "errors"));
 }
 
+static void put_feeds(const json_t *feeds)
+{
+	for (size_t i = 0; i < json_array_size(feeds); i++) {
+		const json_t *x = json_array_get(feeds, i);
+
+		if (*text(x, "why"))
+			printf("    ! feed of @%s: %s; its %" PRIu64 " values stay\n",
+			       text(x, "list"), text(x, "why"), number(x, "values"));
+	}
+}
+
+static void put_packs(const json_t *packs)
+{
+	for (size_t i = 0; i < json_array_size(packs); i++) {
+		const json_t *x = json_array_get(packs, i);
+
+		if (json_is_true(json_object_get(x, "tainted")))
+			printf("    ! pack %s %s is tainted: %s\n", text(x, "name"),
+			       text(x, "version"), text(x, "why"));
+	}
+}
+
+static void put_eve(const json_t *e)
+{
+	const json_t *list = json_object_get(e, "sources");
+	char alerts[UNITS_TEXT], joined[UNITS_TEXT], kept[UNITS_TEXT];
+	json_t *s;
+	size_t i;
+
+	json_array_foreach(list, i, s)
+	{
+		const json_t *counts = json_object_get(s, "counts");
+
+		printf("alerts of %s: %s, %s of them in flows\n", text(s, "source"),
+		       units_grouped(number(counts, "alerts"), alerts),
+		       units_grouped(number(counts, "joined"), joined));
+		put_reasons("lost", json_object_get(s, "lost"));
+		put_reasons("malformed", json_object_get(s, "malformed"));
+	}
+	if (i)
+		printf("    %s alerts wait for their flows, %s flows of the last %.0f s for alerts\n",
+		       units_grouped(number(e, "waiting"), alerts),
+		       units_grouped(number(e, "remembered"), kept),
+		       (double)number(e, "remembered_ms") / 1e3);
+}
+
 static void put_rules(const json_t *r, const json_t *alerts)
 {
 	const json_t *lost = json_object_get(r, "lost"), *errors = json_object_get(r, "errors");
@@ -190,6 +246,8 @@ static void put_rules(const json_t *r, const json_t *alerts)
 		printf("    ! %s alerts lost: more came than could be written\n",
 		       units_grouped(number(alerts, "lost"), missed));
 	json_array_foreach(errors, i, x) printf("    ! not taken over: %s\n", json_string_value(x));
+	put_feeds(json_object_get(r, "feeds"));
+	put_packs(json_object_get(r, "packs"));
 }
 
 static void put_channels(const json_t *list)
@@ -245,6 +303,7 @@ static void put_table(const json_t *was, const json_t *now)
 	put_listeners(json_object_get(now, "listeners"));
 	put_store(json_object_get(now, "store"));
 	put_enrich(json_object_get(now, "enrich"));
+	put_eve(json_object_get(now, "eve"));
 	put_rules(json_object_get(now, "rules"), json_object_get(now, "alerts"));
 	put_channels(json_object_get(now, "channels"));
 	printf("queries: %" PRIu64 " done, %" PRIu64 " running, %" PRIu64 " failed, %" PRIu64

@@ -15,11 +15,13 @@ extern const struct cli_command collector_command_status;
 extern const struct cli_command collector_command_import;
 extern const struct cli_command collector_command_reload;
 extern const struct cli_command collector_command_rules;
+extern const struct cli_command collector_command_pack;
 extern const struct cli_command collector_command_alerts;
 extern const struct cli_command collector_command_decisions;
 extern const struct cli_command collector_command_policy;
 extern const struct cli_command collector_command_export; /* of decisions */
 extern const struct cli_command collector_command_nodes;
+extern const struct cli_command collector_command_token;
 extern const struct cli_command collector_command_channels;
 extern const struct cli_command collector_command_audit;
 extern const struct cli_command collector_command_config;

@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "collector/api/api.h"
 #include "collector/enrich/enrich.h"
+#include "collector/eve/eve.h"
 #include "collector/nodes/nodes.h"
 #include "collector/serving.h"
 #include "collector/metrics_text.h"
@@ -70,11 +72,14 @@ static void put_ingest(FILE *out, const struct serving *v)
 		     "Messages that contradict themselves, by reason.");
 	put_reasons(out, g, "weir_collector_ingest_malformed_total", ICC_MALFORMED);
 	metrics_head(out, "weir_collector_exporter_skew_seconds", "gauge",
-		     "Receiver's clock less the exporter's, the least that was seen.");
+		     "Receiver's clock less the exporter's, the least of the last minute or two.");
 	for (const struct exporter *e = ingest_exporters(g, NULL); e; e = ingest_exporters(g, e)) {
+		int64_t skew_us;
+
+		if (!exporter_skew(e, &skew_us))
+			continue;
 		put_agent(out, "weir_collector_exporter_skew_seconds", g, e);
-		fprintf(out, "} %.6f\n",
-			(double)__atomic_load_n(&e->skew_least_us, __ATOMIC_RELAXED) / 1e6);
+		fprintf(out, "} %.6f\n", (double)skew_us / 1e6);
 	}
 	metrics_head(out, "weir_collector_kernel_drops_total", "counter",
 		     "Datagrams that a socket had no room for.");
@@ -184,8 +189,10 @@ char *serving_metrics(void *arg, size_t *ret_len)
 	put_pool(out, v->pool);
 	put_store(out, v->store);
 	put_enrich(out, v->enrich);
+	eve_metrics(v->eve, out);
 	serving_rules_metrics(v->rules, out);
 	nodes_metrics(v->nodes, out);
 	put_queries(out, v->endpoint);
+	api_metrics(__atomic_load_n(&v->api, __ATOMIC_ACQUIRE), out);
 	return fclose(out) ? NULL : text;
 }

@@ -7,7 +7,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "collector/api/api.h"
 #include "collector/enrich/enrich.h"
+#include "collector/eve/eve.h"
 #include "collector/nodes/nodes.h"
 #include "collector/serving_rules.h"
 #include "common/num_text.h"
@@ -70,6 +72,7 @@ static json_t *exporter_status(const struct ingest *g, const struct exporter *e)
 {
 	json_t *o = json_object();
 	char text[EXPORTER_NAME];
+	int64_t skew_us;
 
 	ip_text(e->address, 0, text);
 	json_object_set_new(o, "address", json_string(text));
@@ -87,8 +90,8 @@ static json_t *exporter_status(const struct ingest *g, const struct exporter *e)
 	put_u64(o, "reordered", __atomic_load_n(&e->reordered, __ATOMIC_RELAXED));
 	put_u64(o, "restarts", __atomic_load_n(&e->restarts, __ATOMIC_RELAXED));
 	put_u64(o, "sampling", __atomic_load_n(&e->rate, __ATOMIC_RELAXED));
-	json_object_set_new(o, "skew_us",
-			    json_integer(__atomic_load_n(&e->skew_least_us, __ATOMIC_RELAXED)));
+	if (exporter_skew(e, &skew_us))
+		json_object_set_new(o, "skew_us", json_integer(skew_us));
 	put_time(o, "seen", __atomic_load_n(&e->seen_us, __ATOMIC_RELAXED));
 	return o;
 }
@@ -212,11 +215,13 @@ json_t *serving_status(void *arg)
 	json_object_set_new(o, "pool", pool_status(v->pool));
 	json_object_set_new(o, "store", store_status(v->store));
 	json_object_set_new(o, "enrich", enrich_status(v->enrich));
+	json_object_set_new(o, "eve", eve_status(v->eve));
 	json_object_set_new(o, "rules", serving_rules_status(v->rules));
 	json_object_set_new(o, "alerts", serving_rules_alerts(v->rules));
 	json_object_set_new(o, "decisions", serving_rules_decisions(v->rules));
 	json_object_set_new(o, "nodes", nodes_status(__atomic_load_n(&v->nodes, __ATOMIC_ACQUIRE)));
 	json_object_set_new(o, "channels", serving_rules_channels(v->rules));
 	json_object_set_new(o, "queries", query_status(v->endpoint));
+	json_object_set_new(o, "api", api_status(__atomic_load_n(&v->api, __ATOMIC_ACQUIRE)));
 	return o;
 }

@@ -8,23 +8,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "collector/alerts/backtest_ask.h"
 #include "collector/metrics_text.h"
+#include "collector/serving_rules_int.h"
 #include "common/log.h"
 #include "common/num_text.h"
 
 #define NS_PER_MS UINT64_C(1000000)
-
-struct serving_rules {
-	struct runner *runner;
-	struct book *book;
-	struct notifier *notifier;
-	pthread_mutex_t lock; /* what follows */
-	struct ruleset_errors errors;
-	uint64_t fingerprint;
-	uint64_t loaded_ns; /* wall clock */
-	uint64_t reloads, failed;
-	uint32_t rules, files;
-};
 
 /* ---- reading ---- */
 
@@ -44,20 +34,31 @@ static int put_to_work(struct serving_rules *v, const struct settings *s, struct
 {
 	const uint32_t n = ruleset_rules(set)->n, files = set->files.files;
 	const uint64_t fingerprint = set->fingerprint;
+	struct ruleset *held = ruleset_hold(set), *was;
 	struct timespec now;
-	const int r = runner_rules(v->runner, set, settings_num(s, CSET_RULES_AHEAD),
-				   settings_num(s, CSET_RULES_BEHIND));
+	int r = serving_packs_feeds(v, s, set);
 
 	if (r)
+		ruleset_drop(set);
+	else
+		r = runner_rules(v->runner, set, settings_num(s, CSET_RULES_AHEAD),
+				 settings_num(s, CSET_RULES_BEHIND));
+	if (r) {
+		ruleset_drop(held);
 		return r;
+	}
 	clock_gettime(CLOCK_REALTIME, &now);
 	pthread_mutex_lock(&v->lock);
+	was = v->set;
+	v->set = held;
 	v->errors = (struct ruleset_errors){};
 	v->fingerprint = fingerprint;
 	v->loaded_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 	v->rules = n;
 	v->files = files;
 	pthread_mutex_unlock(&v->lock);
+	ruleset_drop(was);
+	serving_packs_warn(held);
 	if (n)
 		log_info("rules", "%u rules of %u files are at work", n, files);
 	return 0;
@@ -121,22 +122,58 @@ static void reload_channels(struct serving_rules *v, const struct settings *s)
 		log_error("channels", "%s: not all of them are told", strerror(-r));
 }
 
+/* Return: of load(). @s: NULL: the settings at work. */
+static int load_again(struct serving_rules *v, const struct settings *s)
+{
+	int r;
+
+	pthread_mutex_lock(&v->reading);
+	if (s)
+		v->settings = s;
+	r = load(v, v->settings, true);
+	pthread_mutex_unlock(&v->reading);
+	if (r == -ENOMEM)
+		log_error("rules", "out of memory: the rules stay as they were");
+	else if (r)
+		log_error("rules", "they have errors: the rules stay as they were");
+	return r;
+}
+
+/* A list has other values; they are at work when this is over. */
+static void feed_changed(void *arg)
+{
+	(void)load_again(arg, NULL); /* said */
+}
+
+static void count_reload(struct serving_rules *v, int r)
+{
+	pthread_mutex_lock(&v->lock);
+	v->reloads++;
+	v->failed += r != 0;
+	pthread_mutex_unlock(&v->lock);
+}
+
 void serving_rules_reload(struct serving_rules *v, const struct settings *s)
 {
-	const int r = load(v, s, true);
+	const int r = load_again(v, s);
 	struct book_cfg cfg;
 
 	book_settings(s, &cfg);
 	book_reload(v->book, &cfg);
 	reload_channels(v, s);
+	count_reload(v, r);
+}
+
+int serving_rules_again(struct serving_rules *v, char *said)
+{
+	const int r = load_again(v, NULL);
+
+	count_reload(v, r);
+	runner_settle(v->runner);
 	pthread_mutex_lock(&v->lock);
-	v->reloads++;
-	v->failed += r != 0;
+	snprintf(said, PACKS_SAID, "%s", r == -ENOMEM ? "out of memory" : v->errors.text);
 	pthread_mutex_unlock(&v->lock);
-	if (r == -ENOMEM)
-		log_error("rules", "out of memory: the rules stay as they were");
-	else if (r)
-		log_error("rules", "they have errors: the rules stay as they were");
+	return r;
 }
 
 /* ---- life ---- */
@@ -178,14 +215,18 @@ int serving_rules_open(const struct settings *s, struct block_pool *pool,
 				 .queue = queue_of(s),
 				 .behind_ns = settings_num(s, CSET_RULES_BEHIND),
 				 .event = book_event};
+	const struct feeds_cfg feeds = {settings_text(s, CSET_STORE_DIR), feed_changed, v};
 	int r;
 
 	if (!v)
 		return -ENOMEM;
 	pthread_mutex_init(&v->lock, NULL);
+	pthread_mutex_init(&v->reading, NULL);
+	v->settings = s;
 	r = open_book(v, s, agents);
 	cfg.arg = v->book;
 	r = r ?: runner_new(&cfg, &v->runner);
+	r = r ?: feeds_new(&feeds, &v->feeds);
 	r = r ?: load(v, s, false);
 	if (r)
 		serving_rules_close(v);
@@ -198,11 +239,19 @@ void serving_rules_close(struct serving_rules *v)
 {
 	if (!v)
 		return;
+	feeds_free(v->feeds);
 	runner_free(v->runner);
 	book_close(v->book);
 	notifier_close(v->notifier);
+	ruleset_drop(v->set);
 	pthread_mutex_destroy(&v->lock);
+	pthread_mutex_destroy(&v->reading);
 	free(v);
+}
+
+int serving_rules_decided(struct serving_rules *v, const struct node_decision *d)
+{
+	return book_node_decided(v->book, d);
 }
 
 int serving_rules_resync(struct serving_rules *v, int64_t above)
@@ -215,16 +264,65 @@ struct runner *serving_rules_runner(struct serving_rules *v)
 	return v ? v->runner : NULL;
 }
 
+struct ruleset *serving_rules_set(struct serving_rules *v)
+{
+	struct ruleset *set;
+
+	pthread_mutex_lock(&v->lock);
+	set = ruleset_hold(v->set);
+	pthread_mutex_unlock(&v->lock);
+	return set;
+}
+
 json_t *serving_rules_ask(struct serving_rules *v, const json_t *request,
 			  const struct endpoint_peer *peer)
 {
 	const char *command = json_string_value(json_object_get(request, "command")) ?: "";
 
+	if (!strcmp(command, "packs"))
+		return serving_packs_ask(v, request, peer);
 	if (cli_word("channels", command) >= 0)
 		return notifier_ask(v->notifier, request);
 	return cli_word("alerts|decisions|policy|audit", command) >= 0
 		       ? book_ask(v->book, request, peer)
 		       : NULL;
+}
+
+/* The rules at work for a back-test: one at a time, since each may need as much memory as they do. */
+static struct ruleset *begin_backtest(struct serving_rules *v)
+{
+	struct ruleset *set = NULL;
+
+	pthread_mutex_lock(&v->lock);
+	if (!v->backtest) {
+		v->backtest = true;
+		set = ruleset_hold(v->set);
+	}
+	pthread_mutex_unlock(&v->lock);
+	return set;
+}
+
+int serving_rules_backtest(struct serving_rules *v, struct store *store, const json_t *request,
+			   const struct endpoint_answer *to, char *error)
+{
+	struct ruleset *set = begin_backtest(v);
+	const struct backtest_asker a = {.store = store,
+					 .set = set,
+					 .put = to->line,
+					 .progress = to->progress,
+					 .arg = to->arg};
+	int r;
+
+	if (!set) {
+		snprintf(error, STORE_ERROR, "another back-test is under way: one at a time");
+		return -EBUSY;
+	}
+	r = backtest_ask(&a, request, error);
+	pthread_mutex_lock(&v->lock);
+	v->backtest = false;
+	pthread_mutex_unlock(&v->lock);
+	ruleset_drop(set);
+	return r;
 }
 
 /* ---- status ---- */
@@ -333,6 +431,7 @@ json_t *serving_rules_status(struct serving_rules *v)
 	put_u64(o, "reloads", v->reloads);
 	put_u64(o, "reloads_failed", v->failed);
 	json_object_set_new(o, "errors", errors_status(&v->errors));
+	json_object_set_new(o, "packs", serving_packs_status(v->set));
 	pthread_mutex_unlock(&v->lock);
 	put_u64(o, "flows", st.flows);
 	put_u64(o, "future", st.future);
@@ -345,6 +444,7 @@ json_t *serving_rules_status(struct serving_rules *v)
 		put_text(o, "clock", text);
 	}
 	json_object_set_new(o, "list", list);
+	json_object_set_new(o, "feeds", feeds_status(v->feeds));
 	return o;
 }
 
@@ -383,48 +483,6 @@ static void firing_sample(void *arg, const char *rule, const char *severity, uin
 	fprintf(arg, "weir_alerts_firing{rule=\"%s\",severity=\"", rule);
 	metrics_label(arg, severity);
 	fprintf(arg, "\"} %" PRIu64 "\n", n);
-}
-
-struct channel_sampling {
-	FILE *out;
-	const char *name;
-	size_t offset; /* of the number in struct notifier_stats */
-};
-
-static void channel_sample(void *arg, const struct notifier_stats *st)
-{
-	const struct channel_sampling *k = arg;
-	uint64_t n;
-
-	memcpy(&n, (const char *)st + k->offset, sizeof(n));
-	fprintf(k->out, "%s{channel=\"%s\"} %" PRIu64 "\n", k->name, st->name, n);
-}
-
-static void channel_metrics(struct notifier *n, FILE *out)
-{
-	static const struct {
-		const char *name, *type, *help;
-		size_t offset;
-	} samples[] = {
-		{"weir_channel_sent_total", "counter",
-		 "Events that a channel's receiver has taken.",
-		 offsetof(struct notifier_stats, sent)},
-		{"weir_channel_failed_total", "counter", "Tries of a channel that were in vain.",
-		 offsetof(struct notifier_stats, failed)},
-		{"weir_channel_refused_total", "counter",
-		 "Events that a receiver refused for good.",
-		 offsetof(struct notifier_stats, refused)},
-		{"weir_channel_lost_total", "counter", "Events given up since too many waited.",
-		 offsetof(struct notifier_stats, lost)},
-		{"weir_channel_waiting", "gauge", "Events that wait for a channel.",
-		 offsetof(struct notifier_stats, waiting)},
-	};
-
-	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
-		metrics_head(out, samples[i].name, samples[i].type, samples[i].help);
-		notifier_each(n, channel_sample,
-			      &(struct channel_sampling){out, samples[i].name, samples[i].offset});
-	}
 }
 
 static void alert_metrics(struct book *b, FILE *out)
@@ -476,6 +534,7 @@ void serving_rules_metrics(struct serving_rules *v, FILE *out)
 	struct runner_stats st;
 
 	runner_stats(v->runner, &st);
+	serving_packs_metrics(v, out);
 	metrics_one(out, "weir_rules_flows_total", "counter", "Flows that the rules have seen.",
 		    st.flows);
 	metrics_one(out, "weir_rules_future_total", "counter",
@@ -506,5 +565,5 @@ void serving_rules_metrics(struct serving_rules *v, FILE *out)
 	each(v->runner, out, "Memory of a rule's groups.",
 	     offsetof(struct engine_rule_stats, bytes), "weir_rule_state_bytes gauge");
 	alert_metrics(v->book, out);
-	channel_metrics(v->notifier, out);
+	serving_channel_metrics(v->notifier, out);
 }

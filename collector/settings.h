@@ -35,19 +35,23 @@ struct collector_exporters {
 };
 
 /*
- * A line of [list NAME] (values, file) or [rule NAME] (mode, and whatever parameters the rule has);
- * texts are the file's.
+ * A line of [list NAME] (values, file), [rule NAME] (mode, and whatever parameters the rule has) or [pack NAME]
+ * (its parameters); texts are the file's.
  */
 struct collector_rule_word {
-	bool list; /* else rule */
+	bool list, pack; /* neither: rule */
 	const char *name, *key, *value;
 	uint32_t line, col; /* of the value */
 };
+
+struct pack_list; /* collector/packs/pack.h */
 
 struct collector_own {
 	struct collector_exporters exporters;
 	uint32_t n_words;
 	struct collector_rule_word *words;
+	struct pack_list *feeds; /* of [list NAME] with feed; texts are the file's */
+	uint32_t n_feeds;
 	struct channel_set channels;
 };
 

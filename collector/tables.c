@@ -3,8 +3,10 @@
  * tables.c - the commands of weir-collector that are made of its tables: config, completion, and the hidden
  * ones for man pages and tests.
  */
+#include "collector/api/api.h"
 #include "collector/command.h"
 #include "collector/notify/channel.h"
+#include "collector/packs/feed.h"
 #include "collector/rules/explain.h"
 #include "collector/settings.h"
 
@@ -53,9 +55,13 @@ static void put_states(void)
 }
 
 static const struct reference_part parts[] = {{"rule-keys", explain_reference},
+					      {"pack-keys", explain_pack_reference},
+					      {"feed-bads", feed_reference},
 					      {"decision-gates", put_gates},
 					      {"node-states", put_states},
 					      {"channels", channel_reference},
+					      {"api-routes", api_reference_routes},
+					      {"api-roles", api_reference_roles},
 					      {}};
 
 static const struct program collector = {

@@ -78,6 +78,15 @@ static int answer(struct client *c, void (*line)(void *arg, const json_t *o), vo
 	}
 }
 
+int talk_to(struct client *c, json_t *request, void (*line)(void *arg, const json_t *o), void *arg)
+{
+	int rc;
+
+	json_object_set_new(request, "v", json_integer(1));
+	rc = client_send(c, request);
+	return rc ?: answer(c, line, arg);
+}
+
 int talk(const struct client_at *at, json_t *request, void (*line)(void *arg, const json_t *o),
 	 void *arg)
 {
@@ -94,9 +103,7 @@ int talk(const struct client_at *at, json_t *request, void (*line)(void *arg, co
 		json_decref(request);
 		return rc;
 	}
-	json_object_set_new(request, "v", json_integer(1));
-	rc = client_send(c, request);
-	rc = rc ?: answer(c, line, arg);
+	rc = talk_to(c, request, line, arg);
 	client_free(c);
 	return rc;
 }
@@ -134,6 +141,13 @@ static int operand(struct talk_call *k)
 	const size_t at = strlen(k->filter);
 	uint64_t id;
 
+	if (!strcmp(k->c.cmd->operands, "NAME")) {
+		if (json_object_get(k->request, "name"))
+			return cli_error(&k->c, "one at a time");
+		return json_object_set_new(k->request, "name", json_string(word))
+			       ? cli_error(&k->c, "the name is no valid UTF-8")
+			       : 0;
+	}
 	if (strcmp(k->c.cmd->operands, "ID...") != 0) {
 		if (at + strlen(word) + 2 > sizeof(k->filter))
 			return cli_error(&k->c, "the filter is too long");
@@ -184,11 +198,13 @@ static int take(struct talk_call *k, int id, const struct talk_word *w)
 
 static int check(struct talk_call *k, const char *command)
 {
-	const bool wants_ids = k->c.cmd->operands && !strcmp(k->c.cmd->operands, "ID...");
+	const char *operands = k->c.cmd->operands ?: "";
+	const bool wants_ids = !strcmp(operands, "ID...");
+	const bool wants_name = !strcmp(operands, "NAME");
 
 	if (k->at.store)
 		return cli_error(&k->c, "--store: a running collector is asked about %s", command);
-	if (wants_ids && !k->ids.n)
+	if ((wants_ids && !k->ids.n) || (wants_name && !json_object_get(k->request, "name")))
 		return cli_error(&k->c, "which one?");
 	if (*k->filter && json_object_set_new(k->request, "filter", json_string(k->filter)))
 		return cli_error(&k->c, "the filter is no valid UTF-8");

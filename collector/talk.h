@@ -28,6 +28,9 @@ enum { TALK_OUTPUT = 400 };
 int talk(const struct client_at *at, json_t *request, void (*line)(void *arg, const json_t *o),
 	 void *arg);
 
+/* The same of a collector that was reached already; @c stays the caller's. */
+int talk_to(struct client *c, json_t *request, void (*line)(void *arg, const json_t *o), void *arg);
+
 #define TALK_IDS_MAX 256u
 
 struct talk_ids {
@@ -68,6 +71,7 @@ struct talk_call {
 	struct cli c;
 	struct client_at at;
 	json_t *request;
+	/* An operand "NAME" becomes the member name. */
 	struct talk_ids ids; /* where its operands are "ID..." */
 	char filter[4096];   /* where they are "[FILTER]" */
 	uint32_t lines;	     /* that were shown */

@@ -18,6 +18,7 @@ enum exit_code {
 	EXIT_NOSUPPORT = 4, /* the kernel or driver can't */
 	EXIT_PEER = 5,	    /* the other side can't be reached */
 	EXIT_PARTLY = 6,    /* some of it done */
+	EXIT_INTERRUPTED = 130,
 };
 
 /* A part of the man pages or a whole file that is made of tables of the program's own. */

@@ -102,7 +102,7 @@ static struct ends ends_of(const struct flow_record *r)
 	return e;
 }
 
-static size_t put_tuple(const struct flow_record *r, uint8_t *p)
+size_t community_tuple(const struct flow_record *r, uint8_t *p)
 {
 	const size_t alen = r->family == 4 ? 4 : 16;
 	const uint8_t *a = r->src_ip + 16 - alen, *b = r->dst_ip + 16 - alen;
@@ -128,14 +128,14 @@ static size_t put_tuple(const struct flow_record *r, uint8_t *p)
 
 int community_id(struct community *c, const struct flow_record *r, char *buf)
 {
-	unsigned char tuple[2 + 32 + 2 + 4];
+	unsigned char tuple[COMMUNITY_TUPLE];
 	unsigned char md[EVP_MAX_MD_SIZE];
 	unsigned int len = 0;
 
 	if (r->family != 4 && r->family != 6)
 		return -ENOENT;
 	if (!EVP_DigestInit_ex2(c->ctx, c->md, NULL) ||
-	    !EVP_DigestUpdate(c->ctx, tuple, put_tuple(r, tuple)) ||
+	    !EVP_DigestUpdate(c->ctx, tuple, community_tuple(r, tuple)) ||
 	    !EVP_DigestFinal_ex(c->ctx, md, &len) || len != 20)
 		return -EIO;
 	buf[0] = '1';

@@ -12,6 +12,8 @@
 
 #define COMMUNITY_ID_TEXT 31u /* "1:", 28 letters, and a 0 */
 
+#define COMMUNITY_TUPLE 40u /* octets of what it is a hash of: seed, addresses, protocol, ports */
+
 struct community;
 
 /**
@@ -32,5 +34,14 @@ void community_free(struct community *c);
  * Source: Community ID Flow Hashing, version 1.
  */
 int community_id(struct community *c, const struct flow_record *r, char *buf);
+
+/**
+ * community_tuple - what the ID is the hash of, the same for both directions
+ * @to: COMMUNITY_TUPLE octets
+ *
+ * Two flows with the same octets are two with the same ID: to be joined they need no hash.
+ * Return: how many octets there are. Any thread.
+ */
+size_t community_tuple(const struct flow_record *r, uint8_t *to);
 
 #endif

@@ -61,6 +61,7 @@ enum flow_reason {
 	FLOW_EVICTED,
 	FLOW_SHUTDOWN,
 	FLOW_DROPPED, /* no flow: packets dropped before they were in any */
+	FLOW_IDS,     /* no packets: a signature came after the record that it is of */
 	_FLOW_REASON_MAX
 };
 
@@ -170,6 +171,7 @@ struct flow_record {
 	uint8_t verdict;
 	uint8_t src_name_from;
 	uint8_t dst_name_from;
+	uint8_t ids_severity;
 	uint32_t vni;
 	uint32_t quic_version;
 	uint32_t sampling;
@@ -177,6 +179,7 @@ struct flow_record {
 	uint32_t if_in;
 	uint32_t if_out;
 	uint32_t dst_as;
+	uint32_t ids_sid;
 	uint32_t ifindex; /* always set; 0 = none */
 	uint64_t duration_us;
 	uint64_t pps;
@@ -188,6 +191,7 @@ struct flow_record {
 	uint64_t dns_latency_us;
 	uint64_t dropped_packets;
 	uint64_t dropped_bytes;
+	uint64_t ids_time_ns;
 	struct flow_str src_name;
 	struct flow_str dst_name;
 	struct flow_str src_as_org;
@@ -201,6 +205,9 @@ struct flow_record {
 	struct flow_str http_path;
 	struct flow_str dns_qname;
 	struct flow_str rule;
+	struct flow_str ids_signature;
+	struct flow_str ids_category;
+	struct flow_str ids_action;
 	struct flow_str iface;
 	struct flow_str node;
 	struct flow_strs labels;

@@ -171,6 +171,7 @@ static const char *const states[_FLOW_STATE_MAX] = {
 static const char *const reasons[_FLOW_REASON_MAX] = {
 	[FLOW_IDLE] = "idle",	    [FLOW_ACTIVE] = "active",	  [FLOW_END] = "end",
 	[FLOW_EVICTED] = "evicted", [FLOW_SHUTDOWN] = "shutdown", [FLOW_DROPPED] = "dropped",
+	[FLOW_IDS] = "ids",
 };
 
 static const char *const verdicts[_FLOW_VERDICT_MAX] = {

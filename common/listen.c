@@ -15,9 +15,9 @@
 #include "common/program.h"
 
 /* Does somebody answer there? */
-static bool answers(const struct sockaddr_un *a)
+static bool answers(const struct sockaddr_un *a, int type)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	bool yes;
 
 	if (fd < 0)
@@ -53,7 +53,7 @@ static int set_owner(const struct listen_local *l)
 		return 0;
 	g = getgrnam(l->group);
 	if (!g) {
-		log_warn(l->group, "%s — no such group; see control.group", strerror(ENOENT));
+		log_warn(l->group, "%s — no such group", strerror(ENOENT));
 		return -ENOENT;
 	}
 	return chown(l->path, (uid_t)-1, g->gr_gid) ? say(l->path, -errno) : 0;
@@ -68,7 +68,7 @@ static int bind_local(const struct listen_local *l, const struct sockaddr_un *a,
 	if (r)
 		log_warn(l->path, "%s — %s none does without", strerror(-r), l->option);
 	r = r ?: set_owner(l);
-	if (!r && listen(fd, 64))
+	if (!r && !l->datagrams && listen(fd, 64))
 		r = say(l->path, -errno);
 	return r;
 }
@@ -76,12 +76,13 @@ static int bind_local(const struct listen_local *l, const struct sockaddr_un *a,
 int listen_local(const struct listen_local *l, int *ret)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	const int type = l->datagrams ? SOCK_DGRAM : SOCK_STREAM;
 	int fd, r;
 
 	if (strlen(l->path) >= sizeof(a.sun_path))
 		return say(l->path, -ENAMETOOLONG);
 	memcpy(a.sun_path, l->path, strlen(l->path));
-	if (answers(&a)) {
+	if (answers(&a, type)) {
 		log_warn(l->path, "%s — another %s is running; %s names another path",
 			 strerror(EADDRINUSE), program_name(), l->option);
 		return -EADDRINUSE;
@@ -89,7 +90,7 @@ int listen_local(const struct listen_local *l, int *ret)
 	make_directory(l->path);
 	if (unlink(l->path) && errno != ENOENT)
 		return say(l->path, -errno);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return say(l->path, -errno);
 	r = bind_local(l, &a, fd);

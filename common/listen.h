@@ -6,6 +6,8 @@
 #ifndef WEIR_COMMON_LISTEN_H
 #define WEIR_COMMON_LISTEN_H
 
+#include <stdbool.h>
+
 #include "common/address.h"
 
 #define LISTEN_PATH_MAX 108u /* of sockaddr_un */
@@ -14,6 +16,7 @@ struct listen_local {
 	const char *path;
 	const char *group;  /* that owns it; "" the program's own */
 	unsigned int mode;  /* permissions */
+	bool datagrams;	    /* SOCK_DGRAM; else SOCK_STREAM */
 	const char *option; /* that names another path, for the messages */
 };
 

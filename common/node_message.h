@@ -18,11 +18,19 @@
 #define NODE_TOKEN	   72u /* as text: "weir1-", 64 characters, 0 */
 #define NODE_WAIT_MS	   25000
 
-#define NODE_PATH_ENROL "/node/v1/enrol"
-#define NODE_PATH_RENEW "/node/v1/renew"
-#define NODE_PATH_SYNC	"/node/v1/sync"
+#define NODE_PATH_ENROL	  "/node/v1/enrol"
+#define NODE_PATH_RENEW	  "/node/v1/renew"
+#define NODE_PATH_SYNC	  "/node/v1/sync"
+#define NODE_PATH_DECIDED "/node/v1/decided"
 
-enum node_message { NODE_ENROL, NODE_ENROLLED, NODE_REPORT, NODE_PROBLEM, _NODE_MESSAGE_MAX };
+enum node_message {
+	NODE_ENROL,
+	NODE_ENROLLED,
+	NODE_REPORT,
+	NODE_DECIDED,
+	NODE_PROBLEM,
+	_NODE_MESSAGE_MAX
+};
 
 enum node_state {
 #define NODE_STATE(id, word, said, doc) NODE_##id,
@@ -36,8 +44,10 @@ struct node_text {
 	char token[128 + 1], name[64 + 1], csr[4096 + 1];
 	char issuer[31 + 1], certificate[4096 + 1], policy_key[512 + 1];
 	char hash[64 + 1], state[16 + 1], error[256 + 1], version[32 + 1], kernel[64 + 1];
+	char id[32 + 1], rule[63 + 1], value[45 + 1], to[45 + 1];
 	char title[64 + 1], detail[256 + 1], code[32 + 1];
 	int64_t generation, highest, rules, entries, refused, wait_ms, clock_us;
+	int64_t port, made_us, took_us, ttl_s, shadow;
 };
 
 /**

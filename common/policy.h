@@ -15,11 +15,13 @@
 #include "common/filter.h"
 #include "weir/policy.h"
 
-#define POLICY_BYTES_MAX (1u << 30)
-#define POLICY_RULES_MAX 4095u
-#define POLICY_ADDRS_MAX (8u << 20)
-#define POLICY_NAMES_MAX (2u << 20)
-#define POLICY_LOCAL	 "local" /* issuer of what is done by hand on this node */
+#define POLICY_BYTES_MAX  (1u << 30)
+#define POLICY_RULES_MAX  4095u
+#define POLICY_ADDRS_MAX  (8u << 20)
+#define POLICY_NAMES_MAX  (2u << 20)
+#define POLICY_AGENTS_MAX 64u /* agents' rules */
+#define POLICY_EXEMPT_MAX 65536u
+#define POLICY_LOCAL	  "local" /* issuer of what is done by hand on this node */
 
 /* A checked image, where its records are. Points into the image. */
 struct policy {
@@ -29,7 +31,9 @@ struct policy {
 	const struct policy_addr_port *addr_ports;
 	const struct policy_flow *flows;
 	const struct policy_name *names;
-	uint32_t n_rules, n_addrs, n_addr_ports, n_flows, n_names;
+	const struct policy_agent *agents;
+	const struct policy_addr *exempt; /* from agents' rules */
+	uint32_t n_rules, n_addrs, n_addr_ports, n_flows, n_names, n_agents, n_exempt;
 	size_t size; /* of the image, signature included */
 };
 
@@ -52,6 +56,9 @@ struct policy_error {
  */
 int policy_check(const void *image, size_t len, const struct policy_bounds *bounds,
 		 struct policy *ret, struct policy_error *reterr);
+
+/* Members and conditions of a rule that is in no policy; what it does is not looked at. 0 or -EINVAL. */
+int policy_check_match(const struct policy_rule *r, uint32_t number, struct policy_error *reterr);
 
 /* not_before and not_after of the header. Return: 0 or -EINVAL with @reterr. */
 int policy_in_time(const struct policy *p, uint64_t now, struct policy_error *reterr);
@@ -210,6 +217,12 @@ int policy_sign(uint8_t *image, size_t len, const uint8_t private_key[POLICY_KEY
 int policy_verify(const void *image, size_t len, const uint8_t *keys, size_t n);
 
 bool policy_is_signed(const void *image, size_t len);
+
+/* The same over any bytes. Return: 0, -EIO; of verifying 0, -EKEYREJECTED. */
+int policy_sign_bytes(const void *bytes, size_t len, const uint8_t private_key[POLICY_KEY],
+		      uint8_t ret[POLICY_SIGNATURE]);
+int policy_verify_bytes(const void *bytes, size_t len, const uint8_t signature[POLICY_SIGNATURE],
+			const uint8_t public_key[POLICY_KEY]);
 
 /* Make a pair: @private_key, @public_key. Return: 0, -EIO. */
 int policy_keygen(uint8_t private_key[POLICY_KEY], uint8_t public_key[POLICY_KEY]);

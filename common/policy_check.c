@@ -320,13 +320,24 @@ static int check_name(const struct check *c, const void *record)
 	return 0;
 }
 
+static int check_agent(const struct check *c, const void *record)
+{
+	const struct policy_agent *a = record;
+
+	if (a->ttl > c->bounds->expires_max)
+		return fail(c, "ttl", "is %u s, beyond the %llu s allowed here", a->ttl,
+			    (unsigned long long)c->bounds->expires_max);
+	if (strnlen((const char *)a->where, sizeof(a->where)) != a->length)
+		return fail(c, "length", "is %u, which where has not", a->length);
+	return 0;
+}
+
 /* ---- the whole ---- */
 
 static const enum policy_key key_of_type[POLICY_TYPES] = {
-	[POLICY_ADDR] = RULE_BY_ADDR,
-	[POLICY_ADDR_PORT] = RULE_BY_ADDR_PORT,
-	[POLICY_FLOW] = RULE_BY_FLOW,
-	[POLICY_NAME] = RULE_BY_NAME,
+	[POLICY_ADDR] = RULE_BY_ADDR,	    [POLICY_ADDR_PORT] = RULE_BY_ADDR_PORT,
+	[POLICY_FLOW] = RULE_BY_FLOW,	    [POLICY_NAME] = RULE_BY_NAME,
+	[POLICY_AGENT_RULE] = RULE_BY_ADDR, [POLICY_AGENT_EXEMPT] = RULE_BY_ADDR,
 };
 
 const struct policy_rule *policy_rule(const struct policy *p, uint32_t number)
@@ -344,6 +355,20 @@ const struct policy_rule *policy_rule(const struct policy *p, uint32_t number)
 	return lo < p->n_rules && p->rules[lo].number == number ? &p->rules[lo] : NULL;
 }
 
+/* What an agent may decide by itself is what no person decided on, by address alone. */
+static int check_agent_rule(const struct check *c, const struct policy_rule *r)
+{
+	if (!(r->flags & RULE_AUTOMATIC) || r->action < POLICY_DROP)
+		return fail(c, "rule",
+			    "%u (%.63s) is none that agents decide by: want an automatic "
+			    "drop, limit or reset",
+			    r->number, r->name);
+	return r->match.have ? fail(c, "rule",
+				    "%u (%.63s) has conditions: agents decide on addresses alone",
+				    r->number, r->name)
+			     : 0;
+}
+
 /* An entry's rule is there, and is reached by entries of this kind. */
 static int check_reference(const struct check *c, const struct policy *p, unsigned int type,
 			   const uint8_t *record)
@@ -353,6 +378,8 @@ static int check_reference(const struct check *c, const struct policy *p, unsign
 		[POLICY_ADDR_PORT] = offsetof(struct policy_addr_port, rule),
 		[POLICY_FLOW] = offsetof(struct policy_flow, rule),
 		[POLICY_NAME] = offsetof(struct policy_name, rule),
+		[POLICY_AGENT_RULE] = offsetof(struct policy_agent, rule),
+		[POLICY_AGENT_EXEMPT] = offsetof(struct policy_addr, rule),
 	};
 	const uint32_t number = (uint32_t)load(record + at[type], 4);
 	const struct policy_rule *r = policy_rule(p, number);
@@ -368,17 +395,16 @@ static int check_reference(const struct check *c, const struct policy *p, unsign
 			    r->name);
 	if (r->action == POLICY_RESET && proto != POLICY_TCP)
 		return fail(c, "proto", "is %u: only TCP can be reset", proto);
-	return 0;
+	return type == POLICY_AGENT_RULE ? check_agent_rule(c, r) : 0;
 }
 
 static int check_record(struct check *c, const struct policy *p, unsigned int type,
 			const uint8_t *record)
 {
 	static int (*const more[POLICY_TYPES])(const struct check *c, const void *record) = {
-		[POLICY_RULE] = check_rule,
-		[POLICY_ADDR] = check_addr,
-		[POLICY_FLOW] = check_flow,
-		[POLICY_NAME] = check_name,
+		[POLICY_RULE] = check_rule,	   [POLICY_ADDR] = check_addr,
+		[POLICY_FLOW] = check_flow,	   [POLICY_NAME] = check_name,
+		[POLICY_AGENT_RULE] = check_agent, [POLICY_AGENT_EXEMPT] = check_addr,
 	};
 	const struct policy_record_type *t = &policy_types[type];
 
@@ -408,6 +434,7 @@ static int check_records(struct check *c, const struct policy *p, unsigned int t
 	for (uint32_t i = 0; i < p->head->count[type]; i++) {
 		const uint8_t *record = first + (size_t)i * t->size;
 		const struct policy_rule *r = (const void *)record;
+		const struct policy_agent *agent = (const void *)record;
 
 		c->number = i + 1;
 		c->of = NULL;
@@ -420,7 +447,12 @@ static int check_records(struct check *c, const struct policy *p, unsigned int t
 			return fail(c, "number",
 				    "%u does not come after %u: rules stand in their order",
 				    r->number, last);
-		last = type == POLICY_RULE ? r->number : 0;
+		if (type == POLICY_AGENT_RULE && agent->rule <= last)
+			return fail(c, "rule", "%u does not come after %u: each once, in order",
+				    agent->rule, last);
+		last = type == POLICY_RULE	   ? r->number
+		       : type == POLICY_AGENT_RULE ? agent->rule
+						   : 0;
 	}
 	return 0;
 }
@@ -469,11 +501,15 @@ static void find_records(const uint8_t *image, size_t len, struct policy *ret)
 		.addr_ports = (const void *)of[POLICY_ADDR_PORT],
 		.flows = (const void *)of[POLICY_FLOW],
 		.names = (const void *)of[POLICY_NAME],
+		.agents = (const void *)of[POLICY_AGENT_RULE],
+		.exempt = (const void *)of[POLICY_AGENT_EXEMPT],
 		.n_rules = h->count[POLICY_RULE],
 		.n_addrs = h->count[POLICY_ADDR],
 		.n_addr_ports = h->count[POLICY_ADDR_PORT],
 		.n_flows = h->count[POLICY_FLOW],
 		.n_names = h->count[POLICY_NAME],
+		.n_agents = h->count[POLICY_AGENT_RULE],
+		.n_exempt = h->count[POLICY_AGENT_EXEMPT],
 		.size = len,
 	};
 }
@@ -504,6 +540,16 @@ int policy_check(const void *image, size_t len, const struct policy_bounds *boun
 	}
 	*ret = p;
 	return 0;
+}
+
+int policy_check_match(const struct policy_rule *r, uint32_t number, struct policy_error *reterr)
+{
+	const struct policy_bounds bounds = {.expires_max = UINT64_MAX};
+	const struct policy_record_type *t = &policy_types[POLICY_RULE];
+	const struct check c = {
+		.bounds = &bounds, .err = reterr, .record = "entry", .number = number};
+
+	return check_members(&c, t->members, t->n_members, r) ?: check_match(&c, &r->match);
 }
 
 int policy_in_time(const struct policy *p, uint64_t now, struct policy_error *reterr)

@@ -95,6 +95,14 @@ static const struct member name_members[] = {
 	ROW(policy_name, expires, M_TIME, 0, 0),
 };
 
+static const struct member agent_members[] = {
+	ROW(policy_agent, rule, M_RANGE, 1, POLICY_NUMBER_MAX),
+	ROW(policy_agent, ttl, M_RANGE, 1, UINT32_MAX),
+	ROW(policy_agent, length, M_RANGE, 1, POLICY_WHERE_MAX - 1),
+	ROW(policy_agent, pad, M_ZERO, 0, 0),
+	ROW(policy_agent, where, M_TEXT, 1, 0),
+};
+
 #define TABLE(t) t, sizeof(t) / sizeof(t[0])
 
 const struct policy_record_type policy_header_type = {"policy", TABLE(header_members),
@@ -110,7 +118,10 @@ const struct policy_record_type policy_types[POLICY_TYPES] = {
 	[POLICY_NAME] = {"name", TABLE(name_members), sizeof(struct policy_name), POLICY_NAMES_MAX},
 	[POLICY_MIRROR_SESSION] = {.name = "mirror session"},
 	[POLICY_CAPTURE] = {.name = "capture"},
-	[POLICY_AGENT_RULE] = {.name = "agent rule"},
+	[POLICY_AGENT_RULE] = {"agent rule", TABLE(agent_members), sizeof(struct policy_agent),
+			       POLICY_AGENTS_MAX},
+	[POLICY_AGENT_EXEMPT] = {"exempt", TABLE(addr_members), sizeof(struct policy_addr),
+				 POLICY_EXEMPT_MAX},
 };
 
 size_t policy_record_size(unsigned int type)

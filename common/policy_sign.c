@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * policy_sign.c - ed25519 over a policy's bytes, by libcrypto. The signature is the last 64 bytes; what is
- * signed are all bytes before it.
+ * policy_sign.c - ed25519 by libcrypto. Of a policy the signature is the last 64 bytes; what is signed are all
+ * bytes before it.
  */
 #include <errno.h>
 #include <openssl/evp.h>
@@ -37,37 +37,44 @@ bool policy_is_signed(const void *image, size_t len)
 	       memcmp(bytes + len - POLICY_SIGNATURE, none, POLICY_SIGNATURE) != 0;
 }
 
-int policy_sign(uint8_t *image, size_t len, const uint8_t private_key[POLICY_KEY])
+int policy_sign_bytes(const void *bytes, size_t len, const uint8_t private_key[POLICY_KEY],
+		      uint8_t ret[POLICY_SIGNATURE])
 {
 	EVP_PKEY *key =
 		EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, private_key, POLICY_KEY);
-	struct policy_header *h = (void *)image;
-	size_t n = POLICY_SIGNATURE, k = POLICY_KEY;
-	uint8_t public_key[POLICY_KEY];
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	size_t n = POLICY_SIGNATURE;
 	int r = -EIO;
 
-	if (key && ctx && EVP_PKEY_get_raw_public_key(key, public_key, &k) == 1) {
-		policy_key_id(public_key, h->key_id);
-		if (EVP_DigestSignInit(ctx, NULL, NULL, NULL, key) == 1 &&
-		    EVP_DigestSign(ctx, image + len - POLICY_SIGNATURE, &n, image,
-				   len - POLICY_SIGNATURE) == 1)
-			r = 0;
-	}
+	if (key && ctx && EVP_DigestSignInit(ctx, NULL, NULL, NULL, key) == 1 &&
+	    EVP_DigestSign(ctx, ret, &n, bytes, len) == 1)
+		r = 0;
 	EVP_MD_CTX_free(ctx);
 	EVP_PKEY_free(key);
 	return r;
 }
 
-static int verify_with(const uint8_t *image, size_t len, const uint8_t public_key[POLICY_KEY])
+int policy_sign(uint8_t *image, size_t len, const uint8_t private_key[POLICY_KEY])
+{
+	struct policy_header *h = (void *)image;
+	uint8_t public_key[POLICY_KEY];
+
+	if (policy_public(private_key, public_key))
+		return -EIO;
+	policy_key_id(public_key, h->key_id);
+	return policy_sign_bytes(image, len - POLICY_SIGNATURE, private_key,
+				 image + len - POLICY_SIGNATURE);
+}
+
+int policy_verify_bytes(const void *bytes, size_t len, const uint8_t signature[POLICY_SIGNATURE],
+			const uint8_t public_key[POLICY_KEY])
 {
 	EVP_PKEY *key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public_key, POLICY_KEY);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	int r = -EKEYREJECTED;
 
 	if (key && ctx && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key) == 1 &&
-	    EVP_DigestVerify(ctx, image + len - POLICY_SIGNATURE, POLICY_SIGNATURE, image,
-			     len - POLICY_SIGNATURE) == 1)
+	    EVP_DigestVerify(ctx, signature, POLICY_SIGNATURE, bytes, len) == 1)
 		r = 0;
 	EVP_MD_CTX_free(ctx);
 	EVP_PKEY_free(key);
@@ -77,6 +84,7 @@ static int verify_with(const uint8_t *image, size_t len, const uint8_t public_ke
 int policy_verify(const void *image, size_t len, const uint8_t *keys, size_t n)
 {
 	const struct policy_header *h = image;
+	const uint8_t *bytes = image;
 	uint8_t id[8];
 
 	if (len < sizeof(*h) + POLICY_SIGNATURE)
@@ -84,7 +92,9 @@ int policy_verify(const void *image, size_t len, const uint8_t *keys, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		policy_key_id(keys + i * POLICY_KEY, id);
 		if (!memcmp(id, h->key_id, sizeof(id)))
-			return verify_with(image, len, keys + i * POLICY_KEY);
+			return policy_verify_bytes(bytes, len - POLICY_SIGNATURE,
+						   bytes + len - POLICY_SIGNATURE,
+						   keys + i * POLICY_KEY);
 	}
 	return -ENOKEY;
 }

@@ -55,6 +55,7 @@ static const struct {
 	{"DROPPED", "packets (or their bytes) that policy dropped"},
 	{"EVENT", "things that happened; no packet is missing because of them"},
 	{"NAME", "names read, and names that could not be read or handed over"},
+	{"MIRROR", "packets for mirror sessions, and what became of them"},
 };
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))

@@ -18,11 +18,7 @@
 #include "loader/nic.h"
 #include "loader/pin.h"
 
-/* Kernel 6.6, include/uapi/linux/bpf.h; older headers lack them. */
-#define ATTACH_TCX_INGRESS 46
-#define ATTACH_TCX_EGRESS  47
-#define LOCK_BACKLOG	   128
-#define FLAG_BEFORE	   (1u << 3)
+#define LOCK_BACKLOG 128
 
 __attribute__((format(printf, 2, 3))) static void say(struct attachment *a, const char *fmt, ...)
 {
@@ -118,82 +114,41 @@ static int attach_xdp(struct attachment *a, struct dataplane *dp, bool generic)
 
 /* ---- TC ---- */
 
-static int tcx_link(int prog_fd, unsigned int ifindex, bool egress)
-{
-	union bpf_attr attr = {};
-	int fd;
-
-	/* ingress: before others, so that what they drop or redirect is counted; egress: after
-	 * them, so that what is counted is what leaves
-	 */
-	attr.link_create.prog_fd = prog_fd;
-	attr.link_create.target_ifindex = ifindex;
-	attr.link_create.attach_type = egress ? ATTACH_TCX_EGRESS : ATTACH_TCX_INGRESS;
-	attr.link_create.flags = egress ? 0 : FLAG_BEFORE;
-	fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
-	return fd < 0 ? -errno : fd;
-}
-
-/* The clsact qdisc stays: others may have put filters there since. */
-static int clsact_filter(struct attachment *a, int prog_fd, bool egress)
-{
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = a->ifindex,
-		    .attach_point = egress ? BPF_TC_EGRESS : BPF_TC_INGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = prog_fd, .handle = ATTACH_FILTER_HANDLE,
-		    .priority = ATTACH_FILTER_PRIORITY);
-	int r = bpf_tc_hook_create(&hook);
-
-	if (r && r != -EEXIST)
-		return r;
-	/* one of ours that nobody holds: left by a weir that was killed, or to be gone on with */
-	opts.flags = BPF_TC_F_REPLACE;
-	r = bpf_tc_attach(&hook, &opts);
-	if (r)
-		return r;
-	a->tc[egress].filter = true;
-	a->tc[egress].handle = opts.handle;
-	a->tc[egress].priority = opts.priority;
-	return 0;
-}
-
-/* A filter of ours where there is none to be: of a weir that was killed under another kernel, or was
- * told another hook.
+/* Ingress: before others, so that what they drop or redirect is counted; egress: after them, so that what is
+ * counted is what leaves.
  */
-static void remove_stale_filter(struct attachment *a, bool egress)
+static struct tc_place place_of(const struct attachment *a, bool egress)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = a->ifindex,
-		    .attach_point = egress ? BPF_TC_EGRESS : BPF_TC_INGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = ATTACH_FILTER_HANDLE,
-		    .priority = ATTACH_FILTER_PRIORITY);
-
-	if (!bpf_tc_query(&hook, &opts)) {
-		opts.prog_fd = opts.prog_id = opts.flags = 0;
-		(void)bpf_tc_detach(&hook, &opts); /* it is not in our way */
-	}
+	return (struct tc_place){.ifindex = a->ifindex,
+				 .egress = egress,
+				 .first = !egress,
+				 .priority = TC_FILTER_PRIORITY};
 }
 
 static int attach_tc(struct attachment *a, struct dataplane *dp, bool egress)
 {
 	int prog = program(a, dp, egress ? HOOK_TC_EGRESS : HOOK_TC_INGRESS), r;
-	bool held;
+	const struct tc_place at = place_of(a, egress);
 
 	if (prog < 0)
 		return prog;
 	r = held_link(a, tc_hook[egress], prog);
-	held = r >= 0;
-	if (!held)
-		r = tcx_link(prog, a->ifindex, egress);
 	if (r >= 0) {
 		a->tc[egress].link_fd = r;
 		a->tcx = true;
-		remove_stale_filter(a, egress);
-		return held ? 0 : keep_link(a, tc_hook[egress], r);
+		/* of a weir that was killed under another kernel */
+		tc_filter_remove(&at);
+		return 0;
 	}
-	/* a kernel without TCX does not know the attach type */
-	r = clsact_filter(a, prog, egress);
-	if (r)
+	r = tc_hold(&at, prog, &a->tc[egress]);
+	if (r) {
 		say(a, "%s: attach TC %s: %s", a->label, tc_hook[egress], strerror(-r));
-	return r;
+		return r;
+	}
+	if (a->tc[egress].filter)
+		return 0;
+	a->tcx = true;
+	return keep_link(a, tc_hook[egress], a->tc[egress].link_fd);
 }
 
 /* ---- choice of the ingress hook ---- */
@@ -350,24 +305,17 @@ int attach_interface(struct attachment *a, struct dataplane *dp, enum hook_mode 
 	return r;
 }
 
-static void detach_filter(struct attachment *a, int egress)
-{
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = a->ifindex,
-		    .attach_point = egress ? BPF_TC_EGRESS : BPF_TC_INGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = a->tc[egress].handle,
-		    .priority = a->tc[egress].priority);
-
-	bpf_tc_detach(&hook, &opts);
-	a->tc[egress].filter = false;
-}
-
 void attach_done(struct attachment *a)
 {
 	int *fds[] = {&a->xdp_fd, &a->tc[0].link_fd, &a->tc[1].link_fd, &a->lock_fd};
 
-	for (int egress = 0; egress < 2; egress++)
+	for (int egress = 0; egress < 2; egress++) {
+		const struct tc_place at = place_of(a, egress);
+
 		if (a->tc[egress].filter && !a->pin)
-			detach_filter(a, egress);
+			tc_filter_remove(&at);
+		a->tc[egress].filter = false;
+	}
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
 		if (*fds[i] >= 0)
 			close(*fds[i]);

@@ -11,19 +11,9 @@
 #include <stdbool.h>
 #include "loader/dataplane.h"
 #include "loader/netns.h"
-
-/* Of our clsact filters. */
-#define ATTACH_FILTER_HANDLE   0x77656972u /* "weir" */
-#define ATTACH_FILTER_PRIORITY 49u
+#include "loader/tc.h"
 
 enum hook_mode { HOOK_AUTO = 0, HOOK_MODE_XDP = 1, HOOK_MODE_TC = 2, HOOK_MODE_GENERIC = 3 };
-
-/* How one TC program is held. */
-struct tc_held {
-	int link_fd; /* TCX; -1 otherwise */
-	bool filter; /* clsact filter of ours */
-	unsigned int handle, priority;
-};
 
 struct attachment {
 	char ifname[IF_NAMESIZE];

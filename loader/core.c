@@ -341,6 +341,7 @@ static int stop(struct core *c, int worker_gone)
 	notify_send(c->notify, "STOPPING=1\n");
 	places_names(&c->places, names, sizeof(names));
 	policy_host_stop(&c->policy);
+	mirror_host_stop(&c->mirror);
 	places_stop(&c->places);
 	core_make_room(c);
 	m.tables = c->superseded;
@@ -461,6 +462,7 @@ int core_run(const struct run_cfg *cfg)
 	c.names = -1;
 	rc = c.places.own.table ? run(&c) : fail(-ENOMEM, "start");
 	policy_host_stop(&c.policy);
+	mirror_host_stop(&c.mirror);
 	control_unlisten(&c.cfg.control, &c.control);
 	dataplane_done(&c.dp);
 	pin_close(&c.pin);

@@ -13,6 +13,7 @@
 #include "loader/core.h"
 #include "loader/dataplane.h"
 #include "loader/ipc.h"
+#include "loader/mirror/host.h"
 #include "loader/pin.h"
 #include "loader/places.h"
 #include "loader/policy/host.h"
@@ -30,6 +31,7 @@ struct core {
 	int broker;	      /* files for the worker */
 	int names; /* that it finds and the kernel can't; -1 = the worker has not begun */
 	struct policy_host policy;
+	struct mirror_host mirror;
 	int heirs; /* those that would take our place (--pin); -1 = nobody can */
 	int heir;  /* who does; -1 = nobody */
 	int signals;

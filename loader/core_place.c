@@ -44,9 +44,19 @@ void core_start_policy(struct core *c)
 		.n_exports = c->cfg.n_exports,
 		.dp = &c->dp,
 		.table = c->places.own.table,
+		.mirror = &c->mirror,
 	};
-	int r = c->cfg.dp.policy_entries ? policy_host_start(&c->policy, &start) : 0;
+	const struct mirror_host_start mirror = {
+		.cfg = &c->cfg.policy,
+		.exports = c->cfg.exports,
+		.n_exports = c->cfg.n_exports,
+		.dp = &c->dp,
+		.ifaces = c->places.own.table,
+	};
+	int r;
 
+	mirror_host_start(&c->mirror, &mirror);
+	r = c->cfg.dp.policy_entries ? policy_host_start(&c->policy, &start) : 0;
 	if (r)
 		log_warn("policy", "%s; nothing can be blocked", strerror(-r));
 }

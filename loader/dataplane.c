@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "loader/dataplane_int.h"
 #include "loader/key_hash.h"
 #include "loader/pin.h"
 #include "loader/policy/table.h"
@@ -20,17 +21,9 @@
 #include "weir/counters.h"
 
 /* Assembly of first payload bytes, see bpf/assemble.h: messages of four directions a bucket. */
-#define L7_BUCKETS	   256u
-#define L7_BUCKET_BYTES	   21000ull
-#define L7_HOLD_NS	   1000000000u /* an unfinished one left alone that long makes room */
-#define FLOWS_MIN	   1024u
-#define FLOWS_MAX	   (64u << 20)
-#define SEED_WORDS	   12
-#define SYN_BITS_MAX	   8	 /* of lone SYNs: 4,096, 256 KiB */
-#define NAMED_LINES	   4096u /* flows dropped by name that all CPUs know of: four a line */
-#define METER_LINES	   4096u /* sources with a limit of their own: four a line */
-#define POLICY_ENTRIES_MAX (1u << 24)
-#define CLOCK_STEP_NS	   1000000 /* offsets closer than that are one: reading them takes time */
+#define L7_HOLD_NS    1000000000u /* an unfinished one left alone that long makes room */
+#define SEED_WORDS    12
+#define CLOCK_STEP_NS 1000000 /* offsets closer than that are one: reading them takes time */
 
 const struct dataplane_cfg dataplane_cfg_default = {
 	.flows = 262144,
@@ -45,33 +38,6 @@ const struct dataplane_variant dataplane_variant_default = {
 	.sample = 1,
 	.decap_depth = -1,
 };
-
-/* Sets per CPU, log2, so that @flows fill at most half of all ways. */
-static uint32_t set_bits(uint32_t flows, int cpus)
-{
-	uint64_t ways = 2ull * flows / cpus;
-	uint32_t bits = 4;
-
-	while ((uint64_t)WEIR_WAYS << bits < ways)
-		bits++;
-	return bits;
-}
-
-/* Sets of lone SYNs per CPU, log2: what stays in its cache, and less where flows are few. */
-static uint32_t syn_bits(uint32_t set_bits)
-{
-	return set_bits < SYN_BITS_MAX ? set_bits : SYN_BITS_MAX;
-}
-
-static uint64_t kernel_tick_ns(void)
-{
-	struct timespec ts = {};
-
-	/* the coarse clocks advance once a tick */
-	if (clock_getres(CLOCK_MONOTONIC_COARSE, &ts) || !ts.tv_nsec)
-		return 4000000;
-	return ts.tv_nsec;
-}
 
 static int configure(struct dataplane *dp, struct weir_bpf *skel, const struct dataplane_variant *v)
 {
@@ -98,6 +64,11 @@ static int configure(struct dataplane *dp, struct weir_bpf *skel, const struct d
 	skel->rodata->cfg_named_mask = cfg->policy_entries ? NAMED_LINES - 1 : 0;
 	skel->rodata->cfg_meter_mask = cfg->policy_entries ? METER_LINES - 1 : 0;
 	skel->rodata->cfg_replay = cfg->replay;
+	skel->rodata->cfg_recent_blocks = dp->recent_blocks;
+	skel->rodata->cfg_recent_len = cfg->recent_len;
+	skel->rodata->cfg_recent_full = cfg->recent_full > cfg->recent_len ? cfg->recent_full
+									   : cfg->recent_len;
+	skel->rodata->cfg_recent_early = cfg->recent_early;
 #ifdef __x86_64__
 	skel->rodata->cfg_tso = 1;
 #endif
@@ -105,51 +76,8 @@ static int configure(struct dataplane *dp, struct weir_bpf *skel, const struct d
 	return 0;
 }
 
-/* Tables of the verdicts; one element each where there are none. */
-static int set_policy_sizes(struct dataplane *dp, struct weir_bpf *skel)
+static int make_seed(struct weir_bpf *skel)
 {
-	const uint32_t n = dp->cfg.policy_entries, cpus = (uint32_t)dp->cpus;
-	uint32_t buckets = 1;
-	int r = 0;
-
-	while (buckets < n / 4)
-		buckets *= 2;
-	const struct {
-		struct bpf_map *map;
-		uint32_t entries;
-	} sizes[] = {
-		{skel->maps.flows_dropped, cpus << dp->set_bits},
-		{skel->maps.policy_rules, POLICY_RULES},
-		{skel->maps.policy_counts, cpus * POLICY_RULES},
-		{skel->maps.policy_index, buckets},
-		{skel->maps.policy_decisions, n + 1},
-		{skel->maps.policy_presence, PRESENCE_ALL},
-		{skel->maps.policy_named, NAMED_LINES},
-		{skel->maps.policy_meters, METER_LINES},
-		{skel->maps.policy_drops, cpus * DROP_ROWS},
-	};
-
-	for (size_t i = 0; !r && i < sizeof(sizes) / sizeof(sizes[0]); i++)
-		r = bpf_map__set_max_entries(sizes[i].map, n ? sizes[i].entries : 1);
-	return r;
-}
-
-static int set_sizes(struct dataplane *dp, struct weir_bpf *skel)
-{
-	uint32_t sets = (uint32_t)dp->cpus << dp->set_bits;
-	int r;
-
-	r = bpf_map__set_max_entries(skel->maps.flows, sets + ((uint32_t)dp->cpus << dp->syn_bits));
-	r = r ?: bpf_map__set_max_entries(skel->maps.marks, sets);
-	r = r ?: bpf_map__set_max_entries(skel->maps.flows_cold, sets);
-	r = r ?: bpf_map__set_max_entries(skel->maps.counters, dp->cpus);
-	r = r ?: bpf_map__set_max_entries(skel->maps.l7_dir, L7_BUCKETS);
-	r = r ?: bpf_map__set_max_entries(skel->maps.l7_bytes, L7_BUCKETS + dp->cpus);
-	r = r ?: bpf_map__set_max_entries(skel->maps.evicted, dp->cfg.evicted_bytes);
-	r = r ?: bpf_map__set_max_entries(skel->maps.events, dp->cfg.events_bytes);
-	r = r ?: set_policy_sizes(dp, skel);
-	if (r)
-		return r;
 	for (size_t i = 0; i < SEED_WORDS; i++)
 		if (getrandom((void *)&skel->rodata->cfg_seed[i], 8, 0) != 8)
 			return -EIO;
@@ -228,8 +156,13 @@ static int map_all(struct dataplane *dp, struct weir_bpf *skel)
 		dp->dropped = map_array(skel->maps.flows_dropped, PROT_READ, &dp->map_bytes[4]);
 		dp->drops = map_array(skel->maps.policy_drops, PROT_READ, &dp->map_bytes[5]);
 	}
+	if (dp->recent_blocks) {
+		dp->recent = map_array(skel->maps.recent, PROT_READ, &dp->map_bytes[6]);
+		dp->recent_now = map_array(skel->maps.recent_now, PROT_READ, &dp->map_bytes[7]);
+	}
 	if (!dp->flows || !dp->cold || !dp->counters || !dp->control ||
-	    (dp->cfg.policy_entries && (!dp->dropped || !dp->drops)))
+	    (dp->cfg.policy_entries && (!dp->dropped || !dp->drops)) ||
+	    (dp->recent_blocks && (!dp->recent || !dp->recent_now)))
 		return -ENOMEM;
 	r = ring_open(&dp->evicted, bpf_map__fd(skel->maps.evicted), dp->cfg.evicted_bytes);
 	r = r ?: ring_open(&dp->events, bpf_map__fd(skel->maps.events), dp->cfg.events_bytes);
@@ -258,51 +191,6 @@ static int read_clock(struct dataplane *dp, struct weir_bpf *skel)
 		prev = s;
 	}
 	return 0;
-}
-
-/* What the first object decides for all. */
-static int set_layout(struct dataplane *dp, const struct dataplane_cfg *cfg)
-{
-	if (cfg->flows < FLOWS_MIN || cfg->flows > FLOWS_MAX)
-		return -EINVAL;
-	if (cfg->policy_entries > POLICY_ENTRIES_MAX)
-		return -EINVAL;
-	dp->cfg = *cfg;
-	dp->cpus = cfg->cpus ?: libbpf_num_possible_cpus();
-	dp->set_bits = set_bits(cfg->flows, dp->cpus);
-	dp->syn_bits = syn_bits(dp->set_bits);
-	dp->slots = (size_t)WEIR_WAYS * dp->cpus * ((1u << dp->set_bits) + (1u << dp->syn_bits));
-	dp->tick_ns = cfg->tick_ns ?: kernel_tick_ns();
-	return 0;
-}
-
-/* What the kernel takes for a map: kernel/bpf/arraymap.c, ringbuf.c. */
-static uint64_t map_memory(const struct bpf_map *map, int cpus)
-{
-	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), n = bpf_map__max_entries(map);
-	uint64_t bytes = n * ((bpf_map__value_size(map) + 7) / 8 * 8);
-
-	if (bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF)
-		bytes = n;
-	else if (bpf_map__type(map) == BPF_MAP_TYPE_PERCPU_ARRAY)
-		bytes *= (uint64_t)cpus;
-	return (bytes + page - 1) / page * page + page;
-}
-
-int dataplane_memory(const struct dataplane_cfg *cfg, uint64_t *ret_bytes, uint64_t *ret_slots)
-{
-	struct dataplane dp = {};
-	struct weir_bpf *skel = weir_bpf__open();
-	int r = skel ? set_layout(&dp, cfg) : -errno;
-	const struct bpf_map *map;
-
-	r = r ?: set_sizes(&dp, skel);
-	*ret_bytes = 0;
-	*ret_slots = dp.slots;
-	if (!r)
-		bpf_object__for_each_map(map, skel->obj) *ret_bytes += map_memory(map, dp.cpus);
-	weir_bpf__destroy(skel);
-	return r;
 }
 
 static bool same_variant(const struct dataplane_variant *a, const struct dataplane_variant *b)
@@ -379,7 +267,7 @@ static int make_object(struct dataplane *dp, struct weir_bpf *first, struct weir
 	if (first)
 		r = r ?: share_maps(first, skel);
 	else
-		r = r ?: set_sizes(dp, skel) ?: take_pinned(dp, skel);
+		r = r ?: dataplane_sizes(dp, skel) ?: make_seed(skel) ?: take_pinned(dp, skel);
 	if (!r)
 		seed_netns(skel, v->netns);
 	return r ?: weir_bpf__load(skel);
@@ -435,7 +323,7 @@ int dataplane_load(struct dataplane *dp, const struct dataplane_cfg *cfg,
 	if (!v->sample || (!dp->objects && v->netns))
 		return -EINVAL; /* what the first one has is the seed of all */
 	if (!dp->objects)
-		r = set_layout(dp, cfg);
+		r = dataplane_layout(dp, cfg);
 	if (r)
 		return r;
 	o = reallocarray(dp->object, dp->objects + 1, sizeof(*o));
@@ -529,8 +417,9 @@ int dataplane_prepare(struct dataplane *dp, const struct dataplane_variant *v, u
 
 void dataplane_done(struct dataplane *dp)
 {
-	void *maps[] = {(void *)dp->flows, (void *)dp->cold,	(void *)dp->counters,
-			dp->control,	   (void *)dp->dropped, (void *)dp->drops};
+	void *maps[] = {(void *)dp->flows,  (void *)dp->cold,	   (void *)dp->counters,
+			dp->control,	    (void *)dp->dropped,   (void *)dp->drops,
+			(void *)dp->recent, (void *)dp->recent_now};
 
 	ring_close(&dp->evicted);
 	ring_close(&dp->events);
@@ -583,6 +472,11 @@ void dataplane_policy(const struct dataplane *dp, struct policy_fds *ret)
 	ret->policy_index = bpf_map__fd(skel->maps.policy_index);
 	ret->policy_decisions = bpf_map__fd(skel->maps.policy_decisions);
 	ret->policy_presence = bpf_map__fd(skel->maps.policy_presence);
+}
+
+int dataplane_counters_fd(const struct dataplane *dp)
+{
+	return bpf_map__fd(dp->object[0].skel->maps.counters);
 }
 
 uint64_t dataplane_counter(const struct dataplane *dp, unsigned int c)

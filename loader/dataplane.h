@@ -18,6 +18,8 @@ struct drop_row;
 struct policy_fds;
 struct policy_titles;
 struct pin;
+struct recent_block;
+struct recent_now;
 
 enum role { ROLE_UPLINK = 0, ROLE_VETH = 1, ROLE_MIRROR = 2, _ROLE_MAX };
 
@@ -28,6 +30,10 @@ struct dataplane_cfg {
 	uint64_t idle_ns;
 	int cpus;		 /* CPUs with a region of their own; 0 = all possible */
 	uint32_t policy_entries; /* decisions to have room for; 0: no verdicts at all */
+	uint64_t recent_bytes;	 /* the last packets, all CPUs together; 0: none are kept */
+	uint32_t recent_len;	 /* bytes of each, 1 to RECENT_LEN_MAX */
+	uint32_t recent_full;	 /* the same, of what is early or unusual in its flow */
+	uint32_t recent_early;	 /* IP bytes of each direction of a flow that are early */
 	bool names;
 	bool replay;
 	bool on_demand;	  /* programs are loaded by dataplane_program() */
@@ -65,14 +71,17 @@ struct dataplane {
 	int64_t wall_offset_ns;	      /* CLOCK_REALTIME - CLOCK_MONOTONIC */
 	const struct flow_set *flows; /* mapped, read-only */
 	const struct flow_cold_set *cold;
-	const struct flow_dropped *dropped; /* by slot; NULL without policy_entries */
-	const struct drop_row *drops;	    /* cpus * DROP_ROWS; the same */
-	const struct policy_titles *titles; /* set by the caller: names of the rules; or NULL */
+	const struct flow_dropped *dropped;  /* by slot; NULL without policy_entries */
+	const struct drop_row *drops;	     /* cpus * DROP_ROWS; the same */
+	const struct policy_titles *titles;  /* set by the caller: names of the rules; or NULL */
+	const struct recent_block *recent;   /* cpus * recent_blocks; NULL without */
+	const struct recent_now *recent_now; /* by CPU */
+	uint32_t recent_blocks;		     /* per CPU */
 	const struct counter_row *counters;
 	struct control *control; /* mapped, written by the drain */
 	struct ring evicted;
 	struct ring events;
-	size_t map_bytes[6]; /* flows, cold, counters, control, dropped, drops */
+	size_t map_bytes[8]; /* flows, cold, counters, control, dropped, drops, recent, recent_now */
 	struct pin *pin; /* set by the caller before the first load: maps are kept there; or NULL */
 	const uint64_t *counted; /* per counter, of tables that came before these; or NULL */
 };
@@ -131,6 +140,9 @@ void dataplane_now(struct dataplane *dp, uint64_t *ret_tick, uint64_t *ret_wall_
 
 /* Descriptors of the policy's tables, for policy_table_open(). They stay the data plane's. */
 void dataplane_policy(const struct dataplane *dp, struct policy_fds *ret);
+
+/* Descriptor of `counters`, of which each CPU has an element; the data plane's. */
+int dataplane_counters_fd(const struct dataplane *dp);
 
 /* Sum of a counter over CPUs, and dp->counted. @c: enum counter */
 uint64_t dataplane_counter(const struct dataplane *dp, unsigned int c);

@@ -21,6 +21,7 @@
 #include "common/scan.h"
 #include "loader/attach.h"
 #include "loader/command.h"
+#include "loader/mirror/kernel.h"
 #include "loader/pin.h"
 
 #define LINK_TCX     11 /* kernel 6.6 */
@@ -255,10 +256,8 @@ static void look_at_filter(struct detach *d, unsigned int ifindex, const char *i
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex,
 		    .attach_point = egress ? BPF_TC_EGRESS : BPF_TC_INGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, q, .handle = ATTACH_FILTER_HANDLE,
-		    .priority = ATTACH_FILTER_PRIORITY);
-	LIBBPF_OPTS(bpf_tc_opts, gone, .handle = ATTACH_FILTER_HANDLE,
-		    .priority = ATTACH_FILTER_PRIORITY);
+	LIBBPF_OPTS(bpf_tc_opts, q, .handle = TC_FILTER_HANDLE, .priority = TC_FILTER_PRIORITY);
+	LIBBPF_OPTS(bpf_tc_opts, gone, .handle = TC_FILTER_HANDLE, .priority = TC_FILTER_PRIORITY);
 	const char *what = egress ? "TC filter egress" : "TC filter ingress";
 
 	if (bpf_tc_query(&hook, &q) || !attach_is_ours(q.prog_id))
@@ -329,6 +328,22 @@ static int result(const struct detach *d)
 	return EXIT_OK;
 }
 
+/* What a mirror left that was killed. */
+static void sweep_mirror(struct detach *d)
+{
+	int r = d->dry ? (int)(if_nametoindex(MIRROR_PAIR_NEAR) != 0) : mirror_sweep();
+
+	if (r == -EBUSY) {
+		printf("%s: a weir that runs mirrors through it: stop that\n", MIRROR_PAIR_NEAR);
+		d->left++;
+	} else if (r < 0) {
+		tell(d, MIRROR_PAIR_NEAR, "the mirror's pair", r);
+	} else if (r) {
+		printf("%s: %s\n", MIRROR_PAIR_NEAR, d->dry ? "would be deleted" : "deleted");
+		d->done++;
+	}
+}
+
 /* Flows and links under the directory of --pin. One that nobody named need not be there. */
 static void forget_pins(struct detach *d)
 {
@@ -380,7 +395,9 @@ static int cmd_detach(int argc, char **argv)
 		return EXIT_FAILED;
 	}
 	look_at_filters(&d);
-	if (!d.patterns)
+	if (!d.patterns) {
+		sweep_mirror(&d);
 		forget_pins(&d);
+	}
 	return result(&d);
 }

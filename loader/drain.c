@@ -523,7 +523,8 @@ static void scan_slots(struct drain *d, uint32_t since, bool all)
 	read_taken(d);
 }
 
-void drain_scan(struct drain *d, const struct clock *c)
+/* @rows: also what was dropped before it was in a flow. */
+static void scan(struct drain *d, const struct clock *c, bool rows)
 {
 	/* a slot that changed hands is read by the scan after the one that finds out */
 	unsigned int delay = d->ledger ? 1 : 0;
@@ -538,7 +539,7 @@ void drain_scan(struct drain *d, const struct clock *c)
 	scan_slots(d, d->scan_tick[1 - delay], d->since_ever || d->stats.scans < 2 + delay);
 	d->stats.scans++;
 	drain_rings(d);
-	if (d->dropped)
+	if (d->dropped && rows)
 		dropped_rows(d->dropped, d->merge, c);
 	release(d); /* what a slot may be taken over for must not be read once more */
 	if (d->stats.scans >= 2 + delay) {
@@ -548,6 +549,16 @@ void drain_scan(struct drain *d, const struct clock *c)
 	d->scan_tick[0] = d->scan_tick[1];
 	d->scan_tick[1] = d->scan_tick[2];
 	d->scan_tick[2] = start;
+}
+
+void drain_scan(struct drain *d, const struct clock *c)
+{
+	scan(d, c, true);
+}
+
+void drain_look(struct drain *d, const struct clock *c)
+{
+	scan(d, c, false);
 }
 
 void drain_rest(struct drain *d, const struct clock *c)

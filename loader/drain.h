@@ -68,6 +68,9 @@ unsigned int drain_rings(struct drain *d);
  */
 void drain_scan(struct drain *d, const struct clock *c);
 
+/* The same between scans, but for packets dropped before they were in a flow: those are told of at times. */
+void drain_look(struct drain *d, const struct clock *c);
+
 /**
  * drain_rest - what the last scan has left for the next one, when there will be none
  * @c: set to now by the caller

@@ -103,3 +103,19 @@ bool iface_table_find(const struct iface_table *t, uint32_t netns, uint32_t ifin
 	}
 	return false;
 }
+
+int iface_roles_get(struct iface_roles *r, const struct iface_table *t, uint32_t netns,
+		    uint32_t ifindex)
+{
+	const size_t at = (netns + ifindex) % IFACE_ROLES_KNOWN;
+	struct iface_row row;
+
+	if (r->known[at].ifindex && r->known[at].ifindex == ifindex && r->known[at].netns == netns)
+		return r->known[at].role;
+	if (!iface_table_find(t, netns, ifindex, &row))
+		return -1;
+	r->known[at].netns = netns;
+	r->known[at].ifindex = ifindex;
+	r->known[at].role = row.role;
+	return row.role;
+}

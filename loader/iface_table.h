@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "loader/netns.h"
+#include "loader/policy/agent_board.h"
 #include "loader/policy/board.h"
 #include "loader/policy/titles.h"
 #include "weir/abi.h"
@@ -51,6 +52,7 @@ struct iface_table {
 	struct prog_runs programs[_HOOK_MAX];
 	struct policy_board policy;
 	struct policy_titles titles; /* core: names of rules */
+	struct agent_board agents;   /* core: rules for the worker to hold flows against */
 	struct iface_row row[IFACE_ROWS];
 };
 
@@ -75,5 +77,19 @@ bool iface_table_get(const struct iface_table *t, unsigned int i, struct iface_r
 /* The row of an interface, the one attached first. False: not known. Any thread. */
 bool iface_table_find(const struct iface_table *t, uint32_t netns, uint32_t ifindex,
 		      struct iface_row *ret);
+
+#define IFACE_ROLES_KNOWN 256u
+
+/* What the table said when it was last asked. Start zeroed, and again when roles may have changed. */
+struct iface_roles {
+	struct {
+		uint32_t netns, ifindex;
+		int role;
+	} known[IFACE_ROLES_KNOWN];
+};
+
+/* Role of an interface, enum role; -1: not known. */
+int iface_roles_get(struct iface_roles *r, const struct iface_table *t, uint32_t netns,
+		    uint32_t ifindex);
 
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "loader/ifaces.h"
+#include "loader/mirror/net.h"
 #include "loader/nic.h"
 #include "common/log.h"
 
@@ -54,7 +55,7 @@ static bool wanted(const struct ifaces *s, const char *ifname, bool loopback,
 
 	if (w)
 		*ret = *w;
-	if (w || loopback)
+	if (w || loopback || mirror_is_pair(ifname))
 		return w != NULL;
 	if (s->pick)
 		return s->pick(s->pick_arg, name, ret);

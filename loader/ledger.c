@@ -7,7 +7,7 @@
 
 #define MAGIC	0x7765697231676572ull
 #define TABLES	0x7765697231746162ull
-#define VERSION 5u
+#define VERSION 6u
 #define PAGE	4096u
 
 #define OUT_SKIP UINT32_MAX /* the rest of the ring is left empty */

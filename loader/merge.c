@@ -389,6 +389,8 @@ static void merge_one(struct merge *m, const struct merge_delta *d, uint32_t has
 	}
 	if (d->flow_ref)
 		*d->flow_ref = st->flags & FS_ENDED ? 0 : merge_ref(m, st);
+	if (m->changed)
+		merge_note(m, st);
 }
 
 bool merge_known(struct merge *m, const struct merge_delta *d)
@@ -410,6 +412,8 @@ bool merge_known(struct merge *m, const struct merge_delta *d)
 	m->stats.entries++;
 	if (!(st->flags & FS_CLOSING) && state_closed(st))
 		merge_closing(m, st);
+	if (m->changed)
+		merge_note(m, st);
 	return true;
 }
 
@@ -529,6 +533,7 @@ void merge_free(struct merge *m)
 		if (st->flags & FS_LIVE)
 			merge_name_free(m, st);
 	}
+	merge_ignore_changes(m);
 	merge_policy_done(m);
 	merge_table_done(m);
 	free(m);

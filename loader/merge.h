@@ -221,6 +221,33 @@ typedef void (*merge_live_fn)(void *arg, uint32_t ref, const struct flow_record 
  */
 bool merge_live(struct merge *m, uint32_t *at, uint32_t n, merge_live_fn fn, void *arg);
 
+/* ---- merge_changed.c: flows that something has come of, for who decides by them ---- */
+
+/**
+ * merge_note_changes - remember from now on which flows change
+ *
+ * Each once until it is looked at; MERGE_CHANGED_MAX at most, those beyond are counted and noted again with
+ * their next packet. Return: 0 or -ENOMEM.
+ */
+#define MERGE_CHANGED_MAX 16384u
+int merge_note_changes(struct merge *m);
+void merge_ignore_changes(struct merge *m);
+
+/* Some of the flows noted, as merge_live(). Return: true: there are more. */
+bool merge_changed(struct merge *m, uint32_t n, merge_live_fn fn, void *arg);
+
+/* Changes that were not noted since there were too many, ever. */
+uint64_t merge_changes_missed(const struct merge *m);
+
+/**
+ * merge_proven - is the flow's initiator who it says it is?
+ * @ref: of the flow, as in merge_live_fn, or merge_emitting()
+ *
+ * Its handshake was seen from both ends, and the responder has sent payload since, or both have ended it in
+ * good order: what a forged source gets no answer to, and so can't do. Return: false where that is not known.
+ */
+bool merge_proven(const struct merge *m, uint32_t ref);
+
 /* Other timeouts from now on, for flows that are known too. None is 0. */
 void merge_set_timeouts(struct merge *m, uint64_t active_ns, uint64_t idle_ns, uint64_t syn_ns);
 

@@ -33,7 +33,7 @@ enum {
 /* flow_state.ns */
 enum { NS_SYN, NS_SYNACK, NS_ACK, NS_PAYLOAD0, NS_PAYLOAD1, _NS_MAX };
 
-/* One flow. The first two cache lines are all that a busy flow's deltas touch. */
+/* One flow. The first two cache lines are all that a busy flow's deltas touch: its scan is waiting for lines. */
 struct flow_state {
 	uint64_t fp;	   /* flow_hot.tag without generation; 0 = no entry seen */
 	uint64_t bytes[2]; /* these four: since the last record */
@@ -54,20 +54,21 @@ struct flow_state {
 	uint8_t dscp[2];
 	uint8_t init_dir;
 	uint8_t init_why;
-	uint32_t older; /* reference of the connection this one replaced, 0 = none */
+	uint8_t end_reason; /* FS_ENDED: enum flow_reason */
+	uint8_t name_dir;   /* who spoke first by what was said: 1 + direction, 0 = not known */
+	uint8_t l7_gap;	    /* flow_cold.l7_gap of all entries */
+	uint8_t did;	    /* FD_x */
 	uint32_t sampling;
 
 	struct flow_key key;
 	uint64_t ns[_NS_MAX];
 	struct flow_names *names;
 	uint32_t next_free;
-	uint8_t end_reason; /* FS_ENDED: enum flow_reason */
-	uint8_t name_dir;   /* who spoke first by what was said: 1 + direction, 0 = not known */
-	uint8_t l7_gap;	    /* flow_cold.l7_gap of all entries */
-	uint8_t did;	    /* FD_x */
+	uint32_t older; /* reference of the connection this one replaced, 0 = none */
 };
 
 _Static_assert(sizeof(struct flow_state) == LEDGER_FLOW_BYTES, "four cache lines");
+_Static_assert(offsetof(struct flow_state, key) == 128, "two of them for what is counted");
 
 /* flow_state.did */
 enum {
@@ -95,6 +96,14 @@ struct ref_list {
 };
 
 #define WHEEL_BUCKETS 128u
+
+/* merge_changed.c: references in the order they came, each once. */
+struct changed {
+	uint64_t *noted; /* bit by reference */
+	uint32_t n, at;	 /* of refs; looked at up to there */
+	uint64_t missed;
+	uint32_t refs[MERGE_CHANGED_MAX];
+};
 
 struct merge {
 	struct merge_cfg cfg;
@@ -125,6 +134,8 @@ struct merge {
 	void *end_arg;
 	struct merge_stats stats;
 	struct sightings *sightings;		  /* or NULL */
+	struct changed *changed;		  /* or NULL: nobody asks */
+	uint64_t missed;			  /* of those before */
 	struct flow_str seen_on[SIGHTING_IFACES]; /* of the record at hand */
 	char seen_on_name[SIGHTING_IFACES][IFACE_NAME_MAX];
 };
@@ -152,6 +163,14 @@ static inline struct flow_state *merge_state(const struct merge *m, uint32_t ref
 static inline uint32_t merge_ref(const struct merge *m, const struct flow_state *st)
 {
 	return (uint32_t)(st - m->slab) + 1;
+}
+
+/* The same for one that may be in no slab: 0. */
+static inline uint32_t merge_number(const struct merge *m, const struct flow_state *st)
+{
+	const uintptr_t at = (uintptr_t)st - (uintptr_t)m->slab;
+
+	return at / sizeof(*st) < m->slab_used ? (uint32_t)(at / sizeof(*st)) + 1 : 0;
 }
 
 /* A state is about to change. */
@@ -269,5 +288,12 @@ static inline bool state_lone_syn(const struct flow_state *st)
 	f = st->tcp_flags[seen == FS_SEEN1];
 	return (f & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN && is_tcp(&st->key);
 }
+
+/* ---- merge_changed.c ---- */
+void merge_note(struct merge *m, const struct flow_state *st);
+
+/* ---- merge_record.c ---- */
+/* As a record of the flow would be now; nothing of it changes. */
+void merge_show(struct merge *m, uint32_t ref, merge_live_fn fn, void *arg);
 
 #endif

@@ -332,7 +332,7 @@ void merge_emit(struct merge *m, struct flow_state *st, enum flow_reason reason,
 	m->stats.records++;
 	if (reason == FLOW_EVICTED)
 		m->stats.records_evicted++;
-	m->emitting = merge_ref(m, st);
+	m->emitting = merge_number(m, st);
 	m->cfg.emit(m->cfg.arg, &r);
 	state_reported(m, st, final);
 }
@@ -343,7 +343,7 @@ uint32_t merge_emitting(const struct merge *m)
 }
 
 /* The copy is for a direction that is not settled yet. */
-static void show_live(struct merge *m, uint32_t ref, merge_live_fn fn, void *arg)
+void merge_show(struct merge *m, uint32_t ref, merge_live_fn fn, void *arg)
 {
 	struct flow_state st = *merge_state(m, ref);
 	const struct sighting *seen;
@@ -369,7 +369,7 @@ bool merge_live(struct merge *m, uint32_t *at, uint32_t n, merge_live_fn fn, voi
 		const struct flow_state *st = merge_state(m, ref);
 
 		if (st->flags & FS_LIVE && st->flags & (FS_SEEN0 | FS_SEEN1))
-			show_live(m, ref, fn, arg);
+			merge_show(m, ref, fn, arg);
 	}
 	return *at < m->slab_used;
 }

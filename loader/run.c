@@ -115,6 +115,8 @@ static int make_control(const struct settings *s, struct control_cfg *cfg)
 	snprintf(cfg->group, sizeof(cfg->group), "%s", settings_text(s, SET_CONTROL_GROUP));
 	cfg->mode = (uint32_t)settings_num(s, SET_CONTROL_MODE);
 	cfg->history = (uint32_t)settings_num(s, SET_CONTROL_HISTORY);
+	snprintf(cfg->capture_group, sizeof(cfg->capture_group), "%s",
+		 settings_text(s, SET_CAPTURE_GROUP));
 	if (!settings_is_word(s, SET_METRICS_LISTEN))
 		split_address(settings_text(s, SET_METRICS_LISTEN), cfg);
 	return 0;
@@ -138,11 +140,8 @@ static int make_cfg(const struct settings *s, struct run_cfg *cfg)
 {
 	const struct settings_exports *x = settings_exports(s);
 
-	cfg->dp = dataplane_cfg_default;
-	cfg->dp.flows = (uint32_t)settings_num(s, SET_FLOWS);
+	settings_dataplane(s, &cfg->dp);
 	cfg->sample = (uint32_t)settings_num(s, SET_SAMPLE);
-	cfg->dp.idle_ns = settings_num(s, SET_IDLE_TIMEOUT);
-	cfg->dp.names = settings_num(s, SET_NAMES);
 	cfg->interval_ns = settings_num(s, SET_DRAIN_INTERVAL);
 	cfg->active_ns = settings_num(s, SET_ACTIVE_TIMEOUT);
 	cfg->idle_ns = settings_num(s, SET_IDLE_TIMEOUT);
@@ -161,7 +160,6 @@ static int make_cfg(const struct settings *s, struct run_cfg *cfg)
 		      stderr);
 		return -EINVAL;
 	}
-	cfg->dp.policy_entries = (uint32_t)settings_num(s, SET_POLICY_ENTRIES);
 	cfg->policy.keep = cfg->pin != NULL;
 	return make_labels(s, cfg)
 		       ?: make_control(s, &cfg->control)

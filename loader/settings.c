@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "loader/dataplane.h"
 #include "loader/netns.h"
 
 const struct setting settings_table[_SET_MAX] = {
@@ -172,4 +173,17 @@ const char *settings_iface_name(const struct settings *s, uint32_t i, bool *ret_
 	}
 	*ret_pattern = name && is_pattern(name);
 	return name;
+}
+
+void settings_dataplane(const struct settings *s, struct dataplane_cfg *ret)
+{
+	*ret = dataplane_cfg_default;
+	ret->flows = (uint32_t)settings_num(s, SET_FLOWS);
+	ret->idle_ns = settings_num(s, SET_IDLE_TIMEOUT);
+	ret->names = settings_num(s, SET_NAMES);
+	ret->policy_entries = (uint32_t)settings_num(s, SET_POLICY_ENTRIES);
+	ret->recent_bytes = settings_num(s, SET_CAPTURE_RING);
+	ret->recent_len = (uint32_t)settings_num(s, SET_CAPTURE_SNAPLEN);
+	ret->recent_full = (uint32_t)settings_num(s, SET_CAPTURE_FULL);
+	ret->recent_early = (uint32_t)settings_num(s, SET_CAPTURE_EARLY);
 }

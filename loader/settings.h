@@ -51,6 +51,8 @@ void settings_all_ifaces(const struct settings *s, struct iface_settings *ret);
 const char *settings_iface_name(const struct settings *s, uint32_t i, bool *ret_pattern);
 
 /* The exports, checked: standard output, [export NAME], --export. */
+struct dataplane_cfg;
+
 struct settings_exports {
 	uint32_t n;
 	struct export_cfg cfg[EXPORTS_MAX];
@@ -60,6 +62,9 @@ static inline const struct settings_exports *settings_exports(const struct setti
 {
 	return s->own;
 }
+
+/* What the tables in the kernel are made by. */
+void settings_dataplane(const struct settings *s, struct dataplane_cfg *ret);
 
 /**
  * settings_exports_load - make s->own of the sections, --export and -o

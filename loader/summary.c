@@ -13,7 +13,8 @@ enum counter_class {
 	CLASS_NOTED,
 	CLASS_DROPPED,
 	CLASS_EVENT,
-	CLASS_NAME
+	CLASS_NAME,
+	CLASS_MIRROR
 };
 
 static const struct {

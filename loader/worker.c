@@ -19,6 +19,7 @@
 #include "loader/merge.h"
 #include "loader/pin.h"
 #include "loader/policy/tell.h"
+#include "loader/policy/watch.h"
 #include "loader/sandbox.h"
 #include "loader/sighting.h"
 
@@ -29,14 +30,6 @@
 #define REST_MS	  100 /* the same, when that was so for REST_AFTER looks: then programs wake us */
 
 #define REST_AFTER 20u
-
-#define ROLES_KNOWN 256u
-
-/* What the table of interfaces said when it was last asked. */
-struct role_known {
-	uint32_t netns, ifindex;
-	int role;
-};
 
 struct worker {
 	const struct run_cfg *cfg;
@@ -52,10 +45,11 @@ struct worker {
 	struct iface_table *ifaces;
 	struct iface_row row;  /* whose name the record at hand has */
 	char rule[TITLE_TEXT]; /* the same */
-	struct role_known role_known[ROLES_KNOWN];
+	struct iface_roles roles;
 	struct sightings *sightings;
 	struct exports *exports;
 	struct teller teller;
+	struct watch watch;
 	struct control_server *control; /* NULL: neither socket nor metrics */
 	struct ledger *ledger;		/* with --pin, else NULL */
 	struct drain
@@ -92,6 +86,8 @@ static void emit(void *arg, const struct flow_record *r)
 {
 	struct worker *w = arg;
 
+	if (w->watch.n)
+		watch_record(&w->watch, merge_emitting(w->merge), r);
 	if (w->ledger)
 		ledger_emit(w->ledger, r); /* delivered when it is certain */
 	else
@@ -118,16 +114,8 @@ static const char *rule_name(void *arg, uint32_t rule, uint32_t generation)
 static int iface_role(void *arg, const struct flow_key *key)
 {
 	struct worker *w = arg;
-	struct role_known *known = &w->role_known[(key->netns + key->ifindex) % ROLES_KNOWN];
 
-	if (!known->ifindex || known->ifindex != key->ifindex || known->netns != key->netns) {
-		struct iface_row row;
-
-		if (!iface_table_find(w->ifaces, key->netns, key->ifindex, &row))
-			return -1;
-		*known = (struct role_known){key->netns, key->ifindex, row.role};
-	}
-	return known->role;
+	return iface_roles_get(&w->roles, w->ifaces, key->netns, key->ifindex);
 }
 
 static int flow_ended(void *arg, const struct flow_key *key, struct name_result *ret)
@@ -221,6 +209,7 @@ static int control_init(struct worker *w, const struct control_fds *fds, const c
 		.ifaces = w->ifaces,
 		.exports = w->exports,
 		.ledger = w->ledger,
+		.watch = &w->watch,
 		.node = node,
 		.flows_max = w->max_flows,
 	};
@@ -392,6 +381,8 @@ static int worker_init(struct worker *w, const struct control_fds *fds)
 	merge_on_end(w->merge, flow_ended, w);
 	w->teller.table = w->ifaces;
 	w->teller.merge = w->merge;
+	w->watch.board = &w->ifaces->agents;
+	w->watch.merge = w->merge;
 	drain_on_name(w->drain, tell_name, &w->teller);
 	if (w->ledger)
 		drain_use_ledger(w->drain, w->ledger, &w->ledger->part[0]);
@@ -406,7 +397,7 @@ static void look_at_ifaces(struct worker *w)
 	struct iface_row row;
 	unsigned int n = 0;
 
-	memset(w->role_known, 0, sizeof(w->role_known));
+	memset(&w->roles, 0, sizeof(w->roles));
 	for (unsigned int i = 0; i < IFACE_ROWS && n < 2 && !w->sightings; i++)
 		n += iface_table_get(w->ifaces, i, &row);
 	if (n < 2 || sightings_new(worker_flows(w->cfg), iface_role, w, &w->sightings))
@@ -513,6 +504,19 @@ static int read_and_wait(struct worker *w, struct pollfd *p, unsigned int n, uin
 	return poll(p, n, more ? 0 : POLL_MS);
 }
 
+/* Flows that have changed, long before the drain: agents' rules act within moments. */
+static void look_at_flows(struct worker *w)
+{
+	const uint64_t now = mono_ns();
+
+	if (now < w->watch.look_ns)
+		return;
+	set_clock(w);
+	drain_look(w->drain, &w->clock);
+	w->busy |= watch_some(&w->watch);
+	watch_looked(&w->watch, now);
+}
+
 /* Until the core says stop or is gone, or nobody reads the records any more. */
 static void worker_loop(struct worker *w, int ipc)
 {
@@ -521,18 +525,23 @@ static void worker_loop(struct worker *w, int ipc)
 
 	for (;;) {
 		const unsigned int n = control_poll(w->control, p + 1);
+		/* flows of an earlier weir that are long silent would be told without their interface */
+		const bool ours = !w->ledger || w->alone, watched = watch_wanted(&w->watch) && ours;
 		int ready;
 
 		set_clock(w);
-		ready = read_and_wait(w, p, 1 + n, next);
+		ready = read_and_wait(w, p, 1 + n, watched ? watch_until(&w->watch, next) : next);
 		if (ready > 0 && p[0].revents && !go_on(w, ipc))
 			return;
 		w->busy = control_work(w->control, p + 1, ready >= 0 ? n : 0);
 		w->busy |= tell_known(&w->teller);
+		w->busy |= watch_some(&w->watch);
 		__atomic_fetch_add(&w->ifaces->progress, 1, __ATOMIC_RELAXED);
-		/* flows of an earlier weir that are long silent would be told without their interface */
-		if (mono_ns() < next || (w->ledger && !w->alone))
+		if (mono_ns() < next || !ours) {
+			if (watched)
+				look_at_flows(w);
 			continue;
+		}
 		if (drain_all(w))
 			return;
 		control_tick(w->control);
@@ -557,6 +566,7 @@ int worker_main(const struct worker_start *start)
 	w.broker = start->broker;
 	w.ipc = ipc;
 	w.teller.fd = start->names;
+	w.watch.fd = start->names;
 	r = worker_init(&w, &start->control);
 	r = r ?: sandbox_enter();
 	r = r ?: exports_start(w.exports);

@@ -97,6 +97,7 @@ int book_commit(struct book *b)
 		notifier_wake(b->cfg.notifier, told);
 	if (r || !b->policy_dirty)
 		return r;
+	b->publish.set = b->set;
 	b->policy_dirty = publish_write(&b->publish, b->db, generation, error) != 0;
 	if (b->policy_dirty && !b->policy_failed)
 		log_error("policy",
@@ -147,6 +148,21 @@ int book_resync(struct book *b, int64_t above)
 	return r;
 }
 
+int book_node_decided(struct book *b, const struct node_decision *d)
+{
+	struct book_counts was;
+	int r;
+
+	pthread_mutex_lock(&b->lock);
+	r = book_begin(b, &was);
+	r = r ?: decide_node(b, d);
+	r = r ?: book_commit(b);
+	if (r)
+		book_undo(b, &was);
+	pthread_mutex_unlock(&b->lock);
+	return r;
+}
+
 /* Whoever has ended unheard would be open for ever: all have to be confirmed again, as by a new engine. */
 static void doubt_all(struct book *b)
 {
@@ -166,6 +182,7 @@ static void doubt_all(struct book *b)
 
 static int new_rules(struct book *b, const struct alert_event *ev)
 {
+	b->policy_dirty |= publish_has_agents(b->set) || publish_has_agents(ev->set);
 	ruleset_drop(b->set);
 	b->set = ruleset_hold(ev->set);
 	b->epoch = b->run << EPOCH_BITS | ev->epoch;

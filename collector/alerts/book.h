@@ -65,6 +65,9 @@ void book_reload(struct book *b, const struct book_cfg *cfg);
  */
 int book_resync(struct book *b, int64_t above);
 
+/* What a node has decided by itself, see decide_node(). Return: 0, -EIO. Any thread; durable then. */
+int book_node_decided(struct book *b, const struct node_decision *d);
+
 void book_stats(struct book *b, struct book_stats *ret);
 
 /* Firing alerts of each rule, for metrics. Any thread. */

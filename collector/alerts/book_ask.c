@@ -48,6 +48,11 @@ const char *book_text(const json_t *request, const char *key)
 	return json_string_value(json_object_get(request, key)) ?: "";
 }
 
+int64_t book_before(const json_t *request)
+{
+	return json_integer_value(json_object_get(request, "before")) ?: INT64_MAX;
+}
+
 json_t *book_ended(struct book *b, json_t *list, bool failed)
 {
 	const size_t n = json_array_size(list);
@@ -143,6 +148,7 @@ struct picking {
 	struct filter *filter;
 	int64_t since_us;
 	int64_t limit;
+	int64_t before; /* pages are by number, which does not change; 0: the latest first */
 	bool group;
 };
 
@@ -158,6 +164,7 @@ static json_t *read_picking(const json_t *request, struct picking *p)
 			      .rule = book_text(request, "rule"),
 			      .severity = book_text(request, "severity"),
 			      .limit = json_integer_value(json_object_get(request, "limit")),
+			      .before = json_integer_value(json_object_get(request, "before")),
 			      .group = json_is_true(json_object_get(request, "group"))};
 	if (!p->limit)
 		p->limit = ROWS;
@@ -224,17 +231,19 @@ static void add_group(json_t *groups, size_t max, sqlite3_stmt *s)
 /* What fires now has an index of its own: there may be millions that have ended. */
 static sqlite3_stmt *rows_of(struct book *b, const struct picking *p)
 {
+	static const char *const sql[2][2] = {
+		{"SELECT " COLUMNS " FROM alert WHERE last_us >= ?1 AND (?2 = '' OR rule = ?2)"
+		 " AND id < ?3 ORDER BY last_us DESC, id DESC",
+		 "SELECT " COLUMNS " FROM alert WHERE last_us >= ?1 AND (?2 = '' OR rule = ?2)"
+		 " AND id < ?3 ORDER BY id DESC"},
+		{"SELECT " COLUMNS " FROM alert WHERE state = 'firing' AND last_us >= ?1"
+		 " AND (?2 = '' OR rule = ?2) AND id < ?3 ORDER BY last_us DESC, id DESC",
+		 "SELECT " COLUMNS " FROM alert WHERE state = 'firing' AND last_us >= ?1"
+		 " AND (?2 = '' OR rule = ?2) AND id < ?3 ORDER BY id DESC"}};
 	const bool firing = !strcmp(p->state, "firing") || !strcmp(p->state, "silenced");
 
-	return firing ? db_begin(b->db,
-				 "SELECT " COLUMNS " FROM alert WHERE state = 'firing'"
-				 " AND last_us >= ?1 AND (?2 = '' OR rule = ?2)"
-				 " ORDER BY last_us DESC, id DESC",
-				 "it", p->since_us, p->rule)
-		      : db_begin(b->db,
-				 "SELECT " COLUMNS " FROM alert WHERE last_us >= ?1"
-				 " AND (?2 = '' OR rule = ?2) ORDER BY last_us DESC, id DESC",
-				 "it", p->since_us, p->rule);
+	return db_begin(b->db, sql[firing][p->before != 0], "iti", p->since_us, p->rule,
+			p->before ?: INT64_MAX);
 }
 
 static json_t *list(struct book *b, const json_t *request)
@@ -429,7 +438,7 @@ static json_t *read_audit(struct book *b, const json_t *request)
 		return book_refuse("request", "audit: list or verify");
 	if (limit < 0 || limit > AUDIT_ROWS_MAX)
 		return book_refuse("request", "limit is 1 to %d", AUDIT_ROWS_MAX);
-	return ended(b, audit_list(b->db, limit));
+	return ended(b, audit_list(b->db, book_before(request), limit));
 }
 
 /* NULL: it changes something. */

@@ -95,6 +95,8 @@ json_t *silence_end(struct book *b, int64_t id);
 
 /* A member; "" where it is missing or no text. */
 const char *book_text(const json_t *o, const char *key);
+/* Member before: a list goes on with what has a lower number. INT64_MAX: it begins. */
+int64_t book_before(const json_t *request);
 /* RFC 3339; 0: nothing is put. */
 void book_put_time(json_t *o, const char *key, int64_t us);
 /* The last line; a refusal in place of all where they could not be read. */

@@ -70,53 +70,39 @@ static int read_changed(struct book *b, sqlite3_stmt *s, struct changed v[ROWS])
 	return r ?: n;
 }
 
-static int tell_alerts(struct telling *t)
+/* What is told of: its rows that have changed since, how one is written, and that it has been told. */
+struct told {
+	const char *changed, *tell;
+	json_t *(*json)(struct book *b, int64_t id);
+};
+
+static const struct told alerts = {
+	/* as the index alert_told has it */
+	"SELECT id, state, told, severity FROM alert"
+	" WHERE told != state AND (silence IS NULL OR state = 'resolved') LIMIT 128",
+	"UPDATE alert SET told = state WHERE id = ?",
+	book_alert_json,
+};
+
+static const struct told decisions = {
+	"SELECT d.id, d.state, d.told, a.severity FROM decision d"
+	" LEFT JOIN alert a ON a.id = d.alert WHERE d.told != d.state LIMIT 128",
+	"UPDATE decision SET told = state WHERE id = ?",
+	decide_json,
+};
+
+static int tell_all(struct telling *t, const struct told *of)
 {
 	struct book *b = t->b;
 	struct changed v[ROWS];
 	int n, r = 0;
 
 	do {
-		/* as the index alert_told has it */
-		n = read_changed(b,
-				 db_begin(b->db,
-					  "SELECT id, state, told, severity FROM alert"
-					  " WHERE told != state AND"
-					  " (silence IS NULL OR state = 'resolved') LIMIT 128",
-					  ""),
-				 v);
+		n = read_changed(b, db_begin(b->db, of->changed, ""), v);
 		for (int i = 0; i < n && !r; i++) {
 			if (v[i].kind >= 0)
-				r = put(t, &v[i], book_alert_json(b, v[i].id));
-			r = r
-				    ?: db_run(b->db, "UPDATE alert SET told = state WHERE id = ?",
-					      "i", v[i].id);
-		}
-	} while (n == ROWS && !r);
-	return n < 0 ? n : r;
-}
-
-static int tell_decisions(struct telling *t)
-{
-	struct book *b = t->b;
-	struct changed v[ROWS];
-	int n, r = 0;
-
-	do {
-		n = read_changed(b,
-				 db_begin(b->db,
-					  "SELECT d.id, d.state, d.told, a.severity FROM decision d"
-					  " LEFT JOIN alert a ON a.id = d.alert"
-					  " WHERE d.told != d.state LIMIT 128",
-					  ""),
-				 v);
-		for (int i = 0; i < n && !r; i++) {
-			if (v[i].kind >= 0)
-				r = put(t, &v[i], decide_json(b, v[i].id));
-			r = r
-				    ?: db_run(b->db,
-					      "UPDATE decision SET told = state WHERE id = ?", "i",
-					      v[i].id);
+				r = put(t, &v[i], of->json(b, v[i].id));
+			r = r ?: db_run(b->db, of->tell, "i", v[i].id);
 		}
 	} while (n == ROWS && !r);
 	return n < 0 ? n : r;
@@ -128,8 +114,8 @@ int book_tell(struct book *b, int64_t *ret_last)
 	int r = 0;
 
 	if (notifier_wanted(b->cfg.notifier)) {
-		r = tell_alerts(&t);
-		r = r ?: tell_decisions(&t);
+		r = tell_all(&t, &alerts);
+		r = r ?: tell_all(&t, &decisions);
 	}
 	*ret_last = t.last;
 	return r;

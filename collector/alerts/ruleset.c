@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
+#include "collector/packs/feed.h"
 #include "common/filter.h"
 
 #define DEPTH 8
@@ -35,22 +37,9 @@ static void say(struct ruleset_errors *errs, const char *fmt, ...)
 	errs->text[at + (size_t)n + 1] = 0;
 }
 
-static void say_all(struct ruleset_errors *errs, const struct rule_files *f)
+static void say_one(void *arg, const char *text)
 {
-	for (uint32_t i = 0; i < f->n_errors; i++) {
-		const struct file_errors *fe = &f->errors[i];
-
-		for (uint32_t e = 0; e < fe->errs.count && e < CONFIG_ERRORS_MAX; e++) {
-			const struct config_error *ce = &fe->errs.list[e];
-
-			if (!*fe->file) /* the set's: the text begins with the file */
-				say(errs, "%s", ce->text);
-			else if (ce->line)
-				say(errs, "%s:%u:%u: %s", fe->file, ce->line, ce->col, ce->text);
-			else
-				say(errs, "%s: %s", fe->file, ce->text);
-		}
-	}
+	say(arg, "%s", text);
 }
 
 /* ---- the site ---- */
@@ -73,7 +62,7 @@ static int add_word(struct ruleset *r, const struct collector_rule_word *w, cons
 	char name[2 * RULE_NAME_MAX + 2], *text;
 
 	*ret_why = "";
-	if (!w->list && !strcmp(w->key, "mode"))
+	if (!w->list && !w->pack && !strcmp(w->key, "mode"))
 		return 0; /* when the rules are there */
 	if (w->list) {
 		text = keep(r, w->name, !strcmp(w->key, "file") ? "=@" : "=", w->value);
@@ -91,7 +80,7 @@ static int add_words(struct ruleset *r, const struct settings *s, struct ruleset
 	for (uint32_t i = 0; i < own->n_words; i++) {
 		const struct collector_rule_word *w = &own->words[i];
 		const char *why;
-		const int rc = add_word(r, w, &why);
+		const int rc = w->pack ? 0 : add_word(r, w, &why);
 
 		if (rc == -ENOMEM)
 			return rc;
@@ -100,6 +89,164 @@ static int add_words(struct ruleset *r, const struct settings *s, struct ruleset
 			    w->list ? "list" : "rule", w->name, why);
 	}
 	return 0;
+}
+
+/* ---- feeds ---- */
+
+static bool speaks_of(const struct collector_own *own, const char *list)
+{
+	for (uint32_t i = 0; i < own->n_words; i++)
+		if (own->words[i].list && !strcmp(own->words[i].name, list))
+			return true;
+	return false;
+}
+
+/* What the site's feeds have brought, beside what stands in the configuration. */
+static int add_feeds(struct ruleset *r, const struct settings *s)
+{
+	const struct collector_own *own = collector_own(s);
+	struct timespec now;
+	int rc = 0;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	for (uint32_t i = 0; i < own->n_feeds && !rc; i++) {
+		const struct pack_list *l = &own->feeds[i];
+		const char *values = speaks_of(own, l->name) ? site_values(&r->site, l->name) : "";
+		char *fed = feed_values_read(settings_text(s, CSET_STORE_DIR), l,
+					     (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+		char *name = keep(r, l->name, "=", values), *text;
+		const char *why;
+
+		for (char *at = fed; at && *at; at++)
+			if (*at == '\n')
+				*at = at[1] ? ',' : 0;
+		text = name ? keep(r, name, *values && fed && *fed ? "," : "", fed ?: "") : NULL;
+		rc = text ? site_list(&r->site, text, &why) : -ENOMEM;
+		free(fed);
+	}
+	return rc == -E2BIG ? 0 : rc; /* that there are too many has been said of the others */
+}
+
+int ruleset_feeds(const struct ruleset *r, const struct settings *s, const struct pack_list ***ret,
+		  uint32_t *ret_n)
+{
+	const struct collector_own *own = collector_own(s);
+	const struct pack_list **v;
+	uint32_t n = own->n_feeds;
+
+	for (uint32_t i = 0; i < r->packs.n; i++)
+		n += r->packs.v[i].n_lists;
+	v = calloc(n + 1, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	for (n = 0; n < own->n_feeds; n++)
+		v[n] = &own->feeds[n];
+	for (uint32_t i = 0; i < r->packs.n; i++)
+		for (uint32_t k = 0; k < r->packs.v[i].n_lists; k++) {
+			const struct pack_list *l = &r->packs.v[i].lists[k];
+			bool other = speaks_of(own, l->name);
+
+			for (uint32_t o = 0; o < own->n_feeds; o++)
+				other |= !strcmp(own->feeds[o].name, l->name);
+			if (feed_source(&l->feed) && !other)
+				v[n++] = l;
+		}
+	*ret = v;
+	*ret_n = n;
+	return 0;
+}
+
+/* ---- packs ---- */
+
+static bool has_list(const struct pack *p, const char *name)
+{
+	for (uint32_t i = 0; i < p->n_lists; i++)
+		if (!strcmp(p->lists[i].name, name))
+			return true;
+	return false;
+}
+
+/* What the site says of a list comes later, and before what a pack does. */
+static int add_lists(struct ruleset *r, const struct settings *s, struct ruleset_errors *errs)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < r->packs.n && !rc; i++) {
+		const struct pack *p = &r->packs.v[i];
+
+		for (uint32_t k = 0; k < i; k++)
+			for (uint32_t l = 0; l < p->n_lists; l++)
+				if (has_list(&r->packs.v[k], p->lists[l].name))
+					say(errs, "pack %s: list '%s' is also in pack %s",
+					    p->meta.name, p->lists[l].name,
+					    r->packs.v[k].meta.name);
+		rc = packs_bind_lists(&r->site, p, settings_text(s, CSET_STORE_DIR));
+		if (rc == -E2BIG) {
+			say(errs, "pack %s: more than %u lists in all", p->meta.name, SITE_MAX);
+			rc = 0;
+		}
+	}
+	return rc;
+}
+
+/* Parameters of a pack are known by its own name. */
+static int add_pack_words(struct ruleset *r, const struct settings *s, struct ruleset_errors *errs)
+{
+	const struct collector_own *own = collector_own(s);
+	int rc = 0;
+
+	for (uint32_t i = 0; i < own->n_words && !rc; i++) {
+		const struct collector_rule_word *w = &own->words[i];
+		const char *why;
+
+		if (!w->pack)
+			continue;
+		rc = add_word(r, w, &why);
+		if (rc && rc != -ENOMEM) {
+			say(errs, "%s:%u:%u: pack %s: %s", s->path ?: "", w->line, w->col, w->name,
+			    why);
+			rc = 0;
+		}
+	}
+	return rc;
+}
+
+static void check_pack_words(struct ruleset *r, const struct settings *s,
+			     struct ruleset_errors *errs)
+{
+	const struct collector_own *own = collector_own(s);
+
+	for (uint32_t i = 0; i < own->n_words; i++) {
+		const struct collector_rule_word *w = &own->words[i];
+		const struct pack *p = NULL;
+		uint32_t k = 0;
+
+		if (!w->pack)
+			continue;
+		for (uint32_t n = 0; n < r->packs.n && !p; n++)
+			if (!strcmp(r->packs.v[n].meta.name, w->name))
+				p = &r->packs.v[n];
+		while (p && k < p->meta.params.n && strcmp(p->meta.params.v[k].name, w->key) != 0)
+			k++;
+		if (!p)
+			say(errs, "%s:%u:%u: there is no pack '%s'", s->path ?: "", w->line, w->col,
+			    w->name);
+		else if (k == p->meta.params.n)
+			say(errs, "%s:%u:%u: pack '%s' has no parameter '%s'", s->path ?: "",
+			    w->line, w->col, w->name, w->key);
+	}
+}
+
+/* Their files are looked at no more. */
+static int read_packs(struct ruleset *r, const struct settings *s)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < r->packs.n && !rc; i++)
+		rc = packs_rules(s, &r->packs.v[i], &r->files);
+	for (uint32_t i = 0; i < r->packs.n; i++)
+		pack_forget(&r->packs.v[i]);
+	return rc;
 }
 
 /* Modes are of this site, not of whoever wrote the rule. */
@@ -111,7 +258,7 @@ static void set_modes(struct ruleset *r, const struct settings *s, struct rulese
 		const struct collector_rule_word *w = &own->words[i];
 		struct rule *rule;
 
-		if (w->list)
+		if (w->list || w->pack)
 			continue;
 		rule = (struct rule *)(uintptr_t)rules_find(&r->files.set,
 							    w->name); /* of our set */
@@ -160,10 +307,23 @@ static int mix_file(const char *path, const struct stat *st, int type, struct FT
 	return 0;
 }
 
+static void mix_feed(const struct pack_list *l)
+{
+	const struct pack_feed *f = &l->feed;
+	const uint64_t numbers[] = {l->names,	   f->every_ns,	   f->jitter_ns, f->expire_ns,
+				    f->timeout_ns, f->max_entries, f->max_bytes, f->format};
+
+	mix(l->name, strlen(l->name) + 1);
+	mix(feed_source(f), strlen(feed_source(f)) + 1);
+	mix(f->ca ?: "", strlen(f->ca ?: "") + 1);
+	mix(numbers, sizeof(numbers));
+}
+
 static uint64_t fingerprint(const struct settings *s)
 {
 	const struct setting_value *v = &s->v[CSET_RULES_DIRECTORIES];
 	const struct collector_own *own = collector_own(s);
+	char packs[4096];
 
 	sum = UINT64_C(0xcbf29ce484222325);
 	for (unsigned int id = CSET_RULES_AHEAD; id <= CSET_RULES_BEHIND; id++) {
@@ -173,6 +333,13 @@ static uint64_t fingerprint(const struct settings *s)
 	}
 	for (uint32_t i = 0; i < v->n; i++)
 		(void)nftw(v->list[i], mix_file, DEPTH, 0); /* what can't be read has no part */
+	(void)nftw(packs_directory(s, packs, sizeof(packs)), mix_file, DEPTH, 0);
+	snprintf(packs, sizeof(packs), "%s/feeds", settings_text(s, CSET_STORE_DIR));
+	(void)nftw(packs, mix_file, DEPTH, 0);
+	if (collector_path(s, CSET_PACKS_KEYS))
+		(void)nftw(collector_path(s, CSET_PACKS_KEYS), mix_file, DEPTH, 0);
+	for (uint32_t i = 0; i < own->n_feeds; i++)
+		mix_feed(&own->feeds[i]);
 	for (uint32_t i = 0; i < own->n_words; i++) {
 		const struct collector_rule_word *w = &own->words[i];
 
@@ -206,25 +373,36 @@ static int read_list(struct ruleset *r, const char *text, struct filter **ret,
 	return rc;
 }
 
-static int read_all(struct ruleset *r, const struct settings *s, struct ruleset_errors *errs)
+static int read_all(struct ruleset *r, const struct settings *s, const struct packs_trial *t,
+		    struct ruleset_errors *errs)
 {
 	const struct setting_value *v = &s->v[CSET_RULES_DIRECTORIES];
-	int rc = add_words(r, s, errs);
+	int rc = add_pack_words(r, s, errs);
+
+	rc = rc ?: packs_open(s, t, &r->files, &r->packs);
+	if (rc == -EINVAL)
+		rc = 0; /* said with the others */
+	rc = rc ?: add_lists(r, s, errs) ?: add_words(r, s, errs);
+	rc = rc ?: add_feeds(r, s);
 
 	for (uint32_t i = 0; i < v->n && !rc; i++)
 		if (strcmp(v->list[i], "none") != 0)
 			rc = rule_files_read(&r->files, v->list[i]);
+	rc = rc ?: read_packs(r, s);
 	if (!rc)
 		rc = rule_files_link(&r->files);
 	if (rc == -ENOMEM)
 		return rc;
-	say_all(errs, &r->files);
+	rule_files_each_error(&r->files, say_one, errs);
 	if (!rc)
 		set_modes(r, s, errs);
+	if (!rc)
+		check_pack_words(r, s, errs);
 	return errs->n ? -EINVAL : rc;
 }
 
-int ruleset_load(const struct settings *s, struct ruleset **ret, struct ruleset_errors *errs)
+static int load(const struct settings *s, const struct packs_trial *t, struct ruleset **ret,
+		struct ruleset_errors *errs)
 {
 	struct ruleset *r = calloc(1, sizeof(*r));
 	int rc;
@@ -236,7 +414,7 @@ int ruleset_load(const struct settings *s, struct ruleset **ret, struct ruleset_
 	r->fingerprint = fingerprint(s);
 	site_init(&r->site);
 	rule_files_init(&r->files, &r->site);
-	rc = read_all(r, s, errs);
+	rc = read_all(r, s, t, errs);
 	rc = rc ?: read_list(r, "src.ip in @local", &r->local, errs);
 	rc = rc ?: read_list(r, "src.ip in @never_block", &r->never, errs);
 	if (rc) {
@@ -246,6 +424,20 @@ int ruleset_load(const struct settings *s, struct ruleset **ret, struct ruleset_
 	r->proof = acts_on_sources(&r->files.set);
 	*ret = r;
 	return 0;
+}
+
+int ruleset_load(const struct settings *s, struct ruleset **ret, struct ruleset_errors *errs)
+{
+	return load(s, NULL, ret, errs);
+}
+
+int ruleset_try(const struct settings *s, const struct packs_trial *t, struct ruleset_errors *errs)
+{
+	struct ruleset *r = NULL;
+	const int rc = load(s, t, &r, errs);
+
+	ruleset_drop(r);
+	return rc;
 }
 
 struct ruleset *ruleset_hold(struct ruleset *r)
@@ -261,6 +453,7 @@ void ruleset_drop(struct ruleset *r)
 	filter_free(r->local);
 	filter_free(r->never);
 	rule_files_done(&r->files);
+	packs_done(&r->packs);
 	site_done(&r->site);
 	while (r->n_texts)
 		free(r->texts[--r->n_texts]);

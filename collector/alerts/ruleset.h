@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ruleset.h - the rules at work: files of rules.directories with what [list NAME] and [rule NAME] of
- * the configuration say. A set never changes; a reload makes another. Whoever keeps something that
+ * ruleset.h - the rules at work: files of rules.directories and installed packs, with what [list NAME], [rule NAME]
+ * and [pack NAME] of the configuration say. A set never changes; a reload makes another. Whoever keeps something that
  * points into one holds it. Any thread.
  */
 #ifndef WEIR_COLLECTOR_ALERTS_RULESET_H
 #define WEIR_COLLECTOR_ALERTS_RULESET_H
 
+#include "collector/packs/packs.h"
 #include "collector/rules/rule_files.h"
 #include "collector/settings.h"
 
 struct ruleset {
 	struct rule_files files;
 	struct site site;
-	uint32_t holders; /* atomic */
-	bool proof;	  /* a rule may act on sources: who of them is real has to be known */
+	struct packs packs; /* without their files */
+	uint32_t holders;   /* atomic */
+	bool proof;	    /* a rule may act on sources: who of them is real has to be known */
 	struct filter *local, *never; /* src.ip in @local, @never_block; the book's thread alone */
 	char **texts;		      /* of the site */
 	uint32_t n_texts;
@@ -33,6 +35,18 @@ struct ruleset_errors {
  * Return: 0 (no directory: a set without rules), -EINVAL: @errs says what, -ENOMEM.
  */
 int ruleset_load(const struct settings *s, struct ruleset **ret, struct ruleset_errors *errs);
+
+/* The same, as if a change of packs had been made; nothing is kept. */
+int ruleset_try(const struct settings *s, const struct packs_trial *t, struct ruleset_errors *errs);
+
+/**
+ * ruleset_feeds - lists that have a feed: the site's, and those of packs of which the site does not speak
+ * @ret: @ret_n pointers into the set and the settings; free() it
+ *
+ * Return: 0, -ENOMEM.
+ */
+int ruleset_feeds(const struct ruleset *r, const struct settings *s, const struct pack_list ***ret,
+		  uint32_t *ret_n);
 
 struct ruleset *ruleset_hold(struct ruleset *r); /* returns it */
 void ruleset_drop(struct ruleset *r);		 /* NULL is fine */

@@ -16,8 +16,8 @@
 struct runner {
 	struct runner_cfg cfg;
 	pthread_t thread;
-	pthread_mutex_t lock; /* everything down to the next comment */
-	pthread_cond_t more;
+	pthread_mutex_t lock;	    /* everything down to the next comment */
+	pthread_cond_t more, taken; /* taken: next has become set */
 	struct block **ring;
 	uint32_t at, n;
 	bool stop;
@@ -151,6 +151,7 @@ static void change(struct runner *r)
 	r->shown = ruleset_hold(r->set);
 	r->epoch++;
 	__atomic_store_n(&r->none, !ruleset_rules(r->set)->n, __ATOMIC_RELAXED);
+	pthread_cond_broadcast(&r->taken);
 	pthread_mutex_unlock(&r->lock);
 	r->before.flows += es.flows;
 	r->before.future += es.future;
@@ -283,6 +284,14 @@ int runner_rules(struct runner *r, struct ruleset *set, uint64_t ahead_ns, uint6
 	return 0;
 }
 
+void runner_settle(struct runner *r)
+{
+	pthread_mutex_lock(&r->lock);
+	while (r->next && !r->stop)
+		pthread_cond_wait(&r->taken, &r->lock);
+	pthread_mutex_unlock(&r->lock);
+}
+
 void runner_stats(struct runner *r, struct runner_stats *ret)
 {
 	pthread_mutex_lock(&r->lock);
@@ -314,6 +323,7 @@ int runner_new(const struct runner_cfg *cfg, struct runner **ret)
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&r->more, &attr);
+	pthread_cond_init(&r->taken, NULL);
 	pthread_condattr_destroy(&attr);
 	if (!r->ring || pthread_create(&r->thread, NULL, run, r)) {
 		free(r->ring);
@@ -331,6 +341,7 @@ void runner_free(struct runner *r)
 	pthread_mutex_lock(&r->lock);
 	r->stop = true;
 	pthread_cond_signal(&r->more);
+	pthread_cond_broadcast(&r->taken);
 	pthread_mutex_unlock(&r->lock);
 	pthread_join(r->thread, NULL);
 	engine_free(r->engine);
@@ -340,6 +351,7 @@ void runner_free(struct runner *r)
 	ruleset_drop(r->shown);
 	proof_free(r->proof);
 	pthread_cond_destroy(&r->more);
+	pthread_cond_destroy(&r->taken);
 	pthread_mutex_destroy(&r->lock);
 	free(r->counts);
 	free(r->next_counts);

@@ -54,6 +54,9 @@ void runner_offer(struct runner *r, struct block *b);
  */
 int runner_rules(struct runner *r, struct ruleset *set, uint64_t ahead_ns, uint64_t behind_ns);
 
+/* Until the rules of the last runner_rules() have taken over: a block's time. Not the runner's thread. */
+void runner_settle(struct runner *r);
+
 struct runner_stats {
 	uint64_t blocks;
 	uint64_t flows;	     /* that the rules have seen */

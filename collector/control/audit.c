@@ -140,13 +140,13 @@ int audit_verify_file(const char *path, const char *head, struct audit_state *re
 	return r;
 }
 
-json_t *audit_list(struct db *d, int64_t limit)
+json_t *audit_list(struct db *d, int64_t before, int64_t limit)
 {
 	sqlite3_stmt *s =
 		db_begin(d,
 			 "SELECT * FROM (SELECT seq, at_us, actor, action, object, detail, hash"
-			 " FROM audit ORDER BY seq DESC LIMIT ?) ORDER BY seq",
-			 "i", limit);
+			 " FROM audit WHERE seq < ? ORDER BY seq DESC LIMIT ?) ORDER BY seq",
+			 "ii", before, limit);
 	json_t *list = json_array();
 	int r;
 

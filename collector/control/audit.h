@@ -43,7 +43,7 @@ int audit_verify_file(const char *path, const char *head, struct audit_state *re
 
 #define AUDIT_ROWS_MAX 10000
 
-/* The last @limit entries, the oldest first, objects of type "audit". NULL: they can't be read. */
-json_t *audit_list(struct db *d, int64_t limit);
+/* The last @limit entries before @before, the oldest first, objects of type "audit". NULL: they can't be read. */
+json_t *audit_list(struct db *d, int64_t before, int64_t limit);
 
 #endif

@@ -82,6 +82,16 @@ static const char *const steps[] = {
 	"CREATE TRIGGER audit_no_replace BEFORE INSERT ON audit"
 	" WHEN NEW.seq != (SELECT coalesce(max(seq), 0) + 1 FROM audit)"
 	" BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;",
+
+	"CREATE TABLE api_token ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, hash BLOB NOT NULL UNIQUE,"
+	" role TEXT NOT NULL, capture INTEGER NOT NULL, made_us INTEGER NOT NULL, made_by TEXT NOT NULL,"
+	" until_us INTEGER NOT NULL, used_us INTEGER);",
+
+	/* what a node has decided by itself, by its own word for it (node_us: its clock) */
+	"ALTER TABLE decision ADD COLUMN node TEXT;"
+	"ALTER TABLE decision ADD COLUMN node_us INTEGER;"
+	"CREATE UNIQUE INDEX decision_node ON decision (node, node_us) WHERE node IS NOT NULL;",
 };
 
 #define VERSION ((int64_t)(sizeof(steps) / sizeof(steps[0])))

@@ -28,7 +28,7 @@ static int64_t offences(struct book *b, const struct proposal *p, const char *mo
 	return db_number(
 		b->db, 0,
 		"SELECT count(*) FROM decision WHERE rule_id = ? AND a = ? AND at = ?"
-		" AND coalesce(b, x'') = ? AND mode = ? AND made_us > ?"
+		" AND coalesce(b, x'') = ? AND mode = ? AND made_us > ? AND node IS NULL"
 		" AND state IN ('active', 'expired', 'withdrawn') AND expires_us IS NOT NULL"
 		" AND coalesce(reason, '') NOT IN ('mode', 'superseded', 'rule', 'exempt',"
 		" 'never_block', 'agent')",
@@ -124,6 +124,7 @@ static int find_before(struct book *b, const struct proposal *p, const char *mod
 		b->db,
 		"SELECT id, mode, state FROM decision WHERE rule_id = ? AND a = ? AND at = ?"
 		" AND coalesce(b, x'') = ? AND port = ? AND state IN ('active', 'held')"
+		" AND node IS NULL"
 		" ORDER BY id DESC LIMIT 1",
 		"tbibi", p->rule->id, p->a, 16, (int64_t)p->at, p->b, p->has_b ? 16 : 0,
 		(int64_t)p->port);

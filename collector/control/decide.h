@@ -47,13 +47,31 @@ struct decide_refusals {
 /* An alert that has begun. Return: 0, -EIO, -ENOMEM. */
 int decide_alert(struct book *b, const struct alert_event *ev, int64_t alert, bool silenced);
 
+/* What a node has decided by itself, by an agent's rule. */
+struct node_decision {
+	const char *node, *rule; /* names */
+	uint8_t id[16];		 /* of the rule's record: node_rule_id() */
+	uint8_t addr[16], to[16];
+	bool has_to, shadow;
+	uint16_t port;
+	int64_t made_us, took_us, ttl_us; /* made_us: its clock */
+};
+
+/**
+ * decide_node - write it down as a decision in force there
+ *
+ * Twice is once. What this collector would not have decided, since the address is exempt, is taken back at once.
+ * In a transaction. Return: 0, -EIO.
+ */
+int decide_node(struct book *b, const struct node_decision *d);
+
 /* Rules have changed: what they do not stand behind any more is taken back. Return: as above. */
 int decide_rules(struct book *b);
 
 /* What has come to its end; what goes on is decided anew. Return: as above. */
 int decide_tick(struct book *b, int64_t now_us);
 
-/* Requests "decisions": list, show, approve, withdraw, resume. Return: see book_ask(). */
+/* Requests "decisions": list, show, approve, withdraw, panic, resume. Return: see book_ask(). */
 json_t *decide_ask(struct book *b, const json_t *request, const struct endpoint_peer *peer);
 
 #endif

@@ -8,13 +8,14 @@
 
 #include "collector/control/audit.h"
 #include "collector/control/decide_int.h"
+#include "common/log.h"
 #include "common/num_text.h"
 
 #define ROWS_MAX 10000
 
 #define COLUMNS                                                                              \
 	"id, alert, rule, action, scope, a, b, port, direction, rate, mode, state, reason, " \
-	"step, made_us, expires_us, ended_us, approver, ttl_us"
+	"step, made_us, expires_us, ended_us, approver, ttl_us, node"
 
 enum column {
 	C_ID,
@@ -35,7 +36,8 @@ enum column {
 	C_EXPIRES,
 	C_ENDED,
 	C_APPROVER,
-	C_TTL
+	C_TTL,
+	C_NODE
 };
 
 static void put_text(json_t *o, const char *key, const char *value)
@@ -61,7 +63,8 @@ static json_t *row_json(sqlite3_stmt *s)
 
 	json_object_set_new(o, "type", json_string("decision"));
 	json_object_set_new(o, "id", json_integer(sqlite3_column_int64(s, C_ID)));
-	json_object_set_new(o, "alert", json_integer(sqlite3_column_int64(s, C_ALERT)));
+	if (sqlite3_column_int64(s, C_ALERT)) /* nodes decide by flows */
+		json_object_set_new(o, "alert", json_integer(sqlite3_column_int64(s, C_ALERT)));
 	put_text(o, "state", db_text(s, C_STATE));
 	put_text(o, "reason", db_text(s, C_REASON));
 	put_text(o, "mode", db_text(s, C_MODE));
@@ -81,6 +84,7 @@ static json_t *row_json(sqlite3_stmt *s)
 		      sqlite3_column_int64(s, C_EXPIRES));
 	book_put_time(o, "ended", sqlite3_column_int64(s, C_ENDED));
 	put_text(o, "approver", db_text(s, C_APPROVER));
+	put_text(o, "node", db_text(s, C_NODE));
 	return o;
 }
 
@@ -96,10 +100,11 @@ static json_t *list(struct book *b, const json_t *request)
 		return book_refuse("request", "limit is 1 to %d", ROWS_MAX);
 	s = db_begin(b->db,
 		     "SELECT " COLUMNS " FROM decision WHERE (?1 IN ('', 'all') OR state = ?1)"
-		     " AND (?2 = '' OR rule = ?2) AND (?3 = 0 OR alert = ?3)"
+		     " AND (?2 = '' OR rule = ?2) AND (?3 = 0 OR alert = ?3) AND id < ?5"
 		     " ORDER BY id DESC LIMIT ?4",
-		     "ttii", state, book_text(request, "rule"),
-		     json_integer_value(json_object_get(request, "alert")), limit);
+		     "ttiii", state, book_text(request, "rule"),
+		     json_integer_value(json_object_get(request, "alert")), limit,
+		     book_before(request));
 	out = json_array();
 	while ((r = db_step(b->db, s)) == 1)
 		json_array_append_new(out, row_json(s));
@@ -139,7 +144,9 @@ static json_t *approve(struct book *b, int64_t id, const struct endpoint_peer *p
 	if (gate)
 		return book_refuse("unknown", "decision %lld: nothing is done about it: %s",
 				   (long long)id, decide_gate_names[gate]);
-	if (db_number(b->db, INT64_MAX, "SELECT count(*) FROM decision WHERE state = 'active'",
+	if (db_number(b->db, INT64_MAX,
+		      "SELECT count(*) FROM decision WHERE state = 'active'"
+		      " AND node IS NULL",
 		      "") >= b->cfg.decide.max)
 		return book_refuse("unknown",
 				   "%u decisions are in force, as many as policy.max: 'decisions "
@@ -168,6 +175,19 @@ static json_t *withdraw(struct book *b, int64_t id, const struct endpoint_peer *
 	if (b->decide.withdrawn == before)
 		return book_refuse("unknown", "decision %lld is not in force", (long long)id);
 	return book_done("id", id);
+}
+
+static json_t *panic(struct book *b, const struct endpoint_peer *peer)
+{
+	if (decide_breaker(b))
+		return book_done("breaker", 1);
+	log_error("decisions",
+		  "%s has stopped them: automatic decisions only count until "
+		  "'weir-collector decisions resume'",
+		  peer->name);
+	if (decide_stop(b, peer->name, NULL))
+		return book_refuse("store", "%s", db_error(b->db));
+	return book_done("breaker", 1);
 }
 
 static json_t *resume(struct book *b, const struct endpoint_peer *peer)
@@ -199,6 +219,8 @@ json_t *decide_ask(struct book *b, const json_t *request, const struct endpoint_
 		return approve(b, id, peer);
 	if (!strcmp(what, "withdraw"))
 		return withdraw(b, id, peer);
+	if (!strcmp(what, "panic"))
+		return panic(b, peer);
 	if (!strcmp(what, "resume"))
 		return resume(b, peer);
 	return book_refuse("request", "decisions: no such question '%.40s'", what);

@@ -21,7 +21,10 @@ int decide_end(struct book *b, int64_t id, const char *state, const char *reason
 		return r;
 	b->decide.expired += !strcmp(state, "expired");
 	b->decide.withdrawn += !strcmp(state, "withdrawn");
-	b->policy_dirty = true;
+	/* nodes let go of what they have decided by themselves */
+	b->policy_dirty |=
+		strcmp(state, "expired") != 0 ||
+		db_number(b->db, 1, "SELECT node IS NULL FROM decision WHERE id = ?", "i", id);
 	snprintf(action, sizeof(action), "decision.%s", state);
 	return decide_audit(b, actor, action, id,
 			    reason ? json_pack("{s:s}", "reason", reason) : NULL);

@@ -78,31 +78,39 @@ static int64_t made_lately(struct book *b)
 {
 	return db_number(b->db, 0,
 			 "SELECT count(*) FROM decision WHERE made_us > ? AND mode != 'shadow' AND"
+			 " node IS NULL AND"
 			 " (reason IS NULL OR reason IN ('rate', 'internal'))",
 			 "i", book_now_us() - MINUTE_US);
+}
+
+int decide_stop(struct book *b, const char *actor, json_t *detail)
+{
+	const int r = db_run(b->db,
+			     "INSERT INTO number VALUES ('breaker', 1) ON CONFLICT (name) DO UPDATE"
+			     " SET value = 1",
+			     "");
+
+	b->policy_dirty = true;
+	if (r)
+		json_decref(detail);
+	return r
+		       ?: audit_add(b->db,
+				    &(struct audit_entry){actor, "breaker.tripped", "policy"},
+				    detail);
 }
 
 /* Twice as many as are allowed: a rule is wrong, rather than so many attackers there. */
 int decide_trip(struct book *b)
 {
 	const int64_t n = made_lately(b);
-	int r;
 
 	if (!b->cfg.decide.rate || n < 2 * (int64_t)b->cfg.decide.rate)
 		return 0;
-	r = db_run(b->db,
-		   "INSERT INTO number VALUES ('breaker', 1) ON CONFLICT (name) DO UPDATE SET"
-		   " value = 1",
-		   "");
-	b->policy_dirty = true;
 	log_error("decisions",
 		  "%lld in a minute: the breaker has acted, automatic decisions only count until "
 		  "'weir-collector decisions resume'",
 		  (long long)n);
-	return r
-		       ?: audit_add(b->db,
-				    &(struct audit_entry){"collector", "breaker.tripped", "policy"},
-				    json_pack("{s:I}", "decisions", (json_int_t)n));
+	return decide_stop(b, "collector", json_pack("{s:I}", "decisions", (json_int_t)n));
 }
 
 enum decide_gate decide_spared(struct book *b, const struct proposal *p)
@@ -134,7 +142,8 @@ enum decide_gate decide_gate(struct book *b, const struct proposal *p, const cha
 		return GATE_VICTIM;
 	if (p->silenced)
 		return GATE_SILENCED;
-	n = db_number(b->db, INT64_MAX, "SELECT count(*) FROM decision WHERE state = 'active'", "");
+	n = db_number(b->db, INT64_MAX,
+		      "SELECT count(*) FROM decision WHERE state = 'active' AND node IS NULL", "");
 	if (n - old >= b->cfg.decide.max)
 		return GATE_FULL;
 	if (acts && made_lately(b) >= b->cfg.decide.rate)

@@ -8,6 +8,8 @@
 #include "collector/alerts/book_int.h"
 #include "collector/control/decide.h"
 
+#define NODE_DECISION_ACTOR 80u /* "node:" and a name */
+
 /* What a rule's action would do to one value. */
 struct proposal {
 	const struct rule *rule;
@@ -51,6 +53,9 @@ enum decide_gate decide_gate(struct book *b, const struct proposal *p, const cha
 
 /* Room may come, and the alert goes on. */
 bool decide_is_retried(enum decide_gate gate);
+
+/* Everything automatic only counts from now on. @detail: for the audit log, taken over. Return: 0, -EIO. */
+int decide_stop(struct book *b, const char *actor, json_t *detail);
 
 /* Twice as many as are allowed: a rule is wrong, rather than so many attackers there. Return: 0, -EIO. */
 int decide_trip(struct book *b);

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "collector/control/publish_int.h"
 #include "common/log.h"
 #include "common/num_text.h"
 
@@ -161,18 +162,6 @@ int publish_open(const struct publish_cfg *cfg, struct publish *ret, char *error
 
 /* ---- records ---- */
 
-struct making {
-	struct db *db;
-	struct policy_draft draft;
-	const struct publish *p;
-	bool canary;  /* for nodes where canary rules act */
-	bool breaker; /* everything automatic only counts */
-	uint64_t now;
-	struct policy_rule rule; /* of the rows at hand */
-	char group[400];	 /* all that its entries have in common */
-	uint32_t number, left_out;
-};
-
 enum column {
 	C_RULE_ID,
 	C_RULE,
@@ -191,11 +180,11 @@ enum column {
 /* First what acts, and the strongest first; then what only counts. */
 #define ROWS                                                                                     \
 	"SELECT rule_id, rule, at, action, scope, a, b, port, direction, rate, mode, expires_us" \
-	" FROM decision WHERE state = 'active'"                                                  \
+	" FROM decision WHERE state = 'active' AND node IS NULL"                                 \
 	" ORDER BY mode = 'shadow', mode = 'canary', action = 'limit', rule_id, at, port, b,"    \
 	" action, scope, direction, rate, id"
 
-static bool is_shadow(const struct making *m, const char *mode)
+bool making_is_shadow(const struct making *m, const char *mode)
 {
 	return m->breaker || !strcmp(mode, "shadow") || (!strcmp(mode, "canary") && !m->canary);
 }
@@ -272,7 +261,7 @@ static int add_entry(struct making *m, sqlite3_stmt *s)
 
 static int add_row(struct making *m, sqlite3_stmt *s)
 {
-	const bool shadow = is_shadow(m, db_text(s, C_MODE));
+	const bool shadow = making_is_shadow(m, db_text(s, C_MODE));
 	char group[sizeof(m->group)], to[IP_TEXT] = "";
 	int r = 0;
 
@@ -305,7 +294,7 @@ static int make(struct making *m)
 			return r;
 		}
 	}
-	return r ?: end_rule(m);
+	return r ?: end_rule(m) ?: making_agents(m);
 }
 
 /* ---- files ---- */

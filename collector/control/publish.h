@@ -13,6 +13,8 @@
 #include "collector/control/db.h"
 #include "common/policy.h"
 
+struct ruleset;
+
 struct publish_cfg {
 	const char *dir; /* of the store */
 	const char *key; /* private key, PEM; NULL: policy/policy.key, made when it is not there */
@@ -25,7 +27,8 @@ struct publish {
 	char issuer[32];
 	uint8_t secret[POLICY_KEY], public[POLICY_KEY];
 	uint64_t valid_us;
-	int64_t there; /* highest generation of the files that were there */
+	int64_t there;		   /* highest generation of the files that were there */
+	const struct ruleset *set; /* whose agents' rules go along; NULL: none are known yet */
 	/* of the last one */
 	int64_t generation, made_us;
 	uint32_t rules, entries, left_out; /* left_out: decisions beyond POLICY_RULES_MAX */
@@ -48,6 +51,9 @@ int publish_next(const struct publish *p, struct db *d, int64_t *ret);
  * Return: 0, -EIO, -ENOMEM, -EINVAL: what nodes would not take; @error.
  */
 int publish_write(struct publish *p, struct db *d, int64_t generation, char *error);
+
+/* Does it have rules that nodes decide by themselves? NULL is fine. */
+bool publish_has_agents(const struct ruleset *set);
 
 /* An object of type "policy". */
 json_t *publish_status(const struct publish *p, struct db *d);

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "collector/endpoint/endpoint.h"
 #include "collector/query/answer_line.h"
 #include "common/commands.h"
 
@@ -121,6 +122,11 @@ int client_send(struct client *c, json_t *request)
 	size_t len = text ? strlen(text) : 0, sent = 0;
 
 	json_decref(request);
+	if (len >= ENDPOINT_REQUEST_MAX) {
+		fputs("weir-collector: that is more than a collector takes at once\n", stderr);
+		free(text);
+		return EXIT_USAGE;
+	}
 	if (text)
 		text[len++] = '\n'; /* in place of the 0 */
 	while (text && sent < len) {

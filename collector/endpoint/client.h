@@ -34,7 +34,7 @@ bool client_where_option(struct client_at *at, int id, const char *arg);
 int client_connect(const struct client_at *at, struct client **ret);
 void client_free(struct client *c);
 
-/* Send a request; taken over. Return: 0 or EXIT_PEER. */
+/* Send a request; taken over. Return: 0, EXIT_USAGE: it is too long, or EXIT_PEER; said. */
 int client_send(struct client *c, json_t *request);
 
 /**

@@ -189,12 +189,15 @@ void endpoint_stats(struct endpoint *e, struct endpoint_stats *ret)
 {
 	const struct endpoint_stats *s = &e->stats;
 
+	/* first: what runs no more is in the others */
+	const uint64_t running = __atomic_load_n(&s->running, __ATOMIC_ACQUIRE);
+
 	*ret = (struct endpoint_stats){
 		.queries = __atomic_load_n(&s->queries, __ATOMIC_RELAXED),
 		.failed = __atomic_load_n(&s->failed, __ATOMIC_RELAXED),
 		.cancelled = __atomic_load_n(&s->cancelled, __ATOMIC_RELAXED),
 		.refused = __atomic_load_n(&s->refused, __ATOMIC_RELAXED),
 		.query_us = __atomic_load_n(&s->query_us, __ATOMIC_RELAXED),
-		.running = __atomic_load_n(&s->running, __ATOMIC_RELAXED),
+		.running = running,
 	};
 }

@@ -8,8 +8,9 @@
  *	{"v":1,"command":"status"}
  *
  *	{"v":1,"command":"alerts","what":"list",...}     others: cfg.ask knows them
+ *	{"v":1,"command":"backtest",...}                 see backtest_ask.h
  *
- * Answers are answer_line.h's, {"type":"file"}, {"type":"status",...}, or what cfg.ask says.
+ * Answers are answer_line.h's, {"type":"file"}, {"type":"status",...}, or what cfg.ask and cfg.backtest say.
  */
 #ifndef WEIR_COLLECTOR_ENDPOINT_ENDPOINT_H
 #define WEIR_COLLECTOR_ENDPOINT_ENDPOINT_H
@@ -19,7 +20,7 @@
 #include "common/filter.h"
 
 #define ENDPOINT_VERSION     1u
-#define ENDPOINT_REQUEST_MAX (64u << 10)
+#define ENDPOINT_REQUEST_MAX (4u << 20) /* with files of rules in it */
 
 struct endpoint;
 
@@ -35,6 +36,13 @@ struct endpoint_peer {
 	char name[48]; /* "uid=0 (root)" */
 };
 
+/* Where a command that takes long puts its answer. Not 0: the client has gone, stop. */
+struct endpoint_answer {
+	int (*line)(void *arg, json_t *line);	    /* taken over */
+	int (*progress)(void *arg, double percent); /* -1: not known. Any thread */
+	void *arg;
+};
+
 struct endpoint_cfg {
 	int socket, http; /* listening, taken over; -1: none */
 	uint32_t clients;
@@ -46,6 +54,12 @@ struct endpoint_cfg {
 	json_t *(*status)(void *arg);
 	/* Any thread. Another command's answer: a list of objects, a line each; NULL: no such command. */
 	json_t *(*ask)(void *arg, const json_t *request, const struct endpoint_peer *peer);
+	/*
+	 * Any thread. It counts as a query. Return: 0; what @to returned; -EINVAL, -EBADMSG (its rules), -EBUSY,
+	 * of the store: @error (STORE_ERROR octets) says what.
+	 */
+	int (*backtest)(void *arg, const json_t *request, const struct endpoint_answer *to,
+			char *error);
 	/* Any thread. Prometheus text, free() it; NULL: no memory. */
 	char *(*metrics)(void *arg, size_t *ret_len);
 	void *arg;

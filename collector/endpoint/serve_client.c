@@ -17,6 +17,8 @@
 #include "collector/query/answer_line.h"
 #include "collector/query/query.h"
 
+#define REQUEST_FIRST (64u << 10) /* octets that there is room for at first */
+
 struct request {
 	struct endpoint_client *c;
 	struct answer_lines *lines;
@@ -67,6 +69,7 @@ static const char *code_of(int r)
 	return r == -EINVAL ? "query" : r == -ETIMEDOUT ? "timeout" : "store";
 }
 
+/* One that ran: whoever sees that it runs no more sees it counted. */
 static void count(struct endpoint *e, int r, uint64_t us)
 {
 	__atomic_fetch_add(&e->stats.queries, 1, __ATOMIC_RELAXED);
@@ -75,6 +78,7 @@ static void count(struct endpoint *e, int r, uint64_t us)
 		__atomic_fetch_add(&e->stats.cancelled, 1, __ATOMIC_RELAXED);
 	else if (r)
 		__atomic_fetch_add(&e->stats.failed, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&e->stats.running, 1, __ATOMIC_RELEASE);
 }
 
 /* The file's descriptor goes with the line; nothing is left of its name. */
@@ -127,6 +131,14 @@ static int export_file(struct request *q, const struct query_env *env, char *err
 	return r;
 }
 
+static uint64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
 static int run_query(struct request *q)
 {
 	struct endpoint *e = q->c->e;
@@ -134,18 +146,15 @@ static int run_query(struct request *q)
 				      .timeout_ms =
 					      __atomic_load_n(&e->timeout_ms, __ATOMIC_RELAXED)};
 	struct answer_sink k = answer_lines_sink(q->lines);
+	const uint64_t from = now_us();
 	char error[STORE_ERROR] = "";
-	struct timespec a, b;
 	int r;
 
 	k.progress = progress;
 	k.progress_arg = q;
-	clock_gettime(CLOCK_MONOTONIC, &a);
 	__atomic_fetch_add(&e->stats.running, 1, __ATOMIC_RELAXED);
 	r = q->parquet ? export_file(q, &env, error) : query_run(&env, &q->spec, &k, error);
-	__atomic_fetch_sub(&e->stats.running, 1, __ATOMIC_RELAXED);
-	clock_gettime(CLOCK_MONOTONIC, &b);
-	count(e, r, (uint64_t)((b.tv_sec - a.tv_sec) * 1000000 + (b.tv_nsec - a.tv_nsec) / 1000));
+	count(e, r, now_us() - from);
 	if (r && r != -ECANCELED && r != -EPIPE)
 		return answer_lines_error(q->lines, code_of(r), error);
 	return r;
@@ -183,21 +192,27 @@ static int take_query(struct request *q, const json_t *line)
 	return run_query(q);
 }
 
+static int send_object(struct request *q, const json_t *o)
+{
+	char *text = json_dumps(o, JSON_COMPACT);
+	size_t len = text ? strlen(text) : 0;
+	int r;
+
+	if (!text)
+		return -ENOMEM;
+	text[len++] = '\n'; /* in place of the 0 */
+	r = endpoint_send(q->c, text, len);
+	free(text);
+	return r;
+}
+
 static int take_status(struct request *q)
 {
 	json_t *status = q->c->e->cfg.status(q->c->e->cfg.arg);
-	char *text = NULL;
-	size_t len;
 	int r = -ENOMEM;
 
 	if (status && !json_object_set_new(status, "type", json_string("status")))
-		text = json_dumps(status, JSON_COMPACT);
-	if (text) {
-		len = strlen(text);
-		text[len++] = '\n'; /* in place of the 0 */
-		r = endpoint_send(q->c, text, len);
-	}
-	free(text);
+		r = send_object(q, status);
 	json_decref(status);
 	return r;
 }
@@ -231,21 +246,40 @@ static int take_other(struct request *q, const json_t *line)
 		answer = cfg->ask(cfg->arg, line, &peer);
 	if (!answer)
 		return refuse(q, "no such command");
-	json_array_foreach(answer, i, one)
-	{
-		char *text = r ? NULL : json_dumps(one, JSON_COMPACT);
-		size_t len = text ? strlen(text) : 0;
-
-		if (!text) {
-			r = r ?: -ENOMEM;
-			break;
-		}
-		text[len++] = '\n'; /* in place of the 0 */
-		r = endpoint_send(q->c, text, len);
-		free(text);
-	}
+	json_array_foreach(answer, i, one) r = r ?: send_object(q, one);
 	json_decref(answer);
 	return r;
+}
+
+static int put_object(void *arg, json_t *line)
+{
+	const int r = send_object(arg, line);
+
+	json_decref(line);
+	return r;
+}
+
+static int take_backtest(struct request *q, const json_t *line)
+{
+	const struct endpoint_answer to = {put_object, progress, q};
+	struct endpoint *e = q->c->e;
+	const uint64_t from = now_us();
+	char error[STORE_ERROR] = "";
+	int r;
+
+	if (!e->cfg.backtest)
+		return refuse(q, "no such command");
+	__atomic_fetch_add(&e->stats.running, 1, __ATOMIC_RELAXED);
+	r = e->cfg.backtest(e->cfg.arg, line, &to, error);
+	count(e, r, now_us() - from);
+	if (!r || r == -ECANCELED || r == -EPIPE)
+		return r;
+	return answer_lines_error(q->lines,
+				  r == -EINVAL	  ? "request"
+				  : r == -EBADMSG ? "rules"
+				  : r == -EBUSY	  ? "busy"
+						  : "store",
+				  *error ? error : strerror(-r));
 }
 
 static int take_line(struct request *q, const char *text, size_t len)
@@ -263,39 +297,72 @@ static int take_line(struct request *q, const char *text, size_t len)
 		r = take_query(q, line);
 	else if (!strcmp(command, "status"))
 		r = take_status(q);
+	else if (!strcmp(command, "backtest"))
+		r = take_backtest(q, line);
 	else
 		r = take_other(q, line);
 	json_decref(line);
 	return r;
 }
 
+struct incoming {
+	char *buf;
+	size_t len, cap;
+};
+
+/* Room for more of a line. Return: 0, -ENOMEM, -EMSGSIZE. */
+static int make_room(struct incoming *in)
+{
+	const size_t cap = in->cap ? in->cap * 2 : REQUEST_FIRST;
+	char *more;
+
+	if (in->len < in->cap)
+		return 0;
+	if (cap > ENDPOINT_REQUEST_MAX)
+		return -EMSGSIZE;
+	more = realloc(in->buf, cap);
+	if (!more)
+		return -ENOMEM;
+	in->buf = more;
+	in->cap = cap;
+	return 0;
+}
+
+/* All lines that are there. */
+static int take_lines(struct request *q, struct incoming *in)
+{
+	char *nl;
+	int r = 0;
+
+	while (!r && (nl = memchr(in->buf, '\n', in->len))) {
+		r = take_line(q, in->buf, (size_t)(nl - in->buf));
+		in->len -= (size_t)(nl + 1 - in->buf);
+		memmove(in->buf, nl + 1, in->len);
+	}
+	return r;
+}
+
 void endpoint_serve(struct endpoint_client *c)
 {
 	struct request *q = calloc(1, sizeof(*q));
-	char *in = malloc(ENDPOINT_REQUEST_MAX);
-	size_t len = 0;
-	int r = q && in ? answer_lines_new(put_line, c, &q->lines) : -ENOMEM;
+	struct incoming in = {};
+	int r = q ? answer_lines_new(put_line, c, &q->lines) : -ENOMEM;
 
-	while (!r) {
-		const ssize_t n = recv(c->fd, in + len, ENDPOINT_REQUEST_MAX - len, 0);
-		char *nl;
+	while (!r && !(r = make_room(&in))) {
+		const ssize_t n = recv(c->fd, in.buf + in.len, in.cap - in.len, 0);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			break;
-		len += (size_t)n;
+		in.len += (size_t)n;
 		q->c = c;
-		while (!r && (nl = memchr(in, '\n', len))) {
-			r = take_line(q, in, (size_t)(nl - in));
-			len -= (size_t)(nl + 1 - in);
-			memmove(in, nl + 1, len);
-		}
-		if (len == ENDPOINT_REQUEST_MAX)
-			r = refuse(q, "the line is too long") ?: -EMSGSIZE;
+		r = take_lines(q, &in);
 	}
+	if (r == -EMSGSIZE)
+		r = refuse(q, "the line is too long");
 	if (q)
 		answer_lines_free(q->lines);
 	free(q);
-	free(in);
+	free(in.buf);
 }

@@ -244,7 +244,6 @@ void decoder_end(struct decoder *d, const struct source *from)
 void message_begin(struct message *m, size_t len)
 {
 	struct exporter *e = m->s->e;
-	const int64_t skew = m->now_us - m->export_us;
 
 	m->d->at_work = m->s;
 	exporter_count(e, IC_MESSAGES, 1);
@@ -252,9 +251,8 @@ void message_begin(struct message *m, size_t len)
 	__atomic_store_n(&e->seen_us, (uint64_t)m->now_us, __ATOMIC_RELAXED);
 	if (!(__atomic_load_n(&e->formats, __ATOMIC_RELAXED) & 1u << m->s->format))
 		__atomic_or_fetch(&e->formats, 1u << m->s->format, __ATOMIC_RELAXED);
-	__atomic_store_n(&e->skew_us, skew, __ATOMIC_RELAXED);
-	if (skew < __atomic_load_n(&e->skew_least_us, __ATOMIC_RELAXED))
-		__atomic_store_n(&e->skew_least_us, skew, __ATOMIC_RELAXED);
+	if (m->s->format != INGEST_SFLOW5 && !m->s->from.file)
+		exporter_clock_message(e, m->now_us, m->export_us);
 }
 
 static void tell(uint64_t *to, uint64_t now, uint64_t before)

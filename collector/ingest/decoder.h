@@ -40,6 +40,7 @@ struct source {
 	uint8_t address[16];
 	uint16_t port;
 	bool stream; /* templates end with the connection */
+	bool file;   /* its times are not those of the exporter's clock now */
 };
 
 struct decoder *decoder_new(const struct decoder_cfg *cfg);

@@ -10,7 +10,8 @@
 #include "collector/ingest/ops.h"
 #include "collector/store/store.h"
 
-#define BUCKETS 1024u
+#define BUCKETS	 1024u
+#define CLOCK_US INT64_C(60000000) /* messages that are looked at together: a minute's */
 
 const struct ingest_count_info ingest_counts[_IC_MAX] = {
 #define COUNT(id, name_, class_, doc_) \
@@ -40,6 +41,41 @@ struct exporters {
 		struct exporter **v;
 	} bucket[BUCKETS];
 };
+
+/* ---- clocks ---- */
+
+void exporter_clock_message(struct exporter *e, int64_t now_us, int64_t export_us)
+{
+	struct exporter_clock *c = &e->clock;
+	const int64_t age = now_us - __atomic_load_n(&c->since_us, __ATOMIC_RELAXED);
+	const int64_t least = __atomic_load_n(&c->least_us, __ATOMIC_RELAXED);
+	const int64_t skew = now_us - export_us;
+
+	if (age >= 0 && age < CLOCK_US) {
+		if (skew < least)
+			__atomic_store_n(&c->least_us, skew, __ATOMIC_RELAXED);
+		return;
+	}
+	/* two threads at once: one of two messages is not looked at */
+	__atomic_store_n(&c->before_us, age >= 0 && age < 2 * CLOCK_US ? least : INT64_MAX,
+			 __ATOMIC_RELAXED);
+	__atomic_store_n(&c->least_us, skew, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->since_us, now_us, __ATOMIC_RELEASE);
+}
+
+bool exporter_skew(const struct exporter *e, int64_t *ret_us)
+{
+	int64_t least, before;
+
+	if (!__atomic_load_n(&e->clock.since_us, __ATOMIC_ACQUIRE))
+		return false;
+	least = __atomic_load_n(&e->clock.least_us, __ATOMIC_RELAXED);
+	before = __atomic_load_n(&e->clock.before_us, __ATOMIC_RELAXED);
+	*ret_us = before < least ? before : least;
+	return true;
+}
+
+/* ---- the table ---- */
 
 struct exporters *exporters_new(const struct ingest_ops *ops, void *arg, uint32_t max)
 {
@@ -145,7 +181,6 @@ static struct exporter *make(struct exporters *t, struct bucket *b,
 	}
 	memcpy(e->address, address, 16);
 	e->domain = domain;
-	e->skew_least_us = INT64_MAX;
 	if (o) {
 		memcpy(e->node, o->name, sizeof(e->node));
 		e->rate = o->rate;

@@ -54,17 +54,26 @@ struct numbering {
 	uint64_t committed; /* behind the last one that is durable, 0: none is; atomic */
 };
 
+/*
+ * Received - exported: clocks apart, and the way. The least of some messages is nearest to the clocks
+ * alone; of recent ones, as clocks are set. All atomic.
+ */
+struct exporter_clock {
+	int64_t since_us; /* of those that least_us is of; 0: no message has told its time */
+	int64_t least_us;
+	int64_t before_us; /* the same of those before, INT64_MAX: there were none */
+};
+
 struct exporter {
 	uint8_t address[16];
 	uint32_t domain;
 	struct exporter *next; /* of the table; never removed before its end */
 	uint64_t count[_IC_MAX];
 	/* all atomic, of the last message */
-	uint64_t seen_us;      /* since 1970 */
-	int64_t skew_us;       /* received - exported: clocks apart, and the way */
-	int64_t skew_least_us; /* the least of that: without waiting on the way */
-	uint32_t formats;      /* bit per enum ingest_format */
-	uint32_t rate;	       /* sampling; 0: nothing is known of it */
+	uint64_t seen_us; /* since 1970 */
+	struct exporter_clock clock;
+	uint32_t formats; /* bit per enum ingest_format */
+	uint32_t rate;	  /* sampling; 0: nothing is known of it */
 	bool rate_configured;
 	uint64_t gaps, reordered, repeated, restarts;
 	uint64_t not_sent; /* flows that the exporter itself says it lost (IE 166) */
@@ -87,6 +96,18 @@ static inline uint64_t exporter_counted(const struct exporter *e, enum ingest_co
 {
 	return __atomic_load_n(&e->count[c], __ATOMIC_RELAXED);
 }
+
+/* A message that was sent at @export_us by the exporter's clock came at @now_us. Thread: any. */
+void exporter_clock_message(struct exporter *e, int64_t now_us, int64_t export_us);
+
+/**
+ * exporter_skew - the collector's clock less the exporter's
+ *
+ * Too large by the way of the quickest of the last messages, and by what an exporter that tells whole
+ * seconds (IPFIX, NetFlow v9) leaves out.
+ * Return: false: it is not known: no message told its time. Thread: any.
+ */
+bool exporter_skew(const struct exporter *e, int64_t *ret_us);
 
 struct exporters;
 struct ingest_ops;

@@ -90,7 +90,7 @@ static uint64_t sum(const struct reader *r, enum ingest_count c)
 static int read_ipfix(struct reader *r)
 {
 	/* the file says nothing of addresses; templates are its own */
-	const struct source from = {.stream = true};
+	const struct source from = {.stream = true, .file = true};
 	const uint64_t before = sum(r, IC_RECORDS);
 	uint64_t lost;
 	int e = 0;

@@ -212,6 +212,7 @@ int nodes_open(const struct nodes_cfg *cfg, char *error, struct nodes **ret)
 	n->last = &n->first;
 	n->resync_above = -1;
 	n->resync = cfg->resync;
+	n->decided = cfg->decided;
 	n->arg = cfg->arg;
 	snprintf(n->dir, sizeof(n->dir), "%s", cfg->dir);
 	snprintf(n->issuer, sizeof(n->issuer), "%.31s", cfg->issuer);

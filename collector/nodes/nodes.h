@@ -19,6 +19,7 @@
 #define NODES_ERROR 240u
 
 struct nodes;
+struct node_decision; /* collector/control/decide.h */
 
 struct nodes_cfg {
 	const struct address *listen;
@@ -31,6 +32,8 @@ struct nodes_cfg {
 	uint32_t max;		 /* nodes */
 	/* Have a policy made with a generation above @above. Never called under a lock. */
 	int (*resync)(void *arg, int64_t above);
+	/* A node has decided by itself: durable when it returns 0. The same. */
+	int (*decided)(void *arg, const struct node_decision *d);
 	void *arg;
 };
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "collector/control/decide.h"
 #include "collector/nodes/nodes_int.h"
 #include "common/listen.h"
 #include "common/log.h"
@@ -315,6 +316,33 @@ static enum MHD_Result do_sync(struct waiter *w)
 	return MHD_YES;
 }
 
+/* Not locked: whoever writes it down may be waiting for us. */
+static enum MHD_Result do_decided(struct waiter *w)
+{
+	static __thread struct node_text m;
+	char error[NODE_MESSAGE_ERROR], name[NODE_NAME + 1] = "";
+	struct node_decision d;
+	enum MHD_Result denied = MHD_NO;
+	struct who who;
+
+	pthread_mutex_lock(&w->n->lock);
+	identify(w->n, w->c, false, &who);
+	if (who.code)
+		denied = deny(w, &who);
+	else
+		snprintf(name, sizeof(name), "%s", who.node->name);
+	pthread_mutex_unlock(&w->n->lock);
+	if (who.code)
+		return denied;
+	if (sync_read_decided(w->body, w->len, &d, &m, error))
+		return problem(w->c, MHD_HTTP_BAD_REQUEST, "request", error);
+	d.node = name;
+	if (w->n->decided(w->n->arg, &d))
+		return problem(w->c, MHD_HTTP_SERVICE_UNAVAILABLE, "store",
+			       "it can't be written down; try again");
+	return send_text(w->c, MHD_HTTP_NO_CONTENT, NULL, NULL);
+}
+
 void http_wake(struct nodes *n)
 {
 	const int64_t now = nodes_mono_us();
@@ -334,6 +362,8 @@ static enum MHD_Result dispatch(struct waiter *w, const char *url)
 {
 	enum MHD_Result r;
 
+	if (!strcmp(url, NODE_PATH_DECIDED))
+		return do_decided(w);
 	pthread_mutex_lock(&w->n->lock);
 	if (!strcmp(url, NODE_PATH_SYNC))
 		r = do_sync(w);

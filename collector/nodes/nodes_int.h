@@ -73,6 +73,7 @@ struct nodes {
 	uint64_t certificate_us, return_us;
 	uint32_t max;
 	int (*resync)(void *arg, int64_t above);
+	int (*decided)(void *arg, const struct node_decision *d);
 	void *arg;
 	struct ca *ca; /* without the lock */
 	struct MHD_Daemon *daemon;
@@ -151,6 +152,9 @@ struct image *sync_wanted(const struct nodes *n, const struct node *x);
 /* A body of NODE_PATH_SYNC; -EINVAL with @reterr. */
 int sync_read(const char *text, size_t len, struct node_report *ret, struct node_text *ret_text,
 	      char *reterr);
+/* A body of NODE_PATH_DECIDED; the texts of *ret are those of *ret_text. -EINVAL with @reterr. */
+int sync_read_decided(const char *text, size_t len, struct node_decision *ret,
+		      struct node_text *ret_text, char *reterr);
 /* It is what the node says now. Return: what follows of it; another policy may be asked for. */
 enum verdict sync_heard(struct nodes *n, struct node *x, const struct node_report *r);
 

@@ -7,8 +7,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "collector/control/decide.h"
 #include "collector/nodes/nodes_int.h"
+#include "common/address.h"
 #include "common/log.h"
+#include "common/scan.h"
 
 #define AGAIN_US       INT64_C(2000000)
 #define AGAIN_LATER_US INT64_C(60000000)   /* after a rollback or a refusal: it may happen again */
@@ -98,6 +101,47 @@ int sync_read(const char *text, size_t len, struct node_report *ret, struct node
 		snprintf(reterr, NODE_MESSAGE_ERROR, "highest: less than generation");
 		return -EINVAL;
 	}
+	return 0;
+}
+
+static int wrong(char *reterr, const char *why)
+{
+	snprintf(reterr, NODE_MESSAGE_ERROR, "%s", why);
+	return -EINVAL;
+}
+
+static bool read_id(const char *text, uint8_t ret[16])
+{
+	if (strlen(text) != 32 || strspn(text, "0123456789abcdef") != 32)
+		return false;
+	for (unsigned int i = 0; i < 16; i++)
+		ret[i] = (uint8_t)(scan_hex_digit(text[2 * i]) << 4 |
+				   scan_hex_digit(text[2 * i + 1]));
+	return true;
+}
+
+int sync_read_decided(const char *text, size_t len, struct node_decision *ret,
+		      struct node_text *ret_text, char *reterr)
+{
+	struct node_text *m = ret_text;
+
+	if (node_message_read(NODE_DECIDED, text, len, m, reterr))
+		return -EINVAL;
+	*ret = (struct node_decision){.rule = m->rule,
+				      .port = (uint16_t)m->port,
+				      .made_us = m->made_us,
+				      .took_us = m->took_us,
+				      .ttl_us = m->ttl_s * 1000000,
+				      .shadow = m->shadow != 0};
+	if (!read_id(m->id, ret->id))
+		return wrong(reterr, "id: want 32 hexadecimal digits");
+	if (!m->rule[0])
+		return wrong(reterr, "rule: is empty");
+	if (address_ip(m->value, ret->addr))
+		return wrong(reterr, "value: want an address");
+	ret->has_to = m->to[0];
+	if (ret->has_to && address_ip(m->to, ret->to))
+		return wrong(reterr, "to: want an address");
 	return 0;
 }
 

@@ -18,14 +18,15 @@ static int family(const char *ip)
 	return strchr(ip, ':') ? 6 : 4;
 }
 
-/* It acts, is a drop, and its addresses are some: what is written here goes to a shell's neighbour. */
+/* It acts, is no node's own, is a drop, and its addresses are some: what is written here goes to a shell's neighbour. */
 static bool is_said(const json_t *d)
 {
 	const char *to = get(d, "to"), *mode = get(d, "mode");
 	uint8_t ip[16];
 
-	return !strcmp(get(d, "action"), "drop") && strcmp(mode, "shadow") != 0 &&
-	       strcmp(mode, "canary") != 0 && !address_ip(get(d, "value"), ip) &&
+	return !strcmp(get(d, "action"), "drop") && !*get(d, "node") &&
+	       strcmp(mode, "shadow") != 0 && strcmp(mode, "canary") != 0 &&
+	       !address_ip(get(d, "value"), ip) &&
 	       (!*to || (!address_ip(to, ip) && family(to) == family(get(d, "value"))));
 }
 

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "collector/curl_handle.h"
 #include "collector/notify/outlet_int.h"
 
 int outlet_say(struct outlet *o, int r, const char *fmt, ...)
@@ -33,44 +34,17 @@ int64_t outlet_now_ms(void)
 
 /* ---- libcurl ---- */
 
-static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
-{
-	const struct outlet *o = arg;
-
-	(void)a;
-	(void)b;
-	(void)c;
-	(void)d;
-	return __atomic_load_n(o->stop, __ATOMIC_RELAXED);
-}
-
-static void set_files(CURL *c, const struct channel_cfg *cfg)
-{
-	if (*cfg->text[CKEY_ca]) {
-		curl_easy_setopt(c, CURLOPT_CAINFO, cfg->text[CKEY_ca]);
-		curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
-	}
-	if (*cfg->text[CKEY_cert]) {
-		curl_easy_setopt(c, CURLOPT_SSLCERT, cfg->text[CKEY_cert]);
-		curl_easy_setopt(c, CURLOPT_SSLKEY, cfg->text[CKEY_key]);
-	}
-}
-
 CURL *outlet_curl(struct outlet *o)
 {
-	CURL *c = curl_easy_init();
+	const struct curl_handle_cfg cfg = {
+		.timeout_ms = o->cfg->num[CKEY_timeout] / 1000000,
+		.ca = o->cfg->text[CKEY_ca],
+		.cert = o->cfg->text[CKEY_cert],
+		.key = o->cfg->text[CKEY_key],
+		.stop = o->stop,
+	};
 
-	if (!c)
-		return NULL;
-	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(c, CURLOPT_PROXY, ""); /* not the environment's */
-	curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)(o->cfg->num[CKEY_timeout] / 1000000));
-	curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
-	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
-	curl_easy_setopt(c, CURLOPT_XFERINFODATA, o);
-	set_files(c, o->cfg);
-	return c;
+	return curl_handle(&cfg);
 }
 
 int outlet_curl_failed(struct outlet *o, CURLcode code)

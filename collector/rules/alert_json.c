@@ -189,6 +189,12 @@ static void put_rule(struct json *j, const struct rule *r)
 	put_text(j, "version", r->version);
 	put_text(j, "group", r->group);
 	put_text(j, "mode", rule_word(RO_RULE, "mode", r->mode));
+	if (r->pack)
+		put_text(j, "pack", r->pack);
+	if (r->tainted) {
+		json_key(j, "tainted", 7);
+		json_bool(j, true);
+	}
 	json_key(j, "alert", 5);
 	json_open(j, '{');
 	put_text(j, "signature", r->title ?: r->name);

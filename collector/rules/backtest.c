@@ -13,10 +13,11 @@
 
 #include "collector/block.h"
 #include "collector/query/column.h"
+#include "collector/query/watch.h"
 #include "collector/store/store.h"
 
 #define HITS_MAX  65536u /* kept one by one */
-#define TRIES_MAX 10u	 /* a partition that goes between question and answer: asked again */
+#define TRIES_MAX 2u	 /* when a partition goes in the midst of it: from the beginning */
 
 struct run {
 	const struct backtest_cfg *cfg;
@@ -330,14 +331,27 @@ static void finish(struct run *t)
 		qsort(b->hits, b->n_hits, sizeof(*b->hits), by_rule);
 }
 
+/* All chunks of the answer; somebody looks whether it is still wanted. */
+static int take_all(struct run *t, struct store_result *res)
+{
+	const struct answer_sink k = {.progress = t->cfg->progress, .progress_arg = t->cfg->arg};
+	struct watch watch;
+	uint32_t n = 0;
+	int r = 0, w;
+
+	watch_begin(&watch, &k, res);
+	while (!r && !(r = store_next(res, &n)))
+		r = take_chunk(t, res, n);
+	w = watch_end(&watch);
+	return w ?: r;
+}
+
 static int read_flows(struct run *t, char *error)
 {
 	struct store_result *res = NULL;
-	uint32_t n = 0;
 	int r = ask(t, &res, error);
 
-	while (!r && !(r = store_next(res, &n)))
-		r = take_chunk(t, res, n);
+	r = r ?: take_all(t, res);
 	if (r == -ENODATA)
 		r = send_block(t);
 	else if (res && (r == -EIO || r == -ESTALE))
@@ -348,8 +362,12 @@ static int read_flows(struct run *t, char *error)
 
 static int begin(struct run *t)
 {
-	const struct engine_cfg cfg = {
-		.rules = t->cfg->rules, .alert = on_alert, .arg = t, .seed = 1};
+	const struct engine_cfg cfg = {.rules = t->cfg->rules,
+				       .alert = on_alert,
+				       .arg = t,
+				       .seed = 1,
+				       .drafts = true,
+				       .only = t->cfg->only};
 	struct filter_error e;
 	char *text = NULL;
 	int r;
@@ -378,35 +396,53 @@ static int begin(struct run *t)
 	return 0;
 }
 
-int backtest_run(const struct backtest_cfg *cfg, struct backtest *ret, char *error)
+static void end(struct run *t)
+{
+	engine_free(t->engine);
+	filter_free(t->local);
+	free(t->places);
+	if (t->block)
+		block_put(t->pool, t->block);
+	if (t->pool)
+		block_pool_free(t->pool);
+}
+
+/* -ESTALE: a partition that is part of the question has gone. */
+static int run_once(const struct backtest_cfg *cfg, struct backtest *ret, char *error)
 {
 	struct run t = {.cfg = cfg, .ret = ret};
+	int r;
+
+	*error = 0;
+	backtest_done(ret);
+	r = begin(&t);
+	r = r ?: read_flows(&t, error);
+	if (!r)
+		finish(&t);
+	end(&t);
+	return r;
+}
+
+int backtest_run(const struct backtest_cfg *cfg, struct backtest *ret, char *error)
+{
 	struct timespec from, to;
 	unsigned int tries = 0;
 	int r;
 
 	*ret = (struct backtest){};
-	*error = 0;
 	clock_gettime(CLOCK_MONOTONIC, &from);
-	r = begin(&t);
-	if (!r) {
-		do
-			r = read_flows(&t, error);
-		while (r == -ESTALE && !ret->flows && ++tries < TRIES_MAX);
+	do
+		r = run_once(cfg, ret, error);
+	while (r == -ESTALE && ++tries < TRIES_MAX);
+	if (r == -ESTALE) { /* partitions go faster than they are read: for this time they stay */
+		store_hold(cfg->store);
+		r = run_once(cfg, ret, error);
+		store_release(cfg->store);
 	}
-	if (!r)
-		finish(&t);
 	clock_gettime(CLOCK_MONOTONIC, &to);
 	ret->seconds =
 		(double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
-	engine_free(t.engine);
-	filter_free(t.local);
-	free(t.places);
-	if (t.block)
-		block_put(t.pool, t.block);
-	if (t.pool)
-		block_pool_free(t.pool);
-	return r;
+	return r == -ESTALE ? -EIO : r;
 }
 
 void backtest_done(struct backtest *b)

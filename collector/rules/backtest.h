@@ -2,7 +2,8 @@
 /*
  * backtest.h - rules over flows that are stored: what would have been said, and what would have been done
  * about it. Flows are read in the order in which they were stored, and of their columns those that
- * a rule looks at. Nothing is changed anywhere. One thread.
+ * a rule looks at; rules in mode draft are evaluated like others. Nothing is changed anywhere. One
+ * thread for each; any number of them, beside whatever else the store does.
  */
 #ifndef WEIR_COLLECTOR_RULES_BACKTEST_H
 #define WEIR_COLLECTOR_RULES_BACKTEST_H
@@ -42,15 +43,20 @@ struct backtest {
 struct backtest_cfg {
 	struct store *store;
 	const struct rule_set *rules; /* linked */
+	const bool *only;	      /* see engine_cfg */
 	const char *local;	      /* what @local stands for */
 	int64_t from_us, to_us;	      /* of the flows' ends */
+	/* Per cent, -1: not known; now and then, another thread. Not 0: stop. NULL: it is not asked. */
+	int (*progress)(void *arg, double percent);
+	void *arg;
 };
 
 /**
  * backtest_run - go through them all
  * @error: STORE_ERROR octets
  *
- * Return: 0; -ENOMEM; of the store: @error says what. End with backtest_done(), also after errors.
+ * Return: 0; what progress() returned; -ENOMEM; of the store: @error says what. End with
+ * backtest_done(), also after errors.
  */
 int backtest_run(const struct backtest_cfg *cfg, struct backtest *ret, char *error);
 void backtest_done(struct backtest *b);

@@ -235,6 +235,10 @@ int batch_add(struct batch *b, const struct flow_record *r)
 		if (filter_test(t->filter, t->test, r))
 			set_bit(t->bits, b->n);
 	}
+	if (flow_has(r, FF_REASON) && r->reason == FLOW_IDS) {
+		set_bit(b->again, b->n);
+		b->any_again = true;
+	}
 	b->end[b->n++] = flow_has(r, FF_END) ? r->end_ns : 0;
 	return 0;
 }
@@ -244,9 +248,9 @@ void batch_clear(struct batch *b)
 	for (unsigned int f = 0; f < _FF_MAX; f++) {
 		struct batch_column *c = &b->columns[f];
 
-		if (c->used && (c->loaded || !b->from))
+		if (c->used && (c->known || !b->from))
 			memset(c->valid, 0, sizeof(c->valid));
-		c->loaded = false;
+		c->known = c->loaded = false;
 	}
 	for (uint32_t i = 0; i < b->n_tests; i++) {
 		memset(b->tests[i].done, 0, sizeof(b->tests[i].done));
@@ -256,38 +260,82 @@ void batch_clear(struct batch *b)
 		memset(b->picks[i]->known, 0, sizeof(b->picks[i]->known));
 	for (uint32_t i = 0; i < b->n_keys; i++)
 		memset(b->keys[i]->done, 0, sizeof(b->keys[i]->done));
+	if (b->any_again)
+		memset(b->again, 0, sizeof(b->again));
+	b->any_again = false;
 	b->n = b->text_len = 0;
 	b->from = NULL;
 }
 
 /* ---- filters over rows ---- */
 
-uint64_t batch_match(struct batch *b, const struct batch_filter *bf, uint32_t w, uint64_t rows)
+struct batch_bits batch_rows(const struct batch *b)
+{
+	struct batch_bits all = {};
+
+	memset(all.v, 0xff, b->n / 64 * sizeof(all.v[0]));
+	if (b->n % 64)
+		all.v[b->n / 64] = (UINT64_C(1) << (b->n % 64)) - 1;
+	return all;
+}
+
+static bool any(const struct batch_bits *b)
+{
+	uint64_t v = 0;
+
+	for (uint32_t w = 0; w < BATCH_WORDS; w += 4)
+		v |= b->v[w] | b->v[w + 1] | b->v[w + 2] | b->v[w + 3];
+	return v;
+}
+
+/* Loops of their own, over memory that is known to be apart: they become instructions for several words. */
+static void add_rows(uint64_t *restrict to, const uint64_t *restrict rows,
+		     const uint64_t *restrict bits)
+{
+	for (uint32_t w = 0; w < BATCH_WORDS; w++)
+		to[w] |= rows[w] & bits[w];
+}
+
+static void add_others(uint64_t *restrict to, const uint64_t *restrict rows,
+		       const uint64_t *restrict bits)
+{
+	for (uint32_t w = 0; w < BATCH_WORDS; w++)
+		to[w] |= rows[w] & ~bits[w];
+}
+
+/* Where rows go from a test: to another one, or they are taken; NULL: they are not. */
+static uint64_t *way_to(const struct batch_filter *bf, uint32_t to, struct batch_bits *taken)
+{
+	return to == FILTER_FALSE ? NULL : to == FILTER_TRUE ? taken->v : bf->reach[to].v;
+}
+
+void batch_match(struct batch *b, const struct batch_filter *bf, const struct batch_bits *rows,
+		 struct batch_bits *ret)
 {
 	const struct filter *f = bf->filter;
-	uint64_t *reach = bf->reach, ret = 0;
 
-	if (!f)
-		return rows;
-	memset(reach, 0, f->n_tests * sizeof(*reach));
-	reach[f->entry] = rows;
+	if (!f) {
+		*ret = *rows;
+		return;
+	}
+	*ret = (struct batch_bits){};
+	memset(bf->reach + f->entry, 0, (f->n_tests - f->entry) * sizeof(*bf->reach));
+	bf->reach[f->entry] = *rows;
 	for (uint32_t i = f->entry; i < f->n_tests; i++) {
 		const struct filter_test *t = &f->tests[i];
-		uint64_t bits;
+		struct batch_test *bt = &b->tests[bf->tests[i]];
+		uint64_t *to;
 
-		if (!reach[i])
+		if (!any(&bf->reach[i]))
 			continue;
-		bits = batch_ask(b, &b->tests[bf->tests[i]], w, reach[i]);
-		if (t->if_true == FILTER_TRUE)
-			ret |= reach[i] & bits;
-		else if (t->if_true < FILTER_FALSE)
-			reach[t->if_true] |= reach[i] & bits;
-		if (t->if_false == FILTER_TRUE)
-			ret |= reach[i] & ~bits;
-		else if (t->if_false < FILTER_FALSE)
-			reach[t->if_false] |= reach[i] & ~bits;
+		batch_ask(b, bt, &bf->reach[i]);
+		to = way_to(bf, t->if_true, ret);
+		if (to)
+			add_rows(to, bf->reach[i].v, bt->bits);
+		to = way_to(bf, t->if_false, ret);
+		if (to)
+			add_others(to, bf->reach[i].v, bt->bits);
 	}
-	return ret;
 }
 
 /* ---- hashes ---- */
@@ -359,25 +407,35 @@ static void hash_column(const struct batch_column *c, uint32_t w, uint64_t rows,
 	}
 }
 
-uint64_t batch_hash_rows(struct batch *b, struct batch_key *k, uint32_t w, uint64_t rows)
+/* @rows of word @w that have no hash yet. */
+static void hash_word(struct batch *b, struct batch_key *k, uint32_t w, uint64_t rows)
 {
 	uint32_t *to = k->hashes + w * 64;
-	uint64_t rest, h[64];
+	uint64_t h[64];
 
-	for (uint32_t i = 0; i < k->n; i++)
-		rows &= batch_need(b, k->fields[i])->valid[w];
-	rest = rows & ~k->done[w];
-	if (!rest)
-		return rows;
-	k->done[w] |= rest;
-	for (uint64_t m = rest; m; m &= m - 1)
+	k->done[w] |= rows;
+	for (uint64_t m = rows; m; m &= m - 1)
 		h[__builtin_ctzll(m)] = b->seed;
 	for (uint32_t i = 0; i < k->n; i++)
-		hash_column(&b->columns[k->fields[i]], w, rest, h);
-	for (; rest; rest &= rest - 1) {
-		const uint32_t i = (uint32_t)__builtin_ctzll(rest);
+		hash_column(&b->columns[k->fields[i]], w, rows, h);
+	for (; rows; rows &= rows - 1) {
+		const uint32_t i = (uint32_t)__builtin_ctzll(rows);
 
 		to[i] = (uint32_t)(hash_add(h[i], k->n) >> 32);
 	}
-	return rows;
+}
+
+void batch_hash_rows(struct batch *b, struct batch_key *k, struct batch_bits *rows)
+{
+	if (!any(rows))
+		return;
+	for (uint32_t i = 0; i < k->n; i++) {
+		const struct batch_column *c = batch_need(b, k->fields[i]);
+
+		for (uint32_t w = 0; w < BATCH_WORDS; w++)
+			rows->v[w] &= c->valid[w];
+	}
+	for (uint32_t w = 0; w < BATCH_WORDS; w++)
+		if (rows->v[w] & ~k->done[w])
+			hash_word(b, k, w, rows->v[w] & ~k->done[w]);
 }

@@ -4,7 +4,6 @@
  * where they are. What is a list becomes a record with that one member, row by row. node,
  * labels, iface and zones are numbers of the store's and absent here.
  */
-#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -85,21 +84,32 @@ static void take_valid(uint64_t *to, const struct block *b, enum block_column c,
 	}
 }
 
+/* Adds those of 64 rows that are there. */
+static void add_valid(uint64_t *restrict to, const uint64_t *restrict v, uint64_t valid)
+{
+	if (valid == UINT64_MAX) {
+		for (uint32_t i = 0; i < 64; i++)
+			to[i] += v[i];
+		return;
+	}
+	for (; valid; valid &= valid - 1)
+		to[__builtin_ctzll(valid)] += v[__builtin_ctzll(valid)];
+}
+
 /* packets, bytes: both directions; the way back may be missing. */
 static void take_sum(struct batch_column *to, const struct block *b, enum block_column out,
 		     const uint32_t rows[2])
 {
 	const enum block_column in = out + (BC_IN_PACKETS - BC_OUT_PACKETS);
+	uint64_t valid[BATCH_WORDS];
 
-	if (!block_is_used(b, out))
-		return;
 	widen(to->numbers, b, out, rows);
-	take_valid(to->valid, b, out, rows);
 	if (!block_is_used(b, in))
 		return;
-	for (uint32_t i = 0; i < rows[1]; i++)
-		if (block_is_valid(b, in, rows[0] + i))
-			to->numbers[i] += BLOCK_COLUMN(b, const uint64_t, in)[rows[0] + i];
+	take_valid(valid, b, in, rows);
+	for (uint32_t w = 0; w * 64 < rows[1]; w++)
+		add_valid(to->numbers + w * 64,
+			  BLOCK_COLUMN(b, const uint64_t, in) + rows[0] + w * 64, valid[w]);
 }
 
 static void take_texts(struct batch_column *to, const struct block *b, enum block_column c,
@@ -116,28 +126,36 @@ static void take_texts(struct batch_column *to, const struct block *b, enum bloc
 	}
 }
 
+/* The block's column that says of which rows there is something; -1: of none. */
+static int source_of(const struct batch *to, enum flow_field f)
+{
+	const int from = f == FF_PACKETS ? BC_OUT_PACKETS
+			 : f == FF_BYTES ? BC_OUT_BYTES
+					 : column_of(f);
+
+	if (from < 0 || !block_is_used(to->from, (enum block_column)from) ||
+	    (to->columns[f].kind == BATCH_STR) != (block_columns[from].type == BT_STR))
+		return -1;
+	return from;
+}
+
 static void take_column(struct batch *to, enum flow_field f, const struct block *b,
 			const uint32_t rows[2])
 {
 	struct batch_column *c = &to->columns[f];
-	const int from = column_of(f);
+	const int from = source_of(to, f);
 
-	if (f == FF_PACKETS || f == FF_BYTES) {
-		take_sum(c, b, f == FF_PACKETS ? BC_OUT_PACKETS : BC_OUT_BYTES, rows);
+	if (from < 0)
 		return;
-	}
-	if (from < 0 || !block_is_used(b, (enum block_column)from) ||
-	    (c->kind == BATCH_STR) != (block_columns[from].type == BT_STR))
-		return;
-	take_valid(c->valid, b, (enum block_column)from, rows);
-	if (c->kind == BATCH_STR) {
+	if (f == FF_PACKETS || f == FF_BYTES)
+		take_sum(c, b, (enum block_column)from, rows);
+	else if (c->kind == BATCH_STR)
 		take_texts(c, b, (enum block_column)from, rows);
-	} else if (c->kind == BATCH_IP) {
+	else if (c->kind == BATCH_IP)
 		widen_ips(c->ips, BLOCK_COLUMN(b, const uint64_t, from) + rows[0],
 			  BLOCK_COLUMN(b, const uint64_t, from + 1) + rows[0], rows[1]);
-	} else {
+	else
 		widen(c->numbers, b, (enum block_column)from, rows);
-	}
 }
 
 /* ---- lists ---- */
@@ -165,49 +183,9 @@ static void put_alpn(struct row_lists *l, struct flow_str s, struct flow_record 
 	r->tls_alpn = (struct flow_str){l->alpn, len};
 }
 
-static void put_ip(uint8_t ip[16], const struct block *b, enum block_column hi, uint32_t row)
-{
-	const uint64_t v[2] = {htobe64(BLOCK_COLUMN(b, const uint64_t, hi)[row]),
-			       htobe64(BLOCK_COLUMN(b, const uint64_t, hi + 1)[row])};
-
-	memcpy(ip, v, sizeof(v));
-}
-
 static bool has(const struct block *b, enum block_column c, uint32_t row)
 {
 	return block_is_used(b, c) && block_is_valid(b, c, row);
-}
-
-/* What community_id is made of. */
-static bool put_tuple(const struct block *b, uint32_t row, struct flow_record *r)
-{
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-	if (!has(b, BC_SRC_HI, row) || !has(b, BC_DST_HI, row) || !has(b, BC_PROTO, row))
-		return false;
-	put_ip(r->src_ip, b, BC_SRC_HI, row);
-	put_ip(r->dst_ip, b, BC_DST_HI, row);
-	r->family = memcmp(r->src_ip, mapped, sizeof(mapped)) ? 6 : 4;
-	r->proto = BLOCK_COLUMN(b, const uint8_t, BC_PROTO)[row];
-	flow_set(r, FF_SRC_IP);
-	flow_set(r, FF_DST_IP);
-	flow_set(r, FF_PROTO);
-	if (has(b, BC_SRC_PORT, row) && has(b, BC_DST_PORT, row)) {
-		r->src_port = BLOCK_COLUMN(b, const uint16_t, BC_SRC_PORT)[row];
-		r->dst_port = BLOCK_COLUMN(b, const uint16_t, BC_DST_PORT)[row];
-		flow_set(r, FF_SRC_PORT);
-		flow_set(r, FF_DST_PORT);
-	}
-	if (has(b, BC_ICMP_TYPE, row)) {
-		r->icmp_type = BLOCK_COLUMN(b, const uint8_t, BC_ICMP_TYPE)[row];
-		flow_set(r, FF_ICMP_TYPE);
-	}
-	if (has(b, BC_ICMP_CODE, row)) {
-		r->icmp_code = BLOCK_COLUMN(b, const uint8_t, BC_ICMP_CODE)[row];
-		flow_set(r, FF_ICMP_CODE);
-	}
-	flow_set(r, FF_COMMUNITY_ID);
-	return true;
 }
 
 static void put_list(struct row_lists *l, struct flow_str s, enum flow_field f,
@@ -225,8 +203,11 @@ static bool put_member(struct row_lists *l, const struct block *b, uint32_t row,
 {
 	const int c = column_of(f);
 
-	if (flow_fields[f].type == FT_CID)
-		return put_tuple(b, row, r);
+	if (flow_fields[f].type == FT_CID) {
+		if (block_get_tuple(b, row, r))
+			flow_set(r, FF_COMMUNITY_ID);
+		return flow_has(r, FF_COMMUNITY_ID);
+	}
 	if (c < 0 || !has(b, (enum block_column)c, row))
 		return false;
 	flow_set(r, f);
@@ -266,12 +247,41 @@ bool batch_ask_block(const struct batch *b, const struct batch_test *t, uint32_t
 	return filter_test(t->filter, t->test, &r);
 }
 
+void batch_load_valid(struct batch *b, enum flow_field f)
+{
+	const int from = source_of(b, f);
+
+	b->columns[f].known = true;
+	if (from >= 0)
+		take_valid(b->columns[f].valid, b->from, (enum block_column)from,
+			   (const uint32_t[2]){b->at, b->n});
+}
+
 void batch_load(struct batch *b, enum flow_field f)
 {
 	const uint32_t rows[2] = {b->at, b->n};
 
+	batch_valid(b, f);
 	b->columns[f].loaded = true;
 	take_column(b, f, b->from, rows);
+}
+
+/* Rows that repeat a flow: see FLOW_IDS. */
+static void find_again(struct batch *b)
+{
+	const uint8_t *reasons = BLOCK_COLUMN(b->from, const uint8_t, BC_REASON) + b->at;
+	const uint8_t *p = reasons;
+
+	if (!block_is_used(b->from, BC_REASON))
+		return;
+	while ((p = memchr(p, FLOW_IDS, b->n - (size_t)(p - reasons)))) {
+		const uint32_t row = (uint32_t)(p++ - reasons);
+
+		if (!block_is_valid(b->from, BC_REASON, b->at + row))
+			continue;
+		b->again[row / 64] |= UINT64_C(1) << (row % 64);
+		b->any_again = true;
+	}
 }
 
 uint32_t batch_take(struct batch *b, const struct block *from, uint32_t at)
@@ -281,7 +291,9 @@ uint32_t batch_take(struct batch *b, const struct block *from, uint32_t at)
 	b->from = from;
 	b->at = at;
 	b->n = left < BATCH_ROWS ? left : BATCH_ROWS;
-	if (b->n)
+	if (b->n) {
 		widen(b->end, from, BC_END, (const uint32_t[2]){at, b->n});
+		find_again(b);
+	}
 	return b->n;
 }

@@ -203,6 +203,17 @@ static uint64_t gather(const uint64_t octets[8], uint32_t bit)
 {
 	uint64_t word = 0;
 
+#ifdef __SSE2__
+	const __m128i *at = (const __m128i *)(const void *)octets;
+	const __m128i up = _mm_cvtsi32_si128((int)(7 - bit));
+
+	for (uint32_t i = 0; i < 4; i++) {
+		const __m128i v = _mm_sll_epi16(_mm_loadu_si128(at + i), up);
+
+		word |= (uint64_t)(uint32_t)_mm_movemask_epi8(v) << (16 * i);
+	}
+	return word;
+#endif
 	for (uint32_t i = 0; i < 8; i++) {
 		const uint64_t ones = le64toh(octets[i]) >> bit & 0x0101010101010101u;
 
@@ -295,36 +306,75 @@ static bool is_empty(const struct filter_test *t)
 	return (t->type == TEST_IPS || t->type == TEST_STRINGS || t->type == TEST_NUMBERS) && !t->n;
 }
 
-uint64_t batch_ask_rows(struct batch *b, struct batch_test *bt, uint32_t w, uint64_t rows)
+/* Is the test of every row that has a value as cheap as of one? */
+static bool is_wide(const struct batch_test *bt, const struct batch_column *c, uint64_t rows)
 {
-	const struct filter_test *t = bt->test;
-	const struct batch_column *c;
+	return bt->pick != UINT32_MAX ||
+	       (bt->test->type == TEST_RANGE && c->kind == BATCH_NUMBER && !bt->test->divide &&
+		__builtin_popcountll(rows) > (int)FEW);
+}
+
+/* @rows of word @w that were not asked yet. */
+static void ask_word(struct batch *b, struct batch_test *bt, uint32_t w, uint64_t rows)
+{
+	const struct batch_column *c = &b->columns[bt->test->field];
 	uint64_t word;
 
-	if (bt->by_record) {
-		bt->done[w] |= rows;
-		return bt->bits[w] |= ask_lists(b, bt, w, rows);
-	}
-	c = batch_need(b, t->field);
-	if (t->type == TEST_EXISTS) {
-		bt->done[w] = UINT64_MAX;
-		return bt->bits[w] = t->negate ? ~c->valid[w] : c->valid[w];
-	}
 	if (!(rows & c->valid[w])) {
 		bt->done[w] |= rows;
-		return bt->bits[w];
+		return;
 	}
-	if (is_empty(t)) {
-		rows = UINT64_MAX;
-		word = 0;
-	} else if (bt->pick != UINT32_MAX ||
-		   (t->type == TEST_RANGE && c->kind == BATCH_NUMBER && !t->divide &&
-		    __builtin_popcountll(rows) > (int)FEW)) {
+	if (is_wide(bt, c, rows)) {
 		rows = UINT64_MAX;
 		word = bt->pick != UINT32_MAX ? ask_pick(b, bt, w) : ask_range(bt, c, w);
 	} else {
 		word = ask_rows(bt, c, w, rows & c->valid[w]);
 	}
 	bt->done[w] |= rows;
-	return bt->bits[w] |= (t->negate ? ~word : word) & c->valid[w] & rows;
+	bt->bits[w] |= (bt->test->negate ? ~word : word) & c->valid[w] & rows;
+}
+
+/* Whether there is a value says everything. */
+static void ask_valid(struct batch *b, struct batch_test *bt)
+{
+	const struct batch_column *c = batch_valid(b, bt->test->field);
+	const bool exists = bt->test->type == TEST_EXISTS;
+
+	for (uint32_t w = 0; w < BATCH_WORDS; w++) {
+		if (bt->test->negate)
+			bt->bits[w] = exists ? ~c->valid[w] : c->valid[w];
+		else
+			bt->bits[w] = exists ? c->valid[w] : 0;
+		bt->done[w] = UINT64_MAX;
+	}
+}
+
+static void ask_left(struct batch *b, struct batch_test *bt, const struct batch_bits *rows)
+{
+	if (!bt->by_record && (bt->test->type == TEST_EXISTS || is_empty(bt->test))) {
+		ask_valid(b, bt);
+		return;
+	}
+	if (!bt->by_record)
+		batch_need(b, bt->test->field);
+	for (uint32_t w = 0; w < BATCH_WORDS; w++) {
+		const uint64_t left = rows->v[w] & ~bt->done[w];
+
+		if (left && bt->by_record) {
+			bt->done[w] |= left;
+			bt->bits[w] |= ask_lists(b, bt, w, left);
+		} else if (left) {
+			ask_word(b, bt, w, left);
+		}
+	}
+}
+
+void batch_ask(struct batch *b, struct batch_test *bt, const struct batch_bits *rows)
+{
+	uint64_t left = 0;
+
+	for (uint32_t w = 0; w < BATCH_WORDS; w++)
+		left |= rows->v[w] & ~bt->done[w];
+	if (left)
+		ask_left(b, bt, rows);
 }

@@ -6,12 +6,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "collector/rules/node_rule.h"
 #include "collector/rules/rule_int.h"
-#include "common/policy.h"
-#include "common/scan.h"
 
 #define WHY    240u
 #define SECOND UINT64_C(1000000000)
+#define DAY    86400u /* how long the policy is good for */
 
 struct compiler {
 	struct rule_reader rr; /* for the filter's parameters and lists */
@@ -25,7 +25,7 @@ struct compiler {
 /* Why this rule has no records; NULL: it has. */
 static const char *left_out(const struct rule *r)
 {
-	if (r->class != RC_KERNEL)
+	if (r->class == RC_COLLECTOR)
 		return r->class_why;
 	if (r->mode < RM_SHADOW)
 		return "its mode is not beyond detect";
@@ -35,25 +35,15 @@ static const char *left_out(const struct rule *r)
 	return "no drop, limit or reset among its actions";
 }
 
-static void uuid_bytes(const char *s, uint8_t ret[16])
-{
-	for (unsigned int i = 0; i < 16; s++) {
-		if (*s == '-')
-			continue;
-		ret[i++] = (uint8_t)(scan_hex_digit(s[0]) << 4 | scan_hex_digit(s[1]));
-		s++;
-	}
-	ret[14] = ret[15] = 0; /* count the rules that one becomes */
-}
-
 static const char *source_form(const struct rule_action *a)
 {
 	return a->type == RO_DROP ? "drop" : a->type == RO_LIMIT ? "limit" : "reset";
 }
 
-static int add_action(struct compiler *c, const struct rule *r, const struct rule_action *a)
+static int add_action(struct compiler *c, const struct rule *r, uint32_t at)
 {
 	static const uint8_t directions[] = {DIR_BOTH, DIR_INGRESS, DIR_EGRESS};
+	const struct rule_action *a = &r->actions.v[at];
 	struct policy_rule rule = {
 		.number = c->number,
 		.action = a->type == RO_DROP	? POLICY_DROP
@@ -67,7 +57,7 @@ static int add_action(struct compiler *c, const struct rule *r, const struct rul
 	char *text = rule_where_bound(&c->rr, r);
 	int rc = -ENOMEM;
 
-	uuid_bytes(r->id, rule.id);
+	node_rule_id(r, at, rule.id);
 	snprintf((char *)rule.name, sizeof(rule.name), "%.63s", r->name);
 	snprintf((char *)rule.origin, sizeof(rule.origin), "rule:%.50s", r->name);
 	if (a->type == RO_LIMIT)
@@ -86,6 +76,34 @@ static int add_action(struct compiler *c, const struct rule *r, const struct rul
 	return rc;
 }
 
+/* What nodes decide by it, from the flows' state. */
+static int add_agent(struct compiler *c, const struct rule *r, uint32_t at)
+{
+	const struct node_rule n = {.rule = r,
+				    .at = at,
+				    .site = c->rr.site,
+				    .number = c->number,
+				    .expires = c->now + DAY,
+				    .shadow = r->mode != RM_PREVENT,
+				    .exempt = {"@never_block", "@local"}};
+	const struct rule_action *a = &r->actions.v[at];
+	char buf[NODE_RULE_WHY];
+	const char *why = node_rule_why_not(r, a, c->rr.site, buf);
+	int rc;
+
+	if (why) {
+		fprintf(c->out, "# %s: %s: %s\n", r->name, rule_class_word(r->class), why);
+		return 0;
+	}
+	rc = node_rule_add(&c->draft, &n);
+	if (!rc)
+		fprintf(c->out, "# %s: agents %s sources for %llus%s where %s\n", r->name,
+			source_form(a), (unsigned long long)(a->ttl_ns / SECOND),
+			n.shadow ? " shadow" : "", r->where.s);
+	c->number++;
+	return rc;
+}
+
 static int add_rule(struct compiler *c, const struct rule *r)
 {
 	const char *why = left_out(r);
@@ -96,15 +114,17 @@ static int add_rule(struct compiler *c, const struct rule *r)
 		return 0;
 	}
 	for (uint32_t i = 0; i < r->actions.n && !rc; i++)
-		if (r->actions.v[i].type <= RO_RESET)
-			rc = add_action(c, r, &r->actions.v[i]);
+		if (r->class == RC_AGENT)
+			rc = add_agent(c, r, i);
+		else if (r->actions.v[i].type <= RO_RESET)
+			rc = add_action(c, r, i);
 	return rc;
 }
 
 /* What the node's own check would refuse is refused here. */
 static int write_image(struct compiler *c, const char *path)
 {
-	const struct policy_bounds bounds = {.now = c->now, .expires_max = 31 * 24 * 3600};
+	const struct policy_bounds bounds = {.now = c->now, .expires_max = 31 * DAY};
 	struct policy_error err;
 	struct policy checked;
 	uint8_t *image = NULL;
@@ -113,7 +133,7 @@ static int write_image(struct compiler *c, const char *path)
 	int r;
 
 	c->draft.head.generation = c->now;
-	c->draft.head.not_after = c->now + 24 * 3600;
+	c->draft.head.not_after = c->now + DAY;
 	snprintf((char *)c->draft.head.issuer, sizeof(c->draft.head.issuer), "rules");
 	r = policy_image(&c->draft, &image, &len);
 	if (!r && policy_check(image, len, &bounds, &checked, &err)) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * compile.h - rules that the kernel decides by itself (class K) as records of a policy (weir/policy.h).
+ * compile.h - rules that the kernel decides by itself (class K), and those that agents decide by the state of
+ * flows (class A), as records of a policy (weir/policy.h).
  */
 #ifndef WEIR_COLLECTOR_RULES_COMPILE_H
 #define WEIR_COLLECTOR_RULES_COMPILE_H

@@ -29,6 +29,17 @@ static void forget(const struct distinct_window *w, uint32_t step)
 	--*w->total;
 }
 
+static uint32_t *steps_of(struct distinct *d)
+{
+	return (uint32_t *)(void *)(d->hashes + d->size);
+}
+
+/* Header, hashes and steps are side by side: of a small set two lines of the cache. */
+static size_t bytes_of(uint32_t size)
+{
+	return sizeof(struct distinct) + size * (sizeof(uint64_t) + sizeof(uint32_t));
+}
+
 static uint32_t place_of(const struct distinct *d, uint64_t hash)
 {
 	uint32_t i = (uint32_t)(hash >> 32) & (d->size - 1);
@@ -43,92 +54,96 @@ static bool sampled(const struct distinct *d, uint64_t hash)
 	return !(hash & ((UINT64_C(1) << d->level) - 1));
 }
 
-/* Those of @from that are still wanted into new arrays of @size. */
-static int rebuild(struct distinct *d, const struct distinct_window *w, uint32_t size)
+/* Those of @from that are still wanted. */
+static void take_all(struct distinct *d, const struct distinct_window *w, struct distinct *from)
 {
-	const struct distinct from = *d;
-	uint64_t *hashes = calloc(size, sizeof(*hashes));
-	uint32_t *steps = calloc(size, sizeof(*steps));
-
-	if (!hashes || !steps) {
-		free(hashes);
-		free(steps);
-		return -ENOMEM;
-	}
-	*w->bytes += (uint64_t)size * 12 - (uint64_t)from.size * 12;
-	*d = (struct distinct){.hashes = hashes, .steps = steps, .size = size, .level = from.level};
-	for (uint32_t i = 0; i < from.size; i++) {
+	for (uint32_t i = 0; i < from->size; i++) {
+		const uint32_t step = steps_of(from)[i];
 		uint32_t at;
 
-		if (!from.hashes[i] || old(w, from.steps[i]))
+		if (!from->hashes[i] || old(w, step))
 			continue;
-		if (!sampled(d, from.hashes[i])) {
-			forget(w, from.steps[i]);
+		if (!sampled(d, from->hashes[i])) {
+			forget(w, step);
 			continue;
 		}
-		at = place_of(d, from.hashes[i]);
-		d->hashes[at] = from.hashes[i];
-		d->steps[at] = from.steps[i];
+		at = place_of(d, from->hashes[i]);
+		d->hashes[at] = from->hashes[i];
+		steps_of(d)[at] = step;
 		d->n++;
 	}
-	free(from.hashes);
-	free(from.steps);
+}
+
+/* A table of @size instead of what there is, if there is one. */
+static int rebuild(struct distinct **d, const struct distinct_window *w, uint32_t size,
+		   uint32_t level)
+{
+	struct distinct *to = calloc(1, bytes_of(size));
+
+	if (!to)
+		return -ENOMEM;
+	to->size = size;
+	to->level = level;
+	*w->bytes += bytes_of(size);
+	if (*d)
+		take_all(to, w, *d);
+	distinct_free(*d, w->bytes);
+	*d = to;
 	return 0;
 }
 
 /* Room for one more: the sample gets thinner, the table grows, or what has left the window goes. */
-static int make_room(struct distinct *d, const struct distinct_window *w)
+static int make_room(struct distinct **set, const struct distinct_window *w)
 {
-	if (!d->size)
-		return rebuild(d, w, DISTINCT_FIRST);
-	if (*w->total >= w->cap) {
-		d->level++;
-		return rebuild(d, w, d->size);
-	}
+	const struct distinct *d = *set;
+	bool grows;
+
+	if (*w->total >= w->cap)
+		return rebuild(set, w, d->size, d->level + 1);
 	if (d->n < d->size / 2)
 		return 0;
-	return rebuild(d, w,
-		       *w->total * 4 > d->size && d->size < 4 * w->cap ? d->size * 2 : d->size);
+	grows = *w->total * 4 > d->size && d->size < 4 * w->cap;
+	return rebuild(set, w, grows ? d->size * 2 : d->size, d->level);
 }
 
-int distinct_add(struct distinct *d, const struct distinct_window *w, uint64_t hash, uint32_t step)
+int distinct_add(struct distinct **set, const struct distinct_window *w, uint64_t hash,
+		 uint32_t step)
 {
-	uint32_t at;
-	int r;
+	struct distinct *d = *set;
+	uint32_t at, *then;
+	int r = 0;
 
-	if (!*w->total && d->level) {
-		/* nothing of the window is left: it begins anew, exact */
-		d->level = 0;
-		r = rebuild(d, w, DISTINCT_FIRST);
-		if (r)
-			return r;
-	}
+	/* when nothing of the window is left, it begins anew, exact */
+	if (!d || (!*w->total && d->level))
+		r = rebuild(set, w, DISTINCT_FIRST, 0);
 	hash = hash ?: 1;
-	if (!sampled(d, hash))
-		return 0;
-	r = make_room(d, w);
+	if (r || !sampled(*set, hash))
+		return r;
+	r = make_room(set, w);
+	d = *set;
 	if (r || !sampled(d, hash))
 		return r;
 	at = place_of(d, hash);
-	if (d->hashes[at] && !old(w, d->steps[at])) {
-		if ((int32_t)(step - d->steps[at]) <= 0)
+	then = &steps_of(d)[at];
+	if (d->hashes[at] && !old(w, *then)) {
+		if ((int32_t)(step - *then) <= 0)
 			return 0;
-		forget(w, d->steps[at]);
+		forget(w, *then);
 	} else if (!d->hashes[at]) {
 		d->n++;
 	}
 	d->hashes[at] = hash;
-	d->steps[at] = step;
+	*then = step;
 	if (w->counts)
 		w->counts[step % w->panes * w->stride]++;
 	++*w->total;
 	return 0;
 }
 
-void distinct_done(struct distinct *d, uint64_t *bytes)
+void distinct_free(struct distinct *d, uint64_t *bytes)
 {
-	*bytes -= (uint64_t)d->size * 12;
-	free(d->hashes);
-	free(d->steps);
-	*d = (struct distinct){};
+	if (!d)
+		return;
+	*bytes -= bytes_of(d->size);
+	free(d);
 }

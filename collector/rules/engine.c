@@ -130,6 +130,33 @@ static void add_gate(struct rule_state *s)
 		s->gate_total = (uint64_t)s->gate_value;
 }
 
+static bool asks_ids(const struct filter *f)
+{
+	for (uint32_t i = f ? f->entry : 0; f && i < f->n_tests; i++)
+		if (f->tests[i].field >= FF_IDS_TIME && f->tests[i].field <= FF_IDS_ACTION)
+			return true;
+	return false;
+}
+
+static bool has_ids(const uint8_t *fields, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (fields[i] >= FF_IDS_TIME && fields[i] <= FF_IDS_ACTION)
+			return true;
+	return false;
+}
+
+/* Does the rule look at what an IDS said? */
+static bool wants_ids(const struct rule_state *s)
+{
+	bool yes = asks_ids(s->rule->filter) || has_ids(s->rule->by.v, s->rule->by.n);
+
+	for (uint32_t i = 0; !yes && i < s->n_leaves; i++)
+		yes = asks_ids(s->leaves[i].where.filter) ||
+		      has_ids(s->leaves[i].fields, s->leaves[i].n_fields);
+	return yes;
+}
+
 static int state_init(struct engine *e, const struct rule *rule, struct rule_state *s)
 {
 	uint32_t key;
@@ -148,6 +175,7 @@ static int state_init(struct engine *e, const struct rule *rule, struct rule_sta
 	if (r)
 		return r;
 	s->key = e->batch.keys[key];
+	s->ids = wants_ids(s);
 	add_gate(s);
 	return groups_init(s);
 }
@@ -165,7 +193,7 @@ int engine_new(const struct engine_cfg *cfg, struct engine **ret)
 	e->states = calloc(cfg->rules->n ?: 1, sizeof(*e->states));
 	r = e->states ? joins_new(e) : -ENOMEM;
 	for (uint32_t i = 0; !r && i < cfg->rules->n; i++)
-		if (!cfg->rules->v[i].correlate.at.line && cfg->rules->v[i].mode != RM_DRAFT)
+		if (!cfg->rules->v[i].correlate.at.line && engine_runs(e, i))
 			r = state_init(e, &cfg->rules->v[i], &e->states[i]);
 	e->batch.seed = batch_seed(e->cfg.seed);
 	if (!r)
@@ -275,7 +303,8 @@ uint64_t engine_clock(const struct engine *e)
 
 bool engine_uses(const struct engine *e, enum flow_field f)
 {
-	bool used = e->batch.columns[f].used;
+	/* rows that repeat a flow are known by it */
+	bool used = e->batch.columns[f].used || f == FF_REASON;
 
 	for (uint32_t i = 0; !used && i < e->batch.n_tests; i++)
 		used = e->batch.tests[i].test->field == f;
@@ -299,7 +328,7 @@ static uint64_t leaf_bytes(const struct rule *r, uint32_t agg, uint32_t panes,
 			   struct rule_cost *ret)
 {
 	const struct having_agg *a = &r->test->aggs[agg];
-	uint64_t bytes = (1 + panes) * sizeof(uint64_t);
+	uint64_t bytes = (2 + panes) * sizeof(uint64_t);
 	uint32_t cap;
 
 	if (a->type == HA_RATIO)

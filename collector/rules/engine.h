@@ -56,6 +56,8 @@ struct engine_cfg {
 	void *arg;
 	uint64_t ahead_ns; /* a flow that ends so much later than the wall clock ends then */
 	uint64_t seed;	   /* of hashes; 0: by chance */
+	bool drafts;	   /* rules in mode draft too */
+	const bool *only;  /* by rule, these alone; stays. NULL: all */
 };
 
 /* Return: 0, -ENOMEM. */

@@ -26,7 +26,8 @@ enum batch_kind { BATCH_NUMBER, BATCH_IP, BATCH_STR };
 
 struct batch_column {
 	bool used;
-	bool loaded; /* of this batch; those of a block come when they are asked for */
+	bool known;  /* valid is of this batch; of a block it comes when it is asked for */
+	bool loaded; /* so are the values */
 	uint8_t kind;
 	union {
 		void *data;
@@ -69,11 +70,16 @@ struct batch_key {
 	uint32_t hashes[BATCH_ROWS];
 };
 
+/* A bit for each row. */
+struct batch_bits {
+	uint64_t v[BATCH_WORDS];
+};
+
 /* A filter over the batch: its tests, and which of them are common. */
 struct batch_filter {
 	const struct filter *filter; /* NULL: every row */
 	uint32_t *tests;	     /* index in batch.tests, by the filter's own test */
-	uint64_t *reach;	     /* rows of a word that come to a test */
+	struct batch_bits *reach;    /* rows that come to a test */
 };
 
 struct block;
@@ -92,6 +98,8 @@ struct batch {
 	uint32_t text_len;
 	const struct block *from; /* rows are of this block, from @at on; NULL: records */
 	uint32_t at;
+	uint64_t again[BATCH_WORDS]; /* rows of flows that were counted before (FLOW_IDS) */
+	bool any_again;
 	uint64_t clock[BATCH_ROWS]; /* latest end up to and with the row */
 	uint64_t end[BATCH_ROWS];
 };
@@ -109,17 +117,15 @@ int batch_add(struct batch *b, const struct flow_record *r);
 /* Forget the rows. */
 void batch_clear(struct batch *b);
 
-/* All rows of word @w. */
-static inline uint64_t batch_rows(const struct batch *b, uint32_t w)
-{
-	return b->n >= (w + 1) * 64 ? UINT64_MAX : (UINT64_C(1) << (b->n % 64)) - 1;
-}
+/* All rows. */
+struct batch_bits batch_rows(const struct batch *b);
 
-/* Those of @rows, of word @w, that @f is true for. */
-uint64_t batch_match(struct batch *b, const struct batch_filter *f, uint32_t w, uint64_t rows);
+/* Those of @rows that @f is true for. */
+void batch_match(struct batch *b, const struct batch_filter *f, const struct batch_bits *rows,
+		 struct batch_bits *ret);
 
-/* Those of @rows that have the key's fields; their hashes are there then. */
-uint64_t batch_hash_rows(struct batch *b, struct batch_key *k, uint32_t w, uint64_t rows);
+/* Those of @rows that have the key's fields stay in it; their hashes are there then. */
+void batch_hash_rows(struct batch *b, struct batch_key *k, struct batch_bits *rows);
 
 static inline bool batch_has(const struct batch *b, enum flow_field f, uint32_t row)
 {
@@ -131,21 +137,26 @@ static inline bool batch_has(const struct batch *b, enum flow_field f, uint32_t 
 /* Tables for the tests that can have one. Return: 0, -ENOMEM. */
 int batch_prepare(struct batch *b);
 void batch_prepare_done(struct batch *b);
-/* What the test says to rows of word @w, those of @rows at least: they were not asked yet. */
-uint64_t batch_ask_rows(struct batch *b, struct batch_test *bt, uint32_t w, uint64_t rows);
-static inline uint64_t batch_ask(struct batch *b, struct batch_test *bt, uint32_t w, uint64_t rows)
-{
-	rows &= ~bt->done[w];
-	return rows ? batch_ask_rows(b, bt, w, rows) : bt->bits[w];
-}
+/* What the test says is in its bits then, of those of @rows at least. */
+void batch_ask(struct batch *b, struct batch_test *bt, const struct batch_bits *rows);
 
 /* ---- batch_block.c ---- */
 
 /* Up to BATCH_ROWS rows of @from, from row @at on. Return: how many. */
 uint32_t batch_take(struct batch *b, const struct block *from, uint32_t at);
 void batch_load(struct batch *b, enum flow_field f);
+/* Of which rows there are values; no more of the column. */
+void batch_load_valid(struct batch *b, enum flow_field f);
 /* A test of lists or ids about a row. */
 bool batch_ask_block(const struct batch *b, const struct batch_test *t, uint32_t row);
+
+/* What is valid of the column is there. */
+static inline const struct batch_column *batch_valid(struct batch *b, enum flow_field f)
+{
+	if (!b->columns[f].known && b->from)
+		batch_load_valid(b, f);
+	return &b->columns[f];
+}
 
 /* The column is there. */
 static inline struct batch_column *batch_need(struct batch *b, enum flow_field f)
@@ -183,11 +194,11 @@ bool batch_hash(const struct batch *b, enum flow_field f, uint32_t row, uint64_t
  * Flajolet 1990: standard error 1.2/sqrt(cap)).
  */
 struct distinct {
-	uint64_t *hashes; /* 0: free */
-	uint32_t *steps;  /* beside them */
-	uint32_t size;	  /* of the arrays, a power of two */
-	uint32_t n;	  /* entries, those that have left the window among them */
+	uint32_t size; /* of the arrays, a power of two */
+	uint32_t n;    /* entries, those that have left the window among them */
 	uint32_t level;
+	uint32_t pad;
+	uint64_t hashes[]; /* 0: free; behind them the steps, 32 bits each */
 };
 
 struct distinct_window {
@@ -200,9 +211,10 @@ struct distinct_window {
 	uint64_t *bytes; /* account of memory */
 };
 
-/* Return: 0, -ENOMEM: not counted. */
-int distinct_add(struct distinct *d, const struct distinct_window *w, uint64_t hash, uint32_t step);
-void distinct_done(struct distinct *d, uint64_t *bytes);
+/* One value more in *@d, which may be NULL and becomes another. Return: 0, -ENOMEM: not counted. */
+int distinct_add(struct distinct **d, const struct distinct_window *w, uint64_t hash,
+		 uint32_t step);
+void distinct_free(struct distinct *d, uint64_t *bytes); /* NULL is fine */
 static inline double distinct_value(const struct distinct *d, uint64_t total)
 {
 	return (double)(total << d->level);
@@ -222,13 +234,15 @@ struct leaf {
 	uint32_t cap;		   /* of distinct */
 	struct batch_filter where; /* of count(filter) */
 	bool filtered;
-	uint64_t bits[BATCH_WORDS]; /* rows of this batch that it counts */
-	const uint64_t *values;	    /* of these rows; NULL: one each */
+	struct batch_bits bits; /* rows of this batch that it counts */
+	const uint64_t *values; /* of these rows; NULL: one each */
 };
 
 /*
  * One value of by. What it adds up to stands in the totals while all of it is of step @pane; when a
- * second step comes, the ring has the steps one by one. An alert of it is a watch of its own.
+ * second step comes, the ring has the steps one by one. Of what is added up, step @pane is in the total
+ * alone until the next one comes: the ring's first row is what the total was when it came. An alert of it
+ * is a watch of its own.
  */
 struct group {
 	uint32_t hash;
@@ -312,6 +326,7 @@ struct rule_state {
 	uint8_t age;	   /* mark of now */
 	uint32_t n_parts;
 	bool monotone;
+	bool ids; /* it asks for ids.*, so it looks at rows of FLOW_IDS, which others have seen */
 	bool distinct; /* any of it */
 	bool plain;    /* all leaves are totals that values are added to */
 	bool gated;    /* it can hold only where leaf @gate comes to @gate_value */
@@ -476,13 +491,36 @@ static inline void groups_advance(struct rule_state *s, struct group *g, int64_t
 void groups_remove(struct rule_state *s, uint32_t slot);
 /* Is no step of the window its own any more? */
 bool groups_gone(const struct rule_state *s, const struct group *g, int64_t pane);
-/* Its ring will be looked at. */
-static inline void groups_ask_ring(const struct rule_state *s, const struct group *g)
+/* Where a step's leaves are in a ring. */
+static inline uint32_t ring_cell(const struct rule_state *s, uint32_t pane)
+{
+	if (pane == (uint32_t)s->pane)
+		return s->ring_now;
+	return (1 + pane % s->panes) * s->n_leaves;
+}
+
+/* What it has besides itself will be looked at, if a row is counted now. */
+static inline void groups_ask_rest(const struct rule_state *s, const struct group *g)
 {
 	const uint64_t *ring = (const uint64_t *)(uintptr_t)g->cells[s->ring_at];
+	const bool moves = g->pane != (uint32_t)s->pane;
 
-	if (ring)
+	if (ring && moves) {
+		__builtin_prefetch(ring, 1);
+		__builtin_prefetch(ring + ring_cell(s, g->pane), 1);
+	}
+	if (ring && (moves || !s->plain))
 		__builtin_prefetch(ring + s->ring_now, 1);
+	for (uint32_t i = 0; s->distinct && i < s->n_leaves; i++) {
+		const char *set = s->leaves[i].type == HA_DISTINCT
+					  ? (const char *)(uintptr_t)g->cells[s->leaf_at[i] - 1]
+					  : NULL;
+
+		if (!set)
+			continue;
+		__builtin_prefetch(set, 1);
+		__builtin_prefetch(set + 64, 1);
+	}
 }
 
 /* A row into a step of the window. Return: 0; -ENOMEM: not counted. */
@@ -505,6 +543,13 @@ struct engine {
 	uint32_t slots[BATCH_ROWS]; /* where a row's group is, most likely */
 	struct engine_stats stats;
 };
+
+/* Is the rule evaluated at all? */
+static inline bool engine_runs(const struct engine *e, uint32_t rule)
+{
+	return (e->cfg.drafts || e->cfg.rules->v[rule].mode != RM_DRAFT) &&
+	       (!e->cfg.only || e->cfg.only[rule]);
+}
 
 /* All rows of the batch through a rule. */
 void run_rule(struct rule_state *s, struct batch *b);

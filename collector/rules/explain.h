@@ -22,5 +22,7 @@ void explain_check_json(const struct rule_files *f, FILE *out);
 
 /* The table of keys, for weir-collector-rules(8). */
 void explain_reference(void);
+/* Those of packs, for weir-collector-pack(8). */
+void explain_pack_reference(void);
 
 #endif

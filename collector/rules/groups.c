@@ -62,12 +62,10 @@ static struct distinct *distinct_of(const struct rule_state *s, const struct gro
 	return get_pointer(g, s->leaf_at[leaf] - 1);
 }
 
-/* Where a step's leaves are. */
-static uint32_t ring_cell(const struct rule_state *s, uint32_t pane)
+/* Is the step at hand in the total alone? */
+static bool is_sum(const struct leaf *l)
 {
-	if (pane == (uint32_t)s->pane)
-		return s->ring_now;
-	return pane % s->panes * s->n_leaves;
+	return l->type <= HA_SUM;
 }
 
 /* ---- going ---- */
@@ -83,11 +81,8 @@ static void drop_ring(struct rule_state *s, struct group *g)
 static void drop_sets(struct rule_state *s, struct group *g)
 {
 	for (uint32_t i = 0; i < s->n_leaves; i++) {
-		if (s->leaves[i].type != HA_DISTINCT || !distinct_of(s, g, i))
-			continue;
-		distinct_done(distinct_of(s, g, i), &s->stats.bytes);
-		free(distinct_of(s, g, i));
-		s->stats.bytes -= sizeof(struct distinct);
+		if (s->leaves[i].type == HA_DISTINCT)
+			distinct_free(distinct_of(s, g, i), &s->stats.bytes);
 	}
 }
 
@@ -242,7 +237,8 @@ static int make_ring(struct rule_state *s, struct group *g)
 		return -ENOMEM;
 	g->cells[s->ring_at] = (uintptr_t)ring;
 	for (uint32_t i = 0; i < s->n_leaves; i++)
-		ring[ring_cell(s, g->pane) + i] = g->cells[s->leaf_at[i]];
+		if (!is_sum(&s->leaves[i]))
+			ring[ring_cell(s, g->pane) + i] = g->cells[s->leaf_at[i]];
 	return 0;
 }
 
@@ -261,6 +257,27 @@ static void no_totals(struct rule_state *s, struct group *g)
 	drop_ring(s, g);
 }
 
+/* The step at hand goes into the ring, and what leaves the window out of the totals. */
+static void move_ring(struct rule_state *s, struct group *g, uint64_t *ring, uint32_t steps)
+{
+	uint64_t *last = &ring[ring_cell(s, g->pane)];
+
+	for (uint32_t i = 0; i < s->n_leaves; i++)
+		if (is_sum(&s->leaves[i]))
+			last[i] = g->cells[s->leaf_at[i]] - ring[i];
+	for (uint32_t p = 1; p <= steps; p++) {
+		uint64_t *cells = &ring[ring_cell(s, g->pane + p)];
+
+		for (uint32_t i = 0; i < s->n_leaves; i++) {
+			if (s->leaves[i].type != HA_MAX)
+				g->cells[s->leaf_at[i]] -= cells[i];
+			cells[i] = 0;
+		}
+	}
+	for (uint32_t i = 0; i < s->n_leaves; i++)
+		ring[i] = g->cells[s->leaf_at[i]];
+}
+
 void groups_advance_to(struct rule_state *s, struct group *g, int64_t pane)
 {
 	const uint32_t steps = (uint32_t)pane - g->pane;
@@ -276,15 +293,8 @@ void groups_advance_to(struct rule_state *s, struct group *g, int64_t pane)
 		s->engine->stats.lost++;
 	}
 	ring = get_pointer(g, s->ring_at);
-	for (uint32_t p = 1; ring && p <= steps; p++) {
-		uint64_t *cells = &ring[ring_cell(s, g->pane + p)];
-
-		for (uint32_t i = 0; i < s->n_leaves; i++) {
-			if (s->leaves[i].type != HA_MAX)
-				g->cells[s->leaf_at[i]] -= cells[i];
-			cells[i] = 0;
-		}
-	}
+	if (ring)
+		move_ring(s, g, ring, steps);
 	g->pane = (uint32_t)pane;
 }
 
@@ -293,8 +303,9 @@ static int add_distinct(struct rule_state *s, struct group *g, uint32_t leaf, co
 {
 	const struct leaf *l = &s->leaves[leaf];
 	uint64_t *total = g->cells + s->leaf_at[leaf], *ring = get_pointer(g, s->ring_at);
+	struct distinct *set = distinct_of(s, g, leaf);
 	const struct distinct_window w = {
-		.counts = ring ? ring + leaf : NULL,
+		.counts = ring ? ring + s->n_leaves + leaf : NULL,
 		.stride = s->n_leaves,
 		.total = total,
 		.panes = s->panes,
@@ -303,19 +314,16 @@ static int add_distinct(struct rule_state *s, struct group *g, uint32_t leaf, co
 		.bytes = &s->stats.bytes,
 	};
 	uint64_t h = b->seed;
+	int r;
 
 	for (unsigned int i = 0; i < l->n_fields; i++)
 		batch_hash(b, l->fields[i], at[0], &h);
-	if (!distinct_of(s, g, leaf)) {
-		total[-1] = (uintptr_t)calloc(1, sizeof(struct distinct));
-		if (!total[-1])
-			return -ENOMEM;
-		s->stats.bytes += sizeof(struct distinct);
-	}
 	/* neighbours differ in all bits: a sample is taken by some of them */
 	h = (h ^ h >> 32) * 0xd6e8feb86659fd93u;
 	h = (h ^ h >> 32) * 0xd6e8feb86659fd93u;
-	return distinct_add(distinct_of(s, g, leaf), &w, h ^ h >> 32, at[1]);
+	r = distinct_add(&set, &w, h ^ h >> 32, at[1]);
+	total[-1] = (uintptr_t)set;
+	return r;
 }
 
 /* The largest so far, and one: 0 is none. */
@@ -330,19 +338,18 @@ int groups_add(struct rule_state *s, struct group *g, const struct batch *b, uin
 	       int64_t pane)
 {
 	const uint32_t at[2] = {row, (uint32_t)pane}, ago = g->pane - at[1];
-	uint64_t *cells;
+	uint64_t *cells, *ring;
 	int r = 0;
 
 	if (ago && !g->cells[s->ring_at] && make_ring(s, g))
 		return -ENOMEM;
-	cells = get_pointer(g, s->ring_at);
-	if (cells)
-		cells += ring_cell(s, at[1]);
+	ring = get_pointer(g, s->ring_at);
+	cells = ring ? ring + ring_cell(s, at[1]) : NULL;
 	for (uint32_t i = 0; i < s->n_leaves; i++) {
 		const struct leaf *l = &s->leaves[i];
 		uint64_t *total = g->cells + s->leaf_at[i], v;
 
-		if (!(l->bits[row / 64] >> (row % 64) & 1))
+		if (!(l->bits.v[row / 64] >> (row % 64) & 1))
 			continue;
 		v = l->values ? l->values[row] : 1;
 		if (l->type == HA_DISTINCT) {
@@ -352,8 +359,10 @@ int groups_add(struct rule_state *s, struct group *g, const struct batch *b, uin
 			add_max(total, cells ? cells + i : NULL, v);
 		} else {
 			*total += v;
-			if (cells)
+			if (ago) { /* then there is a ring */
+				ring[i] += v;
 				cells[i] += v;
+			}
 		}
 	}
 	if (ago < g->ago)
@@ -372,8 +381,8 @@ double groups_leaf(const struct rule_state *s, const struct group *g, uint32_t l
 	if (s->leaves[leaf].type != HA_MAX)
 		return (double)total;
 	most = ring ? 0 : total;
-	for (uint32_t i = leaf; ring && i < s->panes * s->n_leaves; i += s->n_leaves)
-		most = ring[i] > most ? ring[i] : most;
+	for (uint32_t p = 1; ring && p <= s->panes; p++)
+		most = ring[p * s->n_leaves + leaf] > most ? ring[p * s->n_leaves + leaf] : most;
 	return most ? (double)(most - 1) : __builtin_nan("");
 }
 

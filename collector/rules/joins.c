@@ -200,7 +200,7 @@ void joins_alert(struct engine *e, const struct alert *a)
 		const struct rule *r = &e->cfg.rules->v[k];
 		const struct rule_correlate *c = &r->correlate;
 
-		if (!c->at.line || r->mode == RM_DRAFT)
+		if (!c->at.line || !engine_runs(e, k))
 			continue;
 		for (uint32_t i = 0; i < c->rules.n; i++) {
 			if (c->index[i] != from)

@@ -25,9 +25,9 @@ static void put_words(const struct rule_key *k)
 	}
 }
 
-void explain_reference(void)
+static void put_objects(enum rule_object from, enum rule_object to)
 {
-	for (unsigned int o = 0; o < _RO_MAX; o++) {
+	for (unsigned int o = from; o < to; o++) {
 		printf("## In %s\n\n", rule_object_names[o]);
 		for (unsigned int i = 0; i < rule_keys_n; i++) {
 			const struct rule_key *k = &rule_keys[i];
@@ -41,4 +41,14 @@ void explain_reference(void)
 			printf("\n\n");
 		}
 	}
+}
+
+void explain_reference(void)
+{
+	put_objects(RO_FILE, RO_PACK);
+}
+
+void explain_pack_reference(void)
+{
+	put_objects(RO_PACK, _RO_MAX);
 }

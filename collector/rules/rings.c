@@ -20,7 +20,7 @@ struct ring_chunk {
 
 static size_t ring_cells(const struct rule_state *s)
 {
-	return (size_t)s->n_leaves * s->panes;
+	return (size_t)s->n_leaves * (1 + s->panes);
 }
 
 static int more(struct rule_state *s)

@@ -68,7 +68,7 @@ static void set_pane(struct rule_state *s, int64_t pane)
 {
 	s->pane = pane;
 	s->begin_ns = (uint64_t)pane * s->slide;
-	s->ring_now = (uint32_t)pane % s->panes * s->n_leaves;
+	s->ring_now = (1 + (uint32_t)pane % s->panes) * s->n_leaves;
 	s->tick = (uint64_t)pane / s->age_unit;
 	s->age = (uint8_t)(s->tick % MARK_AGES);
 }
@@ -94,21 +94,16 @@ static inline int count_row(struct rule_state *s, struct group *g, const struct 
 			    uint32_t row, int64_t pane)
 {
 	const uint64_t bit = UINT64_C(1) << (row % 64);
-	uint64_t *now = (uint64_t *)(uintptr_t)g->cells[s->ring_at];
 
 	if (!s->plain || pane != s->pane || g->pane != (uint32_t)pane)
 		return groups_add(s, g, b, row, pane);
-	if (now)
-		now += s->ring_now;
 	for (uint32_t i = 0; i < s->n_leaves; i++) {
 		const struct leaf *l = &s->leaves[i];
 		const uint64_t v = l->values ? l->values[row] : 1;
 
-		if (!(l->bits[row / 64] & bit))
+		if (!(l->bits.v[row / 64] & bit))
 			continue;
 		g->cells[s->leaf_at[i]] += v;
-		if (now)
-			now[i] += v;
 	}
 	g->ago = 0;
 	return 0;
@@ -174,7 +169,7 @@ static inline void take_row(struct rule_state *s, const struct batch *b, uint32_
 
 /*
  * Groups are all over the memory, so what a row needs is asked for some rows ahead, in three rounds: the
- * bucket, the group that it names or would take, the ring of that.
+ * bucket, the group that it names or would take, what that has besides.
  */
 static inline void ask_group(const struct rule_state *s, uint32_t row)
 {
@@ -189,45 +184,54 @@ static inline void ask_group(const struct rule_state *s, uint32_t row)
 		__builtin_prefetch((char *)slot_group(s, soon) + 64, 1);
 }
 
-static inline void ask_ring(const struct rule_state *s, uint32_t row)
+static inline void ask_rest(const struct rule_state *s, uint32_t row)
 {
 	const uint32_t slot = s->engine->slots[row];
 
 	if (slot != UINT32_MAX)
-		groups_ask_ring(s, slot_group(s, slot));
+		groups_ask_rest(s, slot_group(s, slot));
 }
 
-/* Rows of word @w that the leaf counts. */
-static void pick_leaf(struct leaf *l, struct batch *b, uint32_t w, uint64_t rows)
+/* Rows that the leaf counts. */
+static void pick_leaf(struct leaf *l, struct batch *b, const struct batch_bits *rows)
 {
+	struct batch_bits there = *rows;
+
 	for (uint32_t i = 0; i < l->n_fields; i++) {
 		const struct batch_column *c = batch_need(b, l->fields[i]);
 
-		rows &= c->valid[w];
+		for (uint32_t w = 0; w < BATCH_WORDS; w++)
+			there.v[w] &= c->valid[w];
 		l->values = l->type == HA_DISTINCT ? NULL : c->numbers;
 	}
-	l->bits[w] = l->filtered ? batch_match(b, &l->where, w, rows) : rows;
+	if (l->filtered)
+		batch_match(b, &l->where, &there, &l->bits);
+	else
+		l->bits = there;
 }
 
 /* Rows that the rule counts, their buckets asked for. Return: how many. */
 static uint32_t pick_rows(struct rule_state *s, struct batch *b)
 {
+	struct batch_bits all = batch_rows(b);
 	uint16_t *to = s->engine->rows;
+	struct batch_bits rows;
 	uint32_t n = 0;
 
-	for (uint32_t w = 0; w * 64 < b->n; w++) {
-		uint64_t rows = batch_match(b, &s->where, w, batch_rows(b, w));
+	if (b->any_again && !s->ids)
+		for (uint32_t w = 0; w < BATCH_WORDS; w++)
+			all.v[w] &= ~b->again[w];
+	batch_match(b, &s->where, &all, &rows);
+	batch_hash_rows(b, s->key, &rows);
+	for (uint32_t w = 0; w < BATCH_WORDS; w++) {
+		for (uint64_t left = rows.v[w]; left; left &= left - 1) {
+			const uint32_t row = w * 64 + (uint32_t)__builtin_ctzll(left);
 
-		rows = rows ? batch_hash_rows(b, s->key, w, rows) : 0;
-		for (uint32_t i = 0; rows && i < s->n_leaves; i++)
-			pick_leaf(&s->leaves[i], b, w, rows);
-		for (; rows; rows &= rows - 1) {
-			const uint32_t row = w * 64 + (uint32_t)__builtin_ctzll(rows);
-
-			__builtin_prefetch(&s->buckets[slots_home(s, s->key->hashes[row])]);
 			to[n++] = (uint16_t)row;
 		}
 	}
+	for (uint32_t i = 0; n && i < s->n_leaves; i++)
+		pick_leaf(&s->leaves[i], b, &rows);
 	return n;
 }
 
@@ -237,12 +241,14 @@ void run_rule(struct rule_state *s, struct batch *b)
 	const uint32_t n = pick_rows(s, b);
 
 	s->stats.matched += n;
-	for (uint32_t i = 0; n && i < n + 2 * AHEAD; i++) {
+	for (uint32_t i = 0; n && i < n + 3 * AHEAD; i++) {
 		if (i < n)
-			ask_group(s, rows[i]);
+			__builtin_prefetch(&s->buckets[slots_home(s, s->key->hashes[rows[i]])]);
 		if (i >= AHEAD && i - AHEAD < n)
-			ask_ring(s, rows[i - AHEAD]);
-		if (i >= 2 * AHEAD)
-			take_row(s, b, rows[i - 2 * AHEAD]);
+			ask_group(s, rows[i - AHEAD]);
+		if (i >= 2 * AHEAD && i - 2 * AHEAD < n)
+			ask_rest(s, rows[i - 2 * AHEAD]);
+		if (i >= 3 * AHEAD)
+			take_row(s, b, rows[i - 3 * AHEAD]);
 	}
 }

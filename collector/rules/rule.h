@@ -40,6 +40,9 @@ enum rule_object {
 	RO_FLOWS,
 	RO_EXPECT,
 	RO_EVENTS,
+	RO_PACK, /* what follows is of packs */
+	RO_LIST,
+	RO_FEED,
 	_RO_MAX
 };
 
@@ -169,6 +172,8 @@ struct rule {
 	struct rule_pairs labels, annotations;
 	struct rule_actions actions;
 	const char *class_why; /* why it is no lower class */
+	const char *pack;      /* "NAME VERSION" it came with; NULL: none */
+	bool tainted;	       /* nobody that is trusted here has signed the pack as it is */
 };
 
 /* A lint: true, and worth knowing, but no error. */
@@ -194,6 +199,7 @@ struct rule_site {
 	/* another value for a parameter of a rule; NULL: its default */
 	const char *(*param)(void *arg, const char *rule, const char *param);
 	void *arg;
+	const struct rule_params *shared; /* of all rules of a pack, bound; NULL: none */
 };
 
 /* A file of rules. */
@@ -220,6 +226,9 @@ int rules_read(struct rule_set *set, const struct rule_source *src, const struct
 int rules_link(struct rule_set *set, struct config_errors *errs);
 
 void rules_done(struct rule_set *set);
+
+/* A copy that lives as long as the set; NULL: no memory. */
+const char *rule_set_keep(struct rule_set *set, const char *s);
 
 /* By name or id; NULL: none. */
 const struct rule *rules_find(const struct rule_set *set, const char *name);

@@ -26,6 +26,7 @@ struct binding {
 static const char *resolve(void *arg, char kind, const char *name)
 {
 	struct binding *b = arg;
+	const struct rule_params *shared = b->rr->site ? b->rr->site->shared : NULL;
 
 	if (kind == '@')
 		return b->rr->site && b->rr->site->list ? b->rr->site->list(b->rr->site->arg, name)
@@ -38,6 +39,9 @@ static const char *resolve(void *arg, char kind, const char *name)
 		p->used = true;
 		return p->value;
 	}
+	for (uint32_t i = 0; shared && i < shared->n; i++)
+		if (!strcmp(shared->v[i].name, name))
+			return shared->v[i].value;
 	return NULL;
 }
 
@@ -51,6 +55,11 @@ static bool beyond(const char *value, const struct rule_text *bound, bool lowest
 	return lowest ? v < b : v > b;
 }
 
+bool rule_param_beyond(const struct rule_param *p)
+{
+	return beyond(p->value, &p->min, true) || beyond(p->value, &p->max, false);
+}
+
 static void bind_param(struct rule_reader *rr, struct rule *r, struct rule_param *p)
 {
 	const char *set = rr->site && rr->site->param
@@ -60,7 +69,7 @@ static void bind_param(struct rule_reader *rr, struct rule *r, struct rule_param
 	p->value = set ? rule_keep(rr, set, strlen(set)) : p->def.s;
 	if (!p->value)
 		return;
-	if (beyond(p->value, &p->min, true) || beyond(p->value, &p->max, false))
+	if (rule_param_beyond(p))
 		rule_fail(rr, p->def.node, "%s = %.40s is not between %.40s and %.40s", p->name,
 			  p->value, p->min.s ?: "anything", p->max.s ?: "anything");
 }

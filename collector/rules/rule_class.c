@@ -85,6 +85,19 @@ static int fits_kernel(struct rule_reader *rr, struct rule *r, bool *ret)
 	return 0;
 }
 
+/* Does it look at what no node knows? */
+static bool asks_collector(const struct rule *r)
+{
+	for (uint32_t i = r->filter ? r->filter->entry : 0; r->filter && i < r->filter->n_tests;
+	     i++)
+		if (flow_fields[r->filter->tests[i].field].added)
+			return true;
+	for (uint32_t i = 0; i < r->by.n; i++)
+		if (flow_fields[r->by.v[i]].added)
+			return true;
+	return false;
+}
+
 int rule_classify(struct rule_reader *rr, struct rule *r)
 {
 	bool fits = false;
@@ -94,6 +107,10 @@ int rule_classify(struct rule_reader *rr, struct rule *r)
 	r->class_why = r->correlate.at.line ? "it joins alerts" : "it counts over a window";
 	if (r->correlate.at.line || r->test)
 		return 0;
+	if (asks_collector(r)) {
+		r->class_why = "it needs what the collector adds to flows";
+		return 0;
+	}
 	rc = fits_kernel(rr, r, &fits);
 	if (rc)
 		return rc;

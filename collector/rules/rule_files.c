@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,16 @@ static int put(struct site_value *v, uint32_t *n, const char *name, const char *
 	v[i] = (struct site_value){name, value};
 	*n += i == *n;
 	return 0;
+}
+
+int site_set_list(struct site *s, const char *name, const char *value)
+{
+	return put(s->lists, &s->n_lists, name, value);
+}
+
+int site_set_param(struct site *s, const char *name, const char *value)
+{
+	return put(s->params, &s->n_params, name, value);
 }
 
 static char *read_all(const char *path, size_t max, size_t *ret_len, const char **ret_why)
@@ -138,7 +149,7 @@ int site_list(struct site *s, char *text, const char **ret_why)
 		s->memory[s->n_memory++] = value;
 	}
 	*ret_why = "too many lists";
-	return put(s->lists, &s->n_lists, text, value);
+	return site_set_list(s, text, value);
 }
 
 int site_param(struct site *s, char *text, const char **ret_why)
@@ -150,7 +161,7 @@ int site_param(struct site *s, char *text, const char **ret_why)
 		return -EINVAL;
 	*value++ = 0;
 	*ret_why = "too many parameters";
-	return put(s->params, &s->n_params, text, value);
+	return site_set_param(s, text, value);
 }
 
 static const char *find(const struct site_value *v, uint32_t n, const char *name)
@@ -161,11 +172,14 @@ static const char *find(const struct site_value *v, uint32_t n, const char *name
 	return NULL;
 }
 
+const char *site_values(const struct site *s, const char *name)
+{
+	return find(s->lists, s->n_lists, name);
+}
+
 static const char *list_of(void *arg, const char *name)
 {
-	const struct site *s = ((struct rule_files *)arg)->site;
-
-	return find(s->lists, s->n_lists, name);
+	return site_values(((struct rule_files *)arg)->site, name);
 }
 
 static const char *param_of(void *arg, const char *rule, const char *param)
@@ -177,12 +191,69 @@ static const char *param_of(void *arg, const char *rule, const char *param)
 	return find(s->params, s->n_params, name);
 }
 
+/* ---- paths ---- */
+
+struct walk {
+	int (*one)(void *arg, const char *path);
+	void *arg;
+};
+
+static int is_rules(const struct dirent *d)
+{
+	const size_t len = strlen(d->d_name);
+
+	return d->d_name[0] != '.' &&
+	       (!strchr(d->d_name, '.') || (len > 5 && !strcmp(d->d_name + len - 5, ".yaml")));
+}
+
+static int walk_path(const struct walk *w, const char *path, unsigned int depth);
+
+static int walk_dir(const struct walk *w, const char *path, unsigned int depth)
+{
+	struct dirent **list;
+	int n = scandir(path, &list, is_rules, alphasort), r = 0;
+
+	if (n < 0)
+		return w->one(w->arg, path); /* says why not */
+	for (int i = 0; i < n; i++) {
+		char *one;
+		struct stat st;
+
+		if (!r && asprintf(&one, "%s/%s", path, list[i]->d_name) < 0)
+			r = -ENOMEM;
+		if (!r) {
+			if (!stat(one, &st) &&
+			    (S_ISREG(st.st_mode) ? strchr(list[i]->d_name, '.') != NULL
+						 : S_ISDIR(st.st_mode)))
+				r = walk_path(w, one, depth + 1);
+			free(one);
+		}
+		free(list[i]);
+	}
+	free(list);
+	return r;
+}
+
+static int walk_path(const struct walk *w, const char *path, unsigned int depth)
+{
+	struct stat st;
+
+	if (!stat(path, &st) && S_ISDIR(st.st_mode))
+		return depth < DEPTH_MAX ? walk_dir(w, path, depth) : 0;
+	return w->one(w->arg, path);
+}
+
+int rule_paths(const char *path, int (*one)(void *arg, const char *path), void *arg)
+{
+	return walk_path(&(struct walk){one, arg}, path, 0);
+}
+
 /* ---- files ---- */
 
 void rule_files_init(struct rule_files *f, const struct site *site)
 {
 	*f = (struct rule_files){.site = site};
-	f->binding = (struct rule_site){list_of, param_of, f};
+	f->binding = (struct rule_site){.list = list_of, .param = param_of, .arg = f};
 }
 
 int rule_files_add_errors(struct rule_files *f, const char *file, struct config_errors *errs)
@@ -205,77 +276,66 @@ int rule_files_add_errors(struct rule_files *f, const char *file, struct config_
 	return 0;
 }
 
-static int read_file(struct rule_files *f, const char *path)
+/* Rules of a text; without one @why there is none. */
+static int take_text(struct rule_files *f, const struct rule_source *src, const char *why)
 {
 	struct config_errors *errs = calloc(1, sizeof(*errs));
-	const char *why;
-	size_t len;
-	char *text;
 	int r = 0;
 
 	if (!errs)
 		return -ENOMEM;
-	text = rule_file_text(path, &len, &why);
 	f->files++;
-	if (text)
-		r = rules_read(&f->set, &(struct rule_source){path, text, len}, &f->binding, errs);
+	if (src->text)
+		r = rules_read(&f->set, src, &f->binding, errs);
 	else
 		config_error(errs, 0, 0, "%s", why);
 	if (r != -ENOMEM)
-		r = rule_files_add_errors(f, path, errs);
-	free(text);
+		r = rule_files_add_errors(f, src->file, errs);
 	free(errs);
 	return r;
 }
 
-static int is_rules(const struct dirent *d)
+int rule_files_text(struct rule_files *f, const struct rule_source *src)
 {
-	const size_t len = strlen(d->d_name);
-
-	return d->d_name[0] != '.' &&
-	       (!strchr(d->d_name, '.') || (len > 5 && !strcmp(d->d_name + len - 5, ".yaml")));
+	return take_text(f, src, "");
 }
 
-static int read_path(struct rule_files *f, const char *path, unsigned int depth);
-
-static int read_dir(struct rule_files *f, const char *path, unsigned int depth)
+static int read_file(void *arg, const char *path)
 {
-	struct dirent **list;
-	int n = scandir(path, &list, is_rules, alphasort), r = 0;
+	const char *why;
+	size_t len = 0;
+	char *text = rule_file_text(path, &len, &why);
+	const int r = take_text(arg, &(struct rule_source){path, text, len}, why);
 
-	if (n < 0)
-		return read_file(f, path); /* says why not */
-	for (int i = 0; i < n; i++) {
-		char *one;
-		struct stat st;
-
-		if (!r && asprintf(&one, "%s/%s", path, list[i]->d_name) < 0)
-			r = -ENOMEM;
-		if (!r) {
-			if (!stat(one, &st) &&
-			    (S_ISREG(st.st_mode) ? strchr(list[i]->d_name, '.') != NULL
-						 : S_ISDIR(st.st_mode)))
-				r = read_path(f, one, depth + 1);
-			free(one);
-		}
-		free(list[i]);
-	}
-	free(list);
+	free(text);
 	return r;
-}
-
-static int read_path(struct rule_files *f, const char *path, unsigned int depth)
-{
-	struct stat st;
-
-	if (!stat(path, &st) && S_ISDIR(st.st_mode))
-		return depth < DEPTH_MAX ? read_dir(f, path, depth) : 0;
-	return read_file(f, path);
 }
 
 int rule_files_read(struct rule_files *f, const char *path)
 {
-	return read_path(f, path, 0);
+	return rule_paths(path, read_file, f);
+}
+
+void rule_files_each_error(const struct rule_files *f, void (*one)(void *arg, const char *text),
+			   void *arg)
+{
+	for (uint32_t i = 0; i < f->n_errors; i++) {
+		const struct file_errors *fe = &f->errors[i];
+
+		for (uint32_t e = 0; e < fe->errs.count && e < CONFIG_ERRORS_MAX; e++) {
+			const struct config_error *ce = &fe->errs.list[e];
+			char text[PATH_MAX + sizeof(ce->text) + 32];
+
+			if (!*fe->file) /* the set's: the text begins with the file */
+				snprintf(text, sizeof(text), "%s", ce->text);
+			else if (ce->line)
+				snprintf(text, sizeof(text), "%s:%u:%u: %s", fe->file, ce->line,
+					 ce->col, ce->text);
+			else
+				snprintf(text, sizeof(text), "%s: %s", fe->file, ce->text);
+			one(arg, text);
+		}
+	}
 }
 
 int rule_files_link(struct rule_files *f)

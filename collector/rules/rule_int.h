@@ -116,6 +116,9 @@ int rule_classify(struct rule_reader *rr, struct rule *r);
 /* The filter with its parameters and lists written out; to be freed. NULL: no memory. */
 char *rule_where_bound(struct rule_reader *rr, const struct rule *r);
 
+/* Is what a parameter is bound to beyond its bounds? */
+bool rule_param_beyond(const struct rule_param *p);
+
 /* A lint about a place of the rule's file. */
 void rule_note(struct rule_set *set, const struct rule *r, struct rule_place at, const char *fmt,
 	       ...) __attribute__((format(printf, 4, 5)));

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/packs/pack.h"
 #include "collector/rules/rule_int.h"
 #include "common/suggest.h"
 
@@ -26,6 +27,9 @@
 #define STRUCT_FLOWS	 struct rule_flows
 #define STRUCT_EXPECT	 struct rule_expect
 #define STRUCT_EVENTS	 struct rule_events
+#define STRUCT_PACK	 struct pack_meta
+#define STRUCT_LIST	 struct pack_list
+#define STRUCT_FEED	 struct pack_feed
 #define NEEDED		 1
 #define OPTIONAL	 0
 
@@ -44,7 +48,8 @@ const char *const rule_object_names[_RO_MAX] = {
 	[RO_EVIDENCE] = "evidence", [RO_DROP] = "drop",		  [RO_LIMIT] = "limit",
 	[RO_RESET] = "reset",	    [RO_CAPTURE] = "capture",	  [RO_MIRROR] = "mirror",
 	[RO_TEST] = "a test",	    [RO_FLOWS] = "flows",	  [RO_EXPECT] = "expect",
-	[RO_EVENTS] = "filter",
+	[RO_EVENTS] = "filter",	    [RO_PACK] = "pack.yaml",	  [RO_LIST] = "a list",
+	[RO_FEED] = "feed",
 };
 
 const char *const rule_kind_words[_RK_MAX] = {
@@ -103,6 +108,13 @@ const char *rule_keep(struct rule_reader *rr, const char *s, size_t len)
 	to[len] = 0;
 	c->used += len + 1;
 	return to;
+}
+
+const char *rule_set_keep(struct rule_set *set, const char *s)
+{
+	struct rule_reader rr = {.set = set};
+
+	return rule_keep(&rr, s, strlen(s));
 }
 
 static void rule_done(struct rule *r)

@@ -490,6 +490,8 @@ static void read_object(struct rule_reader *rr, const struct rule_key *k, uint32
 		o = RO_CORRELATE;
 	} else if (!strcmp(k->words, "EVENTS")) {
 		o = RO_EVENTS;
+	} else if (!strcmp(k->words, "FEED")) {
+		o = RO_FEED;
 	}
 	rule_read_object(rr, o, node, member);
 }

@@ -89,7 +89,7 @@ static int create_tables(const struct partition *p, duckdb_connection c, char *e
 
 bool partition_may_lack(unsigned int column)
 {
-	return column == BC_DNS_ANSWERS;
+	return column == BC_DNS_ANSWERS || (column >= BC_IDS_TIME && column <= BC_IDS_ACTION);
 }
 
 /* Each is the last of its table then. */

@@ -335,8 +335,9 @@ static void add_extra(struct from *q, const struct flow_source_cfg *cfg)
 		[FS_BYTES - _BC_MAX] = SQL_AT_MOST(SQL_BYTES_WIDE),
 		[FS_PPS - _BC_MAX] = SQL_RATE(SQL_PACKETS_WIDE, "1000000"),
 		[FS_BPS - _BC_MAX] = SQL_RATE(SQL_BYTES_WIDE, "8000000"),
-		[FS_BPP - _BC_MAX] =
-			SQL_AT_MOST(SQL_BYTES_WIDE " // nullif(" SQL_PACKETS_WIDE ", 0)"),
+		/* least() passes over what is NULL */
+		[FS_BPP - _BC_MAX] = "CASE WHEN " SQL_PACKETS_WIDE " > 0 THEN " SQL_AT_MOST(
+			SQL_BYTES_WIDE " // " SQL_PACKETS_WIDE) " END",
 	};
 
 	for (unsigned int c = FS_NODE; c < _FS_MAX; c++) {

@@ -13,7 +13,7 @@
 #include <linux/types.h>
 
 #ifndef WEIR_ABI_VERSION /* a test makes a weir of another one */
-#define WEIR_ABI_VERSION 6
+#define WEIR_ABI_VERSION 7
 #endif
 
 #define WEIR_WAYS	  16u	 /* flow entries in one set */

@@ -31,9 +31,11 @@ enum policy_type {
 	POLICY_ADDR_PORT = 3,
 	POLICY_FLOW = 4,
 	POLICY_NAME = 5,
-	POLICY_MIRROR_SESSION = 6, /* reserved, as the two below: refused by name */
+	POLICY_MIRROR_SESSION = 6, /* reserved, as the one below: refused by name */
 	POLICY_CAPTURE = 7,
 	POLICY_AGENT_RULE = 8,
+	POLICY_AGENT_EXEMPT =
+		9, /* a struct policy_addr: a source that the agent's rule is not for */
 };
 
 enum policy_action {
@@ -187,6 +189,20 @@ struct policy_name {
 	__u64 expires;
 };
 
+#define POLICY_WHERE_MAX 1024u
+
+/*
+ * What the node decides by itself: each source of a flow that the filter picks becomes an entry of a rule by
+ * address, for a time. Only a source that has proven to be real: both ends of its connection were heard.
+ */
+struct policy_agent {
+	__u32 rule;   /* its number; a rule by address, automatic, without conditions */
+	__u32 ttl;    /* seconds that an entry lasts */
+	__u16 length; /* of where */
+	__u8 pad[6];
+	__u8 where[POLICY_WHERE_MAX]; /* weir-filter(5), without lists and parameters */
+};
+
 _Static_assert(sizeof(struct policy_match) == 88, "abi");
 _Static_assert(sizeof(struct policy_header) == 128, "abi");
 _Static_assert(sizeof(struct policy_rule) == 264, "abi");
@@ -194,5 +210,6 @@ _Static_assert(sizeof(struct policy_addr) == 32, "abi");
 _Static_assert(sizeof(struct policy_addr_port) == 32, "abi");
 _Static_assert(sizeof(struct policy_flow) == 56, "abi");
 _Static_assert(sizeof(struct policy_name) == 272, "abi");
+_Static_assert(sizeof(struct policy_agent) == 1040, "abi");
 
 #endif

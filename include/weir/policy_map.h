@@ -14,6 +14,9 @@
 #include <linux/types.h>
 #include "weir/policy.h"
 
+/* What becomes of a packet. */
+enum packet_verdict { VERDICT_PASS = 0, VERDICT_DROP = 1, VERDICT_RESET = 2 };
+
 /* ---- verdicts cached in a flow: flow_hot.policy ---- */
 
 /* Low half of policy_control.active (generation << 8), and four bits for each direction: verdict, and

@@ -7,6 +7,7 @@
 #include "common/num_text.h"
 #include "common/policy.h"
 #include "loader/control/control_int.h"
+#include "loader/policy/watch.h"
 #include "loader/control/counters.h"
 #include "loader/dataplane.h"
 #include "loader/drain.h"
@@ -209,6 +210,19 @@ static void put_rule(struct json *j, const struct board_row *row)
 	json_close(j, '}');
 }
 
+static void put_agent(const struct control_server *c, const struct policy_state *s, struct json *j)
+{
+	struct agent_counts a;
+
+	watch_counts(c->env.watch, s, &a);
+	put_key(j, "agent");
+	json_open(j, '{');
+#define COUNTED(member, metric, help) put_count(j, #member, a.member);
+#include "loader/policy/agent_counts.def"
+#undef COUNTED
+	json_close(j, '}');
+}
+
 static void put_policy(struct control_server *c, struct json *j)
 {
 	static struct policy_state s;
@@ -230,6 +244,7 @@ static void put_policy(struct control_server *c, struct json *j)
 	put_count(j, "dropped",
 		  dataplane_counter(c->env.dp, CNT_DROPPED_PACKETS) +
 			  dataplane_counter(c->env.dp, CNT_DROPPED_IN_FLOWS));
+	put_agent(c, &s, j);
 	put_key(j, "by_rule");
 	json_open(j, '[');
 	for (uint32_t i = 0; i < s.n; i++)

@@ -4,6 +4,7 @@
  */
 #include "loader/control/client.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -190,6 +191,37 @@ int client_next(struct control_client *c, bool wait, json_t **ret)
 	return *ret ? 1 : -EBADMSG;
 }
 
+int client_block(struct control_client *c, const uint8_t **ret, size_t *ret_len)
+{
+	uint32_t len = 0;
+	int r;
+
+	for (;;) {
+		const size_t have = c->len - c->done;
+
+		if (have >= 8) {
+			memcpy(&len, c->buf + c->done + 4, sizeof(len));
+			len = le32toh(len);
+			if (len < 12 || len & 3 || len > BUF_BYTES)
+				return -EBADMSG;
+			if (have >= len)
+				break;
+		}
+		r = fill(c, true);
+		if (r <= 0)
+			return r;
+	}
+	*ret = (const uint8_t *)c->buf + c->done;
+	*ret_len = len;
+	c->done += len;
+	return 1;
+}
+
+void client_end(struct control_client *c)
+{
+	shutdown(c->fd, SHUT_WR);
+}
+
 const char *client_type(const json_t *line)
 {
 	const char *type = json_string_value(json_object_get(line, "type"));
@@ -203,6 +235,8 @@ int client_refused(const json_t *line)
 	const char *message = json_string_value(json_object_get(line, "message"));
 
 	fprintf(stderr, "weir: the running weir refuses: %s\n", message ?: "no reason given");
+	if (code && !strcmp(code, "permission"))
+		return EXIT_PERM;
 	return code && !strcmp(code, "busy") ? EXIT_PEER : EXIT_FAILED;
 }
 

@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "common/cli.h"
 
 struct control_client {
@@ -57,6 +58,17 @@ int client_ask(struct control_client *c, json_t *request);
  *         signal came; -EBADMSG: that was no answer.
  */
 int client_next(struct control_client *c, bool wait, json_t **ret);
+
+/**
+ * client_block - a block of a pcapng file, after a line that said they come
+ * @ret, @ret_len: until the next call
+ *
+ * Waits. Return: 1, or as client_next().
+ */
+int client_block(struct control_client *c, const uint8_t **ret, size_t *ret_len);
+
+/* No more requests: what goes on for ever ends now. */
+void client_end(struct control_client *c);
 
 /* Member "type" of a line; "" for records and rows. */
 const char *client_type(const json_t *line);

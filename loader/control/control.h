@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include "common/flow.h"
 
 #define CONTROL_VERSION	     1u
@@ -33,8 +34,10 @@ struct control_cfg {
 	bool optional;	/* nobody asked for this path: do without if it can't be */
 	char group[64]; /* empty: as it comes */
 	uint32_t mode;
-	uint32_t history; /* ended flows kept for `weir flows` */
-	char host[64];	  /* metrics: a numeric address */
+	uint32_t history;	/* ended flows kept for `weir flows` */
+	char capture_group[64]; /* may have packets, beside root and weir itself; empty: nobody */
+	gid_t capture_gid;	/* control_new(): of that, or PEER_NO_GROUP */
+	char host[64];		/* metrics: a numeric address */
 	uint16_t port;
 };
 
@@ -64,6 +67,7 @@ struct control_env {
 	const struct iface_table *ifaces;
 	const struct exports *exports;
 	const struct ledger *ledger; /* with --pin, else NULL */
+	const struct watch *watch;
 	const char *node;
 	uint32_t flows_max; /* flows that merge has room for */
 };

@@ -23,10 +23,13 @@
 #define CLIENTS_ALL  (CONTROL_CLIENTS + CONTROL_HTTP_CLIENTS)
 #define IFACE_TOTALS 4096u /* places, a power of two; twice the rows of iface_table.h */
 
+struct capture_view;
+
 enum client_doing {
 	CLIENT_FREE,
 	CLIENT_READING, /* the request is not complete */
 	CLIENT_FLOWS,
+	CLIENT_CAPTURE,
 	CLIENT_LIVE,   /* flows that have not ended, with the next sweep */
 	CLIENT_STATUS, /* waits for a sweep with a rate */
 	CLIENT_TOP,
@@ -52,6 +55,7 @@ struct client {
 	uint64_t sent, lost;
 	uint64_t sweep; /* of live.sweeps: answer when it has come so far */
 	struct top_view *view;
+	struct capture_view *capture;
 };
 
 /* What went over an interface, since weir is on it. */
@@ -85,6 +89,7 @@ struct control_server {
 	struct output *output; /* records as JSON */
 	struct iface_total ifaces[IFACE_TOTALS];
 	struct control_stats stats;
+	uid_t uid; /* ours */
 	uint64_t started_wall_ns;
 	uint64_t wanted_ns; /* monotonic: somebody wanted a sweep */
 	uint64_t now_ns;    /* monotonic, of this step */
@@ -111,6 +116,11 @@ void flows_begin(struct control_server *c, struct client *cl);
 bool flows_step(struct control_server *c, struct client *cl);
 void flows_live(struct control_server *c, struct client *cl, const struct flow_record *r);
 void flows_live_end(struct control_server *c, struct client *cl);
+
+/* ---- answer_capture.c ---- */
+void capture_begin(struct control_server *c, struct client *cl);
+bool capture_step(struct control_server *c, struct client *cl);
+struct capture_view *capture_view_free(struct capture_view *v);
 
 /* ---- answer_top.c ---- */
 void top_begin(struct control_server *c, struct client *cl);

@@ -11,6 +11,7 @@
 
 #include "common/policy.h"
 #include "loader/control/control_int.h"
+#include "loader/policy/watch.h"
 #include "loader/control/counters.h"
 #include "loader/dataplane.h"
 #include "loader/drain.h"
@@ -226,6 +227,7 @@ static const struct rule_metric rule_metrics[] = {
 static void put_policy(struct control_server *c, struct text *t)
 {
 	static struct policy_state s;
+	struct agent_counts a;
 
 	if (!board_get(&c->env.ifaces->policy, &s) || !s.on)
 		return;
@@ -239,6 +241,12 @@ static void put_policy(struct control_server *c, struct text *t)
 	put(t, "weir_policy_decisions_max %" PRIu32 "\n", s.decisions_max);
 	head(t, "policy_enforcing", "gauge", "0: stopped, in shadow, or without a lease.");
 	put(t, "weir_policy_enforcing %d\n", s.lease && !s.stopped && !s.breaker);
+	watch_counts(c->env.watch, &s, &a);
+#define COUNTED(member, metric, help)     \
+	head(t, metric, "counter", help); \
+	put(t, "weir_" metric " %" PRIu64 "\n", a.member);
+#include "loader/policy/agent_counts.def"
+#undef COUNTED
 }
 
 /* ---- exports ---- */
@@ -321,6 +329,8 @@ int metrics_text(struct control_server *c, char *buf, size_t cap)
 	put_class(c, &t, "DROPPED", "dropped_total",
 		  "Packets, and their bytes, dropped by policy.");
 	put_class(c, &t, "NAME", "names_total", "Names read, and names that could not be.");
+	put_class(c, &t, "MIRROR", "mirror_total",
+		  "Packets for mirror sessions, their bytes, and what became of them.");
 	put_policy(c, &t);
 	put_exports(c, &t);
 	return t.full ? -ENOSPC : (int)t.len;

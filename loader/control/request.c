@@ -13,7 +13,7 @@
 #include "common/suggest.h"
 #include "loader/control/control.h"
 
-static const char *const commands[_REQUEST_MAX] = {"flows", "status", "top"};
+static const char *const commands[_REQUEST_MAX] = {"flows", "status", "top", "capture"};
 
 const char *const top_sort_words[_SORT_MAX + 1] = {
 	[SORT_BYTES] = "bytes",	    [SORT_RX] = "rx",	    [SORT_TX] = "tx",
@@ -90,7 +90,7 @@ static int get_command(json_t *v, struct request *r, struct request_error *e)
 	const int i = word_index(v, commands, _REQUEST_MAX);
 
 	if (i < 0)
-		return fail(e, "request", "no such command: flows, status or top");
+		return fail(e, "request", "no such command: flows, status, top or capture");
 	r->command = (enum request_command)i;
 	return 0;
 }
@@ -171,9 +171,30 @@ static int get_limit(json_t *v, struct request *r, struct request_error *e)
 	return 0;
 }
 
+static int get_pre(json_t *v, struct request *r, struct request_error *e)
+{
+	const json_int_t n = json_integer_value(v);
+
+	if (!json_is_integer(v) || n < 0)
+		return fail_member(e, "pre_ns", "is a number of nanoseconds");
+	r->pre_ns = (uint64_t)n;
+	return 0;
+}
+
+static int get_snaplen(json_t *v, struct request *r, struct request_error *e)
+{
+	const json_int_t n = json_integer_value(v);
+
+	if (!json_is_integer(v) || n < 1 || n > UINT16_MAX)
+		return fail_member(e, "snaplen", "is 1 to 65535");
+	r->snaplen = (uint32_t)n;
+	return 0;
+}
+
 #define FLOWS_ONLY (1u << REQUEST_FLOWS)
 #define TOP_ONLY   (1u << REQUEST_TOP)
-#define ANY	   (FLOWS_ONLY | TOP_ONLY | 1u << REQUEST_STATUS)
+#define CAPTURE	   (1u << REQUEST_CAPTURE)
+#define ANY	   (FLOWS_ONLY | TOP_ONLY | CAPTURE | 1u << REQUEST_STATUS)
 
 static const struct member {
 	const char *name;
@@ -182,7 +203,7 @@ static const struct member {
 } members[] = {
 	{"v", ANY, get_version},
 	{"command", ANY, get_command},
-	{"filter", FLOWS_ONLY | TOP_ONLY, get_filter},
+	{"filter", FLOWS_ONLY | TOP_ONLY | CAPTURE, get_filter},
 	{"follow", FLOWS_ONLY | TOP_ONLY, get_follow},
 	{"live", FLOWS_ONLY, get_live},
 	{"last", FLOWS_ONLY, get_last},
@@ -190,6 +211,8 @@ static const struct member {
 	{"by", TOP_ONLY, get_by},
 	{"sort", TOP_ONLY, get_sort},
 	{"limit", FLOWS_ONLY | TOP_ONLY, get_limit},
+	{"pre_ns", CAPTURE, get_pre},
+	{"snaplen", CAPTURE, get_snaplen},
 };
 
 #define MEMBERS (sizeof(members) / sizeof(members[0]))

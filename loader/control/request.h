@@ -14,7 +14,7 @@
 #define TOP_LIMIT    1000u
 #define TOP_BY_MAX   32u
 
-enum request_command { REQUEST_FLOWS, REQUEST_STATUS, REQUEST_TOP, _REQUEST_MAX };
+enum request_command { REQUEST_FLOWS, REQUEST_STATUS, REQUEST_TOP, REQUEST_CAPTURE, _REQUEST_MAX };
 
 /* How groups of `top` are made: a word, or the path of a field. */
 enum top_by { BY_FLOW, BY_HOST, BY_NAME, BY_PORT, BY_FIELD };
@@ -34,7 +34,9 @@ struct request {
 	enum flow_field field;	    /* BY_FIELD */
 	char by_member[TOP_BY_MAX]; /* what a row's key is called */
 	enum top_sort sort;
-	uint32_t limit; /* rows of top, live flows */
+	uint32_t limit;	  /* rows of top, live flows */
+	uint64_t pre_ns;  /* capture: packets of so long before, too */
+	uint32_t snaplen; /* capture: bytes of each at most; 0: all that is kept */
 };
 
 /* @code: "request", "version", "filter" or "memory". */

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/peer.h"
 #include "loader/control/control_int.h"
 #include "loader/control/counters.h"
 
@@ -56,6 +57,8 @@ int control_new(const struct control_cfg *cfg, const struct control_fds *fds,
 	c->cfg = *cfg;
 	c->fds = *fds;
 	c->env = *env;
+	c->uid = geteuid();
+	c->cfg.capture_gid = peer_group(cfg->capture_group);
 	c->started_wall_ns = control_wall_ns();
 	c->now_ns = control_mono_ns();
 	for (unsigned int i = 0; i < CLIENTS_ALL; i++)
@@ -79,6 +82,7 @@ static void client_forget_request(struct client *cl)
 {
 	top_view_free(cl->view);
 	cl->view = NULL;
+	cl->capture = capture_view_free(cl->capture);
 	cl->q.filter = filter_free(cl->q.filter);
 }
 
@@ -192,6 +196,8 @@ static void serve(struct control_server *c, struct client *cl)
 			after_sweeps(c, cl, CLIENT_TOP, c->live.sweeps ? 1 : 2);
 	} else if (cl->q.command == REQUEST_STATUS) {
 		after_sweeps(c, cl, CLIENT_STATUS, c->live.sweeps ? 1 : 2);
+	} else if (cl->q.command == REQUEST_CAPTURE) {
+		capture_begin(c, cl);
 	} else if (cl->q.live) {
 		after_sweeps(c, cl, CLIENT_LIVE, 1);
 	} else {
@@ -409,6 +415,8 @@ static bool work_client(struct control_server *c, struct client *cl)
 
 	if (cl->doing == CLIENT_FLOWS)
 		more = flows_step(c, cl);
+	else if (cl->doing == CLIENT_CAPTURE)
+		more = capture_step(c, cl);
 	if (cl->doing == CLIENT_READING && cl->in_len)
 		take_requests(c, cl);
 	if (cl->doing == CLIENT_READING && cl->gone)

@@ -147,13 +147,12 @@ static void flows_need(const struct settings *s, uint64_t slots, struct need *n)
 /* Return: as dataplane_memory(). */
 static int count_need(const struct settings *s, struct need *n)
 {
-	struct dataplane_cfg cfg = dataplane_cfg_default;
+	struct dataplane_cfg cfg;
 	uint64_t slots;
 	int r;
 
 	*n = (struct need){.beside = PROGRAM_BYTES, .most = PROGRAM_BYTES};
-	cfg.flows = (uint32_t)settings_num(s, SET_FLOWS);
-	cfg.policy_entries = (uint32_t)settings_num(s, SET_POLICY_ENTRIES);
+	settings_dataplane(s, &cfg);
 	r = dataplane_memory(&cfg, &n->kernel, &slots);
 	flows_need(s, slots, n);
 	n->most += merge_cfg_default.names_bytes + name_limits_default.bytes;

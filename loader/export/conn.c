@@ -115,6 +115,11 @@ static uint64_t jitter(uint64_t ns)
 	return ns / 2 + (ns >> 16) * (random >> 16);
 }
 
+void conn_proved(struct conn *c)
+{
+	c->backoff_ns = BACKOFF_MIN_NS;
+}
+
 void conn_down(struct conn *c, uint64_t now, const char *why, int err)
 {
 	if (err)

@@ -58,6 +58,9 @@ int conn_work(struct conn *c, uint64_t now_ns);
  */
 bool conn_last_try(struct conn *c, uint64_t now_ns);
 
+/* The other side has stored what it was given: should this connection break, the first wait is short. */
+void conn_proved(struct conn *c);
+
 /* The connection broke, or the other side ended it: wait, with jitter, and connect again. */
 void conn_down(struct conn *c, uint64_t now_ns, const char *why, int err);
 

@@ -155,6 +155,7 @@ static void confirm_one(struct sink *s, const struct flight *f)
 static void confirm(struct sink *s)
 {
 	struct stream *t = s->out;
+	const uint32_t before = t->tail;
 	uint64_t confirmed = 0;
 
 	if (t->head == t->tail)
@@ -168,6 +169,8 @@ static void confirm(struct sink *s)
 			break;
 		confirm_one(s, f);
 	}
+	if (is_acked(s) && t->tail != before)
+		conn_proved(&t->o.conn);
 	if (t->spool)
 		spool_tidy(t->spool, t->head == t->tail && !t->have_read && (!t->p || t->own));
 }

@@ -173,6 +173,46 @@ static enum round take_answer(struct follow *f, const struct http_reply *reply)
 	return ROUND_GOOD;
 }
 
+/* One decision of the agent. */
+static enum round tell_one(struct follow *f, const struct policy_decided *d)
+{
+	const struct http_reply *reply = NULL;
+	char *body = follow_decided(d);
+	struct node_text m;
+	int r = body ? https_post(f->h, NODE_PATH_DECIDED, body, ANSWER_MS) : -ENOMEM;
+
+	free(body);
+	r = r ?: https_wait(f->h, ANSWER_MS, NODE_MESSAGE_MAX, &reply);
+	if (r != 1)
+		return lost(f, r);
+	if (reply->status == 204) {
+		f->told = d->made_us;
+		return ROUND_GOOD;
+	}
+	read_problem(reply, &m);
+	if (!strcmp(m.code, "expired")) {
+		f->renew_at_s = 0;
+		return ROUND_GOOD;
+	}
+	if (reply->status == 400 || reply->status == 404)
+		f->told = d->made_us; /* it does not want to know, and will not later */
+	return denied(f, reply, &m);
+}
+
+/* What the agent has decided since it was last told. */
+static enum round tell_decided(struct follow *f)
+{
+	enum round round = ROUND_GOOD;
+	struct policy_result r;
+
+	if (follow_news(f, &r))
+		return ROUND_GOOD; /* no weir: the report says so */
+	for (uint32_t i = 0; i < r.reply.n && round == ROUND_GOOD && f->renew_at_s; i++)
+		round = tell_one(f, &r.decided[i]);
+	policy_result_done(&r);
+	return round;
+}
+
 static enum round ask(struct follow *f)
 {
 	const struct http_reply *reply = NULL;
@@ -182,6 +222,12 @@ static enum round ask(struct follow *f)
 	int r;
 
 	follow_look(f);
+	if (f->decided > f->told) {
+		const enum round told = tell_decided(f);
+
+		if (told != ROUND_GOOD || !f->renew_at_s || !f->h)
+			return told;
+	}
 	m = f->report;
 	m.wait_ms = wait_ms;
 	m.clock_us = wall_us();

@@ -40,6 +40,8 @@ struct follow {
 	int64_t refused;	 /* generation; 0: none */
 	char error[257];	 /* why */
 	int64_t pending;	 /* generation that waits to be confirmed; 0: none */
+	uint64_t decided,
+		told; /* made_us of the agent's last decision; of the last that was told */
 	int64_t renew_at_s;
 	bool warned_clock;
 	char complaint[HTTPS_ERROR]; /* the last one that was said */
@@ -49,6 +51,10 @@ struct follow {
 bool follow_look(struct follow *f);
 /* Have it enforced until it is confirmed; what is wrong with it is told with the next report. */
 void follow_apply(struct follow *f, const uint8_t *image, size_t len);
+/* A decision of the agent as it is told; to be freed. NULL: no memory. */
+char *follow_decided(const struct policy_decided *d);
+/* Those that have not been told. 0 with *ret to be done, or no answer. */
+int follow_news(const struct follow *f, struct policy_result *ret);
 /* The collector has heard of it. */
 void follow_confirm(struct follow *f);
 

@@ -83,10 +83,14 @@ bool follow_look(struct follow *f)
 	if (policy_call(f->socket, &q, NULL, 0, &r) || r.reply.r) {
 		snprintf(m.state, sizeof(m.state), "%s", node_state_words[NODE_ABSENT]);
 		f->pending = 0;
+		f->decided = 0;
 	} else {
 		const enum node_state s = state_of(f, &r.reply);
 
 		put_held(&m, &r.reply);
+		f->decided = r.reply.decided_us;
+		if (f->decided && f->decided < f->told)
+			f->told = 0; /* another weir, and the clock was put back: twice is once */
 		snprintf(m.state, sizeof(m.state), "%s", node_state_words[s]);
 		if (f->refused) {
 			m.refused = f->refused;
@@ -104,7 +108,33 @@ bool follow_look(struct follow *f)
 		snprintf(m.kernel, sizeof(m.kernel), "%.64s", u.release);
 	same = !memcmp(&m, &f->report, sizeof(m));
 	f->report = m;
-	return !same;
+	return !same || f->decided > f->told;
+}
+
+int follow_news(const struct follow *f, struct policy_result *ret)
+{
+	struct policy_request q;
+
+	policy_request_init(&q, ASK_DECIDED);
+	snprintf((char *)q.issuer, sizeof(q.issuer), "%s", f->e->issuer);
+	q.after = f->told;
+	return policy_call(f->socket, &q, NULL, 0, ret);
+}
+
+char *follow_decided(const struct policy_decided *d)
+{
+	struct node_text m = {.port = d->port,
+			      .made_us = (int64_t)d->made_us,
+			      .took_us = (int64_t)(d->took_ns / 1000),
+			      .ttl_s = d->ttl_s,
+			      .shadow = d->shadow != 0};
+
+	for (unsigned int i = 0; i < sizeof(d->id); i++)
+		snprintf(m.id + 2 * i, 3, "%02x", d->id[i]);
+	snprintf(m.rule, sizeof(m.rule), "%.63s", (const char *)d->name);
+	ip_text(d->addr, 0, m.value);
+	ip_text(d->to, 0, m.to);
+	return node_message_write(NODE_DECIDED, &m);
 }
 
 /* ---- what shall hold ---- */

@@ -30,8 +30,9 @@ struct policy_state {
 	uint8_t stopped, breaker, lease;
 	uint32_t rules, rules_max;
 	uint32_t decisions, decisions_max;
-	uint32_t n;    /* rows */
-	uint32_t more; /* rules that found no room in a row */
+	uint64_t agent_made, agent_refused; /* struct agent_counts */
+	uint32_t n;			    /* rows */
+	uint32_t more;			    /* rules that found no room in a row */
 	struct board_row row[BOARD_ROWS];
 };
 

@@ -4,6 +4,7 @@
  */
 #include "loader/policy/client.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -18,6 +19,7 @@
 
 #include "common/filter_int.h"
 #include "loader/control/control.h"
+#include "loader/mirror/want.h"
 
 #define ANSWER_MS 30000
 
@@ -115,22 +117,42 @@ static bool send_request(int fd, const struct policy_request *q, int memory)
 	return sendmsg(fd, &m, MSG_NOSIGNAL) == sizeof(*q);
 }
 
-static bool map_answer(int memory, struct policy_result *ret)
+/* Bytes of one of what is asked for. */
+static size_t size_of(uint32_t ask)
+{
+	switch (ask) {
+	case ASK_DECIDED:
+		return sizeof(struct policy_decided);
+	case ASK_MIRROR_SHOW:
+		return sizeof(struct mirror_shown);
+	default:
+		return sizeof(struct policy_shown);
+	}
+}
+
+static bool map_answer(int memory, uint32_t ask, struct policy_result *ret)
 {
 	struct stat st;
 	void *at;
 
-	ret->bytes = (size_t)ret->reply.n * sizeof(*ret->shown);
+	ret->bytes = ret->reply.n * size_of(ask);
 	if (memory < 0 || fstat(memory, &st) || (uint64_t)st.st_size < ret->bytes)
 		return !ret->reply.n;
 	if (!ret->bytes)
 		return true;
 	at = mmap(NULL, ret->bytes, PROT_READ, MAP_PRIVATE, memory, 0);
-	ret->shown = at == MAP_FAILED ? NULL : at;
-	return at != MAP_FAILED;
+	if (at == MAP_FAILED)
+		return false;
+	if (ask == ASK_DECIDED)
+		ret->decided = at;
+	else if (ask == ASK_MIRROR_SHOW)
+		ret->mirrors = at;
+	else
+		ret->shown = at;
+	return true;
 }
 
-static bool receive_reply(int fd, struct policy_result *ret)
+static bool receive_reply(int fd, uint32_t ask, struct policy_result *ret)
 {
 	struct iovec iov = {&ret->reply, sizeof(ret->reply)};
 	union fd_room room;
@@ -148,7 +170,7 @@ static bool receive_reply(int fd, struct policy_result *ret)
 	c = CMSG_FIRSTHDR(&m);
 	if (c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
 		memcpy(&memory, CMSG_DATA(c), sizeof(memory));
-	ok = map_answer(memory, ret);
+	ok = map_answer(memory, ask, ret);
 	if (memory >= 0)
 		close(memory);
 	return ok;
@@ -171,7 +193,8 @@ int policy_call(const char *path, const struct policy_request *q, const void *im
 		return fd;
 	if (image)
 		memory = seal(image, len);
-	if ((image && memory < 0) || !send_request(fd, q, memory) || !receive_reply(fd, ret))
+	if ((image && memory < 0) || !send_request(fd, q, memory) ||
+	    !receive_reply(fd, q->ask, ret))
 		r = -EPIPE;
 	if (memory >= 0)
 		close(memory);
@@ -206,7 +229,13 @@ void policy_result_done(struct policy_result *r)
 {
 	if (r->shown)
 		munmap(r->shown, r->bytes);
+	if (r->decided)
+		munmap(r->decided, r->bytes);
+	if (r->mirrors)
+		munmap(r->mirrors, r->bytes);
 	r->shown = NULL;
+	r->decided = NULL;
+	r->mirrors = NULL;
 }
 
 /* ---- files and filters ---- */
@@ -264,6 +293,49 @@ char *policy_normal_filter(const char *text)
 	}
 	filter_ast_done(&ast);
 	return normal;
+}
+
+/* "192.0.2.1", "192.0.2.0/24": what people type first. */
+static bool is_address(const char *text, bool *ret_net)
+{
+	char copy[64];
+	uint8_t ip[16];
+	char *slash;
+
+	if (strlen(text) >= sizeof(copy))
+		return false;
+	memcpy(copy, text, strlen(text) + 1);
+	slash = strchr(copy, '/');
+	*ret_net = slash;
+	if (slash)
+		*slash = '\0';
+	return inet_pton(AF_INET, copy, ip) == 1 || inet_pton(AF_INET6, copy, ip) == 1;
+}
+
+int policy_operand(struct cli *c, const char *words, const char *iface, char **ret)
+{
+	char *text = malloc(2 * FILTER_TEXT_MAX);
+	bool net;
+	int n;
+
+	iface = iface ?: "";
+	if (!words[0]) {
+		free(text);
+		return cli_error(c, "what? give a filter, or an address");
+	}
+	if (!text)
+		return EXIT_FAILED;
+	if (strchr(iface, '"'))
+		n = -1;
+	else if (is_address(words, &net))
+		n = snprintf(text, 2 * FILTER_TEXT_MAX, "%s %s", net ? "net" : "host", words);
+	else
+		n = snprintf(text, 2 * FILTER_TEXT_MAX, *iface ? "(%s)" : "%s", words);
+	if (n > 0 && *iface)
+		snprintf(text + n, 2 * FILTER_TEXT_MAX - (size_t)n, " and iface == \"%s\"", iface);
+	*ret = policy_normal_filter(text);
+	free(text);
+	return *ret ? 0 : EXIT_USAGE;
 }
 
 /* ---- what it would have matched ---- */

@@ -11,9 +11,13 @@
 #include "loader/control/client.h"
 #include "loader/policy/wire.h"
 
+struct mirror_shown;
+
 struct policy_result {
 	struct policy_reply reply;
-	struct policy_shown *shown; /* mapped; reply.n of them */
+	struct policy_shown *shown;	/* mapped; reply.n of them */
+	struct policy_decided *decided; /* the same */
+	struct mirror_shown *mirrors;	/* the same */
 	size_t bytes;
 };
 
@@ -44,6 +48,15 @@ void policy_show_table(const struct policy_result *r, FILE *out);
 void policy_show_json(const struct policy_result *r, FILE *out);
 /* One rule as a story, for `weir why`. */
 void policy_show_story(const struct policy_shown *s, const struct policy_reply *reply, FILE *out);
+
+/**
+ * policy_operand - the filter that a command was given, in its one form
+ * @words: of the command line; an address or a network alone is `host` or `net`
+ * @iface: to be a condition of it, or NULL
+ *
+ * Return: 0 with *ret to be freed, or enum exit_code; said on standard error.
+ */
+int policy_operand(struct cli *c, const char *words, const char *iface, char **ret);
 
 /* "8m12s", "3d4h", "now" */
 const char *policy_duration(uint64_t s, char buf[32]);

@@ -2,7 +2,6 @@
 /*
  * cmd_block.c - `weir block`, `weir limit` and `weir unblock`: decisions by hand.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -207,50 +206,6 @@ static int take(struct cli *c, struct block *b, int id)
 	}
 }
 
-/* "192.0.2.1", "192.0.2.0/24": what people type first. */
-static bool is_address(const char *text, bool *ret_net)
-{
-	char copy[64];
-	uint8_t ip[16];
-	char *slash;
-
-	if (strlen(text) >= sizeof(copy))
-		return false;
-	memcpy(copy, text, strlen(text) + 1);
-	slash = strchr(copy, '/');
-	*ret_net = slash;
-	if (slash)
-		*slash = '\0';
-	return inet_pton(AF_INET, copy, ip) == 1 || inet_pton(AF_INET6, copy, ip) == 1;
-}
-
-/* The filter in its one form, with --iface in it. 0 or exit code. */
-static int make_filter(struct cli *c, struct block *b, char **ret)
-{
-	char *text = malloc(2 * FILTER_TEXT_MAX);
-	const char *iface = b->iface ?: "";
-	bool net;
-	int n;
-
-	if (!b->filter[0]) {
-		free(text);
-		return cli_error(c, "what? give a filter, or an address");
-	}
-	if (!text)
-		return EXIT_FAILED;
-	if (strchr(iface, '"'))
-		n = -1;
-	else if (is_address(b->filter, &net))
-		n = snprintf(text, 2 * FILTER_TEXT_MAX, "%s %s", net ? "net" : "host", b->filter);
-	else
-		n = snprintf(text, 2 * FILTER_TEXT_MAX, *iface ? "(%s)" : "%s", b->filter);
-	if (n > 0 && *iface)
-		snprintf(text + n, 2 * FILTER_TEXT_MAX - (size_t)n, " and iface == \"%s\"", iface);
-	*ret = policy_normal_filter(text);
-	free(text);
-	return *ret ? 0 : EXIT_USAGE;
-}
-
 /* ---- the image ---- */
 
 static int make_image(const struct block *b, const char *filter, uint8_t **ret, size_t *ret_len)
@@ -354,7 +309,7 @@ static int run(struct cli *c, struct block *b)
 	char *filter = NULL, d[32];
 	uint8_t *image = NULL;
 	size_t len = 0;
-	int rc = make_filter(c, b, &filter);
+	int rc = policy_operand(c, b->filter, b->iface, &filter);
 
 	if (rc)
 		return rc;
@@ -436,7 +391,7 @@ static int cmd_unblock(int argc, char **argv)
 
 	if (rc >= 0)
 		return rc;
-	rc = make_filter(&c, &b, &filter);
+	rc = policy_operand(&c, b.filter, b.iface, &filter);
 	if (rc)
 		return rc;
 	policy_request_init(&q, ASK_REMOVE);

@@ -204,6 +204,8 @@ void enforce_answer(struct enforce *e, const struct policy_request *q,
 		r = enforce_show(e, q, &ret->shown, &reply->n);
 	else if (q->ask == ASK_HELD)
 		r = enforce_held(e, (const char *)q->issuer, reply);
+	else if (q->ask == ASK_DECIDED)
+		r = enforce_decided(e, q, ret);
 	else if (!peer->may_change && !(q->flags & REQUEST_DRY))
 		r = enforce_refuse(reply, -EACCES,
 				   "changing policies is for root and the group of policy.group");
@@ -249,6 +251,7 @@ static void check_clock(struct enforce *e, const struct policy_time *now)
 		return;
 	log_warn("policy", "the clock was set by %lld s; what is enforced ends when it would have",
 		 (long long)by);
+	enforce_agents_shift(e, by);
 	for (uint32_t i = SLOT_LOCAL; i < SLOT_NAMED; i++) {
 		struct issuer *is = &e->issuers[i];
 
@@ -308,6 +311,7 @@ bool enforce_tick(struct enforce *e, const struct policy_time *now, bool alive,
 	check_confirmations(e);
 	check_ended(e);
 	enforce_names_forget(e);
+	enforce_agents_forget(e);
 	policy_table_reclaim(e->table);
 	return breaker_check(e);
 }
@@ -369,6 +373,7 @@ int enforce_new(const struct enforce_start *start, struct enforce **ret)
 		free(e);
 		return r;
 	}
+	e->agents.board = start->agents;
 	policy_table_titles(e->table, start->titles);
 	policy_table_time(e->table, &start->now);
 	state_load(e);

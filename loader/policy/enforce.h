@@ -9,6 +9,7 @@
 #define WEIR_LOADER_POLICY_ENFORCE_H
 
 #include <sys/types.h>
+#include "loader/policy/agent_board.h"
 #include "loader/policy/board.h"
 #include "loader/policy/guard.h"
 #include "loader/policy/table.h"
@@ -41,6 +42,7 @@ struct enforce_start {
 	const struct enforce_cfg *cfg; /* must stay */
 	struct policy_fds fds;
 	struct policy_titles *titles; /* names of rules, for the worker; or NULL */
+	struct agent_board *agents;   /* rules that the worker holds flows against; or NULL */
 	struct policy_time now;
 	const struct export_cfg *exports; /* whose targets are never blocked; must stay */
 	unsigned int n_exports;
@@ -73,7 +75,9 @@ struct enforce_image {
 
 struct policy_answer {
 	struct policy_reply reply;
-	struct policy_shown *shown; /* reply.n of them, to be freed; or NULL */
+	struct policy_shown *shown;	/* reply.n of them, to be freed; or NULL */
+	struct policy_decided *decided; /* the same */
+	struct mirror_shown *mirrors;	/* the same */
 };
 
 /* Do what is asked for. */
@@ -128,6 +132,15 @@ struct enforce_name {
  * there, 0: no rule, -EINVAL: no such thing, -errno.
  */
 int enforce_named(struct enforce *e, const struct enforce_name *n);
+
+/**
+ * enforce_hit - the worker has found a flow that an agent's rule picks
+ *
+ * The rule is looked up here, and the guard-rails are asked; then its source is an entry of it, for the rule's
+ * time. Return: 1: it is, 0: it was already, is exempt, or the rule is gone; -EPERM: a guard-rail is in the way;
+ * -ENOSPC: no room; -errno.
+ */
+int enforce_hit(struct enforce *e, const struct agent_hit *h);
 
 /* Are there rules by name? 0: none; else another number each time they change. */
 uint64_t enforce_wants_names(const struct enforce *e);

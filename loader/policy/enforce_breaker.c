@@ -28,6 +28,11 @@ static bool is_inside(const struct guard_prefixes *internal, const uint8_t addr[
 	return false;
 }
 
+bool breaker_inside(const struct enforce *e, const uint8_t addr[16])
+{
+	return is_inside(&e->cfg->guard.internal, addr, 128);
+}
+
 static bool hits_by_itself(const struct policy_rule *r)
 {
 	return r->flags & RULE_AUTOMATIC && !(r->flags & RULE_SHADOW) && r->action >= POLICY_DROP;
@@ -263,6 +268,7 @@ bool breaker_check(struct enforce *e)
 	for (uint32_t i = SLOT_LOCAL; i < SLOT_NAMED; i++)
 		if (e->issuers[i].now.image && enforce_put(e, i))
 			policy_table_stop(e->table, true); /* no room for the change: stop */
+	enforce_agents_changed(e);
 	state_save_stopped(e);
 	return true;
 }

@@ -96,6 +96,7 @@ int enforce_replace(struct enforce *e, uint32_t slot, struct held *h, uint32_t c
 		is->confirm_at = enforce_mono_s() + confirm_s;
 	e->last = slot;
 	enforce_names_changed(e);
+	enforce_agents_changed(e);
 	enforce_put_quic(e);
 	enforce_put_guard(e);
 	state_save(e, slot);
@@ -270,6 +271,7 @@ static int do_rollback(struct enforce *e, const struct policy_request *q, struct
 	is->confirm_at = 0;
 	is->why = HELD_BY_HAND;
 	enforce_names_changed(e);
+	enforce_agents_changed(e);
 	enforce_put_quic(e);
 	state_save(e, slot);
 	snprintf(ret->text, sizeof(ret->text), "%s is as it was before its last change", is->name);
@@ -286,6 +288,7 @@ int enforce_held(struct enforce *e, const char *name, struct policy_reply *ret)
 		return 0;
 	ret->highest = is->generation;
 	ret->why = is->why;
+	ret->decided_us = enforce_last_decided(e, slot);
 	if (!is->now.image)
 		return 0;
 	ret->held = p->head->generation;
@@ -331,6 +334,7 @@ static int do_resume(struct enforce *e, struct policy_reply *ret)
 		for (uint32_t i = SLOT_LOCAL; i < SLOT_NAMED && !r; i++)
 			if (e->issuers[i].now.image)
 				r = enforce_put(e, i);
+		enforce_agents_changed(e);
 		e->n_past = 0;
 	}
 	policy_table_stop(e->table, false);

@@ -12,8 +12,39 @@ enum {
 	SLOT_GUARD = 0,
 	SLOT_LOCAL = 1,
 	SLOT_FIRST = 2,			 /* of others, as they come */
-	SLOT_NAMED = POLICY_ISSUERS - 2, /* flows whose names userspace found */
-	SLOT_QUIC = POLICY_ISSUERS - 1,
+	SLOT_NAMED = POLICY_ISSUERS - 3, /* flows whose names userspace found */
+	SLOT_QUIC = POLICY_ISSUERS - 2,
+	SLOT_AGENT = POLICY_ISSUERS - 1, /* what agents' rules have led to */
+};
+
+#define AGENT_MADE_MAX 4096u /* decisions of agents' rules in force */
+#define AGENT_KEPT     1024u /* of the last ones, for the collector */
+
+/* An agent's rule in force. */
+struct agent {
+	uint32_t slot; /* of its issuer */
+	const struct policy_agent *a;
+	const struct policy_rule *rule;
+};
+
+/* A decision of one. */
+struct agent_made {
+	uint32_t slot;
+	uint8_t id[16]; /* of the rule */
+	struct policy_addr addr;
+};
+
+struct agents {
+	struct agent_board *board; /* or NULL: nobody looks at flows */
+	uint32_t n;
+	struct agent of[POLICY_AGENTS_MAX];
+	uint32_t n_made;
+	struct agent_made made[AGENT_MADE_MAX];
+	uint64_t n_kept;			/* ever */
+	struct policy_decided kept[AGENT_KEPT]; /* a ring */
+	uint32_t kept_slot[AGENT_KEPT];
+	uint64_t refused_minute; /* that a refusal was said in */
+	uint64_t refused;	 /* ever */
 };
 
 /* An automatic decision against an internal source. */
@@ -70,6 +101,7 @@ struct enforce {
 	uint32_t n_names;
 	uint64_t names_changes;
 	struct policy_draft named; /* decisions of SLOT_NAMED */
+	struct agents agents;
 };
 
 uint64_t enforce_mono_s(void);
@@ -141,6 +173,22 @@ int breaker_watch(const struct enforce *e, struct held *h);
 void breaker_begin(const struct enforce *e, uint32_t slot, const struct held *h);
 /* Once a second. Return: it has acted: everything is in shadow. */
 bool breaker_check(struct enforce *e);
+
+/* Would an automatic decision against this address stop an internal source? */
+bool breaker_inside(const struct enforce *e, const uint8_t addr[16]);
+
+/* enforce_agent.c. Rules have changed, or all are in shadow now, or are not any more. */
+void enforce_agents_changed(struct enforce *e);
+void enforce_agents_forget(struct enforce *e);
+/* The clock was set. */
+void enforce_agents_shift(struct enforce *e, int64_t by);
+/* Counters of what the rule has led to; false: nothing, or it is no agent's rule. */
+bool enforce_agent_counters(const struct enforce *e, uint32_t slot, const struct policy_rule *r,
+			    struct policy_counters *ret);
+/* ASK_DECIDED. 0 or -ENOMEM. */
+int enforce_decided(const struct enforce *e, const struct policy_request *q,
+		    struct policy_answer *ret);
+uint64_t enforce_last_decided(const struct enforce *e, uint32_t slot);
 
 /* enforce_name.c */
 void enforce_names_free(struct enforce *e);

@@ -42,6 +42,8 @@ static bool counters_of(const struct enforce *e, uint32_t slot, const struct pol
 	*ret = (struct policy_counters){};
 	if (rule)
 		policy_table_counters(e->table, rule, ret);
+	if (r->key == RULE_BY_ADDR && enforce_agent_counters(e, slot, r, &more))
+		add_counters(ret, &more);
 	if (r->key != RULE_BY_NAME)
 		return rule;
 	memcpy(twin, r->id, sizeof(twin));
@@ -136,6 +138,8 @@ void enforce_state(const struct enforce *e, struct policy_state *ret)
 		.rules_max = u.rules_max,
 		.decisions = u.decisions,
 		.decisions_max = u.decisions_max,
+		.agent_made = e->agents.n_kept,
+		.agent_refused = e->agents.refused,
 	};
 	for (uint32_t i = SLOT_LOCAL; i < SLOT_NAMED; i++)
 		for (uint32_t k = 0; e->issuers[i].now.image && k < e->issuers[i].now.p.n_rules;
@@ -195,30 +199,39 @@ static void show_decision(struct shower *s, struct policy_shown *to)
 {
 	struct policy_set set = {};
 	const struct policy_decision *d;
+	uint64_t until = 0; /* its own end */
 
 	switch (to->type) {
 	case POLICY_ADDR:
 		set.addrs = &to->entry.addr;
+		until = to->entry.addr.expires;
 		set.addrs_n = 1;
 		break;
 	case POLICY_ADDR_PORT:
 		set.addr_ports = &to->entry.addr_port;
+		until = to->entry.addr_port.expires;
 		set.addr_ports_n = 1;
 		break;
 	case POLICY_FLOW:
 		set.flows = &to->entry.flow;
+		until = to->entry.flow.expires;
 		set.flows_n = 1;
 		break;
 	case POLICY_NAME:
 		set.names = &to->entry.name;
+		until = to->entry.name.expires;
 		set.names_n = 1;
 		break;
 	default:
 		return;
 	}
+	if (until)
+		to->expires = until > enforce_wall_s(s->e) ? until - enforce_wall_s(s->e) : 0;
 	set.rules = &to->rule;
 	set.rules_n = 1;
 	d = policy_table_find(s->e->table, s->slot, &set);
+	if (!d && set.addrs_n)
+		d = policy_table_find(s->e->table, SLOT_AGENT, &set);
 	if (!d)
 		return;
 	to->entry_packets = d->packets;
@@ -296,6 +309,18 @@ static bool is_rule(const struct policy_request *q, const struct policy_rule *r)
 
 /* ---- all of an issuer ---- */
 
+/* What the agent has decided by the issuer's rules: entries of these rules. */
+static int show_made(struct shower *s, bool all)
+{
+	const struct agents *g = &s->e->agents;
+	int r = 0;
+
+	for (uint32_t i = 0; i < g->n_made && !r; i++)
+		if (g->made[i].slot == s->slot && (all || is_addr(s->q, &g->made[i].addr)))
+			r = show_entry(s, g->made[i].addr.rule, POLICY_ADDR, &g->made[i].addr);
+	return r;
+}
+
 #define EACH(array, n, type, asks)                \
 	for (uint32_t i = 0; i < p->n && !r; i++) \
 		if (all || asks(q, &p->array[i])) \
@@ -312,7 +337,7 @@ static int show_entries(struct shower *s)
 	EACH(addr_ports, n_addr_ports, POLICY_ADDR_PORT, is_addr_port)
 	EACH(flows, n_flows, POLICY_FLOW, is_flow)
 	EACH(names, n_names, POLICY_NAME, is_name)
-	return r;
+	return r ?: show_made(s, all);
 }
 
 static int show_issuer(struct shower *s, uint32_t slot)

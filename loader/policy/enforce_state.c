@@ -201,6 +201,7 @@ void state_load(struct enforce *e)
 				  strerror(-r));
 	}
 	enforce_names_changed(e);
+	enforce_agents_changed(e);
 	if (e->guarding)
 		enforce_put_quic(e);
 	if (e->stopped || e->shadow)

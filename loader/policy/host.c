@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "loader/dataplane.h"
 #include "loader/iface_table.h"
+#include "loader/mirror/host.h"
 #include "loader/nic.h"
 #include "weir/counters.h"
 
@@ -62,17 +63,23 @@ int policy_host_start(struct policy_host *h, const struct policy_host_start *sta
 		.cfg = start->cfg, .exports = start->exports, .n_exports = start->n_exports};
 	int r;
 
-	*h = (struct policy_host){.dp = start->dp, .table = start->table, .names = -1, .node = -1};
+	*h = (struct policy_host){.dp = start->dp,
+				  .table = start->table,
+				  .mirror = start->mirror,
+				  .names = -1,
+				  .node = -1};
 	h->serve.listening = -1;
 	if (!start->dp->cfg.policy_entries)
 		return -ENOENT;
 	dataplane_policy(start->dp, &es.fds);
 	es.titles = &start->table->titles;
+	es.agents = &start->table->agents;
 	es.now = time_of(start->dp);
 	r = enforce_new(&es, &h->e);
 	if (r)
 		return r;
 	h->serve.e = h->e;
+	h->serve.mirror = h->mirror;
 	h->serve.cfg = start->cfg;
 	h->progress_ms = mono_ms();
 	return 0;
@@ -140,21 +147,30 @@ int policy_host_ms(const struct policy_host *h)
 	return now - h->tick_ms >= TICK_MS ? 0 : (int)(TICK_MS - (now - h->tick_ms));
 }
 
-/* Some of them; the rest is there at the next call. */
+/* Some of what the worker has found; the rest is there at the next call. */
 static void read_names(struct policy_host *h)
 {
-	struct enforce_name n;
+	union {
+		struct enforce_name name;
+		struct agent_hit hit;
+	} m;
 
+	_Static_assert(sizeof(m.name) != sizeof(m.hit), "told apart by their size");
 	for (unsigned int i = 0; i < 64; i++) {
-		ssize_t len = recv(h->names, &n, sizeof(n), MSG_DONTWAIT);
+		const ssize_t len = recv(h->names, &m, sizeof(m), MSG_DONTWAIT);
 
 		if (!len) {
 			h->names = -1; /* the worker is gone */
 			return;
 		}
-		if (len != sizeof(n))
+		if (len == sizeof(m.hit)) {
+			if (enforce_hit(h->e, &m.hit) == -ENOSPC)
+				log_warn("policy", "no room for what an agent's rule stops");
+			continue;
+		}
+		if (len != sizeof(m.name))
 			return;
-		if (enforce_named(h->e, &n) == -ENOSPC)
+		if (enforce_named(h->e, &m.name) == -ENOSPC)
 			log_warn("policy", "no room to drop a flow by its name");
 	}
 }
@@ -166,6 +182,7 @@ static void read_node(struct policy_host *h)
 	while (recv(h->node, buf, sizeof(buf), MSG_DONTWAIT) > 0)
 		;
 	enforce_node_changed(h->e);
+	mirror_host_tick(h->mirror);
 }
 
 static void tick(struct policy_host *h, uint64_t now)
@@ -191,6 +208,7 @@ static void tick(struct policy_host *h, uint64_t now)
 	enforce_tick(h->e, &t, now - h->progress_ms < STALLED_MS, &traffic);
 	enforce_state(h->e, &state);
 	board_put(&h->table->policy, &state);
+	mirror_host_tick(h->mirror);
 	h->tick_ms = now;
 }
 

@@ -14,8 +14,11 @@ struct dataplane;
 struct iface_table;
 struct settings;
 
+struct mirror_host;
+
 struct policy_host {
-	struct enforce *e; /* NULL: this kernel or object has no tables */
+	struct enforce *e;	    /* NULL: this kernel or object has no tables */
+	struct mirror_host *mirror; /* asked on the same socket, and told of the same changes */
 	struct serve serve;
 	struct dataplane *dp;
 	struct iface_table
@@ -33,6 +36,7 @@ struct policy_host_start {
 	unsigned int n_exports;
 	struct dataplane *dp;
 	struct iface_table *table;
+	struct mirror_host *mirror; /* started */
 };
 
 /**

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,17 +16,10 @@
 #include <unistd.h>
 
 #include "common/log.h"
-
-#define GROUPS_MAX 1024u
+#include "common/peer.h"
+#include "loader/mirror/host.h"
 
 /* ---- the socket ---- */
-
-static gid_t group_of(const char *name)
-{
-	const struct group *g = name[0] ? getgrnam(name) : NULL;
-
-	return g ? g->gr_gid : (gid_t)-1;
-}
 
 int serve_open(struct serve *s, const struct control_cfg *control)
 {
@@ -54,7 +46,7 @@ int serve_open(struct serve *s, const struct control_cfg *control)
 		r = -errno;
 	umask(old);
 	if (!r && (chmod(s->path, control->mode) ||
-		   (control->group[0] && chown(s->path, (uid_t)-1, group_of(control->group))) ||
+		   (control->group[0] && chown(s->path, (uid_t)-1, peer_group(control->group))) ||
 		   listen(fd, 16)))
 		r = -errno;
 	if (r) {
@@ -85,37 +77,10 @@ void serve_poll(const struct serve *s, struct pollfd *p)
 		p[1 + i] = (struct pollfd){.fd = s->clients[i], .events = POLLIN};
 }
 
-/* ---- who is it ---- */
-
-static bool in_group(int fd, const struct ucred *who, gid_t group)
-{
-	gid_t groups[GROUPS_MAX];
-	socklen_t len = sizeof(groups);
-
-	if (group == (gid_t)-1)
-		return false;
-	if (who->gid == group)
-		return true;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len))
-		return false;
-	for (size_t i = 0; i < len / sizeof(groups[0]); i++)
-		if (groups[i] == group)
-			return true;
-	return false;
-}
-
 static int identify(const struct serve *s, int fd, struct enforce_peer *ret)
 {
-	struct ucred who;
-	socklen_t len = sizeof(who);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len))
-		return -errno;
-	ret->uid = who.uid;
-	ret->may_change =
-		!who.uid || who.uid == geteuid() ||
-		in_group(fd, &who, s->cfg->group[0] ? group_of(s->cfg->group) : (gid_t)-1);
-	return 0;
+	ret->may_change = peer_may(fd, geteuid(), peer_group(s->cfg->group), &ret->uid);
+	return ret->uid == (uid_t)-1 ? -EPERM : 0;
 }
 
 /* ---- memory that comes along ---- */
@@ -190,6 +155,17 @@ static ssize_t receive(int fd, struct policy_request *q, int *ret_fd)
 	return m.msg_flags & MSG_TRUNC ? -EMSGSIZE : n;
 }
 
+static int seal_answer(const struct policy_answer *a)
+{
+	const size_t n = a->reply.n;
+
+	if (a->decided)
+		return seal(a->decided, n * sizeof(*a->decided));
+	if (a->mirrors)
+		return seal(a->mirrors, n * sizeof(*a->mirrors));
+	return seal(a->shown, n * sizeof(*a->shown));
+}
+
 static int answer(int fd, struct policy_answer *a)
 {
 	struct iovec iov = {&a->reply, sizeof(a->reply)};
@@ -197,10 +173,10 @@ static int answer(int fd, struct policy_answer *a)
 	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
 	int memory = -1, r;
 
-	if (a->shown) {
+	if (a->shown || a->decided || a->mirrors) {
 		struct cmsghdr *c;
 
-		memory = seal(a->shown, a->reply.n * sizeof(*a->shown));
+		memory = seal_answer(a);
 		if (memory < 0)
 			return memory;
 		m.msg_control = &room;
@@ -238,9 +214,14 @@ static int handle(struct serve *s, int fd)
 	if (r)
 		return r;
 	q.issuer[sizeof(q.issuer) - 1] = '\0';
-	enforce_answer(s->e, &q, &peer, &image, &a);
+	if (q.ask >= ASK_MIRROR_SHOW && q.ask <= ASK_MIRROR_END)
+		mirror_host_answer(s->mirror, &q, &peer, &image, &a);
+	else
+		enforce_answer(s->e, &q, &peer, &image, &a);
 	r = answer(fd, &a);
 	free(a.shown);
+	free(a.decided);
+	free(a.mirrors);
 	if (image.at)
 		munmap((void *)(uintptr_t)image.at, image.len);
 	return r;

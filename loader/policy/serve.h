@@ -13,8 +13,11 @@
 #define SERVE_CLIENTS 8u
 #define SERVE_FDS     (1 + SERVE_CLIENTS)
 
+struct mirror_host;
+
 struct serve {
 	struct enforce *e;
+	struct mirror_host *mirror;
 	const struct enforce_cfg *cfg;
 	int listening; /* -1: none */
 	int clients[SERVE_CLIENTS];

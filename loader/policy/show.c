@@ -61,7 +61,9 @@ static void match_text(const struct policy_shown *s, char buf[MATCH_MAX])
 		fprintf(out, " or %u others", s->entries - 1);
 	if (s->type && s->rule.match.have)
 		fputs(" and ", out);
-	if (!s->type || s->rule.match.have)
+	if (!s->type && s->rule.key != RULE_BY_NONE)
+		fputs("nothing yet: the agent decides", out);
+	else if (!s->type || s->rule.match.have)
 		policy_print_rule(out, NULL, &s->rule);
 	fclose(out);
 }

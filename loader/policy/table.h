@@ -164,4 +164,10 @@ const struct policy_decision *policy_table_decision(const struct policy_table *t
 const struct policy_decision *policy_table_find(const struct policy_table *t, uint32_t issuer,
 						const struct policy_set *set);
 
+/* Programs that are on their way through a packet now end before this returns. */
+void policy_grace(void);
+
+/* The conditions of a rule as the programs look at them; the rest of *v stays. */
+void policy_version_match(const struct policy_match *m, struct policy_version *v);
+
 #endif

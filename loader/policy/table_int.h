@@ -141,7 +141,4 @@ void rules_bounds(const struct policy_table *t, uint32_t *ret_other, uint32_t *r
 /* Say of each rule whether it drops plainly before all those of order @other, in whichever version. */
 void rules_plain(const struct policy_table *t, uint32_t other);
 
-/* Wait until no packet that is on its way now has a program running. */
-void policy_grace(void);
-
 #endif

@@ -97,11 +97,30 @@ static bool drops_plainly(const struct policy_rule *r)
 	return r->action == POLICY_DROP && !(r->flags & RULE_SHADOW) && !r->match.have;
 }
 
+void policy_version_match(const struct policy_match *m, struct policy_version *v)
+{
+	v->have = m->have;
+	v->negate = m->negate;
+	v->proto = m->proto;
+	v->tcp_mask = m->tcp_mask;
+	v->tcp_flags = m->tcp_flags;
+	v->icmp_type = m->icmp_type;
+	v->icmp_code = m->icmp_code;
+	v->only6 = (__u8)((m->src_bits < 96) | (m->dst_bits < 96) << 1);
+	memcpy(v->src_port, m->src_port, sizeof(v->src_port));
+	memcpy(v->dst_port, m->dst_port, sizeof(v->dst_port));
+	memcpy(v->length, m->length, sizeof(v->length));
+	v->vlan = m->vlan;
+	v->ethertype = m->ethertype;
+	v->vni = m->vni;
+	v->ifindex = m->ifindex ?: UINT32_MAX; /* no interface, or none now */
+	set_net(m->src, m->src_bits, v->src, v->src_mask);
+	set_net(m->dst, m->dst_bits, v->dst, v->dst_mask);
+}
+
 static void version_of(const struct policy_table *t, uint32_t issuer, const struct policy_rule *r,
 		       struct policy_version *v)
 {
-	const struct policy_match *m = &r->match;
-
 	*v = (struct policy_version){
 		.expires = policy_clock(t, r->expires),
 		.order = r->number << 16 | issuer,
@@ -109,28 +128,12 @@ static void version_of(const struct policy_table *t, uint32_t issuer, const stru
 		.flags = r->flags,
 		.direction = r->direction,
 		.key = r->key,
-		.have = m->have,
-		.negate = m->negate,
-		.proto = m->proto,
-		.tcp_mask = m->tcp_mask,
-		.tcp_flags = m->tcp_flags,
-		.icmp_type = m->icmp_type,
-		.icmp_code = m->icmp_code,
-		.only6 = (m->src_bits < 96) | (m->dst_bits < 96) << 1,
 		.plain = drops_plainly(r) ? r->direction : 0,
-		.src_port = {m->src_port[0], m->src_port[1]},
-		.dst_port = {m->dst_port[0], m->dst_port[1]},
-		.length = {m->length[0], m->length[1]},
-		.vlan = m->vlan,
-		.ethertype = m->ethertype,
-		.vni = m->vni,
-		.ifindex = m->ifindex ?: UINT32_MAX, /* no interface, or none now */
 		.issuer = issuer,
 		.number = r->number,
 	};
 	memcpy(v->id, r->id, sizeof(v->id));
-	set_net(m->src, m->src_bits, v->src, v->src_mask);
-	set_net(m->dst, m->dst_bits, v->dst, v->dst_mask);
+	policy_version_match(&r->match, v);
 	set_limit(r, v);
 }
 

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include "weir/policy.h"
 
-#define POLICY_WIRE_VERSION  3u
+#define POLICY_WIRE_VERSION  5u
 #define POLICY_SOCKET_SUFFIX ".policy" /* behind the path of the control socket */
 
 enum policy_ask {
@@ -24,8 +24,12 @@ enum policy_ask {
 	ASK_PANIC = 7,
 	ASK_RESUME = 8, /* the end of panic, and of the breaker's shadow */
 	ASK_ROLLBACK = 9,
-	ASK_CONFIRM = 10, /* of an issuer, or all that waits */
-	ASK_HELD = 11,	  /* what holds of an issuer; needs no more than the first two */
+	ASK_CONFIRM = 10,     /* of an issuer, or all that waits */
+	ASK_HELD = 11,	      /* what holds of an issuer; needs no more than the first two */
+	ASK_DECIDED = 12,     /* what the agent has decided by an issuer's rules; as HELD */
+	ASK_MIRROR_SHOW = 13, /* struct mirror_shown of each session; as HELD */
+	ASK_MIRROR_ADD = 14,  /* the session that comes along */
+	ASK_MIRROR_END = 15,  /* that of a number, or all */
 	_ASK_MAX
 };
 
@@ -45,7 +49,9 @@ struct policy_request {
 	uint32_t ask;	    /* enum policy_ask */
 	uint32_t flags;	    /* enum policy_request_flag */
 	uint32_t confirm_s; /* APPLY, ADD: rolled back after so long without ASK_CONFIRM; 0: never */
-	uint8_t issuer[32];  /* FLUSH, ROLLBACK, CONFIRM, HELD; empty: all, the last one, all, - */
+	uint64_t after;	    /* DECIDED: those since then, policy_decided.made_us */
+	/* FLUSH, ROLLBACK, CONFIRM, HELD, DECIDED; empty: all, the last one, all, -, - */
+	uint8_t issuer[32];
 	uint8_t id[16];	     /* REMOVE */
 	uint8_t what;	     /* WHY: enum why_what */
 	uint8_t proto;	     /* FLOW */
@@ -53,7 +59,8 @@ struct policy_request {
 	uint16_t port[2];    /* FLOW; host order */
 	uint8_t addr[2][16]; /* ADDR: the first, bits[0] of it; FLOW: both */
 	uint8_t bits;
-	uint8_t pad[7];
+	uint8_t pad[3];
+	uint32_t number; /* MIRROR_END: of the session, 0: all */
 	uint8_t name[POLICY_NAME_MAX];
 };
 
@@ -65,12 +72,13 @@ struct policy_reply {
 	uint32_t generation; /* of the tables */
 	uint32_t rules, rules_max;
 	uint32_t decisions, decisions_max;
-	uint32_t added, removed; /* decisions, or rules without */
-	uint32_t n;		 /* struct policy_shown in the memory that comes along */
-	uint8_t stopped;	 /* panic */
-	uint8_t breaker;	 /* all in shadow */
-	uint8_t confirm;	 /* waits for a confirmation */
-	uint8_t lease;		 /* 1: held */
+	uint32_t added,
+		removed; /* decisions, or rules without; mirrors: number of the new one, how many */
+	uint32_t n; /* policy_shown, policy_decided, mirror_shown in the memory that comes along */
+	uint8_t stopped; /* panic */
+	uint8_t breaker; /* all in shadow */
+	uint8_t confirm; /* waits for a confirmation */
+	uint8_t lease;	 /* 1: held */
 	uint32_t lease_s;
 	uint64_t took_ns; /* in the core, from the request to the last store */
 	uint64_t dropped; /* packets, all rules */
@@ -79,8 +87,9 @@ struct policy_reply {
 	uint64_t held;	  /* generation; 0: nothing */
 	uint64_t highest; /* that has ever come */
 	uint32_t held_rules, held_entries;
-	uint8_t hash[32]; /* SHA-256 of the image; zero where it was not signed */
-	uint8_t why;	  /* enum policy_held */
+	uint64_t decided_us; /* policy_decided.made_us of the last one; 0: none */
+	uint8_t hash[32];    /* SHA-256 of the image; zero where it was not signed */
+	uint8_t why;	     /* enum policy_held */
 	uint8_t pad[7];
 };
 
@@ -107,7 +116,22 @@ struct policy_shown {
 	uint32_t pad;
 };
 
-_Static_assert(sizeof(struct policy_request) == 368, "one message");
+/* What the agent decided by itself. */
+struct policy_decided {
+	uint64_t made_us; /* since 1970; grows, whatever becomes of the clock */
+	uint64_t took_ns; /* from the flow's evaluation to the entry that the kernel acts on */
+	uint32_t ttl_s;
+	uint8_t id[16];	  /* of the rule */
+	uint8_t name[64]; /* its name */
+	uint8_t addr[16];
+	uint8_t to[16]; /* what it talked to */
+	uint16_t port;
+	uint8_t proto;
+	uint8_t shadow;
+};
+
+_Static_assert(sizeof(struct policy_request) == 376, "one message");
+_Static_assert(sizeof(struct policy_decided) % 8 == 0, "an array");
 _Static_assert(sizeof(struct policy_shown) % 8 == 0, "an array");
 
 #endif

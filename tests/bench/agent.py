@@ -4,11 +4,12 @@
 # agent.py - CPU time of whole programs that watch an interface and export IPFIX: weir (both processes,
 # and the run time of its BPF programs) and softflowd, one after the other on the same traffic.
 # usage: agent.py WEIR FLOOD OBJECTS SEND_DEV WATCH_DEV ALONE_DEV [ROUNDS], in a network namespace of their own;
-# OBJECTS: the folder of filter.bpf.o; ALONE_DEV: a pair like the first one that nobody watches.
+# OBJECTS: the folder of filter.bpf.o and none.bpf.o; ALONE_DEV: a pair like the first one that nobody watches.
 # The packets of a flow come in trains of so many (see TRAFFIC): 1 is the worst that caches can get.
 # CPU time is divided by the packets that a program says it has counted; what starting took is left out, what
 # idling took is not. "cpu s per million packets": the program's processes, and the run time of its BPF programs by the
-# kernel's statistics, less what these find for an empty one. What the kernel does besides to bring packets there is
+# kernel's statistics, less what these find for an empty one on the same hook: on TC, between packets that the stack handles one
+# by one, the clock alone takes longer than on XDP, where they come in batches. What the kernel does besides to bring packets there is
 # charged to the sender, or to ksoftirqd: in "cpu s with the kernel's" is what these take more than for as many
 # packets on ALONE_DEV, sent in turns with the others, with the statistics off: the machine changes its mind, but not so
 # often. Not for XDP: a veth hands packets on in another way then, in batches and on the other CPU, which ALONE_DEV does
@@ -67,8 +68,28 @@ def bpf_runs(known, of=None):
     return sum(p.get("run_time_ns", 0) for p in new) / 1e9, sum(p.get("run_cnt", 0) for p in new)
 
 
-def xdp(device, *what):
-    subprocess.check_call(["ip", "link", "set", "dev", device, "xdp", *what])
+class Empty:
+    """A program on ALONE_DEV that does nothing, on the hook that is compared with."""
+
+    def __init__(self, hook):
+        known, self.tc = prog_ids(), hook == "tc"
+        if self.tc:
+            subprocess.check_call(["tc", "qdisc", "add", "dev", unwatched_end, "clsact"])
+            subprocess.check_call(["tc", "filter", "add", "dev", unwatched_end, "ingress", "bpf", "da", "obj",
+                                   os.path.join(objects, "none.bpf.o"), "sec", "tc"])
+        else:
+            subprocess.check_call(["ip", "link", "set", "dev", unwatched_end, "xdp", "obj",
+                                   os.path.join(objects, "filter.bpf.o"), "program", "filter_none"])
+        self.known = known
+
+    def runs(self):
+        return bpf_runs(self.known)
+
+    def end(self):
+        if self.tc:
+            subprocess.check_call(["tc", "qdisc", "del", "dev", unwatched_end, "clsact"])
+        else:
+            subprocess.check_call(["ip", "link", "set", "dev", unwatched_end, "xdp", "off"])
 
 
 def cpu_so_far(pids):
@@ -133,7 +154,7 @@ class Weir:
     """`weir run` and what it says in its end."""
 
     def __init__(self, traffic, hook):
-        self.known = prog_ids()
+        self.known, self.hook = prog_ids(), hook
         path = os.path.join(work, "notify")
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notify.bind(path)
@@ -215,18 +236,17 @@ def run_time(begin, traffic):
     """By the kernel's statistics: CPU seconds of BPF programs per million packets, less what the statistics find
     for a program that does nothing: two looks at the clock. That for as many packets."""
     program = begin(traffic)
-    known, sent, empty = prog_ids(), 0, []
-    xdp(unwatched_end, "obj", os.path.join(objects, "filter.bpf.o"), "program", "filter_none")
+    none, sent, empty = Empty(program.hook), 0, []
     stats = enable_bpf_stats()
     for _ in range(traffic[4]):
         sent += send(traffic, sender)[0]
-        before = bpf_runs(known)
+        before = none.runs()
         send(traffic, unwatched, ALONE)
-        after = bpf_runs(known)
+        after = none.runs()
         empty.append((after[0] - before[0]) / (after[1] - before[1]))
     seconds, runs = program.bpf()
     os.close(stats)
-    xdp(unwatched_end, "off")
+    none.end()
     each = statistics.median(empty)
     part = share(sent, program.counted())
     return (seconds - runs * each) * 1e6 / sent / part, each * 1e6

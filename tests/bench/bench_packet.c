@@ -42,6 +42,7 @@ struct scenario {
 static const struct scenario scenarios[] = {
 	{"tcp", FRAME_TCP, false, false, true},
 	{"udp", FRAME_UDP, false, false, false},
+	{"udp 1000", FRAME_UDP_LONG, false, false, false},
 	{"ipv6", FRAME_IP6, false, false, false},
 	{"vxlan", FRAME_VXLAN, false, true, false},
 	{"syn flood", FRAME_SYN, true, false, true},
@@ -75,6 +76,12 @@ struct bout {
 	uint64_t names_lost;
 };
 
+/* Is the ring of the last packets measured there? */
+static bool keeps_packets(const struct scenario *sc)
+{
+	return sc->kind == FRAME_TCP || sc->kind == FRAME_UDP_LONG;
+}
+
 static struct contender *add(struct bout *b, const char *name, const struct bpf_program *prog,
 			     const struct bpf_map *gen)
 {
@@ -98,6 +105,10 @@ static void line_up(struct bout *b, enum hook hook)
 	b->n = 0;
 	add(b, "none", hook == XDP ? own->progs.none_xdp : own->progs.none_tc, gen);
 	add(b, "weir", hook == XDP ? own->progs.weir_xdp : own->progs.weir_tc, gen);
+	if (keeps_packets(b->sc))
+		add(b, "weir, packets kept",
+		    hook == XDP ? b->lab->kept->progs.weir_xdp : b->lab->kept->progs.weir_tc,
+		    b->lab->kept->maps.gen);
 	for (int i = 0; i < _PEER_MAX; i++)
 		if (b->peer[i])
 			add(b, peer_names[i],
@@ -250,7 +261,7 @@ static int measure(struct bout *b, enum hook hook)
 	r = contenders_measure(b->c, b->n, &b->frame, b->opt->packets, b->opt->rounds);
 	if (r < 0)
 		return r;
-	b->sent += (uint64_t)b->opt->packets * b->opt->rounds;
+	b->sent += (uint64_t)b->opt->packets * b->opt->rounds * (keeps_packets(b->sc) ? 2 : 1);
 	print_costs(b, hook);
 	return 0;
 }

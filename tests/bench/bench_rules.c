@@ -2,8 +2,9 @@
 /*
  * bench_rules.c - what rules cost by flow: blocks of flows with a realistic skew through the engine, with the
  * rules that come with weir.
- * usage: bench_rules [--flows N] [DIRECTORY OF RULES]
- * The same flows come again and again, later each time.
+ * usage: bench_rules [--flows N] [--hosts N] [DIRECTORY OF RULES]
+ * The same flows come again and again, later each time. Of 200,000 hosts a third of the flows are of a host
+ * that has no room; 20,000 have all that they need, as those of the load generator.
  */
 #include <math.h>
 #include <stdio.h>
@@ -19,11 +20,11 @@
 
 #define BLOCKS 64u
 #define BEGIN  (INT64_C(1767225600) * 1000000)
-#define HOSTS  200000u
 
 struct bench {
 	struct block *blocks[BLOCKS];
 	uint64_t state;
+	uint64_t hosts;
 	uint64_t alerts;
 };
 
@@ -69,8 +70,8 @@ static void make_flow(struct bench *b, struct flow_record *r)
 	const bool out = below(b, 10) < 8;
 
 	*r = (struct flow_record){.family = 4};
-	put_ip(r->src_ip, out ? 0x0a000000 : 0x50000000, skewed(b, HOSTS));
-	put_ip(r->dst_ip, out ? 0x60000000 : 0x0a000000, skewed(b, HOSTS));
+	put_ip(r->src_ip, out ? 0x0a000000 : 0x50000000, skewed(b, (uint32_t)b->hosts));
+	put_ip(r->dst_ip, out ? 0x60000000 : 0x0a000000, skewed(b, (uint32_t)b->hosts));
 	r->dst_port = ports[below(b, sizeof(ports) / sizeof(ports[0]))];
 	r->src_port = (uint16_t)(32768 + below(b, 28000));
 	r->proto = r->dst_port == 53 || r->dst_port == 123 || below(b, 6) == 0 ? 17 : 6;
@@ -166,13 +167,15 @@ static void run(struct bench *b, const struct rule_set *set, uint64_t flows)
 
 int main(int argc, char **argv)
 {
-	static struct bench b = {.state = 1};
+	static struct bench b = {.state = 1, .hosts = 200000};
 	struct rule_files files;
 	struct site site;
 	uint64_t flows = 8000000;
 	struct block_pool *pool = block_pool_new(BLOCKS);
 
-	if (argc > 2 && !strcmp(argv[1], "--flows") && !scan_u64(argv[2], 1, UINT64_MAX, &flows)) {
+	while (argc > 2 &&
+	       ((!strcmp(argv[1], "--flows") && !scan_u64(argv[2], 1, UINT64_MAX, &flows)) ||
+		(!strcmp(argv[1], "--hosts") && !scan_u64(argv[2], 1, UINT32_MAX, &b.hosts)))) {
 		argc -= 2;
 		argv += 2;
 	}

@@ -11,6 +11,7 @@
 #define UDP	 8u
 #define VXLAN	 8u
 #define SMALL	 64u
+#define LONG	 1000u
 #define FLAG_SYN 0x02u
 #define FLAG_PSH 0x08u
 #define FLAG_ACK 0x10u
@@ -86,14 +87,14 @@ static void tcp4(struct frame *f, uint8_t flags)
 	f->gen.offset = ETH + 12;
 }
 
-static void udp4(struct frame *f)
+static void udp4(struct frame *f, uint16_t len)
 {
-	uint16_t payload = SMALL - ETH - IP4 - UDP;
+	uint16_t payload = len - ETH - IP4 - UDP;
 	size_t n = put_eth(f->data, 0x0800);
 
 	n += put_ip4(f->data + n, 17, UDP + payload);
 	put_udp(f->data + n, 5004, payload);
-	f->len = SMALL;
+	f->len = len;
 	f->gen.offset = ETH + 12;
 }
 
@@ -219,7 +220,10 @@ void frame_build(struct frame *f, enum frame_kind kind)
 	memset(f, 0, sizeof(*f));
 	switch (kind) {
 	case FRAME_UDP:
-		udp4(f);
+		udp4(f, SMALL);
+		break;
+	case FRAME_UDP_LONG:
+		udp4(f, LONG);
 		break;
 	case FRAME_IP6:
 		tcp6(f);

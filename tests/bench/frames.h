@@ -15,6 +15,7 @@
 enum frame_kind {
 	FRAME_TCP = 0,	/* pure ACK in 64 bytes */
 	FRAME_UDP,	/* 64 bytes */
+	FRAME_UDP_LONG, /* 1000 bytes */
 	FRAME_IP6,	/* TCP over IPv6, pure ACK */
 	FRAME_VXLAN,	/* the TCP frame inside VXLAN */
 	FRAME_SYN,	/* 64 bytes; for new flows */

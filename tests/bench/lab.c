@@ -14,12 +14,14 @@
 #include "tests/bench/measure.h"
 #include "weir.skel.h"
 
-#define SCAN_NS	  UINT64_C(1000000000)
-#define PAUSE_NS  50000
-#define FLOWS_MIN 1024u
-#define MERGE_MIN (1u << 18)
-#define IDLE_NS	  UINT64_C(3600000000000) /* other designs' turns don't make a flow idle */
-#define OWN_CPUS  2			  /* regions: CPUs 0 and 1 */
+#define SCAN_NS	     UINT64_C(1000000000)
+#define PAUSE_NS     50000
+#define FLOWS_MIN    1024u
+#define MERGE_MIN    (1u << 18)
+#define IDLE_NS	     UINT64_C(3600000000000) /* other designs' turns don't make a flow idle */
+#define RECENT_BYTES (64u << 20)
+#define RECENT_LEN   256u
+#define OWN_CPUS     2 /* regions: CPUs 0 and 1 */
 
 /* The same settings in the same places: bench.bpf.c includes weir.bpf.c and has none of its own. */
 _Static_assert(sizeof(struct bench_bpf__rodata) == sizeof(struct weir_bpf__rodata),
@@ -49,7 +51,7 @@ int lab_share_maps(struct bpf_object *obj, const struct bpf_object *donor)
 	return 0;
 }
 
-static int load_bench(struct lab *l, uint32_t depth, struct bench_bpf **ret)
+static int load_bench(struct lab *l, uint32_t depth, bool keep, struct bench_bpf **ret)
 {
 	struct bench_bpf *b = bench_bpf__open();
 	struct bpf_program *prog;
@@ -66,6 +68,8 @@ static int load_bench(struct lab *l, uint32_t depth, struct bench_bpf **ret)
 		bpf_program__set_autoload(prog, false);
 	memcpy(b->rodata, lab_settings(l), sizeof(*b->rodata));
 	b->rodata->cfg_decap_depth = depth;
+	if (!keep)
+		b->rodata->cfg_recent_blocks = 0;
 	r = lab_share_maps(b->obj, l->dp.object[0].skel->obj);
 	if (!r && l->plain && l->plain != b)
 		r = lab_share_maps(b->obj, l->plain->obj);
@@ -131,11 +135,14 @@ int lab_open(struct lab *l, uint32_t flows)
 	cfg.cpus = OWN_CPUS;
 	cfg.flows = OWN_CPUS * flows > FLOWS_MIN ? OWN_CPUS * flows : FLOWS_MIN;
 	cfg.idle_ns = IDLE_NS;
+	cfg.recent_bytes = RECENT_BYTES;
+	cfg.recent_len = cfg.recent_full = RECENT_LEN;
 	cfg.policy_entries = l->policy_entries;
 	l->merge_flows = cfg.flows > MERGE_MIN ? cfg.flows : MERGE_MIN;
 	r = dataplane_load(&l->dp, &cfg, &dataplane_variant_default);
-	r = r ?: load_bench(l, 0, &l->plain);
-	r = r ?: load_bench(l, 4, &l->decap);
+	r = r ?: load_bench(l, 0, false, &l->plain);
+	r = r ?: load_bench(l, 4, false, &l->decap);
+	r = r ?: load_bench(l, 0, true, &l->kept);
 	return r ?: consumer_new(l);
 }
 
@@ -144,6 +151,7 @@ void lab_close(struct lab *l)
 	consumer_free(l);
 	bench_bpf__destroy(l->plain);
 	bench_bpf__destroy(l->decap);
+	bench_bpf__destroy(l->kept);
 	dataplane_done(&l->dp);
 }
 

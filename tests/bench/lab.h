@@ -27,6 +27,7 @@ struct lab {
 	struct dataplane dp;
 	struct bench_bpf *plain; /* tunnels are not opened */
 	struct bench_bpf *decap; /* four levels of them are */
+	struct bench_bpf *kept;	 /* as plain, and the last packets are kept */
 	struct clock clock;
 	struct merge *merge;
 	struct names *names;

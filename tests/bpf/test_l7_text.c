@@ -350,6 +350,46 @@ Test(l7_text, hands_over_dns_answers_with_addresses)
 	}
 }
 
+/* Over TCP, where one segment is one response; of others there are header and question. */
+Test(l7_text, hands_over_dns_answers_of_a_segment)
+{
+	static const struct {
+		__u16 flags, answers, fill, after, cut, handed;
+	} cases[] = {
+		{0x8180, 1, 16, 0, 0, 1}, {0x8180, 2, 1300, 0, 0, 1}, {0x8180, 1, 3000, 0, 0, 1},
+		{0x8183, 1, 16, 0, 0, 0}, {0x8180, 0, 16, 0, 0, 0},   {0x0100, 1, 16, 0, 0, 0},
+		{0x8180, 1, 16, 5, 0, 0}, {0x8180, 1, 16, 0, 8, 0},
+	};
+
+	for (__u32 i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		__u32 len;
+
+		rig_flow(&rig, 6, 40000 + i, 53);
+		rig_syn(&rig, 0, 1, 999);
+		msg.len = 0;
+		len = msg_open(&msg, 2);
+		msg_dns(&msg, 7, cases[i].flags, "www.example.com", 1);
+		msg.b[8] = cases[i].answers >> 8;
+		msg.b[9] = cases[i].answers & 255;
+		msg_fill(&msg, 0xc0, cases[i].fill);
+		msg_close(&msg, len, 2);
+		len = msg.len;
+		msg_fill(&msg, 0, cases[i].after);
+		feed(0, 1, 1000, msg.b, msg.len - cases[i].cut);
+		cr_assert_eq(rig.events, 1u + cases[i].handed, "case %u: %u", i, rig.events);
+		cr_assert_eq(rig.ev[cases[i].handed].h.kind, EV_DNS);
+		if (!cases[i].handed)
+			continue;
+		len -= 2;
+		cr_assert_eq(rig.ev[0].h.kind, EV_DATAGRAM);
+		cr_assert_eq(rig.ev[0].h.proto_hint, L7P_DNS);
+		cr_assert_eq(rig.ev[0].h.dir, 1);
+		cr_assert_eq(rig.ev[0].pay.orig_len, len);
+		cr_assert_eq(rig.ev[0].pay.len, len < WEIR_DATAGRAM_MAX ? len : WEIR_DATAGRAM_MAX);
+		cr_assert(!memcmp(rig.ev[0].pay.data, msg.b + 2, rig.ev[0].pay.len));
+	}
+}
+
 Test(l7_text, malformed_dns_is_counted_and_given_up)
 {
 	rig_flow(&rig, 17, 40000, 53);

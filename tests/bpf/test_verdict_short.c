@@ -23,6 +23,12 @@ static void open_replay(void)
 	vr_open(&r, false);
 }
 
+/* A capture has no direction: this takes the kernel's own clock and hooks. */
+static void open_live(void)
+{
+	vr_open(&r, true);
+}
+
 static void close_rig(void)
 {
 	vr_close(&r);
@@ -111,6 +117,39 @@ Test(verdict_short, a_host_is_counted_by_its_rule_and_by_itself)
 	cr_expect(eq(u64, vr_count(&r, CNT_DROPPED_PACKETS), 5));
 	cr_expect(eq(u64, vr_count(&r, CNT_DROPPED_BYTES), 200));
 	cr_expect(zero(u64, vr_count(&r, CNT_INSERTS)));
+}
+
+/* What the network will carry is counted, not the one buffer that the stack hands down. */
+Test(verdict_short, segments_of_a_gso_packet_are_packets, .init = open_live)
+{
+	struct packet host = {}, net = {};
+	struct policy_decision d;
+
+	for (int i = 0; i < 2; i++) {
+		struct packet *p = i ? &net : &host;
+
+		pk_eth(p);
+		pk_ip4(p, A + 256 * i, B);
+		pk_tcp(p, 1000, 80, ACK);
+		pk_payload(p, 500);
+		pk_end(p);
+	}
+	r.gso = 200;
+	vr_rule(&r, POLICY_DROP, RULE_BY_ADDR);
+	vr_addr(&r, "10.0.0.1", 32, ROLE_SRC);
+	vr_addr(&r, "10.0.1.0", 24, ROLE_SRC);
+	cr_assert(zero(int, vr_apply(&r)));
+	cr_expect(eq(int, vr_send(&r, VR_TC_IN, &host), 1));
+	d = decision(0);
+	cr_expect(eq(u64, d.packets, 3));
+	cr_expect(eq(u64, d.bytes, 500 + 3 * 40));
+	cr_expect(eq(u64, vr_counters(&r, 1).packets, 3));
+	cr_expect(eq(u64, vr_count(&r, CNT_DROPPED_PACKETS), 3));
+	cr_expect(eq(int, vr_send(&r, VR_TC_IN, &net), 1), "of a listed prefix");
+	cr_expect(eq(u64, decision(1).packets, 3));
+	cr_expect(eq(u64, decision(1).bytes, 500 + 3 * 40));
+	cr_expect(eq(u64, vr_counters(&r, 1).bytes, 2 * (500 + 3 * 40)));
+	cr_expect(eq(u64, vr_count(&r, CNT_DROPPED_PACKETS), 6));
 }
 
 /* The only row there is. */
@@ -241,12 +280,6 @@ Test(verdict_short, the_lease_ends)
 	cr_expect(zero(int, xdp(tcp4(A + 256, B, 80, SYN))));
 }
 
-static void open_live(void)
-{
-	vr_open(&r, true);
-}
-
-/* A capture has no direction: this takes the kernel's own clock and hooks. */
 Test(verdict_short, a_rule_of_the_other_direction, .init = open_live)
 {
 	struct packet host = tcp4(A, B, 80, SYN), net = tcp4(A + 256, B, 80, SYN);

@@ -63,6 +63,10 @@ void vr_open(struct verdict_rig *r, bool live)
 	r->packets = 0;
 	cfg.policy_entries = VR_ENTRIES;
 	cfg.flows = 4096;
+	cfg.recent_bytes = r->recent_bytes;
+	cfg.recent_len = r->recent_len;
+	cfg.recent_full = r->recent_full;
+	cfg.recent_early = r->recent_early;
 	cfg.replay = !live;
 	cfg.tick_ns = live ? 0 : 1000;
 	cfg.cpus = live ? 0 : 1;
@@ -191,6 +195,7 @@ int vr_send(struct verdict_rig *r, enum vr_way way, const struct packet *p)
 
 int vr_send_bytes(struct verdict_rig *r, enum vr_way way, const uint8_t *frame, uint32_t len)
 {
+	struct __sk_buff skb = {.gso_size = r->gso};
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = frame, .data_size_in = len, .repeat = 1,
 		    .data_out = len <= sizeof(r->out) ? r->out : NULL,
 		    .data_size_out = len <= sizeof(r->out) ? len : 0);
@@ -199,6 +204,10 @@ int vr_send_bytes(struct verdict_rig *r, enum vr_way way, const uint8_t *frame, 
 		r->ns += 1000;
 		r->dp.control->replay_ns = r->ns;
 		r->dp.control->replay_tick = (uint32_t)(r->ns / 1000);
+	}
+	if (r->gso && way != VR_XDP) {
+		o.ctx_in = &skb;
+		o.ctx_size_in = sizeof(skb);
 	}
 	if (bpf_prog_test_run_opts(prog_of(r, way), &o))
 		die("test run", errno);

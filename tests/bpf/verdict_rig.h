@@ -24,9 +24,12 @@ struct verdict_rig {
 	struct policy_addr_port ports[VR_RECORDS];
 	struct policy_flow flows[VR_RECORDS];
 	struct policy_name names[VR_RECORDS];
-	struct policy_set set;	 /* of the above */
-	uint64_t ns;		 /* capture time (live: not used) */
-	uint64_t packets;	 /* sent */
+	struct policy_set set; /* of the above */
+	uint64_t ns;	       /* capture time (live: not used) */
+	uint64_t packets;      /* sent */
+	uint64_t recent_bytes; /* set before vr_open(): packets are kept, those of dataplane_cfg */
+	uint32_t recent_len, recent_full, recent_early;
+	uint32_t gso;		 /* TC: what is sent are GSO packets of segments that long */
 	uint8_t out[PACKET_MAX]; /* what the program left of the last packet */
 	uint32_t out_len;
 };

@@ -52,7 +52,7 @@ demo_start() # NAME ARG...
 		-o table "${@:2}" 2>"$tmp/$1.err" &
 	weir_pid=$!
 	pids+=("$weir_pid")
-	if ! wait_for 20 weir_is_up "$1" 1 || pid_gone "$weir_pid"; then
+	if ! wait_for 60 weir_is_up "$1" 1 || pid_gone "$weir_pid"; then
 		cat "$tmp/$1.err"
 		die "weir does not start"
 	fi
@@ -164,7 +164,7 @@ part_two()
 	say '' '2. Offload on: the stack hands over packets of up to 64 KB, weir counts wire segments' ''
 	offloads on
 	spawn xdp_count "$ns_b" "$tools/xdp_count" vb
-	wait_for 10 has_line "$tmp/xdp_count.out" ready || die "the counter on the other end does not start"
+	wait_for 60 has_line "$tmp/xdp_count.out" ready || die "the counter on the other end does not start"
 	demo_start two
 	step 'bulk: 200 MB by iperf3'
 	bulk -n 200M
@@ -215,7 +215,7 @@ part_three()
 		2>"$tmp/three.err" &
 	weir_pid=$!
 	pids+=("$weir_pid")
-	wait_for 20 weir_is_up three 1 || die "weir does not start"
+	wait_for 60 weir_is_up three 1 || die "weir does not start"
 	visit www.blocked.test reached
 	say '' "\$ weir block 'tls.sni suffix \"blocked.test\"' --for 1m"
 	in_a "$weir" block 'tls.sni suffix "blocked.test"' --for 1m | sed 's/^/  /'

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Flows of many kinds as NetFlow v9 (RFC 3954), each in one direction, to ports of 127.0.0.1: the same
-datagrams to all. The octets of a flow are its number: no two have the same.
+datagrams to all. The octets of a flow are its number: no two have the same. The exporter's clock is that
+of the machine, less WEIR_CLOCK_BEHIND seconds.
 usage: flows_v9.py FLOWS SOURCE_ID PORT..."""
 import ipaddress
+import os
 import random
 import socket
 import struct
@@ -49,7 +51,8 @@ def main():
     count, source, ports = int(sys.argv[1]), int(sys.argv[2]), [int(p) for p in sys.argv[3:]]
     r, used = random.Random(7), set()
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sequence, now = 0, int(time.time())
+    sequence, behind = 0, int(os.environ.get("WEIR_CLOCK_BEHIND", "0"))
+    now = int(time.time()) - behind
 
     def send(sets, records):
         nonlocal sequence

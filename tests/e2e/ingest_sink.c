@@ -161,8 +161,8 @@ static void report(const struct ingest_cfg *of)
 		ingest_exporter_name(ingest, e, name);
 		inet_ntop(AF_INET6, e->address, address, sizeof(address));
 		printf("%s{\"address\":\"%s\",\"domain\":%u,\"name\":\"%s\",\"sampling\":%u,"
-		       "\"skew_us\":%lld,\"gaps\":%llu,\"restarts\":%llu,\"formats\":%u",
-		       first ? "," : "", address, e->domain, name, e->rate, (long long)e->skew_us,
+		       "\"gaps\":%llu,\"restarts\":%llu,\"formats\":%u",
+		       first ? "," : "", address, e->domain, name, e->rate,
 		       (unsigned long long)e->gaps, (unsigned long long)e->restarts, e->formats);
 		print_counts(e->count);
 		printf("}");

@@ -290,7 +290,7 @@ weir_start() # NAME ARG...
 		>"$tmp/$name.json" 2>"$tmp/$name.err" </dev/null &
 	weir_pid=$!
 	pids+=("$weir_pid")
-	if ! wait_for 20 weir_is_up "$name" "$interfaces" || pid_gone "$weir_pid"; then
+	if ! wait_for 60 weir_is_up "$name" "$interfaces" || pid_gone "$weir_pid"; then
 		not_ok "$name: weir starts" "$(tail -n 3 "$tmp/$name.err")"
 		return 1
 	fi

@@ -42,29 +42,7 @@ member_is() # ID FILTER_OF_JQ VALUE
 
 net_new
 mkdir "$tmp/rules"
-cat >"$tmp/rules/a.yaml" <<-EOF
-	groups:
-	- name: test
-	  rules:
-	  - id: 9b0e6b0e-6c1c-4f6e-9a54-0b5f8f2d8a01
-	    name: many
-	    version: 1.0.0
-	    where: proto == tcp and dst.port == 22
-	    window: { size: 5s, slide: 1s }
-	    by: [src.ip, dst.ip]
-	    having: count() >= 5
-	    labels: { severity: high }
-	    annotations: { summary: "{{src.ip}} tries {{dst.ip}}" }
-	  - id: 9b0e6b0e-6c1c-4f6e-9a54-0b5f8f2d8a02
-	    name: lasting
-	    version: 1.0.0
-	    where: proto == tcp and dst.port == 22 and src.ip == 192.0.2.9
-	    window: { size: 5s, slide: 1s }
-	    by: [src.ip]
-	    having: count() >= 5
-	    keep_firing_for: 1h
-	    labels: { severity: low }
-EOF
+alert_rules "$tmp/rules/a.yaml" '{{src.ip}} tries {{dst.ip}}'
 cat >"$tmp/collector.conf" <<-EOF
 	[rules]
 	directories = $tmp/rules

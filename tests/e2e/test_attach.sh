@@ -67,7 +67,7 @@ case_foreign_xdp()
 	local id
 
 	spawn xdp_count "$ns_a" "$tools/xdp_count" va
-	wait_for 10 has_line "$tmp/xdp_count.out" ready || die "xdp_count does not start"
+	wait_for 60 has_line "$tmp/xdp_count.out" ready || die "xdp_count does not start"
 	id=$(ip -n "$ns_a" -j link show va | jq -r '.[0].xdp.prog.id')
 	case_fails foreign_xdp 1 "va: XDP program $id .*--hook tc" "${exec_a[@]}" "$weir" run -i va --duration 1s
 	case_fails "foreign_xdp, --hook generic" 1 "va: XDP program $id" \
@@ -93,7 +93,7 @@ case_foreign_tc() # tcx|clsact ingress|egress
 	local name=foreign_$1_$2
 
 	spawn "$name" "$ns_a" "$tools/tc_count" va "$1" "$2"
-	wait_for 10 has_line "$tmp/$name.out" ready || die "tc_count does not start: $(cat "$tmp/$name.err")"
+	wait_for 60 has_line "$tmp/$name.out" ready || die "tc_count does not start: $(cat "$tmp/$name.err")"
 	weir_start "$name.weir" -i va --hook tc || return
 	ping_both 101
 	settle

@@ -180,7 +180,7 @@ case_run_with_file()
 	"${exec_a[@]}" "$weir" run --config "$tmp/run.conf" --duration 2s >"$tmp/file.json" 2>"$tmp/file.err" &
 	weir_pid=$!
 	pids+=("$weir_pid")
-	wait_for 20 weir_is_up file 1
+	wait_for 60 weir_is_up file 1
 	in_a ping -c 7 -i 0.01 -q "$ip_b" >/dev/null
 	weir_wait 20
 	expect_match "run: hook of the section" "$(cat "$tmp/file.err")" '^weir: va: generic XDP'

@@ -3,7 +3,7 @@
 #
 # test_collector_overload.sh - more flows than the store can take, at full speed over UDP, with little
 # room for them: every flow that was sent is stored or counted as lost against its exporter; over TCP the
-# sender waits and nothing is lost.
+# sender waits and nothing is lost. And whose clock is wrong.
 # shellcheck disable=SC2016,SC2154
 export WEIR_COLLECTOR_STORE_BLOCKS=4 WEIR_COLLECTOR_LISTEN_BUFFER=256Ki
 . "$(dirname "$0")/lib.sh"
@@ -28,6 +28,11 @@ all_stored()
 lost()
 {
 	collector_status '[.exporters[].lost[]] | add // 0'
+}
+
+is_heard()
+{
+	[ "$(collector_status '.exporters[] | select(.domain == 9).counts.records')" -eq 10 ]
 }
 
 net_new
@@ -56,5 +61,11 @@ expect_true "the rest is durable" wait_for 60 all_stored
 expect "tcp: nothing is lost" "$(($(stored_flows) + udp))" "$(($(sent udp) + $(sent tcp)))"
 expect "tcp: nothing more is counted as lost" "$(lost)" "$udp"
 expect "roll-ups say the same" "$("$collector" query -o json --last 1d | jq .flows)" "$(stored_flows)"
+# an exporter whose clock is an hour behind
+WEIR_CLOCK_BEHIND=3600 in_a python3 tests/e2e/flows_v9.py 10 9 4739
+expect_true "an exporter that is behind is heard" wait_for 20 is_heard
+expect_match "how far its clock is behind is shown" "$(in_a "$collector" status)" ' 9 .* 36[0-9]{5} ms '
+wrong=$(collector_status '[.exporters[] | select(.domain != 9).skew_us | select(. < 0 or . > 60000000)] | length')
+expect "that of the others is right" "$wrong" 0
 collector_stop
 expect "the collector ends well" "$collector_rc" 0

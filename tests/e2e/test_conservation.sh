@@ -74,7 +74,7 @@ case_gso() # NAME ARG...
 	shift
 	offloads on
 	spawn xdp_count "$ns_b" "$tools/xdp_count" vb
-	wait_for 10 has_line "$tmp/xdp_count.out" ready || die "xdp_count does not start"
+	wait_for 60 has_line "$tmp/xdp_count.out" ready || die "xdp_count does not start"
 	before=$(link_stats "$ns_a" va)
 	weir_start "$name" -i va "$@" || return
 	transfer "$ip_b" -n 200M
@@ -160,7 +160,7 @@ case_vxlan() # NAME on|off
 	vxlan_up
 	offloads "$2"
 	spawn xdp_count "$ns_b" "$tools/xdp_count" vb
-	wait_for 10 has_line "$tmp/xdp_count.out" ready || die "xdp_count does not start"
+	wait_for 60 has_line "$tmp/xdp_count.out" ready || die "xdp_count does not start"
 	weir_start "$name" -i va || return
 	transfer 10.88.1.2 -n 20M
 	transfer 10.88.1.2 -n 5M -R

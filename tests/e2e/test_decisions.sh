@@ -120,7 +120,7 @@ expect_true "a key is made, and a policy that says nothing" wait_for 60 test -s 
 expect "the private one is for its owner" "$(stat -c %a "$tmp/store/policy/policy.key")" 600
 dropbearkey -t ed25519 -f "$tmp/host.key" >/dev/null 2>&1
 spawn sshd "$ns_a" dropbear -F -E -r "$tmp/host.key" -p "$ip_a:22"
-wait_for 10 listening "$ns_a" tcp 22 || die "no SSH server: $(cat "$tmp/sshd.err")"
+wait_for 60 listening "$ns_a" tcp 22 || die "no SSH server: $(cat "$tmp/sshd.err")"
 WEIR_POLICY_KEYS=$key WEIR_POLICY_INTERNAL='' WEIR_POLICY_ADMIN_SESSIONS=no \
 	weir_start node -i va --idle-timeout 2s --export "ipfix+tcp://127.0.0.1:4739" || die "no weir"
 spawn follow "$ns_a" "$weir" policy follow "$tmp/store/policy/policy.bin" -o json

@@ -3,7 +3,7 @@
 #
 # test_dns_names.sh - names from DNS answers, from the wire to the query: dig asks a real server, weir
 # exports what it was told, and the collector gives connections to those addresses that ask for no name
-# the one that DNS gave them; over a chain of aliases, over IPv6, and not beyond what was learnt.
+# the one that DNS gave them; over a chain of aliases, over IPv6, asked over TCP, and not beyond what was learnt.
 # shellcheck disable=SC2154
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/servers.sh"
@@ -67,6 +67,13 @@ expect_true "connections after the answers" wait_for 20 connections 'dst port 44
 expect "IPv4 has the name that was asked for" "$(names_of "dst port 443 and dst ip $ip_b and exists(dst.name)")" \
 	"www.chain.test dns"
 expect "IPv6 too" "$(names_of "dst port 443 and dst ip $ip6_b")" "six.example.test dns"
+client dig +tcp +short AAAA tcp.example.test >"$tmp/dig.out"
+expect "the server answered over TCP" "$(cat "$tmp/dig.out")" "$ip6_b"
+expect_true "the answer over TCP is stored" wait_for 20 has_answers tcp.example.test
+silent "[$ip6_b]:443"
+expect_true "a connection after it" wait_for 20 connections "dst port 443 and dst ip $ip6_b" 2
+expect "has the name of the later answer" \
+	"$(names_of "dst port 443 and dst ip $ip6_b and dst.name == \"tcp.example.test\"")" "tcp.example.test dns"
 hello shop.example.test "$ip_b:443"
 expect_true "a connection that asks for a name" wait_for 20 connections 'tls.sni == "shop.example.test"' 1
 silent "$ip_b:443"

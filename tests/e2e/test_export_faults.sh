@@ -55,7 +55,7 @@ collector_is_up() # PORT
 collector_start() # NAME PORT: what comes goes to $tmp/NAME.ipfix
 {
 	spawn "$1" "$ns_a" socat -u "TCP-LISTEN:$2,bind=127.0.0.1,reuseaddr" "OPEN:$tmp/$1.ipfix,creat,append"
-	wait_for 20 collector_is_up "$2" || die "socat does not start: $(tail -n 1 "$tmp/$1.err")"
+	wait_for 60 collector_is_up "$2" || die "socat does not start: $(tail -n 1 "$tmp/$1.err")"
 }
 
 # Flow records in IPFIX streams: those with a source port.
@@ -156,7 +156,7 @@ case_disk_full()
 		--export "file:$tmp/small/out.json?queue_bytes=1Mi" >"$tmp/full.json" 2>"$tmp/full.err" </dev/null &
 	weir_pid=$!
 	pids+=("$weir_pid")
-	wait_for 20 weir_is_up full 1 || die "weir does not start: $(cat "$tmp/full.err")"
+	wait_for 60 weir_is_up full 1 || die "weir does not start: $(cat "$tmp/full.err")"
 	many_flows 20011
 	settle
 	wait_for 10 test "$(records full length)" -ge 10000

@@ -118,7 +118,7 @@ soak_start()
 	mkdir -p "$tmp/soak-spool"
 	spawn http "$ns_a" python3 -m http.server --bind "$ip_a" --directory "$tmp/soak-spool" 8000
 	spawn sink "$ns_a" socat -u UDP-RECV:4739,bind=127.0.0.1 /dev/null
-	wait_for 10 listening "$ns_a" tcp 8000 || die "no HTTP server"
+	wait_for 60 listening "$ns_a" tcp 8000 || die "no HTTP server"
 	weir_start soak -i va "${common[@]}" --metrics-listen 127.0.0.1:9477 \
 		--export 'ipfix://127.0.0.1:4739' \
 		--export "ipfix+tcp://127.0.0.1:4740?spool=$tmp/soak-spool&spool_bytes=4Mi&queue_bytes=1Mi" \

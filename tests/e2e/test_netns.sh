@@ -24,7 +24,7 @@ tenant_new() # NAMESPACE PEER-NAMESPACE: eth0 and its peer, both with nothing bu
 
 says() # NAME REGEX
 {
-	wait_for 20 has_line "$tmp/$1.err" "$2"
+	wait_for 60 has_line "$tmp/$1.err" "$2"
 }
 
 said_times() # NAME COUNT REGEX

@@ -59,6 +59,7 @@ mkdir "$tmp/rules"
 node_rules "$tmp/rules/test.yaml"
 settings 24h 30d
 serve
+wait_for 60 test -s "$tmp/store/policy/policy.bin" || die "the collector makes no policy"
 cp "$tmp/store/policy/policy.bin" "$tmp/first.bin"
 
 # ---- who is let in ----

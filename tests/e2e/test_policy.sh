@@ -311,11 +311,6 @@ panic_ms()
 	sed -n 's/^stopped after \([0-9.]*\) ms.*/\1/p' "$tmp/w.out"
 }
 
-panic_was_quick()
-{
-	awk '{ exit !($1 > 0 && $1 < 10) }' "$tmp/panic"
-}
-
 case_panic()
 {
 	w block 'proto icmp' --for 1m
@@ -323,13 +318,12 @@ case_panic()
 	w panic
 	expect_true "panic: nothing is blocked any more" pings "$ip_b"
 	panic_ms >"$tmp/panic"
-	for _ in {1..10}; do # others have the CPU as well
-		panic_was_quick && break
+	for _ in 1 2 3; do # others have the CPU as well: the best of four
 		w panic --off
 		w panic
-		panic_ms >"$tmp/panic"
+		panic_ms >>"$tmp/panic"
 	done
-	expect_true "panic < 10 ms" panic_was_quick
+	expect_true "panic < 10 ms" awk '!n++ || $1 < ms { ms = $1 } END { exit !(ms > 0 && ms < 10) }' "$tmp/panic"
 	expect "panic: rules stay" "$(shown length)" 1
 	w panic --off
 	expect_true "panic: resumed" no_ping "$ip_b"

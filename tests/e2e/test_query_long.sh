@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# test_query_long.sh - questions that take their time: progress on a terminal and nowhere else, Ctrl-C
-# that ends them in the engine too, pages, shares, and the same answer in every format.
+# test_query_long.sh - questions that take their time, and back-tests: progress on a terminal and nowhere else,
+# Ctrl-C that ends them in the engine too, pages, shares, and the same answer in every format.
 # shellcheck disable=SC2154,SC2016
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/collector.sh"
@@ -74,9 +74,45 @@ for format in json parquet; do
 	expect_true "$format: and in the engine" wait_for 5 running 0
 	expect "$format: counted" "$(collector_status .queries.cancelled)" $((cancelled + 1))
 done
+
+# a back-test that takes far longer than anybody looks at here
+{
+	echo 'groups:'
+	echo '- name: many'
+	echo '  rules:'
+	for ((i = 100; i < 400; i++)); do
+		echo "  - id: 9b0e6b0e-6c1c-4f6e-9a54-0b5f8f2d8$i"
+		echo "    name: rule-$i"
+		echo "    version: 1.0.0"
+		echo "    window: { size: 10s, slide: 1s }"
+		echo "    by: [src.ip, src.port]"
+		echo "    having: distinct(dst.ip) >= $i"
+		echo "    groups_max: 1000"
+	done
+} >"$tmp/many.yaml"
+backtest=("$collector" rules backtest "$tmp/many.yaml" --last 1d)
+cancelled=$(collector_status .queries.cancelled)
+on_terminal INT "${backtest[@]}"
+expect "a back-test: Ctrl-C ends it" "$?" 130
+expect_match "it has said how far it was" "$(tr '\r' '\n' <"$tmp/terminal")" 'weir-collector: +([0-9]+ %|working)'
+expect "nothing was written" "$(wc -c <"$tmp/terminal.out")" 0
+expect_true "and in the engine" wait_for 20 running 0
+expect "counted" "$(collector_status .queries.cancelled)" $((cancelled + 1))
+"${backtest[@]}" >"$tmp/out" 2>&1 &
+first=$!
+expect_true "a back-test is under way" wait_for 20 running 1
+"${backtest[@]}" >"$tmp/out" 2>"$tmp/ask.err"
+expect "another one" "$?" 1
+expect_match "has to wait" "$(cat "$tmp/ask.err")" 'one at a time'
+kill -INT "$first"
+wait "$first"
+expect "the first is interrupted" "$?" 130
+expect_true "in the engine too" wait_for 20 running 0
 collector_stop
 on_terminal INT "$collector" query "${long[@]}" -o json
 expect "Ctrl-C where no collector runs" "$?" 130
+on_terminal INT "${backtest[@]}"
+expect "and of a back-test" "$?" 130
 collector_start --listen-udp none --listen-tcp none
 
 total=$(ask --measure bytes -o json | jq .bytes)

@@ -203,7 +203,7 @@ case_formats()
 	"${exec_a[@]}" "$weir" run -i va -o csv --duration 700ms >"$tmp/csv.out" 2>"$tmp/csv.err" &
 	weir_pid=$!
 	pids+=("$weir_pid")
-	wait_for 10 weir_is_up csv 1
+	wait_for 60 weir_is_up csv 1
 	in_a ping -c 3 -i 0.01 -q "$ip_b" >/dev/null
 	weir_wait 10 || weir_stop
 	expect "csv: a header and a line with as many columns" \

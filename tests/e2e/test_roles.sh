@@ -39,7 +39,7 @@ elsewhere_are() # PACKETS
 }
 
 weir_start roles --config "$tmp/weir.conf" -i va -i 'pod*' --idle-timeout 2s --metrics-listen 127.0.0.1:9477 || exit 1
-wait_for 20 weir_is_up roles 3 || die 'weir is not on all three interfaces'
+wait_for 60 weir_is_up roles 3 || die 'weir is not on all three interfaces'
 # XDP at a veth takes GSO from the pod, and so most of its speed within the node
 expect 'hooks: XDP at the uplink, TC at the pods' \
 	"$("$weir" status -o json | jq -r '.interfaces | map("\(.name) \(.mode)") | sort | join(", ")')" \

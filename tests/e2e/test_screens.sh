@@ -6,28 +6,8 @@
 # test_doctor.sh.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
-
-tm=(tmux -L "weir$$" -f /dev/null)
-
-screen()
-{
-	"${tm[@]}" capture-pane -p
-}
-
-screen_has() # REGEX
-{
-	screen | grep -qE -- "$1"
-}
-
-shows() # NAME REGEX
-{
-	if wait_for 20 screen_has "$2"; then
-		ok "$1"
-	else
-		not_ok "$1" "no /$2/ on the screen"
-		screen | sed 's/^/     | /'
-	fi
-}
+# shellcheck source=tests/e2e/screen.sh
+. "$(dirname "$0")/screen.sh"
 
 # A command on a screen of its own, until it has ended or, with a REGEX, shows that. WEIR_SCREENS=1 prints it.
 look() # COLUMNS COMMAND [REGEX]

@@ -38,7 +38,7 @@ run_pinned() # NAME ARG...
 		>>"$tmp/$name.json" 2>"$tmp/$name.err" </dev/null &
 	weir_pid=$!
 	pids+=("$weir_pid")
-	wait_for 20 weir_is_up "$name" 1 && ! pid_gone "$weir_pid"
+	wait_for 60 weir_is_up "$name" 1 && ! pid_gone "$weir_pid"
 }
 
 killed() # core and worker at once, in the middle of what they do
@@ -367,7 +367,7 @@ case_replaced_while_older_are_read()
 	expect_true "$name: the next one waits" wait_for 20 has_line "$tmp/$name.err" 'reads it to the end first'
 	expect "$name: and has asked nobody to leave" "$(grep -c 'takes over' "$tmp/$name-1.err")" 0
 	kill -CONT "$stopped_worker"
-	expect_true "$name: then it takes over" wait_for 20 weir_is_up "$name" 1
+	expect_true "$name: then it takes over" wait_for 60 weir_is_up "$name" 1
 	expect_true "$name: the first has left" wait_for 20 pid_gone "$first"
 	expect_true "$name: tables of one layout are left" wait_for 10 tables_are 1
 	in_a ping -c 23 -i 0.002 -q "$ip_b" >/dev/null

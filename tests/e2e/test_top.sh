@@ -5,29 +5,8 @@
 # terminal (tmux): keys, filter, details, a small window, the end of weir.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
-
-tm=(tmux -L "weir$$" -f /dev/null)
-
-screen()
-{
-	"${tm[@]}" capture-pane -p
-}
-
-screen_has() # REGEX
-{
-	screen | grep -qE -- "$1"
-}
-
-# The screen follows within a few intervals.
-shows() # NAME REGEX
-{
-	if wait_for 8 screen_has "$2"; then
-		ok "$1"
-	else
-		not_ok "$1" "no /$2/ on the screen"
-		screen | sed 's/^/     | /'
-	fi
-}
+# shellcheck source=tests/e2e/screen.sh
+. "$(dirname "$0")/screen.sh"
 
 hides() # NAME REGEX
 {

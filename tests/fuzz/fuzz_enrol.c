@@ -4,8 +4,8 @@
  * enrolment and of reports, a certificate request, tokens, labels and names;
  * answers of HTTP, whole and in pieces.
  *
- * The first byte chooses: 'e' enrolment, 'r' a report, 'p' a problem, 'c' a
- * certificate request, 't' a token, 'l' labels, others an answer of HTTP whose
+ * The first byte chooses: 'e' enrolment, 'r' a report, 'd' what a node has
+ * decided, 'p' a problem, 'c' a certificate request, 't' a token, 'l' labels, others an answer of HTTP whose
  * pieces are as long as that byte says.
  *
  * Covers: common/node_message.c loader/follow/http_reply.c
@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/control/decide.h"
 #include "collector/nodes/nodes_int.h"
 #include "loader/follow/http_reply.h"
 
@@ -66,6 +67,20 @@ static void report(const char *text, size_t len)
 	}
 	if (sync_is_enforced(&r, &want) && sync_judge(&r, &want) != VERDICT_HOLD)
 		abort();
+}
+
+static void decided(const char *text, size_t len)
+{
+	char error[NODE_MESSAGE_ERROR] = "";
+	struct node_decision d;
+
+	message(NODE_DECIDED, text, len);
+	if (sync_read_decided(text, len, &d, &first, error)) {
+		if (!error[0])
+			abort();
+	} else if (!d.rule[0] || d.ttl_us <= 0 || d.made_us <= 0) {
+		abort();
+	}
 }
 
 static struct ca *new_ca(void)
@@ -153,6 +168,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 'r':
 		report((const char *)data + 1, size - 1);
+		break;
+	case 'd':
+		decided((const char *)data + 1, size - 1);
 		break;
 	case 'p':
 		message(NODE_PROBLEM, (const char *)data + 1, size - 1);

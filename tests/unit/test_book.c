@@ -89,6 +89,43 @@ Test(book, a_list_has_a_bound)
 	}
 }
 
+/* Pages of one alert: @command "alerts", "decisions" or "audit". Return: how many there were. */
+static unsigned int walk(const char *command, const char *state)
+{
+	int64_t before = INT64_MAX;
+	unsigned int n = 0;
+
+	for (;; n++) {
+		json_t *q = json_pack("{s:s,s:s,s:s,s:i,s:I}", "command", command, "what", "list",
+				      "state", state, "limit", 1, "before", (json_int_t)before);
+		json_t *a = book_ask(rig.book, q, &rig_root);
+		const json_t *o = json_array_get(a, 0);
+		const bool last = json_array_size(a) == 1; /* the end alone */
+		const int64_t id =
+			json_integer_value(json_object_get(o, "id") ?: json_object_get(o, "seq"));
+
+		json_decref(q);
+		json_decref(a);
+		if (last)
+			return n;
+		cr_assert(lt(i64, id, before));
+		before = id;
+		if (n == 1) /* one more, and one that fires again: neither shifts what is left */
+			rig_fire("look", 9, true);
+	}
+}
+
+Test(book, pages_have_every_alert_once)
+{
+	for (uint8_t i = 1; i <= 5; i++)
+		rig_fire("act", i, true);
+	rig_write_alert(&(struct rig_alert){"act", 192, 2, 0, true, false}, ALERT_RESOLVED);
+	cr_expect(eq(uint, walk("alerts", "all"), 5));
+	cr_expect(eq(uint, walk("alerts", "firing"), 5), "the one that came is there now");
+	cr_expect(eq(uint, walk("decisions", "all"), 5));
+	cr_expect(gt(uint, walk("audit", ""), 4));
+}
+
 Test(book, what_cannot_be_read_is_not_an_empty_list)
 {
 	pthread_mutex_lock(&rig.book->lock);

@@ -9,6 +9,7 @@
 #include <criterion/new/assert.h>
 
 #include "capture_bytes.h"
+#include "loader/capture/pcapng.h"
 #include "loader/capture_file.h"
 
 TestSuite(pcapng, .timeout = 120);
@@ -342,4 +343,50 @@ Test(pcapng, survives_every_cut_of_a_pcapng_file)
 		capture_free(c);
 	}
 	cb_done(&b);
+}
+
+/* ---- what weir writes ---- */
+
+/* What the product writes its reader reads; lengths of every remainder, with and without a tag. */
+Test(pcapng, reads_what_is_written)
+{
+	static const uint8_t tag[4] = {0x81, 0, 0, 7};
+	static uint8_t buf[PCAPNG_BLOCK_MAX + 64], bytes[64];
+	const char *comment = "rule scan, decision 7";
+
+	for (uint32_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)i;
+	for (uint32_t len = 1; len <= sizeof(bytes); len++) {
+		const uint32_t more = len >= 12 && len & 1 ? 4 : 0;
+		const struct pcapng_packet p = {.ns = UINT64_C(1700000000123456789),
+						.wire_len = 1500,
+						.len = len,
+						.bytes = bytes,
+						.tag = len & 1 ? tag : NULL,
+						.direction = len % 3,
+						.verdict_by = len % 4 == 0 ? 2 : 0,
+						.comment = len % 5 ? NULL : comment};
+		const struct pcapng_totals t = {.received = 5, .dropped = 1, .taken = 3};
+		struct capture_bytes b = {};
+		struct capture_frame f;
+		struct capture *c;
+
+		cb_put(&b, buf, pcapng_section(buf, "weir test", "Linux"));
+		cb_put(&b, buf, pcapng_interface(buf, "eth0", 256));
+		cb_put(&b, buf, pcapng_packet(buf, &p));
+		cb_put(&b, buf, pcapng_totals(buf, &t));
+		c = cb_open(&b);
+		cr_assert(eq(int, capture_next(c, &f), 1), "%s", capture_error(c));
+		cr_expect(eq(u64, f.time_ns, p.ns));
+		cr_expect(eq(u32, f.linktype, 1));
+		cr_expect(eq(u32, f.caplen, len + more));
+		cr_expect(eq(u32, f.wire_len, 1500 + more));
+		cr_expect(zero(int, memcmp(f.data, bytes, more ? 12 : len)));
+		if (more)
+			cr_expect(zero(int, memcmp(f.data + 12, tag, 4) ||
+						    memcmp(f.data + 16, bytes + 12, len - 12)));
+		cr_expect(eq(int, capture_next(c, &f), 0), "%s", capture_error(c));
+		capture_free(c);
+		cb_done(&b);
+	}
 }

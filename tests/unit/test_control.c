@@ -25,6 +25,8 @@ Test(control, takes_requests)
 	static const char flows[] =
 		"{\"v\":1,\"command\":\"flows\",\"filter\":\"proto tcp\",\"last\":3,"
 		"\"since_ns\":1000,\"follow\":true}";
+	static const char capture[] =
+		"{\"v\":1,\"command\":\"capture\",\"pre_ns\":5,\"snaplen\":64}";
 	static const char top[] =
 		"{\"limit\":7,\"sort\":\"rx\",\"by\":\"icmp.type\",\"command\":\"top\",\"v\":1}";
 
@@ -38,6 +40,10 @@ Test(control, takes_requests)
 	cr_expect(q.field == FF_ICMP_TYPE && q.sort == SORT_RX);
 	cr_expect(eq(u32, q.limit, 7));
 	cr_expect(eq(str, q.by_member, "icmp_type"));
+	cr_assert(zero(int, request_parse(capture, sizeof(capture) - 1, &q, &e)));
+	cr_expect(q.command == REQUEST_CAPTURE && !q.filter);
+	cr_expect(eq(u64, q.pre_ns, 5));
+	cr_expect(eq(u32, q.snaplen, 64));
 }
 
 Test(control, refuses_what_is_no_request)
@@ -54,7 +60,7 @@ Test(control, refuses_what_is_no_request)
 		{"{\"v\":\"1\",\"command\":\"flows\"}", "version",
 		 "this weir speaks version 1 of the protocol"},
 		{"{\"v\":1,\"command\":\"flow\"}", "request",
-		 "no such command: flows, status or top"},
+		 "no such command: flows, status, top or capture"},
 		{"{\"v\":1,\"command\":\"flows\",\"lst\":1}", "request",
 		 "unknown member 'lst', did you mean 'last'?"},
 		{"{\"v\":1,\"command\":\"flows\",\"xyzzyx\":1}", "request",
@@ -63,6 +69,12 @@ Test(control, refuses_what_is_no_request)
 		 "'last' is not for this command"},
 		{"{\"v\":1,\"command\":\"flows\",\"filter\":\"prot tcp\"}", "filter",
 		 "unknown field 'prot', did you mean 'proto'?"},
+		{"{\"v\":1,\"command\":\"capture\",\"pre_ns\":-1}", "request",
+		 "'pre_ns' is a number of nanoseconds"},
+		{"{\"v\":1,\"command\":\"capture\",\"snaplen\":0}", "request",
+		 "'snaplen' is 1 to 65535"},
+		{"{\"v\":1,\"command\":\"flows\",\"pre_ns\":1}", "request",
+		 "'pre_ns' is not for this command"},
 		{"{\"v\":1,\"command\":\"flows\",\"filter\":1}", "request", "'filter' is text"},
 		{"{\"v\":1,\"command\":\"flows\",\"follow\":1}", "request",
 		 "'follow' is true or false"},

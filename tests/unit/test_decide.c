@@ -194,6 +194,35 @@ Test(decide, what_acts_already_stays_while_the_breaker_has_it_count)
 	rig_expect_policy("policy.bin", 5, 1);
 }
 
+Test(decide, somebody_stops_them_all)
+{
+	json_t *a;
+
+	rig_fire("act", 1, true);
+	rig_expect_policy("policy.bin", 1, 1);
+	json_decref(rig_ask("decisions", "panic", NULL, NULL));
+	cr_expect(decide_breaker(rig.book));
+	rig_expect_policy("policy.bin", 1, 0);
+	rig_fire("act", 2, true);
+	cr_expect(eq(str, (char *)rig_latest("active"), "shadow "));
+	json_decref(rig_ask("decisions", "panic", NULL, NULL)); /* is no mistake */
+	a = rig_ask("audit", "list", NULL, NULL);
+	for (size_t i = 0, n = 0; i < json_array_size(a); i++) {
+		const json_t *o = json_array_get(a, i);
+
+		n += !strcmp(book_text(o, "action"), "breaker.tripped");
+		if (i + 1 == json_array_size(a))
+			cr_expect(eq(sz, n, 1));
+		if (!strcmp(book_text(o, "action"), "breaker.tripped"))
+			cr_expect(
+				eq(str, (char *)(uintptr_t)book_text(o, "actor"), "uid=0 (root)"));
+	}
+	json_decref(a);
+	json_decref(rig_ask("decisions", "resume", NULL, NULL));
+	cr_expect(not(decide_breaker(rig.book)));
+	rig_expect_policy("policy.bin", 2, 1);
+}
+
 Test(decide, none_at_all_is_no_reason_for_the_breaker)
 {
 	pthread_mutex_lock(&rig.book->lock);

@@ -358,7 +358,8 @@ Test(engine, estimates_with_the_error_it_states)
 		  cost.distinct_error);
 }
 
-static void begin_chain(const char *type)
+/* Three rules with alerts, and "chain" of them. */
+static void begin_joined(const char *correlate)
 {
 	char text[2048];
 
@@ -368,9 +369,17 @@ static void begin_chain(const char *type)
 		"    where: dst.port == 1\n    by: dst.ip\n    keep_firing_for: 1s\n" NEXT
 		"    where: dst.port == 2\n    by: [src.ip, dst.ip]\n    keep_firing_for: 1s\n" NEXT
 		"    where: dst.port == 3\n    by: src.ip\n    keep_firing_for: 1s\n" NEXT
-		"    correlate: {type: %s, rules: [a, b, c], by: host, within: 1h}\n",
-		2, "b", 3, "c", 4, "chain", type);
+		"    correlate: {type: %s}\n",
+		2, "b", 3, "c", 4, "chain", correlate);
 	begin(text);
+}
+
+static void begin_chain(const char *type)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "%s, rules: [a, b, c], by: host, within: 1h", type);
+	begin_joined(text);
 }
 
 Test(engine, joins_alerts_in_their_order)
@@ -421,12 +430,68 @@ Test(engine, marks_what_is_exempt)
 	cr_expect(seen.v[1].exempt == false);
 }
 
-Test(engine, evaluates_no_draft)
+Test(engine, joins_alerts_that_share_a_field)
 {
+	begin_joined("temporal, rules: [a, b], by: dst.ip, within: 1h");
+	feed(7, 99, 1, BEGIN);
+	feed(8, 98, 2, BEGIN + SECOND);
+	engine_flush(engine);
+	cr_expect(eq(u32, count("chain", ALERT_FIRING), 0));
+	feed(8, 99, 2, BEGIN + 2 * SECOND);
+	engine_flush(engine);
+	cr_assert(eq(u32, count("chain", ALERT_FIRING), 1));
+	cr_expect(eq(u8, seen.v[seen.n - 1].by[0].ip[15], 99));
+}
+
+Test(engine, joins_for_groups_max_values_and_counts_what_goes)
+{
+	struct engine_rule_stats st;
+
+	begin_joined("temporal, rules: [a, b], by: host, within: 1h}\n    groups_max: 16\n"
+		     "    labels: {x: y");
+	for (uint32_t i = 0; i < 20; i++) /* 17, and one after the other the oldest goes */
+		feed(7, 100 + i, 1, BEGIN + i * SECOND);
+	feed(7, 100, 2, BEGIN + 100 * SECOND);
+	feed(7, 119, 2, BEGIN + 101 * SECOND);
+	engine_flush(engine);
+	engine_rule_stats(engine, 3, &st);
+	cr_expect(st.evicted >= 4, "%llu", (unsigned long long)st.evicted);
+	cr_expect(eq(u64, st.fired, count("chain", ALERT_FIRING)));
+	for (uint32_t i = 0; i < seen.n; i++)
+		cr_expect(strcmp(seen.v[i].rule->name, "chain") || seen.v[i].by[0].ip[15] != 100,
+			  "what went was joined");
+}
+
+/* Two alerts keep a join going as long as keep_firing_for says, counted from the last that made it true. */
+Test(engine, ends_a_join_so_long_after_it_was_complete_last)
+{
+	begin_joined("temporal, rules: [a, b], by: host, within: 1h}\n    keep_firing_for: 10m\n"
+		     "    labels: {x: y");
+	feed(7, 99, 1, BEGIN);
+	feed(8, 99, 2, BEGIN + 60 * SECOND);
+	engine_advance(engine, BEGIN + 120 * SECOND);
+	feed(8, 99, 2, BEGIN + 300 * SECOND);
+	engine_advance(engine, BEGIN + 899 * SECOND);
+	cr_expect(eq(u32, count("chain", ALERT_RESOLVED), 0));
+	engine_advance(engine, BEGIN + 901 * SECOND);
+	cr_expect(eq(u32, count("chain", ALERT_FIRING), 1));
+	cr_assert(eq(u32, count("chain", ALERT_RESOLVED), 1));
+	cr_expect(eq(u64, seen.v[seen.n - 1].at_ns, BEGIN + 900 * SECOND));
+}
+
+Test(engine, evaluates_no_draft_unless_it_shall)
+{
+	struct engine_cfg cfg = {.rules = &set, .alert = on_alert, .seed = 1, .drafts = true};
+
 	begin(HEAD "    where: dst.port == 1\n    mode: draft\n");
 	feed(1, 1, 1, BEGIN);
 	engine_flush(engine);
 	cr_expect(eq(u32, seen.n, 0));
+	engine_free(engine);
+	cr_assert(eq(int, engine_new(&cfg, &engine), 0));
+	feed(1, 1, 1, BEGIN);
+	engine_flush(engine);
+	cr_expect(eq(u32, seen.n, 1));
 }
 
 static void feed_both(struct block *b, const struct flow_record *r, bool blocks)

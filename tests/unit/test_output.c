@@ -161,6 +161,12 @@ static const struct {
 	{"rule", "\"by hand: 10.0.0.1\""},
 	{"dropped.packets", "7"},
 	{"dropped.bytes", "8"},
+	{"ids.time", "\"2026-09-01T12:41:08.120113Z\""},
+	{"ids.sid", "2019401"},
+	{"ids.signature", "\"a \\\"b\\\"\""},
+	{"ids.category", "\"Misc activity\""},
+	{"ids.severity", "3"},
+	{"ids.action", "\"blocked\""},
 	{"vni", "4096"},
 	{"tunnel.type", "\"geneve\""},
 	{"tunnel.src", "\"2001:db8::9\""},
@@ -221,6 +227,9 @@ static void set_numbers(void)
 	r.verdict = FLOW_LIMIT;
 	r.dropped_packets = 7;
 	r.dropped_bytes = 8;
+	r.ids_time_ns = 1788266468120113000;
+	r.ids_sid = 2019401;
+	r.ids_severity = 3;
 	r.vni = 4096;
 	r.tunnel_type = TUN_GENEVE;
 	memcpy(r.tunnel_src, (uint8_t[16]){0x20, 1, 0x0d, 0xb8, [15] = 9}, 16);
@@ -272,6 +281,9 @@ static void set_texts(void)
 	set_str(FF_HTTP_PATH, &r.http_path, "/x?y", 4);
 	set_str(FF_DNS_QNAME, &r.dns_qname, "q.test", 6);
 	set_str(FF_RULE, &r.rule, "by hand: 10.0.0.1", 17);
+	set_str(FF_IDS_SIGNATURE, &r.ids_signature, "a \"b\"", 5);
+	set_str(FF_IDS_CATEGORY, &r.ids_category, "Misc activity", 13);
+	set_str(FF_IDS_ACTION, &r.ids_action, "blocked", 7);
 	set_str(FF_IFACE, &r.iface, "eth0", 4);
 	set_str(FF_NODE, &r.node, "edge1", 5);
 	set_str(FF_SRC_NAME, &r.src_name, "client.example", 14);

@@ -161,6 +161,22 @@ Test(rules, bind_parameters_of_the_site)
 	rules_done(&set);
 }
 
+Test(rules, hold_the_site_to_the_bounds_of_a_parameter)
+{
+	char text[1024], error[300];
+
+	snprintf(text, sizeof(text),
+		 "%s    where: dst.port == $port\n    params: {port: {default: 80, max: 442}}\n",
+		 head);
+	rules_rig_error(text, error); /* the site has 443 */
+	cr_expect(strstr(error, "port = 443 is not between anything and 442") != NULL, "%s", error);
+	snprintf(text, sizeof(text),
+		 "%s    where: dst.port == $port\n    params: {port: {default: 80, min: 444}}\n",
+		 head);
+	rules_rig_error(text, error);
+	cr_expect(strstr(error, "port = 443 is not between 444 and anything") != NULL, "%s", error);
+}
+
 Test(rules, know_their_names_once)
 {
 	static const char two[] =

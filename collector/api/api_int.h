@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * api_int.h - what the parts of the REST interface share.
+ */
+#ifndef WEIR_COLLECTOR_API_API_INT_H
+#define WEIR_COLLECTOR_API_API_INT_H
+
+#include <pthread.h>
+
+#include "collector/api/api.h"
+#include "collector/api/guard.h"
+#include "collector/api/route.h"
+#include "collector/api/token.h"
+
+/* Upper bounds of weir_http_request_duration_seconds, in microseconds; one more for what takes longer. */
+#define API_BUCKETS 6u
+extern const uint64_t api_buckets_us[API_BUCKETS];
+
+struct api_stats {
+	uint64_t by_class[6]; /* answers 1xx ... 5xx */
+	uint64_t bad_tokens, denied;
+	uint64_t duration[API_BUCKETS + 1], duration_us;
+};
+
+struct api {
+	struct api_cfg cfg;
+	char *cert, *key; /* texts, while it starts */
+	struct tokens *tokens;
+	struct jobs *jobs;
+	struct MHD_Daemon *daemon;
+	char *openapi;		/* the document */
+	bool stop;		/* atomic */
+	struct api_stats stats; /* atomic */
+	pthread_mutex_t lock;	/* guard */
+	struct guard guard;
+};
+
+/* A request that has been let in, and its answer. */
+struct api_call {
+	struct api *api;
+	enum api_route_id route;
+	json_t *values; /* of members, checked */
+	struct api_who who;
+	/* the answer */
+	unsigned int status;
+	json_t *answer; /* NULL: none, or the text */
+	char *text;	/* malloc()ed */
+	size_t text_len;
+	const char *type;  /* of the text */
+	char location[64]; /* of what is to be asked for; "" */
+	struct api_problem problem;
+};
+
+/* Handlers of routes.def. Return: 0 with an answer, -1 with a problem. */
+int api_run_health(struct api_call *call);
+int api_run_ready(struct api_call *call);
+int api_run_metrics(struct api_call *call);
+int api_run_openapi(struct api_call *call);
+int api_run_me(struct api_call *call);
+int api_run_status(struct api_call *call);
+int api_run_complete(struct api_call *call);
+/* ---- ask.c: a question of the local socket ---- */
+int api_run_page(struct api_call *call);  /* a list that may be long: pages are asked for */
+int api_run_whole(struct api_call *call); /* a list that is not: pages are cut of it */
+int api_run_one(struct api_call *call);	  /* the only line */
+int api_run_act(struct api_call *call);	  /* something is done to one thing, which is the answer */
+int api_run_make(struct api_call *call);  /* 201 and what was made */
+int api_run_end(struct api_call *call);	  /* 204 */
+/* ---- rules.c ---- */
+int api_run_rules(struct api_call *call);
+int api_run_rule(struct api_call *call);
+int api_run_rules_check(struct api_call *call);
+/* Is a file of rules wrong? Return: 0, -1. */
+int api_rules_wrong(struct api_call *call, const json_t *text);
+/* ---- results.c: what takes long ---- */
+int api_run_backtest(struct api_call *call);
+int api_run_result(struct api_call *call);
+int api_run_result_end(struct api_call *call);
+
+/* A text of the request, "" where there is none. */
+const char *api_text(const struct api_call *call, const char *key);
+/* 200 with this; taken over. Return: 0, or -1: no memory. */
+int api_answer(struct api_call *call, json_t *o);
+
+/* Objects with @key, a page of them: @list is taken over. Return: 0, -1. */
+int api_pages(struct api_call *call, json_t *list, const char *key);
+
+/* ---- openapi.c: the document, free() it; NULL: no memory ---- */
+char *api_openapi_text(void);
+json_t *api_openapi(void);
+
+/* ---- http.c ---- */
+int api_http_start(struct api *a, char *error);
+void api_http_stop(struct api *a);
+
+#endif

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * serving_api.c - who answers questions of the local socket, and the REST interface of the running collector.
+ */
+#include <string.h>
+
+#include "collector/api/api.h"
+#include "collector/nodes/nodes.h"
+#include "collector/serving.h"
+#include "collector/serving_rules.h"
+#include "common/address.h"
+#include "common/listen.h"
+#include "common/log.h"
+
+json_t *serving_ask(void *arg, const json_t *request, const struct endpoint_peer *peer)
+{
+	const struct serving *v = arg;
+	const char *command = json_string_value(json_object_get(request, "command")) ?: "";
+
+	if (!strcmp(command, "nodes"))
+		return nodes_ask(v->nodes, request, peer);
+	if (!strcmp(command, "tokens"))
+		return api_ask(__atomic_load_n(&v->api, __ATOMIC_ACQUIRE), request, peer);
+	return serving_rules_ask(v->rules, request, peer);
+}
+
+int serving_backtest(void *arg, const json_t *request, const struct endpoint_answer *to,
+		     char *error)
+{
+	const struct serving *v = arg;
+
+	return serving_rules_backtest(v->rules, v->store, request, to, error);
+}
+
+static json_t *op_rules(void *arg)
+{
+	const struct serving *v = arg;
+	json_t *status = serving_rules_status(v->rules);
+	json_t *list = json_incref(json_object_get(status, "list"));
+
+	json_decref(status);
+	return list;
+}
+
+static struct ruleset *op_set(void *arg)
+{
+	const struct serving *v = arg;
+
+	return serving_rules_set(v->rules);
+}
+
+static const struct api_ops ops = {
+	.status = serving_status,
+	.metrics = serving_metrics,
+	.ask = serving_ask,
+	.rules = op_rules,
+	.set = op_set,
+	.backtest = serving_backtest,
+};
+
+int serving_api_open(struct serving *v)
+{
+	const struct settings *s = v->settings;
+	const bool tls = settings_num(s, CSET_API_TLS);
+	struct api_cfg cfg = {.cert = tls ? collector_path(s, CSET_TLS_CERT) : NULL,
+			      .key = tls ? collector_path(s, CSET_TLS_KEY) : NULL,
+			      .dir = settings_text(s, CSET_STORE_DIR),
+			      .clients = (uint32_t)settings_num(s, CSET_API_CLIENTS),
+			      .ops = &ops,
+			      .arg = v};
+	char error[API_ERROR] = "";
+	struct api *api = NULL;
+	struct address a;
+	int r;
+
+	if (settings_is_word(s, CSET_API_LISTEN))
+		return 0;
+	r = address_parse(settings_text(s, CSET_API_LISTEN), &a);
+	r = r ?: listen_tcp(&a, "api.listen", &cfg.fd);
+	if (r)
+		return r;
+	r = api_open(&cfg, error, &api);
+	if (r)
+		log_error("api", "%s", *error ? error : strerror(-r));
+	__atomic_store_n(&v->api, api, __ATOMIC_RELEASE);
+	return r;
+}
