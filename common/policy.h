@@ -21,6 +21,7 @@
 #define POLICY_NAMES_MAX  (2u << 20)
 #define POLICY_AGENTS_MAX 64u /* agents' rules */
 #define POLICY_EXEMPT_MAX 65536u
+#define POLICY_CAPTURES_MAX 4096u
 #define POLICY_LOCAL	  "local" /* issuer of what is done by hand on this node */
 
 /* A checked image, where its records are. Points into the image. */
@@ -31,9 +32,10 @@ struct policy {
 	const struct policy_addr_port *addr_ports;
 	const struct policy_flow *flows;
 	const struct policy_name *names;
+	const struct policy_capture *captures;
 	const struct policy_agent *agents;
 	const struct policy_addr *exempt; /* from agents' rules */
-	uint32_t n_rules, n_addrs, n_addr_ports, n_flows, n_names, n_agents, n_exempt;
+	uint32_t n_rules, n_addrs, n_addr_ports, n_flows, n_names, n_captures, n_agents, n_exempt;
 	size_t size; /* of the image, signature included */
 };
 

@@ -148,9 +148,11 @@ static int check_action(const struct check *c, const struct policy_rule *r)
 {
 	switch (r->action) {
 	case POLICY_DO_MIRROR:
+		return fail(c, "action", "mirror is reserved: this version does not do it");
 	case POLICY_DO_CAPTURE:
-		return fail(c, "action", "%s is reserved: this version does not do it",
-			    r->action == POLICY_DO_MIRROR ? "mirror" : "capture");
+		return r->key == RULE_BY_ADDR && !r->match.have
+			       ? 0
+			       : fail(c, "key", "is %u: captures go by address alone", r->key);
 	case POLICY_PASS:
 	case POLICY_NEVER:
 	case POLICY_DROP:
@@ -320,6 +322,18 @@ static int check_name(const struct check *c, const void *record)
 	return 0;
 }
 
+static int check_capture(const struct check *c, const void *record)
+{
+	const struct policy_capture *k = record;
+	const uint8_t ends = k->scope == CAPTURE_PAIR ? 2 : 1;
+
+	if (k->ends && k->ends != ends)
+		return fail(c, "ends", "is %u, scope %u has %u", k->ends, k->scope, ends);
+	if (!all_zero((const uint8_t *)k->addr + 16u * k->ends, 16u * (2u - k->ends)))
+		return fail(c, "addr", "is set, but not asked for");
+	return !k->ends == !k->made ? 0 : fail(c, "made", "is for captures with addresses");
+}
+
 static int check_agent(const struct check *c, const void *record)
 {
 	const struct policy_agent *a = record;
@@ -338,6 +352,7 @@ static const enum policy_key key_of_type[POLICY_TYPES] = {
 	[POLICY_ADDR] = RULE_BY_ADDR,	    [POLICY_ADDR_PORT] = RULE_BY_ADDR_PORT,
 	[POLICY_FLOW] = RULE_BY_FLOW,	    [POLICY_NAME] = RULE_BY_NAME,
 	[POLICY_AGENT_RULE] = RULE_BY_ADDR, [POLICY_AGENT_EXEMPT] = RULE_BY_ADDR,
+	[POLICY_CAPTURE] = RULE_BY_ADDR,
 };
 
 const struct policy_rule *policy_rule(const struct policy *p, uint32_t number)
@@ -356,13 +371,22 @@ const struct policy_rule *policy_rule(const struct policy *p, uint32_t number)
 }
 
 /* What an agent may decide by itself is what no person decided on, by address alone. */
-static int check_agent_rule(const struct check *c, const struct policy_rule *r)
+static int check_agent_rule(const struct check *c, const struct policy *p,
+			    const struct policy_rule *r)
 {
+	uint32_t i = 0;
+
 	if (!(r->flags & RULE_AUTOMATIC) || r->action < POLICY_DROP)
 		return fail(c, "rule",
 			    "%u (%.63s) is none that agents decide by: want an automatic "
-			    "drop, limit or reset",
+			    "drop, limit, reset or capture",
 			    r->number, r->name);
+	while (r->action == POLICY_DO_CAPTURE && i < p->n_captures &&
+	       (p->captures[i].rule != r->number || p->captures[i].ends))
+		i++;
+	if (r->action == POLICY_DO_CAPTURE && i == p->n_captures)
+		return fail(c, "rule", "%u (%.63s) does not say what is captured", r->number,
+			    r->name);
 	return r->match.have ? fail(c, "rule",
 				    "%u (%.63s) has conditions: agents decide on addresses alone",
 				    r->number, r->name)
@@ -378,6 +402,7 @@ static int check_reference(const struct check *c, const struct policy *p, unsign
 		[POLICY_ADDR_PORT] = offsetof(struct policy_addr_port, rule),
 		[POLICY_FLOW] = offsetof(struct policy_flow, rule),
 		[POLICY_NAME] = offsetof(struct policy_name, rule),
+		[POLICY_CAPTURE] = offsetof(struct policy_capture, rule),
 		[POLICY_AGENT_RULE] = offsetof(struct policy_agent, rule),
 		[POLICY_AGENT_EXEMPT] = offsetof(struct policy_addr, rule),
 	};
@@ -395,7 +420,12 @@ static int check_reference(const struct check *c, const struct policy *p, unsign
 			    r->name);
 	if (r->action == POLICY_RESET && proto != POLICY_TCP)
 		return fail(c, "proto", "is %u: only TCP can be reset", proto);
-	return type == POLICY_AGENT_RULE ? check_agent_rule(c, r) : 0;
+	/* the kernel knows no capture: nothing is to lead it to one */
+	if (type == POLICY_CAPTURE ? r->action != POLICY_DO_CAPTURE
+				   : r->action == POLICY_DO_CAPTURE && type < POLICY_CAPTURE)
+		return fail(c, "rule", "%u (%.63s) is %s capture", r->number, r->name,
+			    type == POLICY_CAPTURE ? "no" : "a");
+	return type == POLICY_AGENT_RULE ? check_agent_rule(c, p, r) : 0;
 }
 
 static int check_record(struct check *c, const struct policy *p, unsigned int type,
@@ -405,6 +435,7 @@ static int check_record(struct check *c, const struct policy *p, unsigned int ty
 		[POLICY_RULE] = check_rule,	   [POLICY_ADDR] = check_addr,
 		[POLICY_FLOW] = check_flow,	   [POLICY_NAME] = check_name,
 		[POLICY_AGENT_RULE] = check_agent, [POLICY_AGENT_EXEMPT] = check_addr,
+		[POLICY_CAPTURE] = check_capture,
 	};
 	const struct policy_record_type *t = &policy_types[type];
 
@@ -501,6 +532,7 @@ static void find_records(const uint8_t *image, size_t len, struct policy *ret)
 		.addr_ports = (const void *)of[POLICY_ADDR_PORT],
 		.flows = (const void *)of[POLICY_FLOW],
 		.names = (const void *)of[POLICY_NAME],
+		.captures = (const void *)of[POLICY_CAPTURE],
 		.agents = (const void *)of[POLICY_AGENT_RULE],
 		.exempt = (const void *)of[POLICY_AGENT_EXEMPT],
 		.n_rules = h->count[POLICY_RULE],
@@ -508,6 +540,7 @@ static void find_records(const uint8_t *image, size_t len, struct policy *ret)
 		.n_addr_ports = h->count[POLICY_ADDR_PORT],
 		.n_flows = h->count[POLICY_FLOW],
 		.n_names = h->count[POLICY_NAME],
+		.n_captures = h->count[POLICY_CAPTURE],
 		.n_agents = h->count[POLICY_AGENT_RULE],
 		.n_exempt = h->count[POLICY_AGENT_EXEMPT],
 		.size = len,

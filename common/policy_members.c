@@ -95,6 +95,20 @@ static const struct member name_members[] = {
 	ROW(policy_name, expires, M_TIME, 0, 0),
 };
 
+static const struct member capture_members[] = {
+	ROW(policy_capture, rule, M_RANGE, 1, POLICY_NUMBER_MAX),
+	ROW(policy_capture, pre, M_RANGE, 0, CAPTURE_TIME_MAX),
+	ROW(policy_capture, post, M_RANGE, 1, CAPTURE_TIME_MAX),
+	ROW(policy_capture, scope, M_RANGE, CAPTURE_SRC, CAPTURE_PAIR),
+	ROW(policy_capture, ends, M_RANGE, 0, 2),
+	ROW(policy_capture, pad, M_ZERO, 0, 0),
+	ROW(policy_capture, max_bytes, M_RANGE, 1, UINT64_MAX),
+	ROW(policy_capture, made, M_ANY, 0, 0),
+	ROW(policy_capture, alert, M_ANY, 0, 0),
+	ROW(policy_capture, decision, M_ANY, 0, 0),
+	ROW(policy_capture, addr, M_ANY, 0, 0),
+};
+
 static const struct member agent_members[] = {
 	ROW(policy_agent, rule, M_RANGE, 1, POLICY_NUMBER_MAX),
 	ROW(policy_agent, ttl, M_RANGE, 1, UINT32_MAX),
@@ -117,7 +131,8 @@ const struct policy_record_type policy_types[POLICY_TYPES] = {
 	[POLICY_FLOW] = {"flow", TABLE(flow_members), sizeof(struct policy_flow), POLICY_ADDRS_MAX},
 	[POLICY_NAME] = {"name", TABLE(name_members), sizeof(struct policy_name), POLICY_NAMES_MAX},
 	[POLICY_MIRROR_SESSION] = {.name = "mirror session"},
-	[POLICY_CAPTURE] = {.name = "capture"},
+	[POLICY_CAPTURE] = {"capture", TABLE(capture_members), sizeof(struct policy_capture),
+			    POLICY_CAPTURES_MAX},
 	[POLICY_AGENT_RULE] = {"agent rule", TABLE(agent_members), sizeof(struct policy_agent),
 			       POLICY_AGENTS_MAX},
 	[POLICY_AGENT_EXEMPT] = {"exempt", TABLE(addr_members), sizeof(struct policy_addr),

@@ -9,8 +9,9 @@
 #include "common/policy.h"
 
 static const char *const action_words[] = {
-	[POLICY_PASS] = "pass",	  [POLICY_NEVER] = "never", [POLICY_DROP] = "drop",
-	[POLICY_LIMIT] = "limit", [POLICY_RESET] = "reset",
+	[POLICY_PASS] = "pass",		 [POLICY_NEVER] = "never", [POLICY_DROP] = "drop",
+	[POLICY_LIMIT] = "limit",	 [POLICY_RESET] = "reset", [POLICY_DO_MIRROR] = "mirror",
+	[POLICY_DO_CAPTURE] = "capture",
 };
 
 const char *policy_action_word(unsigned int action)

@@ -25,6 +25,7 @@ extern const struct cli_command command_policy;
 extern const struct cli_command command_unblock;
 extern const struct cli_command command_why;
 extern const struct cli_command command_capture;
+extern const struct cli_command command_captures;
 extern const struct cli_command command_flows;
 extern const struct cli_command command_reload;
 extern const struct cli_command command_status;

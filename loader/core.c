@@ -400,6 +400,17 @@ static int prepare(struct core *c)
 	return control_listen(&c->cfg.control, &c->control) ? EXIT_FAILED : 0;
 }
 
+/* Before the worker, and what goes with it, is there. */
+static int start_recorder(struct core *c)
+{
+	const struct recorder_start start = {.cfg = &c->cfg.recorder,
+					     .dp = &c->dp,
+					     .table = c->places.own.table,
+					     .node = c->cfg.node};
+
+	return recorder_start(&c->recorder, &start);
+}
+
 static int run(struct core *c)
 {
 	struct ipc_msg alone = {.type = IPC_ALONE, .size = sizeof(alone)};
@@ -410,7 +421,7 @@ static int run(struct core *c)
 	r = prepare(c);
 	if (r)
 		return r;
-	r = start_worker(c);
+	r = start_recorder(c) ?: start_worker(c);
 	if (r)
 		return fail(r, "start worker");
 	if (c->places.poll_fd < 0) { /* not yet, by core_take_place() */
@@ -443,6 +454,7 @@ int core_run(const struct run_cfg *cfg)
 	c.cfg = *cfg;
 	c.pin.lock = c.pin.starting = c.heirs = c.heir = -1;
 	c.places.poll_fd = c.places.mounts = -1;
+	c.recorder.fd = -1;
 	c.places.own = (struct ifaces){
 		.want = c.cfg.iface,
 		.wants = c.cfg.ifaces,
@@ -463,6 +475,7 @@ int core_run(const struct run_cfg *cfg)
 	rc = c.places.own.table ? run(&c) : fail(-ENOMEM, "start");
 	policy_host_stop(&c.policy);
 	mirror_host_stop(&c.mirror);
+	recorder_stop(&c.recorder);
 	control_unlisten(&c.cfg.control, &c.control);
 	dataplane_done(&c.dp);
 	pin_close(&c.pin);

@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 #include "loader/command.h"
+#include "loader/capture/recorder.h"
 #include "loader/control/control.h"
 #include "loader/dataplane.h"
 #include "loader/ifaces.h"
@@ -27,6 +28,7 @@ struct run_cfg {
 	unsigned int n_exports;
 	struct control_cfg control;
 	struct enforce_cfg policy;
+	struct recorder_cfg recorder;
 	const char *node;	 /* name in records; "" = the host's */
 	struct flow_strs labels; /* in every record */
 	uint64_t interval_ns;

@@ -32,6 +32,7 @@ struct core {
 	int names; /* that it finds and the kernel can't; -1 = the worker has not begun */
 	struct policy_host policy;
 	struct mirror_host mirror;
+	struct recorder recorder;
 	int heirs; /* those that would take our place (--pin); -1 = nobody can */
 	int heir;  /* who does; -1 = nobody */
 	int signals;

@@ -45,6 +45,7 @@ void core_start_policy(struct core *c)
 		.dp = &c->dp,
 		.table = c->places.own.table,
 		.mirror = &c->mirror,
+		.recorder = &c->recorder,
 	};
 	const struct mirror_host_start mirror = {
 		.cfg = &c->cfg.policy,

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "loader/capture/recorder.h"
 #include "loader/netns.h"
 #include "loader/policy/agent_board.h"
 #include "loader/policy/board.h"
@@ -53,6 +54,7 @@ struct iface_table {
 	struct policy_board policy;
 	struct policy_titles titles; /* core: names of rules */
 	struct agent_board agents;   /* core: rules for the worker to hold flows against */
+	struct record_counts records; /* core and recorder */
 	struct iface_row row[IFACE_ROWS];
 };
 

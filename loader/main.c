@@ -6,19 +6,15 @@
 #include "loader/command.h"
 
 static const struct cli_command *const commands[] = {
-	&command_run,	     &command_reload,
-	&command_status,     &command_flows,
-	&command_capture,    &command_top,
-	&command_replay,     &command_block,
-	&command_limit,	     &command_unblock,
-	&command_why,	     &command_policy,
-	&command_mirror,     &command_unmirror,
-	&command_panic,	     &command_flush,
-	&command_enrol,	     &command_detach,
-	&command_config,     &command_doctor,
-	&command_completion, &program_command_version,
-	&command_complete,   &command_reference,
-	&command_check_line, NULL,
+	&command_run,	     &command_reload,	       &command_status,
+	&command_flows,	     &command_capture,	       &command_captures,
+	&command_top,	     &command_replay,	       &command_block,
+	&command_limit,	     &command_unblock,	       &command_why,
+	&command_policy,     &command_mirror,	       &command_unmirror,
+	&command_panic,	     &command_flush,	       &command_enrol,
+	&command_detach,     &command_config,	       &command_doctor,
+	&command_completion, &program_command_version, &command_complete,
+	&command_reference,  &command_check_line,      NULL,
 };
 
 const struct cli_command command_weir = {

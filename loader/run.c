@@ -122,6 +122,22 @@ static int make_control(const struct settings *s, struct control_cfg *cfg)
 	return 0;
 }
 
+static int make_recorder(const struct settings *s, struct recorder_cfg *cfg)
+{
+	const char *dir = settings_text(s, SET_CAPTURE_DIR);
+
+	cfg->quota = settings_num(s, SET_CAPTURE_QUOTA);
+	snprintf(cfg->group, sizeof(cfg->group), "%s", settings_text(s, SET_CAPTURE_GROUP));
+	if (settings_is_word(s, SET_CAPTURE_DIR))
+		return 0;
+	if (strlen(dir) < sizeof(cfg->dir)) {
+		snprintf(cfg->dir, sizeof(cfg->dir), "%s", dir);
+		return 0;
+	}
+	log_error(dir, "capture.dir is %zu letters at most", sizeof(cfg->dir) - 1);
+	return -ENAMETOOLONG;
+}
+
 static int make_labels(const struct settings *s, struct run_cfg *cfg)
 {
 	const struct setting_value *l = &s->v[SET_LABELS];
@@ -162,7 +178,8 @@ static int make_cfg(const struct settings *s, struct run_cfg *cfg)
 	}
 	cfg->policy.keep = cfg->pin != NULL;
 	return make_labels(s, cfg)
-		       ?: make_control(s, &cfg->control)
+		       ?: make_recorder(s, &cfg->recorder)
+			       ?: make_control(s, &cfg->control)
 				  ?: policy_host_cfg(s, &cfg->policy) ?: add_ifaces(s, cfg);
 }
 

@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <pwd.h>
 #include <seccomp.h>
+#include <stdbool.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -21,19 +22,26 @@ static void drop_bounding_set(void)
 			return;
 }
 
+void sandbox_ids(uid_t *ret_uid, gid_t *ret_gid)
+{
+	const struct passwd *pw = geteuid() ? NULL : getpwnam("weir");
+
+	*ret_uid = geteuid() ?: NOBODY;
+	*ret_gid = geteuid() ? getegid() : NOBODY;
+	if (pw && pw->pw_uid) {
+		*ret_uid = pw->pw_uid;
+		*ret_gid = pw->pw_gid;
+	}
+}
+
 static int drop_ids(void)
 {
-	const struct passwd *pw;
-	uid_t uid = NOBODY;
-	gid_t gid = NOBODY;
+	uid_t uid;
+	gid_t gid;
 
 	if (geteuid() != 0)
 		return 0;
-	pw = getpwnam("weir");
-	if (pw && pw->pw_uid) {
-		uid = pw->pw_uid;
-		gid = pw->pw_gid;
-	}
+	sandbox_ids(&uid, &gid);
 	/* root of a container with our three capabilities alone: it stays 0, with none of them */
 	if (setgroups(0, NULL) && errno == EPERM)
 		return 0;
@@ -110,6 +118,12 @@ static const int allowed[] = {
 	SCMP_SYS(pwritev),
 };
 
+/* Of the recorder, beside those above: files in its directory. */
+static const int files[] = {
+	SCMP_SYS(openat),    SCMP_SYS(unlinkat),   SCMP_SYS(renameat),
+	SCMP_SYS(renameat2), SCMP_SYS(getdents64), SCMP_SYS(fcntl),
+};
+
 /* TCP, TLS and UDP to a collector: sockets of these families and no other. */
 static int allow_sockets(scmp_filter_ctx ctx)
 {
@@ -126,28 +140,41 @@ static int allow_sockets(scmp_filter_ctx ctx)
 	return r;
 }
 
-static int filter_syscalls(void)
+static int filter_syscalls(bool with_files)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int r = ctx ? 0 : -ENOMEM;
 
 	for (size_t i = 0; !r && i < sizeof(allowed) / sizeof(allowed[0]); i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
+	for (size_t i = 0; with_files && !r && i < sizeof(files) / sizeof(files[0]); i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, files[i], 0);
 	/* terminals answer isatty() by ioctl; an error is a fine answer */
 	r = r ?: seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOTTY), SCMP_SYS(ioctl), 0);
-	r = r ?: allow_sockets(ctx);
+	if (!with_files)
+		r = r ?: allow_sockets(ctx);
 	r = r ?: seccomp_load(ctx);
 	if (ctx)
 		seccomp_release(ctx);
 	return r;
 }
 
-int sandbox_enter(void)
+static int enter(bool with_files)
 {
 	int r;
 
 	drop_bounding_set();
 	r = drop_ids();
 	r = r ?: drop_capabilities();
-	return r ?: filter_syscalls();
+	return r ?: filter_syscalls(with_files);
+}
+
+int sandbox_enter(void)
+{
+	return enter(false);
+}
+
+int sandbox_enter_files(void)
+{
+	return enter(true);
 }

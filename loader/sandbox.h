@@ -25,6 +25,12 @@
  */
 int sandbox_enter(void);
 
+/* The same, for the recorder: opens, renames and removes files that its user may. Return: as above. */
+int sandbox_enter_files(void);
+
+/* Whom those two become. */
+void sandbox_ids(uid_t *ret_uid, gid_t *ret_gid);
+
 /**
  * sandbox_core - the core: keep CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON as far as they are there
  * @netns: other network namespaces are watched, which takes CAP_SYS_ADMIN: keep that too

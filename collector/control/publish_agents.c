@@ -19,7 +19,11 @@ static bool is_agents(const struct rule *r, uint32_t at, const struct rule_site 
 {
 	char buf[NODE_RULE_WHY];
 
-	return r->mode >= RM_SHADOW && !node_rule_why_not(r, &r->actions.v[at], site, buf);
+	/* packets are evidence, whatever becomes of the source */
+	const bool capture = r->actions.v[at].type == RO_CAPTURE;
+
+	return r->mode >= (capture ? RM_DETECT : RM_SHADOW) &&
+	       !node_rule_why_not(r, &r->actions.v[at], site, buf);
 }
 
 bool publish_has_agents(const struct ruleset *set)

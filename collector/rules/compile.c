@@ -22,22 +22,31 @@ struct compiler {
 	char *why;
 };
 
+static bool acts(const struct rule *r, const struct rule_action *a)
+{
+	return a->type == RO_CAPTURE || (a->type <= RO_RESET && r->mode >= RM_SHADOW);
+}
+
 /* Why this rule has no records; NULL: it has. */
 static const char *left_out(const struct rule *r)
 {
 	if (r->class == RC_COLLECTOR)
 		return r->class_why;
-	if (r->mode < RM_SHADOW)
-		return "its mode is not beyond detect";
+	if (r->mode < RM_DETECT)
+		return "its mode is draft";
 	for (uint32_t i = 0; i < r->actions.n; i++)
-		if (r->actions.v[i].type <= RO_RESET)
+		if (acts(r, &r->actions.v[i]))
 			return NULL;
-	return "no drop, limit or reset among its actions";
+	return r->mode < RM_SHADOW ? "its mode is not beyond detect"
+				   : "no drop, limit, reset or capture among its actions";
 }
 
 static const char *source_form(const struct rule_action *a)
 {
-	return a->type == RO_DROP ? "drop" : a->type == RO_LIMIT ? "limit" : "reset";
+	return a->type == RO_DROP    ? "drop"
+	       : a->type == RO_LIMIT ? "limit"
+	       : a->type == RO_RESET ? "reset"
+				     : "capture";
 }
 
 static int add_action(struct compiler *c, const struct rule *r, uint32_t at)
@@ -98,8 +107,9 @@ static int add_agent(struct compiler *c, const struct rule *r, uint32_t at)
 	rc = node_rule_add(&c->draft, &n);
 	if (!rc)
 		fprintf(c->out, "# %s: agents %s sources for %llus%s where %s\n", r->name,
-			source_form(a), (unsigned long long)(a->ttl_ns / SECOND),
-			n.shadow ? " shadow" : "", r->where.s);
+			source_form(a),
+			(unsigned long long)((a->ttl_ns ?: a->post_ns ?: NODE_RULE_POST) / SECOND),
+			n.shadow && a->type != RO_CAPTURE ? " shadow" : "", r->where.s);
 	c->number++;
 	return rc;
 }
@@ -114,9 +124,11 @@ static int add_rule(struct compiler *c, const struct rule *r)
 		return 0;
 	}
 	for (uint32_t i = 0; i < r->actions.n && !rc; i++)
-		if (r->class == RC_AGENT)
+		if (!acts(r, &r->actions.v[i]))
+			continue;
+		else if (r->class == RC_AGENT || r->actions.v[i].type == RO_CAPTURE)
 			rc = add_agent(c, r, i);
-		else if (r->actions.v[i].type <= RO_RESET)
+		else
 			rc = add_action(c, r, i);
 	return rc;
 }

@@ -73,11 +73,11 @@ const char *node_rule_why_not(const struct rule *r, const struct rule_action *a,
 
 	if (r->class == RC_COLLECTOR)
 		return r->class_why;
-	if (a->type > RO_RESET)
-		return "no drop, limit or reset";
-	if (a->scope != FF_SRC_IP)
+	if (a->type > RO_CAPTURE)
+		return "no drop, limit, reset or capture";
+	if (a->scope != FF_SRC_IP && a->type != RO_CAPTURE)
 		return "nodes act on sources alone: scope src.ip";
-	if (!r->evidence.handshake)
+	if (!r->evidence.handshake && a->type != RO_CAPTURE)
 		return "a source can be forged: it takes 'evidence: { handshake: required }'";
 	if (r->for_ns)
 		return "it has to hold for a time: for";
@@ -167,15 +167,32 @@ static int add_exempt(struct policy_draft *d, const struct node_rule *n)
 	struct exempting x = {d, n->number};
 	int rc = n->rule->exempt.filter ? exempt_values(&x, &n->rule->exempt) : 0;
 
+	/* what is exempt from being stopped may be captured all the same */
 	for (unsigned int i = 0; i < 2 && !rc; i++)
-		if (n->exempt[i])
+		if (n->exempt[i] && n->rule->actions.v[n->at].type != RO_CAPTURE)
 			rc = exempt_list(&x, n, n->exempt[i]);
 	return rc;
 }
 
 static uint8_t action_of(const struct rule_action *a)
 {
-	return a->type == RO_DROP ? POLICY_DROP : a->type == RO_LIMIT ? POLICY_LIMIT : POLICY_RESET;
+	return a->type == RO_DROP    ? POLICY_DROP
+	       : a->type == RO_LIMIT ? POLICY_LIMIT
+	       : a->type == RO_RESET ? POLICY_RESET
+				     : POLICY_DO_CAPTURE;
+}
+
+void node_rule_capture(const struct rule_action *a, struct policy_capture *ret)
+{
+	*ret = (struct policy_capture){
+		.pre = (uint32_t)(a->pre_ns / SECOND),
+		.post = (uint32_t)((a->post_ns ?: NODE_RULE_POST) / SECOND),
+		.scope = a->scope == RULE_SCOPE_PAIR ? CAPTURE_PAIR
+			 : a->scope == FF_DST_IP     ? CAPTURE_DST
+						     : CAPTURE_SRC,
+		.max_bytes = a->max_bytes ?: NODE_RULE_BYTES,
+	};
+	ret->post += !ret->post;
 }
 
 int node_rule_add(struct policy_draft *d, const struct node_rule *n)
@@ -194,8 +211,15 @@ int node_rule_add(struct policy_draft *d, const struct node_rule *n)
 		.key = RULE_BY_ADDR,
 		.expires = n->expires,
 	};
+	struct policy_capture capture;
 	int rc;
 
+	node_rule_capture(a, &capture);
+	capture.rule = n->number;
+	if (a->type == RO_CAPTURE) {
+		agent.ttl = capture.post;
+		rule.flags = RULE_AUTOMATIC;
+	}
 	agent.ttl += !agent.ttl;
 	node_rule_id(r, n->at, rule.id);
 	snprintf((char *)rule.name, sizeof(rule.name), "%.63s", r->name);
@@ -205,6 +229,7 @@ int node_rule_add(struct policy_draft *d, const struct node_rule *n)
 	rc = a->type == RO_LIMIT ? policy_scan_rate(a->rate, &rule) : 0;
 	rc = rc ?: agent.length ? 0 : -ENOMEM;
 	rc = rc ?: policy_add(d, POLICY_RULE, &rule);
+	rc = rc || a->type != RO_CAPTURE ? rc : policy_add(d, POLICY_CAPTURE, &capture);
 	rc = rc ?: policy_add(d, POLICY_AGENT_RULE, &agent);
 	return rc ?: add_exempt(d, n);
 }

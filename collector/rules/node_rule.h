@@ -12,6 +12,10 @@
 
 #define NODE_RULE_WHY 240u
 
+/* Of captures that say nothing else. */
+#define NODE_RULE_POST	UINT64_C(60000000000) /* ns */
+#define NODE_RULE_BYTES (UINT64_C(64) << 20)
+
 /**
  * node_rule_why_not - why a node can't decide by this action of the rule; NULL: it can
  * @buf: NODE_RULE_WHY bytes
@@ -31,6 +35,9 @@ struct node_rule {
 	const char *issuer;    /* for its origin; NULL: none */
 	const char *exempt[2]; /* more lists that are: words such as "@never_block"; or NULL */
 };
+
+/* What an action captures, as a record without addresses; its rule is left 0. */
+void node_rule_capture(const struct rule_action *a, struct policy_capture *ret);
 
 /* Its records into a draft. Return: 0, -ENOMEM, -E2BIG, -EINVAL. */
 int node_rule_add(struct policy_draft *d, const struct node_rule *n);

@@ -12,6 +12,7 @@
 
 #define SECOND	   UINT64_C(1000000000)
 #define TTL_LONG   (UINT64_C(30) * 24 * 3600 * SECOND)
+#define CAPTURE_LONG (UINT64_C(3600) * SECOND) /* CAPTURE_TIME_MAX of weir/policy.h */
 #define PANES_DEF  12u
 #define GROUPS_MIN 16u
 #define KEEP_DEF   (5 * 60 * SECOND) /* of rules without a window */
@@ -207,6 +208,8 @@ static void check_action(struct rule_reader *rr, struct rule *r, const struct ru
 	}
 	if (a->type != RO_CAPTURE && !a->ttl_ns)
 		fail_at(rr, a->at, "ttl is more than nothing: nothing is done for ever");
+	if (a->type == RO_CAPTURE && (a->pre_ns > CAPTURE_LONG || a->post_ns > CAPTURE_LONG))
+		fail_at(rr, a->at, "pre and post are 1h at most");
 	if (a->ttl_ns > TTL_LONG)
 		fail_at(rr, a->at, "ttl is 30d at most");
 	for (uint32_t i = 0; i < a->escalate.n; i++) {
@@ -221,7 +224,12 @@ static void note_action(struct rule_reader *rr, struct rule *r, const struct rul
 {
 	const bool source = a->scope == FF_SRC_IP || a->scope == RULE_SCOPE_PAIR;
 
-	if (a->type == RO_CAPTURE || a->type == RO_MIRROR)
+	if (a->type == RO_CAPTURE)
+		rule_note(
+			rr->set, r, a->at,
+			"nodes keep packets where capture.ring is more than 0: 'weir status' says what "
+			"was refused");
+	else if (a->type == RO_MIRROR)
 		rule_note(rr->set, r, a->at, "%s: not yet supported by the agents",
 			  rule_object_names[a->type]);
 	else if (source && !r->evidence.handshake)

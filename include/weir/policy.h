@@ -31,7 +31,7 @@ enum policy_type {
 	POLICY_ADDR_PORT = 3,
 	POLICY_FLOW = 4,
 	POLICY_NAME = 5,
-	POLICY_MIRROR_SESSION = 6, /* reserved, as the one below: refused by name */
+	POLICY_MIRROR_SESSION = 6, /* reserved: refused by name */
 	POLICY_CAPTURE = 7,
 	POLICY_AGENT_RULE = 8,
 	POLICY_AGENT_EXEMPT =
@@ -44,8 +44,8 @@ enum policy_action {
 	POLICY_DROP = 2,
 	POLICY_LIMIT = 3,
 	POLICY_RESET = 4,
-	POLICY_DO_MIRROR = 5, /* reserved, as the one below: refused by name */
-	POLICY_DO_CAPTURE = 6,
+	POLICY_DO_MIRROR = 5,  /* reserved: refused by name */
+	POLICY_DO_CAPTURE = 6, /* nothing in the kernel: see struct policy_capture */
 };
 
 enum policy_key {
@@ -203,6 +203,29 @@ struct policy_agent {
 	__u8 where[POLICY_WHERE_MAX]; /* weir-filter(5), without lists and parameters */
 };
 
+enum policy_capture_scope { CAPTURE_SRC = 1, CAPTURE_DST = 2, CAPTURE_PAIR = 3 };
+
+#define CAPTURE_TIME_MAX 3600u /* seconds */
+
+/*
+ * Packets for a file of this node, of before and after. Without addresses: of a flow that the agent's rule of
+ * the same number picks, the end that scope says, or both. With: of the one address, or between the two, when
+ * the record comes for the first time, and not later than `post` after `made`.
+ */
+struct policy_capture {
+	__u32 rule; /* its number; action POLICY_DO_CAPTURE, by address, without conditions */
+	__u32 pre;  /* seconds, CAPTURE_TIME_MAX at most, as post */
+	__u32 post;
+	__u8 scope; /* enum policy_capture_scope */
+	__u8 ends;  /* addresses: 0, 1, of scope pair 2 */
+	__u8 pad[2];
+	__u64 max_bytes;
+	__u64 made; /* seconds since 1970, as those below with addresses alone */
+	__u64 alert;
+	__u64 decision;
+	__u8 addr[2][16];
+};
+
 _Static_assert(sizeof(struct policy_match) == 88, "abi");
 _Static_assert(sizeof(struct policy_header) == 128, "abi");
 _Static_assert(sizeof(struct policy_rule) == 264, "abi");
@@ -211,5 +234,6 @@ _Static_assert(sizeof(struct policy_addr_port) == 32, "abi");
 _Static_assert(sizeof(struct policy_flow) == 56, "abi");
 _Static_assert(sizeof(struct policy_name) == 272, "abi");
 _Static_assert(sizeof(struct policy_agent) == 1040, "abi");
+_Static_assert(sizeof(struct policy_capture) == 80, "abi");
 
 #endif

@@ -103,7 +103,7 @@ static void option_u64(struct out *o, uint16_t code, uint64_t v)
 	option(o, code, &v, sizeof(v));
 }
 
-size_t pcapng_section(uint8_t *buf, const char *application, const char *os)
+size_t pcapng_section(uint8_t *buf, const char *application, const char *os, const char *comment)
 {
 	struct out o = {.buf = buf};
 
@@ -112,6 +112,7 @@ size_t pcapng_section(uint8_t *buf, const char *application, const char *os)
 	put16(&o, 1); /* version 1.0 */
 	put16(&o, 0);
 	put64(&o, UINT64_MAX); /* length of the section: not said */
+	option_text(&o, OPT_COMMENT, comment);
 	option_text(&o, SHB_OS, os);
 	option_text(&o, SHB_APPLICATION, application);
 	put32(&o, OPT_END);

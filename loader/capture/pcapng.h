@@ -34,7 +34,8 @@ struct pcapng_totals {
 };
 
 /* Each writes one block to @buf, which has room for PCAPNG_BLOCK_MAX (and the packet). Return: bytes. */
-size_t pcapng_section(uint8_t *buf, const char *application, const char *os);
+/* @comment: of the file as a whole, or NULL */
+size_t pcapng_section(uint8_t *buf, const char *application, const char *os, const char *comment);
 size_t pcapng_interface(uint8_t *buf, const char *name, uint32_t snaplen);
 size_t pcapng_packet(uint8_t *buf, const struct pcapng_packet *p);
 size_t pcapng_totals(uint8_t *buf, const struct pcapng_totals *t);

@@ -4,10 +4,7 @@
  * line of JSON that says so. It ends when the client shuts its side down: then with what was there by then,
  * and a block of totals for each interface.
  */
-#include <endian.h>
 #include <errno.h>
-#include <linux/bpf.h>
-#include <linux/pkt_cls.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,30 +13,20 @@
 #include "bpf/parse.h"
 #include "common/packet_record.h"
 #include "common/peer.h"
-#include "loader/capture/pcapng.h"
-#include "loader/capture/recent.h"
+#include "loader/capture/blocks.h"
 #include "loader/control/control_int.h"
 #include "loader/dataplane.h"
 #include "loader/iface_table.h"
 #include "weir/policy_map.h"
 
-#define IFACES_MAX 1024u
 #define LOOK	   512u		     /* packets looked at a step */
 #define SETTLE_NS  UINT64_C(5000000) /* no CPU still writes a packet so old */
-#define BLOCK_ROOM (PCAPNG_BLOCK_MAX + RECENT_LEN_MAX)
-
-struct capture_iface {
-	uint32_t netns, ifindex;
-	char name[IFACE_NAME_MAX];
-	uint64_t seen, taken;
-};
 
 struct capture_view {
 	struct recent_reader *reader;
-	uint32_t snaplen;
 	uint64_t end_ns; /* monotonic; 0: the client still listens */
-	uint32_t ifaces, totals_done;
-	struct capture_iface iface[IFACES_MAX];
+	uint32_t totals_done;
+	struct blocks blocks;
 };
 
 struct capture_view *capture_view_free(struct capture_view *v)
@@ -66,7 +53,7 @@ static void put_block(struct client *cl, size_t n)
 
 static uint8_t *block_room(struct client *cl)
 {
-	return client_room(cl, BLOCK_ROOM) ? (uint8_t *)cl->out + cl->out_len : NULL;
+	return client_room(cl, BLOCKS_ROOM) ? (uint8_t *)cl->out + cl->out_len : NULL;
 }
 
 void capture_begin(struct control_server *c, struct client *cl)
@@ -90,39 +77,18 @@ void capture_begin(struct control_server *c, struct client *cl)
 		       r == -ENOENT ? "it keeps no packets: capture.ring is 0" : strerror(-r));
 		return;
 	}
-	v->snaplen = cl->q.snaplen ?: RECENT_LEN_MAX;
+	v->blocks = (struct blocks){.table = c->env.ifaces,
+				    .wall_ns = c->env.dp->wall_offset_ns,
+				    .snaplen = cl->q.snaplen ?: RECENT_LEN_MAX};
 	cl->capture = v;
 	cl->doing = CLIENT_CAPTURE;
 	client_put(cl, head, sizeof(head) - 1);
-	put_block(cl, pcapng_section(block_room(cl), "weir " WEIR_VERSION, "Linux"));
-}
-
-/* The number of the packet's interface in the file, made known there when it is new; -1: too many. */
-static int iface_of(struct control_server *c, struct client *cl, const struct recent_record *h)
-{
-	struct capture_view *v = cl->capture;
-	struct iface_row row;
-	uint32_t i = 0;
-
-	while (i < v->ifaces &&
-	       (v->iface[i].ifindex != h->ifindex || v->iface[i].netns != h->netns))
-		i++;
-	if (i == IFACES_MAX)
-		return -1;
-	if (i < v->ifaces)
-		return (int)i;
-	if (!iface_table_find(c->env.ifaces, h->netns, h->ifindex, &row))
-		snprintf(row.name, sizeof(row.name), "%u", h->ifindex);
-	v->iface[i] = (struct capture_iface){.netns = h->netns, .ifindex = h->ifindex};
-	snprintf(v->iface[i].name, sizeof(v->iface[i].name), "%s", row.name);
-	put_block(cl, pcapng_interface(block_room(cl), row.name, v->snaplen));
-	v->ifaces++;
-	return (int)i;
+	put_block(cl, pcapng_section(block_room(cl), "weir " WEIR_VERSION, "Linux", NULL));
 }
 
 /* Whether it matches, by what its headers say. */
 static bool wanted(const struct client *cl, const struct recent_packet *p,
-		   const struct capture_iface *i)
+		   const struct blocks_iface *i)
 {
 	static const struct parse_cfg outer;
 	struct flow_record r = {};
@@ -148,49 +114,14 @@ static bool wanted(const struct client *cl, const struct recent_packet *p,
 	return filter_match(cl->q.filter, &r);
 }
 
-static void put_packet(struct control_server *c, struct client *cl, const struct recent_packet *p,
-		       int iface)
-{
-	const struct recent_record *h = &p->head;
-	const uint16_t tag[2] = {htobe16(0x8100), htobe16(h->tci & ~RECENT_VLAN)};
-	const struct pcapng_packet out = {
-		.iface = (uint32_t)iface,
-		.ns = h->ns + (uint64_t)c->env.dp->wall_offset_ns,
-		.wire_len = h->wire_len,
-		.len = h->len < cl->capture->snaplen ? h->len : cl->capture->snaplen,
-		.bytes = p->bytes,
-		.tag = h->tci ? (const uint8_t *)tag : NULL,
-		.direction = h->hook == HOOK_TC_EGRESS ? 2 : 1,
-		/* what the program returned for a reset is of the reset, not of this packet */
-		.verdict_by = h->verdict == VERDICT_DROP ? h->hook == HOOK_XDP ? 2 : 1 : 0,
-		.verdict = h->hook == HOOK_XDP ? XDP_DROP : TC_ACT_SHOT,
-		.comment = h->verdict == VERDICT_RESET ? "weir: answered with a reset" : NULL,
-	};
-
-	put_block(cl, pcapng_packet(block_room(cl), &out));
-	cl->capture->iface[iface].taken++;
-	cl->sent++;
-}
-
 static void put_totals(struct control_server *c, struct client *cl)
 {
 	struct capture_view *v = cl->capture;
 
-	while (v->totals_done < v->ifaces && block_room(cl)) {
-		const struct capture_iface *i = &v->iface[v->totals_done];
-		const struct pcapng_totals t = {
-			.iface = v->totals_done,
-			.ns = control_wall_ns(),
-			.received = i->seen,
-			/* of which interface those were that nobody read is not known: it is said once */
-			.dropped = v->totals_done ? 0 : recent_lost(v->reader),
-			.taken = i->taken,
-		};
-
-		put_block(cl, pcapng_totals(block_room(cl), &t));
-		v->totals_done++;
-	}
-	if (v->totals_done < v->ifaces)
+	for (; v->totals_done < v->blocks.n && block_room(cl); v->totals_done++)
+		put_block(cl, blocks_totals(&v->blocks, v->totals_done, recent_lost(v->reader),
+					    control_wall_ns(), block_room(cl)));
+	if (v->totals_done < v->blocks.n)
 		return;
 	c->stats.lost += recent_lost(v->reader);
 	client_finish(c, cl);
@@ -208,22 +139,25 @@ bool capture_step(struct control_server *c, struct client *cl)
 	if (v->end_ns && v->end_ns < until)
 		until = v->end_ns;
 	for (unsigned int i = 0; i < LOOK; i++) {
+		size_t len;
 		int iface;
 
 		/* an interface's block and a packet's */
-		if (!client_room(cl, 2 * BLOCK_ROOM))
+		if (!client_room(cl, 2 * BLOCKS_ROOM))
 			return false;
 		if (!recent_next(v->reader, until, &p)) {
 			if (v->end_ns && until == v->end_ns)
 				put_totals(c, cl);
 			return false;
 		}
-		iface = iface_of(c, cl, &p.head);
+		iface = blocks_iface(&v->blocks, &p.head, block_room(cl), &len);
 		if (iface < 0)
 			continue;
-		v->iface[iface].seen++;
-		if (wanted(cl, &p, &v->iface[iface]))
-			put_packet(c, cl, &p, iface);
+		put_block(cl, len);
+		if (!wanted(cl, &p, &v->blocks.iface[iface]))
+			continue;
+		put_block(cl, blocks_packet(&v->blocks, &p, iface, block_room(cl)));
+		cl->sent++;
 	}
 	return true;
 }

@@ -14,6 +14,7 @@
 struct agent_row {
 	uint8_t id[16]; /* of the rule */
 	uint32_t slot;	/* of its issuer */
+	bool any;	/* also sources that may have been forged: nothing is stopped by it */
 	char where[POLICY_WHERE_MAX];
 };
 

@@ -374,6 +374,7 @@ int enforce_new(const struct enforce_start *start, struct enforce **ret)
 		return r;
 	}
 	e->agents.board = start->agents;
+	e->recorder = start->recorder;
 	policy_table_titles(e->table, start->titles);
 	policy_table_time(e->table, &start->now);
 	state_load(e);

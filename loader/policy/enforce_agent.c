@@ -91,6 +91,7 @@ static void write_board(const struct enforce *e)
 		const struct agent *a = &e->agents.of[i];
 
 		rows.row[i].slot = a->slot;
+		rows.row[i].any = a->rule->action == POLICY_DO_CAPTURE;
 		memcpy(rows.row[i].id, a->rule->id, sizeof(rows.row[i].id));
 		memcpy(rows.row[i].where, a->a->where, sizeof(rows.row[i].where));
 	}
@@ -270,6 +271,8 @@ int enforce_hit(struct enforce *e, const struct agent_hit *h)
 
 	if (!a || a->rule->expires <= now || is_exempt(e, a, h->addr) || is_there(e, h))
 		return 0;
+	if (a->rule->action == POLICY_DO_CAPTURE)
+		return enforce_capture_hit(e, a, h);
 	memcpy(m.id, h->id, sizeof(m.id));
 	memcpy(m.addr.addr, h->addr, sizeof(m.addr.addr));
 	m.addr.role = a->rule->direction == DIR_BOTH ? ROLE_EITHER : ROLE_SRC;

@@ -97,6 +97,7 @@ int enforce_replace(struct enforce *e, uint32_t slot, struct held *h, uint32_t c
 	e->last = slot;
 	enforce_names_changed(e);
 	enforce_agents_changed(e);
+	enforce_captures_changed(e, slot);
 	enforce_put_quic(e);
 	enforce_put_guard(e);
 	state_save(e, slot);

@@ -47,6 +47,16 @@ struct agents {
 	uint64_t refused;	 /* ever */
 };
 
+#define CAPTURES_TOLD 1024u /* of the last ones, so that none begins twice */
+
+struct captures_told {
+	uint64_t n; /* ever */
+	struct {
+		uint64_t decision, made;
+		uint32_t slot;
+	} of[CAPTURES_TOLD];
+};
+
 /* An automatic decision against an internal source. */
 struct inside {
 	enum policy_type type; /* of its record; POLICY_RULE: a rule without key */
@@ -102,6 +112,8 @@ struct enforce {
 	uint64_t names_changes;
 	struct policy_draft named; /* decisions of SLOT_NAMED */
 	struct agents agents;
+	struct recorder *recorder; /* or NULL */
+	struct captures_told told;
 };
 
 uint64_t enforce_mono_s(void);
@@ -189,6 +201,11 @@ bool enforce_agent_counters(const struct enforce *e, uint32_t slot, const struct
 int enforce_decided(const struct enforce *e, const struct policy_request *q,
 		    struct policy_answer *ret);
 uint64_t enforce_last_decided(const struct enforce *e, uint32_t slot);
+
+/* enforce_capture.c. An agent's rule that captures has picked a flow. False: nobody is told. */
+bool enforce_capture_hit(struct enforce *e, const struct agent *a, const struct agent_hit *h);
+/* What an issuer wants has changed. */
+void enforce_captures_changed(struct enforce *e, uint32_t slot);
 
 /* enforce_name.c */
 void enforce_names_free(struct enforce *e);

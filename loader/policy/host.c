@@ -74,6 +74,7 @@ int policy_host_start(struct policy_host *h, const struct policy_host_start *sta
 	dataplane_policy(start->dp, &es.fds);
 	es.titles = &start->table->titles;
 	es.agents = &start->table->agents;
+	es.recorder = start->recorder;
 	es.now = time_of(start->dp);
 	r = enforce_new(&es, &h->e);
 	if (r)

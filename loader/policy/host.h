@@ -15,6 +15,7 @@ struct iface_table;
 struct settings;
 
 struct mirror_host;
+struct recorder;
 
 struct policy_host {
 	struct enforce *e;	    /* NULL: this kernel or object has no tables */
@@ -37,6 +38,7 @@ struct policy_host_start {
 	struct dataplane *dp;
 	struct iface_table *table;
 	struct mirror_host *mirror; /* started */
+	struct recorder *recorder;  /* may start later */
 };
 
 /**

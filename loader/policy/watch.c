@@ -111,9 +111,9 @@ void watch_record(struct watch *w, uint32_t ref, const struct flow_record *r)
 	for (uint32_t i = 0; i < w->n; i++) {
 		if (!w->filter[i] || !filter_match(w->filter[i], r))
 			continue;
-		if (!merge_proven(w->merge, ref)) {
+		if (!w->rows.row[i].any && !merge_proven(w->merge, ref)) {
 			w->counts.unproven++;
-			return;
+			continue;
 		}
 		now = now ?: mono_ns();
 		tell(w, r, i, now);

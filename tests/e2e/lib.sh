@@ -17,7 +17,7 @@ tools=$build/tests/e2e
 tmp=$(mktemp -d /tmp/weir-e2e.XXXXXX)
 chmod 755 "$tmp"
 # Each test its own: several may run at one time.
-export WEIR_CONTROL_SOCKET=$tmp/weir.sock WEIR_POLICY_STATE=$tmp/policy
+export WEIR_CONTROL_SOCKET=$tmp/weir.sock WEIR_POLICY_STATE=$tmp/policy WEIR_CAPTURE_DIR=$tmp/captures
 
 ip_a=10.77.1.1 ip_b=10.77.1.2
 ip6_a=fd77::1 ip6_b=fd77::2

@@ -26,7 +26,7 @@ node_env() # K
 {
 	local d=$tmp/n$1
 
-	echo "WEIR_CONTROL_SOCKET=$d/weir.sock WEIR_POLICY_STATE=$d/state WEIR_POLICY_COLLECTORS=$d/collectors
+	echo "WEIR_CONTROL_SOCKET=$d/weir.sock WEIR_POLICY_STATE=$d/state WEIR_CAPTURE_DIR=$d/captures WEIR_POLICY_COLLECTORS=$d/collectors
 		WEIR_POLICY_KEYS=$d/keys/ WEIR_POLICY_INTERNAL= WEIR_POLICY_ADMIN_SESSIONS=no"
 }
 

@@ -371,7 +371,7 @@ Test(pcapng, reads_what_is_written)
 		struct capture_frame f;
 		struct capture *c;
 
-		cb_put(&b, buf, pcapng_section(buf, "weir test", "Linux"));
+		cb_put(&b, buf, pcapng_section(buf, "weir test", "Linux", NULL));
 		cb_put(&b, buf, pcapng_interface(buf, "eth0", 256));
 		cb_put(&b, buf, pcapng_packet(buf, &p));
 		cb_put(&b, buf, pcapng_totals(buf, &t));

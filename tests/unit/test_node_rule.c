@@ -16,9 +16,11 @@
 #define HEAD                                                                           \
 	"groups:\n- name: g\n  rules:\n  - id: 9b0e6b0e-6c1c-4f6e-9a54-0b5f8f2d8a01\n" \
 	"    name: one\n    version: 1.0.0\n    mode: prevent\n    by: src.ip\n"
-#define WHERE  "    where: proto == tcp and dst.port == 23 and state == established\n"
-#define PROOF  "    evidence: { handshake: required }\n"
-#define DROP   "    actions: [ { drop: { scope: src.ip, direction: ingress, ttl: 10m } } ]\n"
+#define WHERE "    where: proto == tcp and dst.port == 23 and state == established\n"
+#define PROOF "    evidence: { handshake: required }\n"
+#define DROP  "    actions: [ { drop: { scope: src.ip, direction: ingress, ttl: 10m } } ]\n"
+#define CAPTURE \
+	"    actions: [ { capture: { scope: src.ip, pre: 30s, post: 90s, max_bytes: 1Mi } } ]\n"
 #define EXEMPT "    exempt: [ \"@local\", 192.0.2.1, 192.0.2.4-192.0.2.7 ]\n"
 
 Test(node_rule, why_not)
@@ -42,8 +44,9 @@ Test(node_rule, why_not)
 		 "counts over a window"},
 		{HEAD "    where: proto == tcp and dst.port == 23\n" PROOF DROP, ""},
 		{HEAD WHERE PROOF
-		 "    actions: [ { capture: { scope: src.ip, post: 60s, max_bytes: 1Mi } } ]\n",
-		 "no drop, limit or reset"},
+		 "    actions: [ { mirror: { scope: src.ip, to: box, ttl: 60s } } ]\n",
+		 "no drop, limit, reset or capture"},
+		{HEAD WHERE CAPTURE, ""}, /* nothing is stopped: it takes no proof */
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -109,6 +112,73 @@ Test(node_rule, becomes_records_that_nodes_take)
 	policy_draft_done(&d);
 }
 
+/* Records of a capture, one octet of them changed, as a node has them. */
+static const char *refused(size_t at, uint8_t value)
+{
+	struct policy_draft d = made(HEAD WHERE CAPTURE EXEMPT, true);
+	static char text[sizeof(((struct policy_error *)0)->text)];
+	uint8_t *image;
+	size_t len;
+
+	if (at != SIZE_MAX)
+		d.of[POLICY_CAPTURE].at[at] = value;
+	cr_assert(eq(int, policy_image(&d, &image, &len), 0));
+	snprintf(text, sizeof(text), "%s", policy_rig_check(image, len));
+	free(image);
+	policy_draft_done(&d);
+	return text;
+}
+
+Test(node_rule, captures_become_records_that_nodes_take)
+{
+	struct policy_draft d = made(HEAD WHERE CAPTURE EXEMPT, true);
+	const struct policy_capture *k = (const void *)d.of[POLICY_CAPTURE].at;
+	const struct policy_rule *r = (const void *)d.of[POLICY_RULE].at;
+
+	cr_assert(eq(u32, d.of[POLICY_CAPTURE].n, 1));
+	cr_expect(eq(u32, k->rule, 7));
+	cr_expect(eq(u32, k->pre, 30));
+	cr_expect(eq(u32, k->post, 90));
+	cr_expect(eq(u32, k->scope, CAPTURE_SRC));
+	cr_expect(eq(u32, k->ends, 0));
+	cr_expect(eq(u64, k->max_bytes, 1 << 20));
+	cr_expect(eq(u32, r->action, POLICY_DO_CAPTURE));
+	cr_expect(eq(u32, r->flags, RULE_AUTOMATIC), "shadow means nothing to it");
+	/* whom the rule is not for; those who are never blocked may be captured */
+	cr_expect(eq(u32, d.of[POLICY_AGENT_EXEMPT].n, 3));
+	policy_draft_done(&d);
+	cr_expect(eq(str, (char *)(uintptr_t)refused(SIZE_MAX, 0), ""));
+}
+
+Test(node_rule, captures_that_nodes_refuse)
+{
+	static const struct {
+		size_t at;
+		uint8_t value;
+		const char *want;
+	} rows[] = {
+		{offsetof(struct policy_capture, rule), 8,
+		 "capture 1: rule 8 is not in this policy"},
+		{offsetof(struct policy_capture, pre) + 1, 0xff,
+		 "capture 1: pre is 65310, want 0 to 3600"},
+		{offsetof(struct policy_capture, post), 0, "capture 1: post is 0, want 1 to 3600"},
+		{offsetof(struct policy_capture, scope), 4, "capture 1: scope is 4, want 1 to 3"},
+		{offsetof(struct policy_capture, ends), 2, "capture 1: ends is 2, scope 1 has 1"},
+		{offsetof(struct policy_capture, ends), 1,
+		 "capture 1: made is for captures with addresses"},
+		{offsetof(struct policy_capture, pad), 1, "capture 1: pad is not zero"},
+		{offsetof(struct policy_capture, addr), 1,
+		 "capture 1: addr is set, but not asked for"},
+		{offsetof(struct policy_capture, made), 1,
+		 "capture 1: made is for captures with addresses"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		cr_expect(eq(str, (char *)(uintptr_t)refused(rows[i].at, rows[i].value),
+			     (char *)(uintptr_t)rows[i].want),
+			  "row %zu", i);
+}
+
 Test(node_rule, shadow_and_ladder)
 {
 	struct policy_draft d = made(HEAD WHERE PROOF
@@ -163,9 +233,9 @@ Test(node_rule, nodes_refuse_what_no_agent_may_decide)
 		 7, false},
 		{"agent rule 1: ttl is 4278190680 s, beyond the 2592000 s allowed here",
 		 offsetof(struct policy_agent, ttl) + 3, 255, false},
-		{"agent rule 1: rule 7 (one) is none that agents decide by: want an automatic drop, limit or reset",
+		{"agent rule 1: rule 7 (one) is none that agents decide by: want an automatic drop, limit, reset or capture",
 		 offsetof(struct policy_rule, flags), 0, true},
-		{"agent rule 1: rule 7 (one) is none that agents decide by: want an automatic drop, limit or reset",
+		{"agent rule 1: rule 7 (one) is none that agents decide by: want an automatic drop, limit, reset or capture",
 		 offsetof(struct policy_rule, action), POLICY_PASS, true},
 	};
 	struct policy_draft d = made(HEAD WHERE PROOF DROP, false);

@@ -261,7 +261,7 @@ static const struct change {
 	{P_RULE, AT(policy_rule, action), POLICY_DO_MIRROR,
 	 "rule 1 (one): action mirror is reserved: this version does not do it"},
 	{P_RULE, AT(policy_rule, action), POLICY_DO_CAPTURE,
-	 "rule 1 (one): action capture is reserved: this version does not do it"},
+	 "address 1: rule 1 (one) is a capture"},
 	{P_RULE, AT(policy_rule, action), 9, "rule 1 (one): action 9 is unknown"},
 	{P_RULE, AT(policy_rule, flags), 0x80, "rule 1 (one): flags has unknown bits: 0x80"},
 	{P_RULE, AT(policy_rule, flags), RULE_FAILSAFE,
