@@ -28,6 +28,16 @@ const char *setting_name(const struct settings_schema *schema, unsigned int id, 
 	return buf;
 }
 
+/* The setting that gives @id its value. */
+static const char *profile_name(const struct settings *s, unsigned int id, char *buf, size_t cap)
+{
+	const struct settings_profile *p = s->schema->profiles;
+
+	while (p->value && (p->id != id || !s->v[p->when].num))
+		p++;
+	return setting_name(s->schema, p->when, buf, cap);
+}
+
 const char *setting_origin(const struct settings *s, unsigned int id, char *buf, size_t cap)
 {
 	const struct setting_value *v = &s->v[id];
@@ -41,6 +51,9 @@ const char *setting_origin(const struct settings *s, unsigned int id, char *buf,
 		break;
 	case FROM_FILE:
 		snprintf(buf, cap, "%s:%u", s->path, v->line);
+		break;
+	case FROM_PROFILE:
+		return profile_name(s, id, buf, cap);
 		break;
 	case FROM_DEFAULT:
 		snprintf(buf, cap, "default");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * settings.h - what a program is told to do: the rows of its table with the values that hold, each
- * with where it came from. Flag beats environment beats file beats default. A schema says which
+ * with where it came from. Flag beats environment beats file beats profile beats default. A schema says which
  * settings there are; ids are indexes of its table. A struct settings does not change once it is
  * loaded; a reload makes a second one. No logging; not for two threads at once.
  */
@@ -44,7 +44,7 @@ enum setting_type {
  */
 enum setting_flag { SF_RELOAD = 1, SF_SECTION = 2, SF_NEGATED = 4, SF_KEYS = 8 };
 
-enum setting_origin { FROM_DEFAULT, FROM_FILE, FROM_ENV, FROM_FLAG };
+enum setting_origin { FROM_DEFAULT, FROM_PROFILE, FROM_FILE, FROM_ENV, FROM_FLAG };
 
 struct setting {
 	const char *section, *key, *flag;
@@ -80,13 +80,20 @@ struct settings_kind {
 	bool own;	  /* the program reads the keys itself, in finish() */
 };
 
+/* While setting @when, a BOOL, is on, @id has another default. */
+struct settings_profile {
+	unsigned int when, id;
+	const char *value; /* NULL ends the list */
+};
+
 /* One program's settings. */
 struct settings_schema {
 	const char *file;     /* the configuration file, if it is there */
 	const char *file_env; /* variable that names another */
 	const struct setting *table;
 	unsigned int n;
-	const struct settings_kind *kinds; /* or NULL */
+	const struct settings_kind *kinds;	 /* or NULL */
+	const struct settings_profile *profiles; /* or NULL */
 	/* What is special about an item of a LIST: 0, -EINVAL with @err; or NULL. */
 	int (*check_item)(unsigned int id, const char *item, struct value_error *err);
 	/* After all values: sets s->own, checks what depends on several; -ENOMEM; or NULL. */
@@ -201,7 +208,7 @@ void settings_keep(struct settings *now, const struct settings *was, unsigned in
 const char *setting_name(const struct settings_schema *schema, unsigned int id, char *buf,
 			 size_t cap);
 
-/* "command line", "environment WEIR_X", "FILE:LINE" or "default". */
+/* "command line", "environment WEIR_X", "FILE:LINE" "SECTION.KEY" of a profile, or "default". */
 const char *setting_origin(const struct settings *s, unsigned int id, char *buf, size_t cap);
 
 #endif

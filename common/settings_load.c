@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * settings_load.c - gathers the settings: defaults, file, environment, command line, in this order,
- * and all errors of them.
+ * settings_load.c - gathers the settings: defaults, file, environment, command line, in this order, what profiles
+ * say of those that none of the last three has given, and all errors of them.
  */
 #include "common/settings.h"
 
@@ -351,8 +351,26 @@ static void load_args(struct loader *l, const struct settings_args *args)
 
 /* ---- all of it ---- */
 
+/* What nobody has given a value. */
+static void load_profiles(struct loader *l)
+{
+	const struct settings_profile *p = l->schema->profiles;
+	struct value_error err;
+
+	for (; p && p->value; p++) {
+		struct setting_value *v = &l->s->v[p->id];
+
+		if (!l->s->v[p->when].num || v->origin != FROM_DEFAULT)
+			continue;
+		if (setting_parse(l->schema, p->id, p->value, v, &err) == -ENOMEM)
+			l->oom = true;
+		v->origin = FROM_PROFILE;
+	}
+}
+
 static int finish(struct loader *l, uint32_t before, struct settings **ret)
 {
+	load_profiles(l);
 	if (!l->oom && l->schema->finish && l->schema->finish(l->s, l->errs))
 		l->oom = true;
 	if (l->oom || l->errs->count != before) {

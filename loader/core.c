@@ -77,7 +77,18 @@ static int load(struct core *c)
 }
 
 /* What the worker has open, from 3 on; -1 = none of that kind. */
-enum { FD_IPC, FD_BROKER, FD_NAMES, FD_SOCKET, FD_HTTP, FD_LOCK, FD_EVICTED, FD_EVENTS, _FD_MAX };
+enum {
+	FD_IPC,
+	FD_BROKER,
+	FD_NAMES,
+	FD_SOCKET,
+	FD_HTTP,
+	FD_HEALTH,
+	FD_LOCK,
+	FD_EVICTED,
+	FD_EVENTS,
+	_FD_MAX
+};
 
 /* The worker keeps the mappings and these; every other descriptor is closed. */
 static void become_worker(struct core *c, int ipc, int broker, int names)
@@ -88,6 +99,7 @@ static void become_worker(struct core *c, int ipc, int broker, int names)
 		[FD_NAMES] = names,
 		[FD_SOCKET] = c->control.socket,
 		[FD_HTTP] = c->control.http,
+		[FD_HEALTH] = c->control.health,
 		[FD_LOCK] = c->pin.lock, /* held until the last process that writes there is gone */
 		[FD_EVICTED] = c->dp.evicted.fd,
 		[FD_EVENTS] = c->dp.events.fd,
@@ -107,7 +119,8 @@ static void become_worker(struct core *c, int ipc, int broker, int names)
 	start.names = fd[FD_NAMES];
 	c->dp.evicted.fd = fd[FD_EVICTED];
 	c->dp.events.fd = fd[FD_EVENTS];
-	start.control = (struct control_fds){.socket = fd[FD_SOCKET], .http = fd[FD_HTTP]};
+	start.control = (struct control_fds){
+		.socket = fd[FD_SOCKET], .http = fd[FD_HTTP], .health = fd[FD_HEALTH]};
 	_exit(start.ipc < 0 || start.broker < 0 ? EXIT_FAILED : worker_main(&start));
 }
 
@@ -231,6 +244,8 @@ static void reload(struct core *c)
 		    memcmp(c->news->exports, c->cfg.exports, sizeof(c->cfg.exports)))
 			log_warn("reload", "exports have changed, which takes a restart");
 		places_change(&c->places);
+		c->cfg.mirrors = c->news->mirrors;
+		mirror_host_configure(&c->mirror, &c->cfg.mirrors);
 		ipc_send(c->ipc, &m);
 		iface_table_reloaded(c->places.own.table, false);
 		log_info(NULL, "reloaded, %u interfaces", places_count(&c->places));
@@ -339,6 +354,7 @@ static int stop(struct core *c, int worker_gone)
 	int status = 0;
 
 	notify_send(c->notify, "STOPPING=1\n");
+	control_leave(&c->control);
 	places_names(&c->places, names, sizeof(names));
 	policy_host_stop(&c->policy);
 	mirror_host_stop(&c->mirror);
@@ -470,7 +486,7 @@ int core_run(const struct run_cfg *cfg)
 		return fail(-ENOMEM, "start");
 	c.notify = notify_open(&c.watchdog_ns);
 	libbpf_set_print(quiet);
-	c.control = (struct control_fds){.socket = -1, .http = -1};
+	c.control = CONTROL_FDS_NONE;
 	c.names = -1;
 	rc = c.places.own.table ? run(&c) : fail(-ENOMEM, "start");
 	policy_host_stop(&c.policy);

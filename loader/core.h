@@ -13,6 +13,7 @@
 #include "loader/control/control.h"
 #include "loader/dataplane.h"
 #include "loader/ifaces.h"
+#include "loader/mirror/want.h"
 #include "loader/policy/enforce.h"
 #include "loader/export/sink.h"
 
@@ -29,6 +30,7 @@ struct run_cfg {
 	struct control_cfg control;
 	struct enforce_cfg policy;
 	struct recorder_cfg recorder;
+	struct mirror_images mirrors;
 	const char *node;	 /* name in records; "" = the host's */
 	struct flow_strs labels; /* in every record */
 	uint64_t interval_ns;

@@ -57,6 +57,7 @@ void core_start_policy(struct core *c)
 	int r;
 
 	mirror_host_start(&c->mirror, &mirror);
+	mirror_host_configure(&c->mirror, &c->cfg.mirrors);
 	r = c->cfg.dp.policy_entries ? policy_host_start(&c->policy, &start) : 0;
 	if (r)
 		log_warn("policy", "%s; nothing can be blocked", strerror(-r));

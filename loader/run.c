@@ -23,7 +23,7 @@ const struct cli_command command_run = {
 	.options = settings_options,
 	.examples = "weir run -i eth0\n"
 		    "weir run -i eth0 -o json --idle-timeout 30s > flows.ndjson\n"
-		    "weir run -i eth1 --role mirror\n"
+		    "weir run -i eth1 --mirror-target --health-listen 0.0.0.0:8477\n"
 		    "weir run --config /etc/weir/weir.conf\n",
 	.run = cmd_run,
 };
@@ -87,16 +87,15 @@ static int add_ifaces(const struct settings *s, struct run_cfg *cfg)
 }
 
 /* "127.0.0.1:9477", "[::1]:9477": checked when the settings were loaded. */
-static void split_address(const char *text, struct control_cfg *cfg)
+static void split_address(const char *text, char *ret_host, size_t room, uint16_t *ret_port)
 {
 	const char *colon = strrchr(text, ':');
 	const bool brackets = text[0] == '[';
 	uint64_t port;
 
-	snprintf(cfg->host, sizeof(cfg->host), "%.*s", (int)(colon - text - 2 * brackets),
-		 text + brackets);
+	snprintf(ret_host, room, "%.*s", (int)(colon - text - 2 * brackets), text + brackets);
 	if (!scan_u64(colon + 1, 0, UINT16_MAX, &port))
-		cfg->port = (uint16_t)port;
+		*ret_port = (uint16_t)port;
 }
 
 static int make_control(const struct settings *s, struct control_cfg *cfg)
@@ -118,7 +117,13 @@ static int make_control(const struct settings *s, struct control_cfg *cfg)
 	snprintf(cfg->capture_group, sizeof(cfg->capture_group), "%s",
 		 settings_text(s, SET_CAPTURE_GROUP));
 	if (!settings_is_word(s, SET_METRICS_LISTEN))
-		split_address(settings_text(s, SET_METRICS_LISTEN), cfg);
+		split_address(settings_text(s, SET_METRICS_LISTEN), cfg->host, sizeof(cfg->host),
+			      &cfg->port);
+	if (!settings_is_word(s, SET_HEALTH_LISTEN))
+		split_address(settings_text(s, SET_HEALTH_LISTEN), cfg->health_host,
+			      sizeof(cfg->health_host), &cfg->health_port);
+	cfg->health_window_ns = settings_num(s, SET_HEALTH_WINDOW);
+	cfg->health_refuse = settings_num(s, SET_HEALTH_REFUSE);
 	return 0;
 }
 
@@ -166,6 +171,7 @@ static int make_cfg(const struct settings *s, struct run_cfg *cfg)
 	cfg->summary_json = settings_num(s, SET_SUMMARY) == 1;
 	memcpy(cfg->exports, x->cfg, x->n * sizeof(cfg->exports[0]));
 	cfg->n_exports = x->n;
+	cfg->mirrors = *settings_mirrors(s);
 	if (settings_is_word(s, SET_PIN))
 		cfg->pin = strcmp(settings_text(s, SET_PIN), "yes") ? NULL : PIN_DIR;
 	else

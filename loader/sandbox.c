@@ -111,6 +111,7 @@ static const int allowed[] = {
 	SCMP_SYS(shutdown),
 	/* clients of the control socket and of the metrics */
 	SCMP_SYS(accept4),
+	SCMP_SYS(listen), /* health.refuse: again, on a socket that the core made */
 	/* glibc's qsort() asks how much memory there is before it takes any */
 	SCMP_SYS(sysinfo),
 	SCMP_SYS(pread64),

@@ -61,6 +61,7 @@ static const int allowed[] = {
 	SCMP_SYS(recvmsg),
 	SCMP_SYS(bind),
 	SCMP_SYS(listen),
+	SCMP_SYS(shutdown), /* health checks, at the end */
 	SCMP_SYS(accept4),
 	SCMP_SYS(connect),
 	SCMP_SYS(setsockopt),

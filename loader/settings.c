@@ -57,8 +57,29 @@ static int check_item(unsigned int id, const char *item, struct value_error *err
 static const struct settings_kind kinds[] = {
 	{"interface", "NAME-OR-PATTERN", false},
 	{"export", "NAME", true},
+	{"mirror-filter", "NAME", true},
+	{"mirror", "NUMBER", true},
 	{},
 };
+
+/* --mirror-target: packets are copies, so nothing is to be stopped by what is found in them. */
+static const struct settings_profile profiles[] = {
+	{SET_MIRROR_TARGET, SET_ROLE, "mirror"},
+	{SET_MIRROR_TARGET, SET_DECAP, "4"},
+	{SET_MIRROR_TARGET, SET_POLICY_ENTRIES, "0"},
+	{},
+};
+
+static int finish(struct settings *s, struct config_errors *errs)
+{
+	struct settings_own *own = calloc(1, sizeof(*own));
+
+	s->own = own;
+	if (!own)
+		return -ENOMEM;
+	return settings_exports_load(s, &own->exports, errs)
+		       ?: settings_mirror_load(s, &own->mirrors, errs);
+}
 
 const struct settings_schema weir_settings = {
 	.file = SETTINGS_FILE,
@@ -66,8 +87,9 @@ const struct settings_schema weir_settings = {
 	.table = settings_table,
 	.n = _SET_MAX,
 	.kinds = kinds,
+	.profiles = profiles,
 	.check_item = check_item,
-	.finish = settings_exports_load,
+	.finish = finish,
 	.free_own = free,
 };
 

@@ -8,6 +8,7 @@
 
 #include "common/settings.h"
 #include "loader/export/sink.h"
+#include "loader/mirror/want.h"
 
 #define SETTINGS_FILE "/etc/weir/weir.conf"
 
@@ -58,19 +59,39 @@ struct settings_exports {
 	struct export_cfg cfg[EXPORTS_MAX];
 };
 
+/* What settings have in sections that the schema does not read. */
+struct settings_own {
+	struct settings_exports exports;
+	struct mirror_images mirrors;
+};
+
 static inline const struct settings_exports *settings_exports(const struct settings *s)
 {
-	return s->own;
+	return &((const struct settings_own *)s->own)->exports;
+}
+
+/* The mirror's sessions, checked: [mirror NUMBER]. */
+static inline const struct mirror_images *settings_mirrors(const struct settings *s)
+{
+	return &((const struct settings_own *)s->own)->mirrors;
 }
 
 /* What the tables in the kernel are made by. */
 void settings_dataplane(const struct settings *s, struct dataplane_cfg *ret);
 
 /**
- * settings_exports_load - make s->own of the sections, --export and -o
+ * settings_exports_load - make *ret of the sections, --export and -o
  *
  * Return: 0, also with errors noted; -ENOMEM.
  */
-int settings_exports_load(struct settings *s, struct config_errors *errs);
+int settings_exports_load(const struct settings *s, struct settings_exports *ret,
+			  struct config_errors *errs);
+
+/* The same of [mirror-filter NAME] and [mirror NUMBER]. */
+int settings_mirror_load(const struct settings *s, struct mirror_images *ret,
+			 struct config_errors *errs);
+
+/* Keys of [mirror NUMBER], for the manual. */
+void settings_mirror_keys(void (*put)(const char *name, const char *fallback, const char *doc));
 
 #endif

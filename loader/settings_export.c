@@ -4,17 +4,14 @@
  * standard output. Their keys are loader/export/keys.def's; here they get places in the file.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/filter.h"
 #include "loader/settings.h"
 
-static struct export_cfg *next(struct settings *s, struct config_errors *errs,
+static struct export_cfg *next(struct settings_exports *x, struct config_errors *errs,
 			       const struct config_section *sec)
 {
-	struct settings_exports *x = s->own;
-
 	if (x->n == EXPORTS_MAX) {
 		config_error(errs, sec ? sec->line : 0, sec ? sec->kind_col : 0,
 			     "at most %u exports", EXPORTS_MAX);
@@ -48,10 +45,10 @@ static void normal_key(const char *key, char *ret, size_t cap)
 			*ret = '_';
 }
 
-static void from_section(struct settings *s, const struct config_section *sec,
-			 struct config_errors *errs)
+static void from_section(const struct settings *s, struct settings_exports *to,
+			 const struct config_section *sec, struct config_errors *errs)
 {
-	struct export_cfg *x = next(s, errs, sec);
+	struct export_cfg *x = next(to, errs, sec);
 	char why[EXPORT_ERR_MAX], key[48];
 	uint32_t before = errs->count;
 
@@ -77,29 +74,29 @@ static void from_section(struct settings *s, const struct config_section *sec,
 		config_error(errs, sec->line, sec->kind_col, "%.220s", why);
 }
 
-static void from_url(struct settings *s, const char *url, struct config_errors *errs)
+static void from_url(struct settings_exports *to, const char *url, struct config_errors *errs)
 {
-	struct export_cfg *x = next(s, errs, NULL);
+	struct export_cfg *x = next(to, errs, NULL);
 	char why[EXPORT_ERR_MAX], name[EXPORT_NAME_MAX];
 
 	if (!x)
 		return;
-	snprintf(name, sizeof(name), "export%u", settings_exports(s)->n);
+	snprintf(name, sizeof(name), "export%u", to->n);
 	if (export_cfg_init(x, name, why) || export_cfg_url(x, url, why) ||
 	    export_cfg_check(x, why))
 		config_error(errs, 0, 0, "--export '%.60s': %.150s", url, why);
 }
 
-static void to_stdout(struct settings *s, struct config_errors *errs)
+static void to_stdout(const struct settings *s, struct settings_exports *to,
+		      struct config_errors *errs)
 {
 	const char *format = settings_text(s, SET_OUTPUT);
 	char why[EXPORT_ERR_MAX];
 	struct export_cfg *x;
 
-	if (!format || !strcmp(format, "none") ||
-	    (!strcmp(format, "auto") && settings_exports(s)->n))
+	if (!format || !strcmp(format, "none") || (!strcmp(format, "auto") && to->n))
 		return;
-	x = next(s, errs, NULL);
+	x = next(to, errs, NULL);
 	if (!x)
 		return;
 	if (!strcmp(format, "auto"))
@@ -118,23 +115,21 @@ static void check_names(const struct settings_exports *x, struct config_errors *
 					     x->cfg[a].name);
 }
 
-int settings_exports_load(struct settings *s, struct config_errors *errs)
+int settings_exports_load(const struct settings *s, struct settings_exports *ret,
+			  struct config_errors *errs)
 {
 	uint32_t before = errs->count;
 
-	s->own = calloc(1, sizeof(struct settings_exports));
-	if (!s->own)
-		return -ENOMEM;
 	for (uint32_t i = 0; s->file && i < s->file->n_sections; i++) {
 		const struct config_section *sec = &s->file->sections[i];
 
 		if (!strcmp(sec->kind, "export") && sec->name && *sec->name)
-			from_section(s, sec, errs);
+			from_section(s, ret, sec, errs);
 	}
 	for (uint32_t i = 0; i < s->v[SET_EXPORT].n; i++)
-		from_url(s, s->v[SET_EXPORT].list[i], errs);
-	to_stdout(s, errs);
+		from_url(ret, s->v[SET_EXPORT].list[i], errs);
+	to_stdout(s, ret, errs);
 	if (errs->count == before)
-		check_names(s->own, errs);
+		check_names(ret, errs);
 	return 0;
 }

@@ -37,7 +37,25 @@ static void man_exports(void)
 	}
 }
 
-static const struct reference_part parts[] = {{"exports", man_exports}, {}};
+static void man_mirror(const char *name, const char *fallback, const char *doc)
+{
+	printf("*%s*\n\t", name);
+	reference_put_sentence(doc);
+	if (*fallback) {
+		fputs(" Default: ", stdout);
+		reference_put(fallback);
+		putchar('.');
+	}
+	puts("\n");
+}
+
+static void man_mirrors(void)
+{
+	settings_mirror_keys(man_mirror);
+}
+
+static const struct reference_part parts[] = {
+	{"exports", man_exports}, {"mirrors", man_mirrors}, {}};
 
 static const struct program weir = {
 	.name = "weir",
@@ -54,7 +72,10 @@ static const struct program weir = {
 		"\n# Where flow records go; several at once.\n"
 		"#[export collector]\n#type = ipfix-tcp\n#host = 192.0.2.10\n"
 		"#[export file]\n#type = file\n#path = /var/log/weir/flows.ndjson\n"
-		"#rotate-bytes = 100M\n#gzip = yes",
+		"#rotate-bytes = 100M\n#gzip = yes\n"
+		"\n# Copies of packets that go to another machine, see weir-mirror(8).\n"
+		"#[mirror-filter web]\n#ingress.100 = accept proto tcp and dst port 443\n"
+		"#[mirror 1]\n#filter = web\n#to = vxlan:192.0.2.10,vni=7",
 };
 
 /* ---- config ---- */

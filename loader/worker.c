@@ -214,7 +214,7 @@ static int control_init(struct worker *w, const struct control_fds *fds, const c
 		.flows_max = w->max_flows,
 	};
 
-	if (fds->socket < 0 && fds->http < 0)
+	if (fds->socket < 0 && fds->http < 0 && fds->health < 0)
 		return 0;
 	return control_new(&w->cfg->control, fds, &env, &w->control);
 }

@@ -14,12 +14,15 @@
 #include <sys/types.h>
 #include "common/flow.h"
 
-#define CONTROL_VERSION	     1u
-#define CONTROL_SOCKET	     "/run/weir/weir.sock"
-#define CONTROL_CLIENTS	     16u /* at one time, on the socket */
-#define CONTROL_HTTP_CLIENTS 4u
-#define CONTROL_FDS	     (2u + CONTROL_CLIENTS + CONTROL_HTTP_CLIENTS)
-#define CONTROL_PATH_MAX     108u
+#define CONTROL_VERSION	       1u
+#define CONTROL_SOCKET	       "/run/weir/weir.sock"
+#define CONTROL_CLIENTS	       16u /* at one time, on the socket */
+#define CONTROL_HTTP_CLIENTS   4u
+#define CONTROL_HEALTH_CLIENTS 8u
+#define CONTROL_LISTENING      3u
+#define CONTROL_FDS \
+	(CONTROL_LISTENING + CONTROL_CLIENTS + CONTROL_HTTP_CLIENTS + CONTROL_HEALTH_CLIENTS)
+#define CONTROL_PATH_MAX 108u
 
 struct dataplane;
 struct drain;
@@ -39,13 +42,20 @@ struct control_cfg {
 	gid_t capture_gid;	/* control_new(): of that, or PEER_NO_GROUP */
 	char host[64];		/* metrics: a numeric address */
 	uint16_t port;
+	uint16_t health_port;
+	bool health_refuse;	   /* while it is not healthy nobody can connect */
+	char health_host[64];	   /* as host */
+	uint64_t health_window_ns; /* a loss counts so long */
 };
 
 /* Listening descriptors, -1 = none. */
 struct control_fds {
 	int socket;
 	int http;
+	int health;
 };
+
+#define CONTROL_FDS_NONE ((struct control_fds){.socket = -1, .http = -1, .health = -1})
 
 /**
  * control_listen - make the sockets; for the core, before it forks
@@ -83,6 +93,9 @@ struct control_server;
 int control_new(const struct control_cfg *cfg, const struct control_fds *fds,
 		const struct control_env *env, struct control_server **ret);
 void control_free(struct control_server *c);
+
+/* From now on a load balancer is to send elsewhere: its checks are refused. Core and worker. */
+void control_leave(const struct control_fds *fds);
 
 /* A record has been written. Call it from merge's emit(). NULL is fine in all that follow. */
 void control_flow(struct control_server *c, const struct flow_record *r);

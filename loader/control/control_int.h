@@ -20,7 +20,7 @@
 #define STUCK_NS     UINT64_C(30000000000) /* a client that reads nothing so long is let go */
 #define LINGER_NS    UINT64_C(5000000000)  /* sweeps go on so long after the last wish */
 #define NS_PER_S     UINT64_C(1000000000)
-#define CLIENTS_ALL  (CONTROL_CLIENTS + CONTROL_HTTP_CLIENTS)
+#define CLIENTS_ALL  (CONTROL_FDS - CONTROL_LISTENING)
 #define IFACE_TOTALS 4096u /* places, a power of two; twice the rows of iface_table.h */
 
 struct capture_view;
@@ -41,8 +41,9 @@ struct client {
 	enum client_doing doing;
 	int fd;
 	bool http;
-	bool gone; /* closes its side: no more requests */
-	char *in;  /* REQUEST_MAX */
+	bool health; /* and that: a load balancer's */
+	bool gone;   /* closes its side: no more requests */
+	char *in;    /* REQUEST_MAX */
 	size_t in_len;
 	char *out; /* OUT_BYTES */
 	size_t out_len, out_done;
@@ -76,6 +77,16 @@ struct control_stats {
 	uint64_t slow;	  /* closed: read nothing for too long */
 	uint64_t lost;	  /* records that `flows` clients missed, because they were slow */
 	uint64_t scrapes;
+	uint64_t health_checks;
+	uint64_t health_bad; /* of those, answered with 503 */
+};
+
+/* What health.c knows of losses. */
+struct health {
+	uint64_t lost;	  /* packets and bytes that no record has, all counters of that class */
+	uint64_t lost_ns; /* monotonic: when that last grew; 0: never */
+	bool begun;	  /* lost has been read */
+	bool refusing;
 };
 
 struct control_server {
@@ -89,6 +100,7 @@ struct control_server {
 	struct output *output; /* records as JSON */
 	struct iface_total ifaces[IFACE_TOTALS];
 	struct control_stats stats;
+	struct health health;
 	uid_t uid; /* ours */
 	uint64_t started_wall_ns;
 	uint64_t wanted_ns; /* monotonic: somebody wanted a sweep */
@@ -129,6 +141,12 @@ void top_answer(struct control_server *c, struct client *cl);
 /* ---- answer_status.c ---- */
 void status_answer(struct control_server *c, struct client *cl);
 struct iface_total *iface_total(struct control_server *c, uint32_t ifindex);
+
+/* ---- health.c ---- */
+/* Have counters of lost packets grown? At least once a drain interval. */
+void health_look(struct control_server *c);
+/* Answer a check, if it is complete. */
+void health_take(struct control_server *c, struct client *cl);
 
 /* ---- metrics.c ---- */
 /* Prometheus text into @buf. Return: bytes; -ENOSPC. */

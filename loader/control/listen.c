@@ -24,27 +24,27 @@ static int listen_clients(const struct control_cfg *cfg, int *ret)
 	return listen_local(&local, ret);
 }
 
-static int listen_metrics(const struct control_cfg *cfg, int *ret)
+static int listen_http(const char *host, uint16_t port, const char *setting, int *ret)
 {
-	const char *v6 = strchr(cfg->host, ':');
-	char text[sizeof(cfg->host) + 16];
+	const char *v6 = strchr(host, ':');
+	char text[sizeof(((struct control_cfg *)NULL)->host) + 16];
 	struct address a;
 	int r;
 
-	snprintf(text, sizeof(text), v6 ? "[%s]:%u" : "%s:%u", cfg->host, cfg->port);
+	snprintf(text, sizeof(text), v6 ? "[%s]:%u" : "%s:%u", host, port);
 	r = address_parse(text, &a);
 	if (r) {
-		log_warn(cfg->host, "%s — metrics listen on a numeric address", strerror(EINVAL));
+		log_warn(host, "%s — %s wants a numeric address", strerror(EINVAL), setting);
 		return -EINVAL;
 	}
-	return listen_tcp(&a, "metrics.listen", ret);
+	return listen_tcp(&a, setting, ret);
 }
 
 int control_listen(const struct control_cfg *cfg, struct control_fds *ret)
 {
 	int r = 0;
 
-	*ret = (struct control_fds){.socket = -1, .http = -1};
+	*ret = CONTROL_FDS_NONE;
 	if (cfg->path[0])
 		r = listen_clients(cfg, &ret->socket);
 	if (r && cfg->optional) {
@@ -52,7 +52,9 @@ int control_listen(const struct control_cfg *cfg, struct control_fds *ret)
 		r = 0;
 	}
 	if (!r && cfg->host[0])
-		r = listen_metrics(cfg, &ret->http);
+		r = listen_http(cfg->host, cfg->port, "metrics.listen", &ret->http);
+	if (!r && cfg->health_host[0])
+		r = listen_http(cfg->health_host, cfg->health_port, "health.listen", &ret->health);
 	if (r)
 		control_unlisten(cfg, ret);
 	return r;
@@ -67,5 +69,7 @@ void control_unlisten(const struct control_cfg *cfg, struct control_fds *fds)
 	}
 	if (fds->http >= 0)
 		close(fds->http);
-	*fds = (struct control_fds){.socket = -1, .http = -1};
+	if (fds->health >= 0)
+		close(fds->health);
+	*fds = CONTROL_FDS_NONE;
 }

@@ -72,6 +72,7 @@ int control_new(const struct control_cfg *cfg, const struct control_fds *fds,
 		control_free(c);
 		return r;
 	}
+	health_look(c); /* what was lost before is no news */
 	*ret = c;
 	return 0;
 }
@@ -269,7 +270,7 @@ static void take_requests(struct control_server *c, struct client *cl)
 
 	if (cl->http) {
 		if (cl->doing == CLIENT_READING)
-			take_http(c, cl);
+			(cl->health ? health_take : take_http)(c, cl);
 		return;
 	}
 	while (cl->doing == CLIENT_READING || (cl->doing != CLIENT_LEAVING && cl->q.follow)) {
@@ -329,15 +330,25 @@ static void client_write(struct control_server *c, struct client *cl)
 
 /* ---- connections ---- */
 
-static void welcome(struct control_server *c, int fd, bool http)
+/* Clients of a kind have places of their own. */
+static const struct {
+	unsigned int from, to;
+} places[CONTROL_LISTENING] = {
+	{0, CONTROL_CLIENTS},
+	{CONTROL_CLIENTS, CONTROL_CLIENTS + CONTROL_HTTP_CLIENTS},
+	{CONTROL_CLIENTS + CONTROL_HTTP_CLIENTS, CLIENTS_ALL},
+};
+
+enum { FOR_SOCKET, FOR_METRICS, FOR_HEALTH };
+
+static void welcome(struct control_server *c, int fd, unsigned int kind)
 {
-	const unsigned int from = http ? CONTROL_CLIENTS : 0;
-	const unsigned int to = http ? CLIENTS_ALL : CONTROL_CLIENTS;
+	const bool http = kind != FOR_SOCKET;
 	static const char busy[] = "{\"type\":\"error\",\"code\":\"busy\",\"message\":\"too many "
 				   "clients\",\"line\":1,\"column\":1}\n";
 	struct client *cl;
 
-	for (unsigned int i = from; i < to; i++) {
+	for (unsigned int i = places[kind].from; i < places[kind].to; i++) {
 		cl = &c->clients[i];
 		if (cl->doing != CLIENT_FREE)
 			continue;
@@ -345,6 +356,7 @@ static void welcome(struct control_server *c, int fd, bool http)
 			.doing = CLIENT_READING,
 			.fd = fd,
 			.http = http,
+			.health = kind == FOR_HEALTH,
 			.in = malloc(http ? HTTP_MAX : REQUEST_MAX),
 			.out = malloc(OUT_BYTES),
 			.since_ns = c->now_ns,
@@ -360,12 +372,14 @@ static void welcome(struct control_server *c, int fd, bool http)
 	close(fd);
 }
 
-static void accept_all(struct control_server *c, int listening, bool http)
+/* False: nobody will come any more. */
+static bool accept_all(struct control_server *c, int listening, unsigned int kind)
 {
 	int fd;
 
 	while ((fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
-		welcome(c, fd, http);
+		welcome(c, fd, kind);
+	return errno != EINVAL;
 }
 
 /* Those who never say what they want, and those who don't take what they asked for. */
@@ -395,13 +409,14 @@ unsigned int control_poll(struct control_server *c, struct pollfd *p)
 		return 0;
 	p[n++] = (struct pollfd){.fd = c->fds.socket, .events = POLLIN};
 	p[n++] = (struct pollfd){.fd = c->fds.http, .events = POLLIN};
+	p[n++] = (struct pollfd){.fd = c->health.refusing ? -1 : c->fds.health, .events = POLLIN};
 	for (unsigned int i = 0; i < CLIENTS_ALL; i++) {
 		const struct client *cl = &c->clients[i];
 		const bool waits = cl->out_done < cl->out_len;
 
 		if (cl->doing == CLIENT_FREE)
 			continue;
-		c->polled[n - 2] = i;
+		c->polled[n - CONTROL_LISTENING] = i;
 		p[n++] = (struct pollfd){.fd = cl->fd,
 					 .events = (short)((cl->gone ? 0 : POLLIN) |
 							   (waits ? POLLOUT : 0))};
@@ -435,18 +450,23 @@ bool control_work(struct control_server *c, const struct pollfd *p, unsigned int
 	if (!c)
 		return false;
 	c->now_ns = control_mono_ns();
-	for (unsigned int i = 2; i < n; i++) {
-		struct client *cl = &c->clients[c->polled[i - 2]];
+	for (unsigned int i = CONTROL_LISTENING; i < n; i++) {
+		struct client *cl = &c->clients[c->polled[i - CONTROL_LISTENING]];
 
 		if (p[i].revents & POLLERR || (p[i].revents & POLLHUP && !(p[i].revents & POLLIN)))
 			client_close(cl);
 		else if (p[i].revents & POLLIN)
 			client_read(c, cl);
 	}
-	if (n > 0 && p[0].revents & POLLIN)
-		accept_all(c, c->fds.socket, false);
-	if (n > 1 && p[1].revents & POLLIN)
-		accept_all(c, c->fds.http, true);
+	if (n && p[FOR_SOCKET].revents & POLLIN)
+		accept_all(c, c->fds.socket, FOR_SOCKET);
+	if (n && p[FOR_METRICS].revents & POLLIN)
+		accept_all(c, c->fds.http, FOR_METRICS);
+	if (n && p[FOR_HEALTH].revents && !c->health.refusing &&
+	    !accept_all(c, c->fds.health, FOR_HEALTH)) {
+		close(c->fds.health); /* control_leave() */
+		c->fds.health = -1;
+	}
 	if (live_step(&c->live))
 		sweep_ended(c);
 	for (unsigned int i = 0; i < CLIENTS_ALL; i++)
@@ -502,6 +522,8 @@ static bool somebody_wants_sweeps(const struct control_server *c)
 
 void control_tick(struct control_server *c)
 {
+	if (c)
+		health_look(c);
 	if (!c || !c->live.counted)
 		return;
 	c->now_ns = control_mono_ns();

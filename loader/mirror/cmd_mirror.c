@@ -57,18 +57,18 @@ static const struct cli_option unmirror_options[] = {{}};
 const struct cli_command command_mirror = {
 	.name = "mirror",
 	.help = "send copies of what a filter picks to another machine, for some time",
-	.operands = "[FILTER]",
+	.operands = "[FILTER|list]",
 	.words = CLI_FILTER,
 	.doc = "FILTER is described in weir-filter(5), src is who sent the packet; an address or a network alone is 'host' or "
-	       "'net'. Without FILTER: the sessions that there are, and what they have done. Never mirrored are "
-	       "mirrors, weir's exports, ARP, DHCP, NTP and the instance metadata service.",
+	       "'net'. Without FILTER, or with 'list': the sessions that there are, those of the configuration among them, and "
+	       "what they have done. Never mirrored are mirrors, weir's exports, ARP, DHCP, NTP and the instance metadata service.",
 	.options = options,
 	.more = client_options,
 	.examples =
 		"weir mirror 'host 198.51.100.7' --to vxlan:192.0.2.10,vni=7 --for 10m\n"
 		"weir mirror 'proto tcp and port 443' --to vxlan:[2001:db8::10]:4789,vni=7 --length 128 --for 1h\n"
 		"weir mirror 'proto udp' --to erspan:192.0.2.10,id=1 --sample 100 --for 1d\n"
-		"weir mirror\n",
+		"weir mirror list\n",
 	.run = cmd_mirror,
 };
 
@@ -225,19 +225,21 @@ static void show_table(const struct policy_result *r)
 
 static void show_one_json(const struct mirror_shown *s)
 {
+	static const char *const from[] = {"hand", "config"};
 	char to[TEXT_MAX];
-	json_t *o = json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:b, s:b, s:I, s:I, s:I, s:I}",
+	json_t *o = json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:b, s:s, s:b, s:I, s:I, s:I}",
 			      "session", (int)s->want.number, "to", target_text(&s->want, to),
 			      "iface", (const char *)s->want.iface, "filter",
 			      (const char *)s->want.filter, "length", (json_int_t)s->length, "mtu",
 			      (json_int_t)s->mtu, "sample", (json_int_t)s->want.sample, "also",
-			      (int)s->want.also, "reachable", s->mtu != 0, "interfaces",
-			      (json_int_t)s->ifaces, "ends_s", (json_int_t)s->ends_s, "uid",
-			      (json_int_t)s->uid, "between",
-			      (json_int_t)(s->count.queued - s->count.dequeued));
+			      (int)s->want.also, "from", from[s->from], "reachable", s->mtu != 0,
+			      "interfaces", (json_int_t)s->ifaces, "uid", (json_int_t)s->uid,
+			      "between", (json_int_t)(s->count.queued - s->count.dequeued));
 
 	if (!o)
 		return;
+	if (s->ends_s != UINT64_MAX)
+		json_object_set_new(o, "ends_s", json_integer((json_int_t)s->ends_s));
 #define MIRROR_COUNT(member, counter, help) \
 	json_object_set_new(o, #member, json_integer((json_int_t)s->count.member));
 #include "weir/mirror_counts.def"
@@ -266,11 +268,6 @@ static int list(const struct mirror_cmd *m)
 }
 
 /* ---- a session ---- */
-
-struct mirror_image {
-	struct mirror_want want;
-	struct policy_rule rules[MIRROR_RULES];
-};
 
 static int make_image(struct cli *c, struct mirror_cmd *m, struct mirror_image *image)
 {
@@ -330,7 +327,7 @@ static int cmd_mirror(int argc, char **argv)
 	}
 	if (id == CLI_STOP)
 		return c.status;
-	if (!m.filter[0] && !m.want.to)
+	if ((!m.filter[0] || !strcmp(m.filter, "list")) && !m.want.to)
 		return list(&m);
 	if (!m.want.to)
 		return cli_error(&c, "to whom? --to vxlan:192.0.2.10,vni=7");

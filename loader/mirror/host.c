@@ -2,7 +2,7 @@
 /*
  * host.c - see host.h.
  */
-#include "loader/mirror/host.h"
+#include "loader/mirror/host_int.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -48,7 +48,7 @@ static bool is_v6(const struct mirror_want *w)
 	return memcmp(w->dst, mapped, sizeof(mapped)) != 0;
 }
 
-static int find_way(const struct mirror_want *w, struct mirror_way *ret)
+int mirror_find_way(const struct mirror_want *w, struct mirror_way *ret)
 {
 	*ret = (struct mirror_way){};
 	if (w->to != MIRROR_TO_IFACE)
@@ -133,7 +133,7 @@ static void follow_way(struct mirror_host *h, unsigned int element)
 	char to[96] = "";
 	FILE *out;
 
-	if (find_way(&l->want, &way) || way.local || !neighbour_is_there(&l->want, &way))
+	if (mirror_find_way(&l->want, &way) || way.local || !neighbour_is_there(&l->want, &way))
 		way.out = 0;
 	set_way(l, &way);
 	if (!memcmp(&was, &l->s, sizeof(was)))
@@ -247,7 +247,7 @@ static unsigned int put_order(struct mirror_host *h)
 	return n;
 }
 
-static int find_number(const struct mirror_host *h, uint32_t number)
+int mirror_find(const struct mirror_host *h, uint32_t number)
 {
 	for (unsigned int e = 0; e < MIRROR_SESSIONS; e++)
 		if (h->live[e].used && h->live[e].want.number == number)
@@ -255,16 +255,7 @@ static int find_number(const struct mirror_host *h, uint32_t number)
 	return -ENOENT;
 }
 
-static uint32_t free_number(const struct mirror_host *h)
-{
-	uint32_t number = 1;
-
-	while (find_number(h, number) >= 0)
-		number++;
-	return number;
-}
-
-static void end_session(struct mirror_host *h, unsigned int element)
+void mirror_end(struct mirror_host *h, unsigned int element)
 {
 	struct mirror_live *l = &h->live[element];
 
@@ -297,15 +288,16 @@ static void put_exempts(struct mirror_host *h)
 
 /* ---- requests ---- */
 
-static int check_room(struct mirror_host *h, const struct mirror_want *w,
+static int check_room(struct mirror_host *h, const struct mirror_begin *b,
 		      struct policy_reply *reply)
 {
+	const struct mirror_want *w = b->want;
 	static struct iface_row rows[IFACE_ROWS];
 	const unsigned int n = watched(h, rows, IFACE_ROWS);
 	const char *iface = (const char *)w->iface;
 	unsigned int fits = 0;
 
-	if (w->number && find_number(h, w->number) >= 0)
+	if (w->number && b->instead < 0 && mirror_find(h, w->number) >= 0)
 		return refuse(reply, -EEXIST,
 			      "session %u is there already: end it, or take another number",
 			      w->number);
@@ -313,20 +305,18 @@ static int check_room(struct mirror_host *h, const struct mirror_want *w,
 		if (*iface && strcmp(iface, rows[i].name) != 0)
 			continue;
 		fits++;
-		if (sessions_of(h, &rows[i]) >= MIRROR_PER_IFACE)
+		if (sessions_of(h, &rows[i]) -
+			    (b->instead >= 0 && mirrors(&h->live[b->instead], &rows[i])) >=
+		    MIRROR_PER_IFACE)
 			return refuse(reply, -ENOSPC,
 				      "%s has %u sessions, which is the limit: end one",
 				      rows[i].name, MIRROR_PER_IFACE);
 	}
-	if (!fits)
+	if (!fits && b->from == MIRROR_BY_HAND)
 		return refuse(reply, -ENODEV,
 			      *iface ? "%s is not watched by weir here"
 				     : "no interface is watched here",
 			      iface);
-	if (w->for_s > h->cfg->expires_max_s)
-		return refuse(reply, -EINVAL, "for %llu s: longer than policy.max-duration, %llu s",
-			      (unsigned long long)w->for_s,
-			      (unsigned long long)h->cfg->expires_max_s);
 	return 0;
 }
 
@@ -334,7 +324,7 @@ static int check_way(const struct mirror_want *w, struct mirror_way *way,
 		     struct policy_reply *reply)
 {
 	const struct timespec pause = {.tv_nsec = NEIGHBOUR_NS};
-	int r = find_way(w, way);
+	int r = mirror_find_way(w, way);
 
 	if (r)
 		return refuse(reply, r, "no way leads to the target: %s", strerror(-r));
@@ -358,15 +348,6 @@ static int free_element(const struct mirror_host *h)
 	return -ENOSPC;
 }
 
-static uint32_t clock_until(struct mirror_host *h, uint64_t s)
-{
-	const uint64_t unit = h->dp->tick_ns << POLICY_JIFFIES_SHIFT;
-	uint64_t tick, wall;
-
-	dataplane_now(h->dp, &tick, &wall);
-	return (uint32_t)((tick >> POLICY_JIFFIES_SHIFT) + s * NS_PER_S / unit + 2);
-}
-
 static void say_length(const struct mirror_live *l, struct policy_reply *reply)
 {
 	if (!l->s.out)
@@ -383,49 +364,47 @@ static void say_length(const struct mirror_live *l, struct policy_reply *reply)
 }
 
 /* The session into its element, on its interfaces, and asked from then on. */
-static int begin(struct mirror_host *h, unsigned int e, const struct policy_rule *rules,
-		 struct policy_reply *reply)
+static int put_session(struct mirror_host *h, unsigned int e, const struct mirror_begin *b,
+		       struct policy_reply *reply)
 {
-	struct mirror_live *l = &h->live[e];
+	struct mirror_live *l = &h->live[e], *old = b->instead < 0 ? NULL : &h->live[b->instead];
 	int r;
 
 	l->used = true;
+	if (old)
+		old->used = false;
 	put_exempts(h);
-	mirror_kernel_put(&h->kernel, e, &l->s, rules);
+	mirror_kernel_put(&h->kernel, e, &l->s, b->rules);
 	r = put_seats(h);
 	if (r) {
-		end_session(h, e);
-		return refuse(reply, r, "%s", h->kernel.error);
+		refuse(reply, r, "%s", h->kernel.error);
+		if (old)
+			old->used = true;
+		mirror_end(h, e);
+		return r;
 	}
-	put_order(h);
+	put_order(h); /* one store: a packet meets the old one or this */
+	if (old) {
+		mirror_kernel_end(&h->kernel, (unsigned int)b->instead);
+		mirror_count_of(h, (unsigned int)b->instead, &l->before);
+	}
 	say_length(l, reply);
 	reply->added = l->want.number;
 	return 0;
 }
 
-static int add(struct mirror_host *h, const struct mirror_want *w, const struct policy_rule *rules,
-	       struct policy_reply *reply)
+static void fill(struct mirror_host *h, struct mirror_live *l, const struct mirror_begin *b)
 {
-	const int e = free_element(h);
-	struct mirror_way way;
-	struct mirror_live *l;
-	int r;
+	const struct mirror_want *w = b->want;
+	struct mirror_way way = *b->way;
 
-	if (e < 0)
-		return refuse(reply, e, "%u sessions are the limit: end one", MIRROR_SESSIONS);
-	r = check_room(h, w, reply);
-	r = r ?: check_way(w, &way, reply);
-	if (r)
-		return r;
-	r = mirror_kernel_open(&h->kernel);
-	if (r)
-		return refuse(reply, r, "%s", h->kernel.error);
-	l = &h->live[e];
-	*l = (struct mirror_live){.want = *w, .until_ms = mono_ms() + w->for_s * 1000};
-	l->want.number = w->number ?: free_number(h);
+	*l = (struct mirror_live){.want = *w,
+				  .from = b->from,
+				  .until_ms = w->for_s ? mono_ms() + w->for_s * 1000 : UINT64_MAX};
+	l->want.number = w->number ?: mirror_free_number(h);
 	l->s = (struct mirror_session){
 		.rules = w->rules,
-		.until = clock_until(h, w->for_s),
+		.until = mirror_clock(h, w->for_s ?: MIRROR_LEASE_S),
 		.sample = w->sample,
 		.vni = w->vni,
 		.to = w->to,
@@ -435,10 +414,47 @@ static int add(struct mirror_host *h, const struct mirror_want *w, const struct 
 		.number = l->want.number,
 	};
 	memcpy(l->s.dst, w->dst, sizeof(l->s.dst));
-	if (!neighbour_is_there(w, &way))
+	if (!way.out || !neighbour_is_there(w, &way))
 		way.out = 0;
 	set_way(l, &way);
-	return begin(h, (unsigned int)e, rules, reply);
+}
+
+int mirror_begin(struct mirror_host *h, const struct mirror_begin *b, struct policy_reply *reply)
+{
+	const int e = free_element(h);
+	int r;
+
+	if (e < 0)
+		return refuse(reply, e, "%u sessions are the limit: end one", MIRROR_SESSIONS);
+	r = check_room(h, b, reply);
+	if (r)
+		return r;
+	r = mirror_kernel_open(&h->kernel);
+	if (r)
+		return refuse(reply, r, "%s", h->kernel.error);
+	fill(h, &h->live[e], b);
+	return put_session(h, (unsigned int)e, b, reply);
+}
+
+static int add(struct mirror_host *h, const struct mirror_want *w, const struct policy_rule *rules,
+	       struct policy_reply *reply)
+{
+	struct mirror_way way = {};
+	const struct mirror_begin b = {
+		.want = w, .rules = rules, .way = &way, .from = MIRROR_BY_HAND, .instead = -1};
+	int r;
+
+	if (w->number && mirror_conf_has(h, w->number))
+		return refuse(reply, -EEXIST,
+			      "session %u is one of the configuration: take another number",
+			      w->number);
+	if (w->for_s > h->cfg->expires_max_s)
+		return refuse(reply, -EINVAL, "for %llu s: longer than policy.max-duration, %llu s",
+			      (unsigned long long)w->for_s,
+			      (unsigned long long)h->cfg->expires_max_s);
+	r = check_room(h, &b, reply); /* before anybody is looked for */
+	r = r ?: check_way(w, &way, reply);
+	return r ?: mirror_begin(h, &b, reply);
 }
 
 static int answer_add(struct mirror_host *h, const struct enforce_image *image,
@@ -457,7 +473,7 @@ static int answer_add(struct mirror_host *h, const struct enforce_image *image,
 	r = add(h, w, rules, reply);
 	if (r)
 		return r;
-	e = find_number(h, reply->added);
+	e = mirror_find(h, reply->added);
 	if (e >= 0)
 		h->live[e].uid = peer->uid;
 	log_info("mirror", "session %u: %s", reply->added, w->filter);
@@ -468,11 +484,17 @@ static int answer_add(struct mirror_host *h, const struct enforce_image *image,
 static int answer_end(struct mirror_host *h, uint32_t number, struct policy_reply *reply)
 {
 	for (unsigned int e = 0; e < MIRROR_SESSIONS; e++) {
-		if (!h->live[e].used || (number && h->live[e].want.number != number))
+		if (!h->live[e].used || (number && h->live[e].want.number != number) ||
+		    h->live[e].from == MIRROR_BY_CONFIG)
 			continue;
-		end_session(h, e);
+		mirror_end(h, e);
 		reply->removed++;
 	}
+	if (number && mirror_conf_has(h, number))
+		return refuse(
+			reply, -EPERM,
+			"session %u is one of the configuration: take [mirror %u] out of the file, and 'weir reload'",
+			number, number);
 	if (number && !reply->removed)
 		return refuse(reply, -ENOENT, "there is no session %u", number);
 	return 0;
@@ -485,13 +507,16 @@ static void show(struct mirror_host *h, unsigned int e, struct mirror_shown *ret
 
 	*ret = (struct mirror_shown){
 		.want = l->want,
-		.ends_s = l->until_ms > now ? (l->until_ms - now + 999) / 1000 : 0,
+		.ends_s = l->until_ms == UINT64_MAX ? UINT64_MAX
+			  : l->until_ms > now	    ? (l->until_ms - now + 999) / 1000
+						    : 0,
 		.length = l->s.length,
 		.mtu = l->s.out ? l->way.mtu : 0,
 		.ifaces = l->ifaces,
 		.uid = l->uid,
+		.from = l->from,
 	};
-	mirror_kernel_count(&h->kernel, e, &ret->count);
+	mirror_count_of(h, e, &ret->count);
 }
 
 static int answer_show(struct mirror_host *h, struct policy_answer *ret)
@@ -535,12 +560,13 @@ void mirror_host_tick(struct mirror_host *h)
 {
 	const uint64_t now = mono_ms();
 
+	mirror_conf_tick(h);
 	for (unsigned int e = 0; e < MIRROR_SESSIONS; e++) {
 		if (!h->live[e].used)
 			continue;
 		if (now >= h->live[e].until_ms) {
 			log_info("mirror", "session %u has ended", h->live[e].want.number);
-			end_session(h, e);
+			mirror_end(h, e);
 			continue;
 		}
 		follow_way(h, e);

@@ -15,12 +15,14 @@
 
 struct mirror_live {
 	struct mirror_want want;
-	struct mirror_session s; /* as the kernel has it, but for `full` */
-	struct mirror_way way;	 /* out 0: none */
-	uint64_t until_ms;	 /* CLOCK_MONOTONIC */
-	uint64_t link_bps;	 /* that the budget is a share of; 0: not known */
-	uint32_t ifaces;	 /* mirrored now */
+	struct mirror_session s;    /* as the kernel has it, but for `full` */
+	struct mirror_way way;	    /* out 0: none */
+	struct mirror_count before; /* of what it has taken the place of */
+	uint64_t until_ms; /* CLOCK_MONOTONIC; UINT64_MAX: as long as the configuration has it */
+	uint64_t link_bps; /* that the budget is a share of; 0: not known */
+	uint32_t ifaces;   /* mirrored now */
 	uid_t uid;
+	enum mirror_from from;
 	bool used;
 };
 
@@ -32,6 +34,8 @@ struct mirror_host {
 	const struct enforce_cfg *cfg;
 	const struct export_cfg *exports; /* whose packets are never mirrored */
 	unsigned int n_exports;
+	struct mirror_images conf; /* sessions of the configuration */
+	uint32_t said;		   /* bits: why one of them has not begun has been said */
 };
 
 struct mirror_host_start {
@@ -44,6 +48,15 @@ struct mirror_host_start {
 
 /* What an earlier weir left in the kernel goes. */
 void mirror_host_start(struct mirror_host *h, const struct mirror_host_start *start);
+
+/**
+ * mirror_host_configure - the configuration has these sessions from now on
+ * @now: copied
+ *
+ * Those that it had and are the same go on; one that is another now takes the place of that by one store, and its
+ * counts go on; others end. New ones begin with the next tick, and are tried again with each until they can.
+ */
+void mirror_host_configure(struct mirror_host *h, const struct mirror_images *now);
 
 /* All sessions end. Never started is fine. */
 void mirror_host_stop(struct mirror_host *h);

@@ -30,8 +30,8 @@ struct mirror_want {
 	uint32_t sample;     /* 1 in N */
 	uint32_t budget_pct; /* of the link that the mirror goes out by; 0: budget_bps says it */
 	uint64_t budget_bps; /* 0: none */
-	uint64_t for_s;
-	uint32_t rules; /* struct policy_rule, behind this */
+	uint64_t for_s;	     /* 0: of the configuration */
+	uint32_t rules;	     /* struct policy_rule, behind this */
 	uint32_t pad;
 	uint8_t dst[16];		   /* IPv4: mapped; MIRROR_TO_IFACE: zero */
 	uint8_t out[16];		   /* MIRROR_TO_IFACE: its name */
@@ -39,15 +39,36 @@ struct mirror_want {
 	uint8_t filter[MIRROR_FILTER_MAX]; /* what it is called */
 };
 
+/* One with its filter's entries, want.rules of them. */
+struct mirror_image {
+	struct mirror_want want;
+	struct policy_rule rules[MIRROR_RULES];
+};
+
+/* Those of the configuration: by number, for_s 0. */
+struct mirror_images {
+	uint32_t n;
+	uint32_t pad;
+	struct mirror_image at[MIRROR_SESSIONS];
+};
+
+/* Who wants a session. */
+enum mirror_from {
+	MIRROR_BY_HAND = 0,
+	MIRROR_BY_CONFIG = 1, /* as long as the configuration has it */
+};
+
 /* A session as it is. */
 struct mirror_shown {
 	struct mirror_want want;
 	struct mirror_count count; /* of all CPUs */
-	uint64_t ends_s;	   /* from now */
+	uint64_t ends_s;	   /* from now; UINT64_MAX: by its configuration */
 	uint32_t length;	   /* bytes kept of a frame, by what the way takes */
 	uint32_t mtu;		   /* of the way; 0: there is none now */
 	uint32_t ifaces;	   /* mirrored now */
 	uint32_t uid;		   /* who asked for it */
+	uint32_t from;		   /* enum mirror_from */
+	uint32_t pad;
 };
 
 _Static_assert(sizeof(struct mirror_want) % 8 == 0, "entries follow");

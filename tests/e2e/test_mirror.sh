@@ -3,38 +3,11 @@
 #
 # test_mirror.sh - mirror sessions with real traffic: what a target receives, as tshark and a second weir that
 # opens the tunnel have it, is what was sent; what was not sent is counted by name; nothing is left at the end.
-# Names: $ns_t is the target's (tv); vt leads there from weir's side.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/mirrors.sh"
 needs mirror tshark python3 jq || exit 0
 
-ns_t=weir-t$$
-to_4=10.77.9.2 to_6=fd77:9::2
-
 # ---- traffic, and what was seen of it ----
-
-target_new() # MTU of the way to the target
-{
-	net_del "$ns_t"
-	ns_new "$ns_t"
-	pair_new "$ns_a" vt "$ns_t" tv 9 "$1"
-	in_a ethtool -K vt tso off gso off gro off >/dev/null
-	ip netns exec "$ns_t" ethtool -K tv tso off gso off gro off >/dev/null
-	settle "$ns_a" vt
-}
-
-udp_send='
-import socket, sys
-to, port, n, size = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-s = socket.socket(socket.AF_INET6 if ":" in to else socket.AF_INET, socket.SOCK_DGRAM)
-s.bind(("", 7000))
-for i in range(n):
-    s.sendto(bytes(size), (to, port))
-'
-
-udp() # NAMESPACE ADDRESS PORT NUMBER SIZE: all from one port
-{
-	ip netns exec "$1" python3 -c "$udp_send" "${@:2}"
-}
 
 # What arrives at the target is written to a file, and a line for each: of the sentinel too, which comes last.
 listen_start() # NAME
@@ -87,31 +60,7 @@ warnings() # NAME
 		-T fields -e _ws.expert.message 2>/dev/null | sort | uniq -c
 }
 
-# ---- sessions ----
-
-mirror() # ARG...: output in $tmp/m.out, messages in $tmp/m.msg
-{
-	"$weir" mirror "$@" >"$tmp/m.out" 2>"$tmp/m.msg"
-}
-
-session() # NUMBER JQ
-{
-	"$weir" mirror -o json | jq -r "select(.session == $1) | $2"
-}
-
-lost='(.sampled_out + .over_budget + .exempt + .no_way + .failed + .between)'
-
-session_is() # NUMBER JQ-CONDITION
-{
-	[ "$(session "$1" "$2")" = true ]
-}
-
-expect_conserved() # CASE NUMBER MATCHED
-{
-	wait_for 10 session_is "$2" ".matched >= $3 and .between == 0"
-	expect "$1: matched" "$(session "$2" .matched)" "$3"
-	expect_true "$1: mirrored + counted drops = matched" session_is "$2" ".mirrored + $lost == .matched"
-}
+# ---- what a second weir has ----
 
 # A second weir opens what arrives at the target.
 second_start() # NAME
@@ -134,16 +83,6 @@ same_flows() # CASE SOURCE TARGET SELECT
 {
 	expect "$1: a second weir counts the same packets and bytes" \
 		"$(sum_of "$3" ".tunnel != null and ($4)")" "$(sum_of "$2" ".tunnel == null and ($4)")"
-}
-
-gone() # NAMESPACE DEV
-{
-	! ip -n "$1" link show "$2"
-}
-
-expect_nothing_left() # CASE
-{
-	expect_true "$1: the private pair is gone" wait_for 5 gone "$ns_a" weir-mirror0
 }
 
 # ---- cases ----
@@ -252,14 +191,6 @@ case_priority()
 	expect_conserved 'priority: what it leaves' 5 7
 	expect_conserved 'priority: also' 9 11
 	"$weir" unmirror all >/dev/null
-}
-
-mirror_refused() # REGEX ARG...
-{
-	local regex=$1
-
-	shift
-	! mirror "$@" && grep -q "$regex" "$tmp/m.msg"
 }
 
 # What there is to a session besides its filter.
