@@ -11,8 +11,10 @@ Per capture, one test:
   names         sni, quic_sni, http_host, dns_qname: all of the facts', and no others
   flows         where the facts have them: packets and IP bytes of each TCP and UDP 5-tuple and
                 direction, summed over records, equal both ways
-Differences that are not weir's error are in accepted.tsv: file, what, value, reason. A row that no
-longer matches a difference fails the capture too. Prints `N passed, N failed, N skipped` last.
+  rule          none of the rules that come with weir fires
+Differences that are not weir's error are in accepted.tsv: file, what, value, reason; rules that fire, and why that
+is right, in firings.tsv: file, rule, reason. A row that no longer matches fails the capture too. Prints
+`N passed, N failed, N skipped` last.
 """
 import collections
 import concurrent.futures
@@ -25,6 +27,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
+RULES = os.path.join(ROOT, "packaging/rules")
 TIMEOUT_S = 60
 NAMES = ("sni", "quic_sni", "http_host", "dns_qname")
 MDNS_PORTS = (5353, 5355)  # mDNS and LLMNR: names, but not of the kind the facts list
@@ -48,6 +51,7 @@ class Run:
     def __init__(self, weir, path):
         self.problems = []
         self.records = []
+        self.lines = b""
         self.frames = {}
         self.summary = {}
         # One region for a small machine; the captures are small.
@@ -63,6 +67,7 @@ class Run:
             self.problems.append(("run", "exit status %d: %s" % (done.returncode, " | ".join(lines)[-300:])))
             return
         self.frames, self.summary = objects
+        self.lines = done.stdout
         for line in done.stdout.decode("utf-8").splitlines():
             self.records.append(json.loads(line))
 
@@ -167,6 +172,18 @@ def check_names(run, facts):
             yield kind, "extra %s" % name
 
 
+def check_rules(weir, run):
+    if not run.records:
+        return
+    command = [os.path.join(os.path.dirname(weir), "weir-collector"), "rules", "test", "--flows", "-", RULES]
+    done = subprocess.run(command, input=run.lines, capture_output=True, timeout=TIMEOUT_S, check=False)
+    if done.returncode:
+        yield "rule", "exit status %d: %s" % (done.returncode, done.stderr.decode("utf-8", "replace")[-300:])
+    alerts = [json.loads(line) for line in done.stdout.decode("utf-8").splitlines()]
+    for name in sorted({alert["rule"] for alert in alerts if alert["state"] == "firing"}):
+        yield "rule", name
+
+
 def check(weir, folder, facts):
     run = Run(weir, os.path.join(folder, facts["file"]))
     if run.problems:
@@ -176,26 +193,34 @@ def check(weir, folder, facts):
         problems.append(("frames", "%d, recorded %d" % (run.frames["frames"], facts["frames"])))
     problems += check_flows(run, facts)
     problems += check_names(run, facts)
+    problems += check_rules(weir, run)
     return problems
 
 
-def load_accepted():
-    rows = collections.defaultdict(set)
-    with open(os.path.join(HERE, "accepted.tsv"), encoding="utf-8") as lines:
+def rows_of(name, columns):
+    with open(os.path.join(HERE, name), encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip() or line.startswith("#"):
                 continue
             parts = line.rstrip("\n").split("\t")
-            if len(parts) != 4 or not all(parts):
-                sys.exit("accepted.tsv:%d: want file, what, value, reason" % number)
-            rows[parts[0]].add((parts[1], parts[2]))
+            if len(parts) != len(columns) or not all(parts):
+                sys.exit("%s:%d: want %s" % (name, number, ", ".join(columns)))
+            yield parts
+
+
+def load_accepted():
+    rows = collections.defaultdict(set)
+    for path, what, value, _ in rows_of("accepted.tsv", ("file", "what", "value", "reason")):
+        rows[path].add((what, value))
+    for path, rule, _ in rows_of("firings.tsv", ("file", "rule", "reason")):
+        rows[path].add(("rule", rule))
     return rows
 
 
 def settle(problems, accepted):
     """What is left of the differences; rows that match none are a difference of their own."""
     left = [p for p in problems if p not in accepted]
-    left += [("accepted.tsv", "no such difference: %s %s" % row) for row in sorted(accepted - set(problems))]
+    left += [("accepted", "no such difference: %s %s" % row) for row in sorted(accepted - set(problems))]
     return left
 
 
@@ -206,6 +231,8 @@ def main():
     accepted = load_accepted()
     with open(os.path.join(folder, "facts.jsonl"), encoding="utf-8") as lines:
         todo = [json.loads(line) for line in lines]
+    for name in sorted(set(accepted) - {f["file"] for f in todo}):
+        sys.exit("accepted.tsv or firings.tsv: no such capture: %s" % name)
     todo = [f for f in todo if not parts or any(part in f["file"] for part in parts) != but]
     passed = failed = differences = 0
     with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
