@@ -15,14 +15,14 @@
 #include "common/filter.h"
 #include "weir/policy.h"
 
-#define POLICY_BYTES_MAX  (1u << 30)
-#define POLICY_RULES_MAX  4095u
-#define POLICY_ADDRS_MAX  (8u << 20)
-#define POLICY_NAMES_MAX  (2u << 20)
-#define POLICY_AGENTS_MAX 64u /* agents' rules */
-#define POLICY_EXEMPT_MAX 65536u
+#define POLICY_BYTES_MAX    (1u << 30)
+#define POLICY_RULES_MAX    4095u
+#define POLICY_ADDRS_MAX    (8u << 20)
+#define POLICY_NAMES_MAX    (2u << 20)
+#define POLICY_AGENTS_MAX   64u /* agents' rules */
+#define POLICY_EXEMPT_MAX   65536u
 #define POLICY_CAPTURES_MAX 4096u
-#define POLICY_LOCAL	  "local" /* issuer of what is done by hand on this node */
+#define POLICY_LOCAL	    "local" /* issuer of what is done by hand on this node */
 
 /* A checked image, where its records are. Points into the image. */
 struct policy {

@@ -52,8 +52,8 @@ struct iface_table {
 	uint64_t refused_ns; /* core: CLOCK_REALTIME of the last reload, if the file had a mistake; else 0 */
 	struct prog_runs programs[_HOOK_MAX];
 	struct policy_board policy;
-	struct policy_titles titles; /* core: names of rules */
-	struct agent_board agents;   /* core: rules for the worker to hold flows against */
+	struct policy_titles titles;  /* core: names of rules */
+	struct agent_board agents;    /* core: rules for the worker to hold flows against */
 	struct record_counts records; /* core and recorder */
 	struct iface_row row[IFACE_ROWS];
 };

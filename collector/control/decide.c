@@ -6,6 +6,7 @@
 
 #include "collector/control/audit.h"
 #include "collector/control/decide_int.h"
+#include "collector/rules/node_rule.h"
 #include "common/log.h"
 #include "common/num_text.h"
 
@@ -235,12 +236,22 @@ static void take_value(struct proposal *p, const struct alert_value *v)
 	}
 }
 
+/* Mirror: not by the agents yet. What nodes capture by themselves they have by now. */
+static bool acts(const struct book *b, const struct rule *r, const struct rule_action *a)
+{
+	char buf[NODE_RULE_WHY];
+
+	if (a->type == RO_CAPTURE)
+		return node_rule_why_not(r, a, &b->set->files.binding, buf);
+	return a->type <= RO_RESET && r->mode >= RM_SHADOW;
+}
+
 int decide_alert(struct book *b, const struct alert_event *ev, int64_t alert, bool silenced)
 {
 	const struct rule *rule = ev->alert.rule;
 	int r = 0;
 
-	if (rule->mode < RM_SHADOW || !b->set)
+	if (rule->mode < RM_DETECT || !b->set)
 		return 0;
 	for (uint32_t i = 0; i < rule->actions.n && !r; i++) {
 		struct proposal p = {.rule = rule,
@@ -251,11 +262,11 @@ int decide_alert(struct book *b, const struct alert_event *ev, int64_t alert, bo
 				     .silenced = silenced,
 				     .proven = ev->proven};
 
-		if (p.action->type > RO_RESET) /* capture and mirror: not by the agents yet */
+		if (!acts(b, rule, p.action))
 			continue;
 		for (uint32_t k = 0; k < ev->alert.n_by; k++)
 			take_value(&p, &ev->alert.by[k]);
-		r = decide_propose(b, &p);
+		r = p.action->type == RO_CAPTURE ? decide_capture(b, &p) : decide_propose(b, &p);
 	}
 	return r;
 }

@@ -60,6 +60,8 @@ static const char *disowned(struct book *b, struct proposal *p, sqlite3_stmt *s)
 	p->action = &rule->actions.v[p->at];
 	if (is_other(p, s))
 		return "rule";
+	if (p->action->type == RO_CAPTURE)
+		return rule->mode < RM_DETECT ? "mode" : NULL;
 	if (rule->mode < RM_SHADOW || (rule->mode == RM_SHADOW && strcmp(mode, "shadow") != 0) ||
 	    (rule->mode == RM_CANARY && !strcmp(mode, "enforce")))
 		return "mode";
@@ -148,6 +150,8 @@ static bool goes_on(struct book *b, sqlite3_stmt *s, struct proposal *ret)
 	    ret->at >= ret->rule->actions.n)
 		return false;
 	ret->action = &ret->rule->actions.v[ret->at];
+	if (ret->action->type == RO_CAPTURE) /* an alert's file is one */
+		return false;
 	blob(s, D_A, ret->a, &ret->has_a);
 	blob(s, D_B, ret->b, &ret->has_b);
 	return true;

@@ -24,7 +24,10 @@ bool decide_breaker(struct book *b)
 
 const char *decide_action(const struct rule_action *a)
 {
-	return a->type == RO_DROP ? "drop" : a->type == RO_LIMIT ? "limit" : "reset";
+	return a->type == RO_DROP    ? "drop"
+	       : a->type == RO_LIMIT ? "limit"
+	       : a->type == RO_RESET ? "reset"
+				     : "capture";
 }
 
 const char *decide_scope(const struct proposal *p)
@@ -78,7 +81,7 @@ static int64_t made_lately(struct book *b)
 {
 	return db_number(b->db, 0,
 			 "SELECT count(*) FROM decision WHERE made_us > ? AND mode != 'shadow' AND"
-			 " node IS NULL AND"
+			 " node IS NULL AND action != 'capture' AND"
 			 " (reason IS NULL OR reason IN ('rate', 'internal'))",
 			 "i", book_now_us() - MINUTE_US);
 }
@@ -143,7 +146,9 @@ enum decide_gate decide_gate(struct book *b, const struct proposal *p, const cha
 	if (p->silenced)
 		return GATE_SILENCED;
 	n = db_number(b->db, INT64_MAX,
-		      "SELECT count(*) FROM decision WHERE state = 'active' AND node IS NULL", "");
+		      "SELECT count(*) FROM decision WHERE state = 'active' AND node IS NULL"
+		      " AND action != 'capture'",
+		      "");
 	if (n - old >= b->cfg.decide.max)
 		return GATE_FULL;
 	if (acts && made_lately(b) >= b->cfg.decide.rate)

@@ -26,6 +26,9 @@ struct proposal {
 /* Through the gates; a decision, a refusal, or nothing (there is one already). Return: 0, -EIO. */
 int decide_propose(struct book *b, const struct proposal *p);
 
+/* The same of an action that captures: it stops nothing, and no other gates are asked. Return: 0, -EIO. */
+int decide_capture(struct book *b, const struct proposal *p);
+
 /* Is everything automatic only counted, since there were too many decisions? */
 bool decide_breaker(struct book *b);
 

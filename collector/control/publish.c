@@ -180,7 +180,7 @@ enum column {
 /* First what acts, and the strongest first; then what only counts. */
 #define ROWS                                                                                     \
 	"SELECT rule_id, rule, at, action, scope, a, b, port, direction, rate, mode, expires_us" \
-	" FROM decision WHERE state = 'active' AND node IS NULL"                                 \
+	" FROM decision WHERE state = 'active' AND node IS NULL AND action != 'capture'"         \
 	" ORDER BY mode = 'shadow', mode = 'canary', action = 'limit', rule_id, at, port, b,"    \
 	" action, scope, direction, rate, id"
 
@@ -294,7 +294,7 @@ static int make(struct making *m)
 			return r;
 		}
 	}
-	return r ?: end_rule(m) ?: making_agents(m);
+	return r ?: end_rule(m) ?: making_captures(m) ?: making_agents(m);
 }
 
 /* ---- files ---- */

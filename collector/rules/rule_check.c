@@ -10,12 +10,12 @@
 #include "collector/rules/rule_int.h"
 #include "common/suggest.h"
 
-#define SECOND	   UINT64_C(1000000000)
-#define TTL_LONG   (UINT64_C(30) * 24 * 3600 * SECOND)
+#define SECOND	     UINT64_C(1000000000)
+#define TTL_LONG     (UINT64_C(30) * 24 * 3600 * SECOND)
 #define CAPTURE_LONG (UINT64_C(3600) * SECOND) /* CAPTURE_TIME_MAX of weir/policy.h */
-#define PANES_DEF  12u
-#define GROUPS_MIN 16u
-#define KEEP_DEF   (5 * 60 * SECOND) /* of rules without a window */
+#define PANES_DEF    12u
+#define GROUPS_MIN   16u
+#define KEEP_DEF     (5 * 60 * SECOND) /* of rules without a window */
 
 /* ---- parameters and lists ---- */
 
@@ -196,6 +196,22 @@ static bool has_by(const struct rule *r, unsigned int field)
 	return false;
 }
 
+static void check_times(struct rule_reader *rr, const struct rule_action *a)
+{
+	if (a->type == RO_CAPTURE && (a->pre_ns > CAPTURE_LONG || a->post_ns > CAPTURE_LONG))
+		fail_at(rr, a->at, "pre and post are 1h at most");
+	if (a->type != RO_CAPTURE && !a->ttl_ns)
+		fail_at(rr, a->at, "ttl is more than nothing: nothing is done for ever");
+	if (a->ttl_ns > TTL_LONG)
+		fail_at(rr, a->at, "ttl is 30d at most");
+	for (uint32_t i = 0; i < a->escalate.n; i++) {
+		if (a->escalate.ns[i] > TTL_LONG)
+			fail_at(rr, a->at, "escalate is 30d at most");
+		if (i && a->escalate.ns[i] < a->escalate.ns[i - 1])
+			fail_at(rr, a->at, "escalate goes from short to long");
+	}
+}
+
 static void check_action(struct rule_reader *rr, struct rule *r, const struct rule_action *a)
 {
 	if (r->correlate.at.line) {
@@ -206,18 +222,7 @@ static void check_action(struct rule_reader *rr, struct rule *r, const struct ru
 	} else if (!has_by(r, a->scope)) {
 		fail_at(rr, a->at, "scope is no field of by: whose packets would it be?");
 	}
-	if (a->type != RO_CAPTURE && !a->ttl_ns)
-		fail_at(rr, a->at, "ttl is more than nothing: nothing is done for ever");
-	if (a->type == RO_CAPTURE && (a->pre_ns > CAPTURE_LONG || a->post_ns > CAPTURE_LONG))
-		fail_at(rr, a->at, "pre and post are 1h at most");
-	if (a->ttl_ns > TTL_LONG)
-		fail_at(rr, a->at, "ttl is 30d at most");
-	for (uint32_t i = 0; i < a->escalate.n; i++) {
-		if (a->escalate.ns[i] > TTL_LONG)
-			fail_at(rr, a->at, "escalate is 30d at most");
-		if (i && a->escalate.ns[i] < a->escalate.ns[i - 1])
-			fail_at(rr, a->at, "escalate goes from short to long");
-	}
+	check_times(rr, a);
 }
 
 static void note_action(struct rule_reader *rr, struct rule *r, const struct rule_action *a)

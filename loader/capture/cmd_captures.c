@@ -332,13 +332,16 @@ static int remove_all(const struct captures_cmd *m)
 {
 	struct store_file *f = NULL;
 	size_t n = 0;
-	int rc = EXIT_OK, r = store_list(m->fd, &f, &n);
+	int rc = EXIT_OK;
+	const int r = store_list(m->fd, &f, &n);
 
 	if (r)
 		return cannot("captures", -r);
-	for (size_t i = 0; i < n; i++)
-		if (!f[i].part)
-			rc = remove_one(m, f[i].id) ?: rc;
+	for (size_t i = 0; i < n; i++) {
+		const int one = f[i].part ? EXIT_OK : remove_one(m, f[i].id);
+
+		rc = one ? one : rc;
+	}
 	free(f);
 	return rc;
 }
@@ -347,9 +350,12 @@ static int rm(struct captures_cmd *m)
 {
 	int rc = EXIT_OK;
 
-	for (unsigned int i = 0; i < m->n; i++)
-		rc = (strcmp(m->ids[i], "all") != 0 ? remove_one(m, m->ids[i]) : remove_all(m))
-			     ?: rc;
+	for (unsigned int i = 0; i < m->n; i++) {
+		const bool all = !strcmp(m->ids[i], "all");
+		const int one = all ? remove_all(m) : remove_one(m, m->ids[i]);
+
+		rc = one ? one : rc;
+	}
 	return rc;
 }
 

@@ -19,8 +19,8 @@
 #include "loader/iface_table.h"
 #include "weir/policy_map.h"
 
-#define LOOK	   512u		     /* packets looked at a step */
-#define SETTLE_NS  UINT64_C(5000000) /* no CPU still writes a packet so old */
+#define LOOK	  512u		    /* packets looked at a step */
+#define SETTLE_NS UINT64_C(5000000) /* no CPU still writes a packet so old */
 
 struct capture_view {
 	struct recent_reader *reader;

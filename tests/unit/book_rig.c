@@ -35,7 +35,10 @@ static const char some_rules[] = "groups:\n- name: g\n  rules:\n" HEAD(
 						   "7", "two",
 						   "prevent") "    by: [src.ip, dst.ip]\n    evidence: {handshake: required}\n    actions:\n"
 							      "    - drop: {scope: pair, ttl: 5m}\n" HEAD(
-								      "8", "look", "detect") SOURCE;
+								      "8", "look", "detect") SOURCE
+								      HEAD("9", "keep",
+									   "detect") "    by: [src.ip, dst.ip]\n    actions:\n"
+										     "    - capture: {scope: pair, pre: 30s, post: 2m}\n";
 
 struct book_rig rig = {.rules = some_rules, .dir = "/tmp/weir-book.XXXXXX"};
 

@@ -94,6 +94,25 @@ Test(decide, approval_is_no_way_around_a_gate)
 	cr_expect(eq(u32, rig_number_of("held"), 1));
 }
 
+Test(decide, packets_are_kept_of_whom_an_alert_is_about)
+{
+	rig.book->cfg.decide.max = 0; /* it is in no decision's way, and none in its */
+	rig_fire("keep", 1, false);
+	rig_fire("keep", 1, false);
+	cr_expect(eq(u32, rig_number_of("active"), 1), "one is enough");
+	cr_expect(eq(i64, rig_member_of("active", "ttl_s"), 120));
+	cr_expect(eq(str, (char *)rig_latest("active"), "enforce "));
+	rig_fire("keep", 2, false);
+	rig_expect_policy("policy.bin", 0,
+			  1); /* one rule, and nothing that leads the kernel to it */
+	rig_write_alert(&(struct rig_alert){"keep", 192, 3, 0, true, true}, ALERT_FIRING);
+	cr_expect(eq(u32, rig_number_of("all"), 2), "who is exempt is not captured");
+	rig_expire();
+	cr_expect(eq(u32, rig_number_of("active"), 0), "an alert that goes on has its file");
+	cr_expect(eq(u32, rig_number_of("all"), 2));
+	rig_expect_policy("policy.bin", 0, 0);
+}
+
 Test(decide, modes_say_what_acts_where)
 {
 	rig_fire("count", 1, true);
