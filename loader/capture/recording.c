@@ -28,12 +28,17 @@
 #define TOTALS_BYTES  128u /* of an interface at most */
 #define COMMENT_BYTES PCAPNG_TEXT_MAX
 
-static uint64_t wall_ns(void)
+static uint64_t now_ns_of(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_REALTIME, &ts);
+	clock_gettime(clock, &ts);
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t wall_ns(void)
+{
+	return now_ns_of(CLOCK_REALTIME);
 }
 
 /* ---- the file ---- */
@@ -90,7 +95,7 @@ static void describe(const struct recording *c, const struct recording_env *env,
 
 	ip_text(o->addr[0], 0, a);
 	ip_text(o->addr[1], 0, b);
-	time_text(o->fired_ns + (uint64_t)env->dp->wall_offset_ns, fired);
+	time_text(o->fired_ns + (uint64_t)c->blocks.wall_ns, fired);
 	json_object_set_new(j, "id", json_string(c->id));
 	json_object_set_new(j, "rule", json_string(o->name));
 	json_object_set_new(j, "origin", json_string(o->origin));
@@ -141,7 +146,7 @@ int recording_begin(struct recording *c, struct recording_env *env, const struct
 		.end_ns = o->fired_ns + o->post_s * NS_PER_S,
 		.buf = malloc(BUF_BYTES),
 		.blocks = {.table = env->table,
-			   .wall_ns = env->dp->wall_offset_ns,
+			   .wall_ns = (int64_t)(wall_ns() - now_ns_of(CLOCK_MONOTONIC)),
 			   .snaplen = RECENT_LEN_MAX},
 	};
 	r = c->buf ? recent_open(env->dp, c->from_ns, &c->reader) : -ENOMEM;
