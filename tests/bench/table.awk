@@ -17,6 +17,8 @@ FNR == 1 { next }
 		agents[$2, $5] = 1
 		agent[++watchers] = $2 SUBSEP $4 SUBSEP $5
 	}
+	if ($1 == "mirror" && $6 == "ratio")
+		mirror[++mirrors] = $2
 	if ($1 == "live" && $6 == "mpps")
 		receiver[++receivers] = $5
 }
@@ -68,6 +70,13 @@ END {
 			printf "%-16s %6s  of %d names %d are in a record (%.2f%%), %d found the event ring full\n",
 				k[1], count(k[2]), v[p "connections"], v[p "named"],
 				100 * v[p "named"] / v[p "connections"], v[p "names lost"]
+	}
+	print "\nA mirrored packet: ns that a copy over VXLAN costs beside the packet itself, all on one CPU; whole, and cut to 64 bytes.\n"
+	printf "%-16s %12s %12s %12s %8s\n", "", "weir", "weir, cut", "tc mirred", "ratio"
+	for (i = 1; i <= mirrors; i++) {
+		p = "mirror" SUBSEP mirror[i] SUBSEP 1 SUBSEP "tc" SUBSEP
+		printf "%-16s %12.0f %12.0f %12.0f %8.2f\n", mirror[i], v[p "weir" SUBSEP "mirror ns"],
+			v[p "cut" SUBSEP "mirror ns"], v[p "mirred" SUBSEP "mirror ns"], v[p "mirred" SUBSEP "ratio"]
 	}
 	print "\nA scan of 1 Mi live flows in 2 Mi entries: CPU time, records not encoded.\n"
 	printf "%-16s %10s %16s %14s\n", "", "ms", "entries merged", "system calls"
