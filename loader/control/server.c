@@ -443,6 +443,15 @@ static bool work_client(struct control_server *c, struct client *cl)
 	return more;
 }
 
+static void accept_new(struct control_server *c, const struct pollfd *p)
+{
+	for (unsigned int kind = 0; kind < CONTROL_LISTENING; kind++)
+		if (p[kind].fd >= 0 && p[kind].revents && !accept_all(c, p[kind].fd, kind)) {
+			close(p[kind].fd); /* control_leave() */
+			c->fds.health = -1;
+		}
+}
+
 bool control_work(struct control_server *c, const struct pollfd *p, unsigned int n)
 {
 	bool more = false;
@@ -458,15 +467,8 @@ bool control_work(struct control_server *c, const struct pollfd *p, unsigned int
 		else if (p[i].revents & POLLIN)
 			client_read(c, cl);
 	}
-	if (n && p[FOR_SOCKET].revents & POLLIN)
-		accept_all(c, c->fds.socket, FOR_SOCKET);
-	if (n && p[FOR_METRICS].revents & POLLIN)
-		accept_all(c, c->fds.http, FOR_METRICS);
-	if (n && p[FOR_HEALTH].revents && !c->health.refusing &&
-	    !accept_all(c, c->fds.health, FOR_HEALTH)) {
-		close(c->fds.health); /* control_leave() */
-		c->fds.health = -1;
-	}
+	if (n)
+		accept_new(c, p);
 	if (live_step(&c->live))
 		sweep_ended(c);
 	for (unsigned int i = 0; i < CLIENTS_ALL; i++)
