@@ -102,9 +102,11 @@ static const struct cli_command command_compile = {
 	.run = cmd_compile,
 };
 
-static const struct cli_command *const commands[] = {
-	&command_check,	  &command_explain,    &command_test, &rules_command_backtest,
-	&command_compile, &rules_command_diff, NULL};
+static const struct cli_command *const commands[] = {&command_check,	    &command_explain,
+						     &command_test,	    &rules_command_backtest,
+						     &command_compile,	    &rules_command_diff,
+						     &rules_command_mode,   &rules_command_promote,
+						     &rules_command_demote, NULL};
 
 const struct cli_command collector_command_rules = {
 	.name = "rules",

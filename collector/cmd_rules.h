@@ -75,4 +75,7 @@ int rules_take_time(struct rules_call *k, int id);
 
 extern const struct cli_command rules_command_backtest, rules_command_diff;
 
+/* cmd_modes.c */
+extern const struct cli_command rules_command_mode, rules_command_promote, rules_command_demote;
+
 #endif

@@ -304,6 +304,13 @@ static void op_published(void *arg)
 		nodes_published(n);
 }
 
+static uint32_t op_canaries(void *arg)
+{
+	struct serving *v = arg;
+
+	return nodes_canaries(__atomic_load_n(&v->nodes, __ATOMIC_ACQUIRE));
+}
+
 static struct nodes_cfg nodes_settings(const struct settings *s)
 {
 	const struct setting_value *canary = &s->v[CSET_NODES_CANARY];
@@ -459,7 +466,7 @@ static bool is_agent(void *arg, const uint8_t ip[16])
 
 static int start(struct serving *v)
 {
-	const struct serving_rules_agents agents = {is_agent, op_published, v};
+	const struct serving_rules_agents agents = {is_agent, op_published, op_canaries, v};
 	int r;
 
 	v->pool = block_pool_new((uint32_t)settings_num(v->settings, CSET_STORE_BLOCKS));

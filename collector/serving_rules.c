@@ -70,6 +70,15 @@ static int load(struct serving_rules *v, const struct settings *s, bool again)
 	struct ruleset *set;
 	int r = errs ? ruleset_load(s, &set, errs) : -ENOMEM;
 
+	if (!r) {
+		r = book_modes(v->book, set);
+		if (r) {
+			log_error("rules", "their modes can't be read: %s", strerror(-r));
+			ruleset_drop(set);
+			free(errs);
+			return r;
+		}
+	}
 	if (!r && again && set->fingerprint == v->fingerprint) {
 		ruleset_drop(set); /* the same: windows go on */
 		pthread_mutex_lock(&v->lock);
@@ -97,6 +106,10 @@ static void book_settings(const struct settings *s, struct book_cfg *ret)
 		.decide = {.rate = (uint32_t)settings_num(s, CSET_POLICY_RATE),
 			   .max = (uint32_t)settings_num(s, CSET_POLICY_MAX),
 			   .forget_us = settings_num(s, CSET_POLICY_FORGET) / 1000},
+		.promote = {.seen_us = {[RM_DETECT] = settings_num(s, CSET_PROMOTE_DETECT) / 1000,
+					[RM_SHADOW] = settings_num(s, CSET_PROMOTE_SHADOW) / 1000,
+					[RM_CANARY] = settings_num(s, CSET_PROMOTE_CANARY) / 1000},
+			    .decisions = (uint32_t)settings_num(s, CSET_PROMOTE_DECISIONS)},
 		.publish = {.dir = settings_text(s, CSET_STORE_DIR),
 			    .key = collector_path(s, CSET_POLICY_KEY),
 			    .issuer = settings_text(s, CSET_POLICY_ISSUER),
@@ -199,6 +212,7 @@ static int open_book(struct serving_rules *v, const struct settings *s,
 	book_settings(s, &cfg);
 	cfg.agent = agents->is_agent;
 	cfg.published = agents->published;
+	cfg.canaries = agents->canaries;
 	cfg.arg = agents->arg;
 	cfg.notifier = v->notifier;
 	r = r ?: book_open(&cfg, error, &v->book);
@@ -228,6 +242,8 @@ int serving_rules_open(const struct settings *s, struct block_pool *pool,
 	r = r ?: runner_new(&cfg, &v->runner);
 	r = r ?: feeds_new(&feeds, &v->feeds);
 	r = r ?: load(v, s, false);
+	if (!r)
+		book_watch(v->book, v->runner);
 	if (r)
 		serving_rules_close(v);
 	else
@@ -240,6 +256,8 @@ void serving_rules_close(struct serving_rules *v)
 	if (!v)
 		return;
 	feeds_free(v->feeds);
+	if (v->book)
+		book_watch(v->book, NULL);
 	runner_free(v->runner);
 	book_close(v->book);
 	notifier_close(v->notifier);
@@ -281,6 +299,8 @@ json_t *serving_rules_ask(struct serving_rules *v, const json_t *request,
 
 	if (!strcmp(command, "packs"))
 		return serving_packs_ask(v, request, peer);
+	if (!strcmp(command, "rules"))
+		return serving_modes_ask(v, request, peer);
 	if (cli_word("channels", command) >= 0)
 		return notifier_ask(v->notifier, request);
 	return cli_word("alerts|decisions|policy|audit", command) >= 0

@@ -17,7 +17,8 @@ struct serving_rules;
 /* Whose addresses exporters and this host have: nothing is ever done about them. */
 struct serving_rules_agents {
 	bool (*is_agent)(void *arg, const uint8_t ip[16]);
-	void (*published)(void *arg); /* see book_cfg */
+	void (*published)(void *arg);	 /* see book_cfg */
+	uint32_t (*canaries)(void *arg); /* the same */
 	void *arg;
 };
 

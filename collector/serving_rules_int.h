@@ -30,6 +30,10 @@ struct serving_rules {
 /* serving_channels.c */
 void serving_channel_metrics(struct notifier *n, FILE *out);
 
+/* serving_modes.c: modes of rules. See endpoint_cfg.ask. */
+json_t *serving_modes_ask(struct serving_rules *v, const json_t *request,
+			  const struct endpoint_peer *peer);
+
 /* serving_packs.c */
 
 /* What status says of a set's packs. NULL: there is no set. */

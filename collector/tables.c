@@ -5,6 +5,7 @@
  */
 #include "collector/api/api.h"
 #include "collector/command.h"
+#include "collector/control/promote.h"
 #include "collector/notify/channel.h"
 #include "collector/packs/feed.h"
 #include "collector/rules/explain.h"
@@ -36,6 +37,24 @@ static void put_gates(void)
 	}
 }
 
+/* What a rule's next mode asks for; for weir-collector-rules(8). */
+static void put_conditions(void)
+{
+	for (unsigned int i = 0; i < _PROMOTE_MAX; i++) {
+		const struct promote_row *r = &promote_rows[i];
+
+		printf("_%s_", r->name);
+		for (unsigned int m = 0; m < RM_PREVENT; m++)
+			if (r->modes >> m & 1)
+				printf("%s*%s*", r->modes & ((1u << m) - 1) ? ", " : " (in ",
+				       rule_word(RO_RULE, "mode", m));
+		puts(")");
+		putchar('\t');
+		reference_put_sentence(r->doc);
+		puts("\n");
+	}
+}
+
 /* How it stands with a node; for weir-collector-nodes(8). */
 static void put_states(void)
 {
@@ -54,15 +73,12 @@ static void put_states(void)
 	}
 }
 
-static const struct reference_part parts[] = {{"rule-keys", explain_reference},
-					      {"pack-keys", explain_pack_reference},
-					      {"feed-bads", feed_reference},
-					      {"decision-gates", put_gates},
-					      {"node-states", put_states},
-					      {"channels", channel_reference},
-					      {"api-routes", api_reference_routes},
-					      {"api-roles", api_reference_roles},
-					      {}};
+static const struct reference_part parts[] = {
+	{"rule-keys", explain_reference},	{"pack-keys", explain_pack_reference},
+	{"feed-bads", feed_reference},		{"decision-gates", put_gates},
+	{"promote-conditions", put_conditions}, {"node-states", put_states},
+	{"channels", channel_reference},	{"api-routes", api_reference_routes},
+	{"api-roles", api_reference_roles},	{}};
 
 static const struct program collector = {
 	.name = "weir-collector",

@@ -135,13 +135,19 @@ void talk_field(const char *name, const char *value)
 
 /* ---- a command with options ---- */
 
+/* "NAME" and "[NAME]". */
+static bool takes_name(const struct cli_command *cmd)
+{
+	return cmd->operands && strstr(cmd->operands, "NAME");
+}
+
 static int operand(struct talk_call *k)
 {
 	const char *word = k->c.arg;
 	const size_t at = strlen(k->filter);
 	uint64_t id;
 
-	if (!strcmp(k->c.cmd->operands, "NAME")) {
+	if (takes_name(k->c.cmd)) {
 		if (json_object_get(k->request, "name"))
 			return cli_error(&k->c, "one at a time");
 		return json_object_set_new(k->request, "name", json_string(word))

@@ -187,7 +187,7 @@ static int new_rules(struct book *b, const struct alert_event *ev)
 	b->set = ruleset_hold(ev->set);
 	b->epoch = b->run << EPOCH_BITS | ev->epoch;
 	b->epoch_us = book_now_us();
-	return decide_rules(b);
+	return modes_settle(b) ?: decide_rules(b);
 }
 
 static int write_all(struct book *b, const struct alert_event *first)
@@ -256,6 +256,7 @@ static void tick(struct book *b)
 	doubt_all(b);
 	r = book_begin(b, &was);
 	r = r ?: decide_tick(b, now);
+	r = r ?: modes_tick(b, now);
 	r = r ?: book_tidy(b, now);
 	r = r ?: book_commit(b);
 	if (r)
@@ -397,6 +398,24 @@ void book_reload(struct book *b, const struct book_cfg *cfg)
 	b->cfg.reopen_us = cfg->reopen_us;
 	b->cfg.keep_us = cfg->keep_us;
 	b->cfg.decide = cfg->decide;
+	b->cfg.promote = cfg->promote;
+	pthread_mutex_unlock(&b->lock);
+}
+
+int book_modes(struct book *b, struct ruleset *set)
+{
+	int r;
+
+	pthread_mutex_lock(&b->lock);
+	r = modes_apply(b->db, set);
+	pthread_mutex_unlock(&b->lock);
+	return r;
+}
+
+void book_watch(struct book *b, struct runner *r)
+{
+	pthread_mutex_lock(&b->lock);
+	b->watch.runner = r;
 	pthread_mutex_unlock(&b->lock);
 }
 

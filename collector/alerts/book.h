@@ -12,6 +12,7 @@
 
 #include "collector/alerts/runner.h"
 #include "collector/control/decide.h"
+#include "collector/control/promote.h"
 #include "collector/control/publish.h"
 #include "collector/endpoint/endpoint.h"
 #include "collector/notify/notifier.h"
@@ -24,7 +25,10 @@ struct book_cfg {
 	uint64_t reopen_us; /* an alert that fires so soon after its end goes on */
 	uint64_t keep_us;   /* ended ones are removed after that */
 	struct decide_cfg decide;
+	struct promote_cfg promote;
 	struct publish_cfg publish;
+	/* Canaries that enforce what they shall. Any thread, under the book's lock; NULL: nobody knows. */
+	uint32_t (*canaries)(void *arg);
 	/* Is it an address of an exporter, or of this host? Any thread; NULL: nobody knows. */
 	bool (*agent)(void *arg, const uint8_t ip[16]);
 	/* New policy files are there. The book's lock is held: no question to the book. Any thread; or NULL. */
@@ -68,6 +72,12 @@ int book_resync(struct book *b, int64_t above);
 /* What a node has decided by itself, see decide_node(). Return: 0, -EIO. Any thread; durable then. */
 int book_node_decided(struct book *b, const struct node_decision *d);
 
+/* Modes that people have given its rules, into a set that is not at work yet. Return: 0, -EIO, -ENOMEM. Any thread. */
+int book_modes(struct book *b, struct ruleset *set);
+
+/* Whether flows come is asked of this one from now on; NULL: of nobody, when this is over. Any thread. */
+void book_watch(struct book *b, struct runner *r);
+
 void book_stats(struct book *b, struct book_stats *ret);
 
 /* Firing alerts of each rule, for metrics. Any thread. */
@@ -77,7 +87,7 @@ void book_each_firing(struct book *b, book_firing_fn *fn, void *arg);
 /**
  * book_ask - a request of the local socket
  *
- * Commands: alerts, decisions, policy, audit. Any thread; waits for writing that is under way.
+ * Commands: alerts, decisions, policy, rules, audit. Any thread; waits for writing that is under way.
  * Return: lines of the answer, each an object with "type", the last of type end, done or error; NULL:
  *         no memory.
  */

@@ -363,6 +363,8 @@ static json_t *change(struct book *b, const json_t *request, const struct endpoi
 
 	if (!strcmp(book_text(request, "command"), "decisions"))
 		return decide_ask(b, request, peer);
+	if (!strcmp(book_text(request, "command"), "rules"))
+		return modes_change(b, request, peer);
 	answer = change_alert(b, request, peer);
 	if (!is_done(answer))
 		return answer;
@@ -453,6 +455,8 @@ static json_t *read_only(struct book *b, const json_t *request, const struct end
 		return ended(b, lines(publish_status(&b->publish, b->db)));
 	if (!strcmp(command, "decisions"))
 		return looks ? decide_ask(b, request, peer) : NULL;
+	if (!strcmp(command, "rules"))
+		return modes_look(b, request);
 	if (!strcmp(what, "silences"))
 		return ended(b, silence_list(b));
 	if (!strcmp(what, "list"))

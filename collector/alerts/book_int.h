@@ -9,6 +9,7 @@
 
 #include "collector/alerts/book.h"
 #include "collector/control/audit.h"
+#include "collector/control/modes.h"
 #include "common/record_json.h"
 
 struct book {
@@ -40,6 +41,7 @@ struct book {
 	struct publish publish;
 	bool policy_dirty;  /* the files are not what the database says */
 	bool policy_failed; /* they could not be written the last time */
+	struct modes_watch watch;
 };
 
 /* A fired alert as the table has it. */

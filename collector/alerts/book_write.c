@@ -157,7 +157,9 @@ static int fired(struct writing *w)
 	b->stats.reopened += reopen && !open;
 	if (!open && !silence)
 		say(w, reopen ? "firing again" : "firing", id);
-	return decide_alert(b, w->ev, id, silence != 0);
+	if (!reopen)
+		r = modes_alert(b, w->ev);
+	return r ?: decide_alert(b, w->ev, id, silence != 0);
 }
 
 static int resolved(struct writing *w)

@@ -265,9 +265,11 @@ static void set_modes(struct ruleset *r, const struct settings *s, struct rulese
 		if (!rule)
 			say(errs, "%s:%u:%u: there is no rule '%s'", s->path ?: "", w->line, w->col,
 			    w->name);
-		else if (!strcmp(w->key, "mode"))
+		else if (!strcmp(w->key, "mode")) {
 			rule->mode =
 				(uint8_t)cli_word("draft|detect|shadow|canary|prevent", w->value);
+			rule->mode_set = true;
+		}
 	}
 }
 
@@ -350,6 +352,16 @@ static uint64_t fingerprint(const struct settings *s)
 			(void)nftw(w->value, mix_file, DEPTH, 0);
 	}
 	return sum;
+}
+
+void ruleset_set_mode(struct ruleset *r, const struct rule *rule, enum rule_mode mode)
+{
+	((struct rule *)(uintptr_t)rule)->mode = (uint8_t)mode; /* of our set */
+	r->proof = acts_on_sources(&r->files.set);
+	sum = r->fingerprint;
+	mix(rule->id, strlen(rule->id) + 1);
+	mix(&rule->mode, sizeof(rule->mode));
+	r->fingerprint = sum;
 }
 
 /* ---- all of it ---- */

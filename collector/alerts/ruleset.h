@@ -51,6 +51,9 @@ int ruleset_feeds(const struct ruleset *r, const struct settings *s, const struc
 struct ruleset *ruleset_hold(struct ruleset *r); /* returns it */
 void ruleset_drop(struct ruleset *r);		 /* NULL is fine */
 
+/* Before the set is at work: another mode for one of its rules. */
+void ruleset_set_mode(struct ruleset *r, const struct rule *rule, enum rule_mode mode);
+
 /* The set's rules; pointers stay while it is held. */
 static inline const struct rule_set *ruleset_rules(const struct ruleset *r)
 {

@@ -92,6 +92,13 @@ static const char *const steps[] = {
 	"ALTER TABLE decision ADD COLUMN node TEXT;"
 	"ALTER TABLE decision ADD COLUMN node_us INTEGER;"
 	"CREATE UNIQUE INDEX decision_node ON decision (node, node_us) WHERE node IS NOT NULL;",
+
+	/* the mode that each rule has, see modes.h; asked: what somebody gave it; hash: of the rule as it was then */
+	"CREATE TABLE rule_mode ("
+	" rule_id TEXT PRIMARY KEY, rule TEXT NOT NULL, hash BLOB NOT NULL, mode INTEGER NOT NULL,"
+	" asked INTEGER, since_us INTEGER NOT NULL, by TEXT NOT NULL, note TEXT,"
+	" seen_us INTEGER NOT NULL DEFAULT 0, proposed INTEGER NOT NULL DEFAULT 0,"
+	" spared INTEGER NOT NULL DEFAULT 0, breaker INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;",
 };
 
 #define VERSION ((int64_t)(sizeof(steps) / sizeof(steps[0])))

@@ -246,6 +246,19 @@ static bool acts(const struct book *b, const struct rule *r, const struct rule_a
 	return a->type <= RO_RESET && r->mode >= RM_SHADOW;
 }
 
+void decide_read(const struct alert_event *ev, uint32_t at, struct proposal *ret)
+{
+	const struct rule *rule = ev->alert.rule;
+
+	*ret = (struct proposal){.rule = rule,
+				 .action = &rule->actions.v[at],
+				 .at = at,
+				 .exempt = ev->alert.exempt,
+				 .proven = ev->proven};
+	for (uint32_t k = 0; k < ev->alert.n_by; k++)
+		take_value(ret, &ev->alert.by[k]);
+}
+
 int decide_alert(struct book *b, const struct alert_event *ev, int64_t alert, bool silenced)
 {
 	const struct rule *rule = ev->alert.rule;
@@ -254,18 +267,13 @@ int decide_alert(struct book *b, const struct alert_event *ev, int64_t alert, bo
 	if (rule->mode < RM_DETECT || !b->set)
 		return 0;
 	for (uint32_t i = 0; i < rule->actions.n && !r; i++) {
-		struct proposal p = {.rule = rule,
-				     .action = &rule->actions.v[i],
-				     .at = i,
-				     .alert = alert,
-				     .exempt = ev->alert.exempt,
-				     .silenced = silenced,
-				     .proven = ev->proven};
+		struct proposal p;
 
-		if (!acts(b, rule, p.action))
+		if (!acts(b, rule, &rule->actions.v[i]))
 			continue;
-		for (uint32_t k = 0; k < ev->alert.n_by; k++)
-			take_value(&p, &ev->alert.by[k]);
+		decide_read(ev, i, &p);
+		p.alert = alert;
+		p.silenced = silenced;
 		r = p.action->type == RO_CAPTURE ? decide_capture(b, &p) : decide_propose(b, &p);
 	}
 	return r;

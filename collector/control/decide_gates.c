@@ -6,6 +6,7 @@
 
 #include "collector/control/audit.h"
 #include "collector/control/decide_int.h"
+#include "collector/control/modes.h"
 #include "common/log.h"
 
 #define MINUTE_US INT64_C(60000000)
@@ -72,6 +73,11 @@ static bool victim(struct book *b, const struct proposal *p)
 	       (p->action->type != RO_LIMIT || !p->port);
 }
 
+bool decide_is_local(struct book *b, const struct proposal *p)
+{
+	return p->action->scope != FF_DST_IP && ruleset_has(b->set->local, p->a);
+}
+
 bool decide_is_retried(enum decide_gate gate)
 {
 	return gate == GATE_RATE || gate == GATE_FULL || gate == GATE_SILENCED;
@@ -88,11 +94,12 @@ static int64_t made_lately(struct book *b)
 
 int decide_stop(struct book *b, const char *actor, json_t *detail)
 {
-	const int r = db_run(b->db,
-			     "INSERT INTO number VALUES ('breaker', 1) ON CONFLICT (name) DO UPDATE"
-			     " SET value = 1",
-			     "");
+	int r = db_run(b->db,
+		       "INSERT INTO number VALUES ('breaker', 1) ON CONFLICT (name) DO UPDATE"
+		       " SET value = 1",
+		       "");
 
+	r = r ?: modes_stopped(b);
 	b->policy_dirty = true;
 	if (r)
 		json_decref(detail);
@@ -153,7 +160,7 @@ enum decide_gate decide_gate(struct book *b, const struct proposal *p, const cha
 		return GATE_FULL;
 	if (acts && made_lately(b) >= b->cfg.decide.rate)
 		return GATE_RATE;
-	if (acts && p->action->scope != FF_DST_IP && ruleset_has(b->set->local, p->a))
+	if (acts && decide_is_local(b, p))
 		return GATE_INTERNAL;
 	return GATE_NONE;
 }

@@ -23,6 +23,9 @@ struct proposal {
 	bool exempt, proven, silenced;
 };
 
+/* What action @at of an alert's rule would do. */
+void decide_read(const struct alert_event *ev, uint32_t at, struct proposal *ret);
+
 /* Through the gates; a decision, a refusal, or nothing (there is one already). Return: 0, -EIO. */
 int decide_propose(struct book *b, const struct proposal *p);
 
@@ -53,6 +56,9 @@ enum decide_gate decide_spared(struct book *b, const struct proposal *p);
 
 /* @old: one decision in force that it would take the place of. GATE_NONE: nothing is in its way. */
 enum decide_gate decide_gate(struct book *b, const struct proposal *p, const char *mode, bool old);
+
+/* Is it about a source of this site? */
+bool decide_is_local(struct book *b, const struct proposal *p);
 
 /* Room may come, and the alert goes on. */
 bool decide_is_retried(enum decide_gate gate);

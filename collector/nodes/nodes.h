@@ -46,6 +46,9 @@ void nodes_close(struct nodes *n); /* NULL is fine */
 /* There are new policy files. Any thread. */
 void nodes_published(struct nodes *n);
 
+/* Nodes where canary rules act that are here and enforce what they shall. Any thread; NULL: 0. */
+uint32_t nodes_canaries(struct nodes *n);
+
 /* Settings that a reload takes over. */
 void nodes_reload(struct nodes *n, const struct nodes_cfg *cfg);
 

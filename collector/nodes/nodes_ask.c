@@ -203,6 +203,20 @@ static void count_states(const struct nodes *n, uint64_t ret[_NODE_STATE_MAX],
 	}
 }
 
+uint32_t nodes_canaries(struct nodes *n)
+{
+	uint32_t found = 0;
+
+	if (!n)
+		return 0;
+	pthread_mutex_lock(&n->lock);
+	for (const struct node *x = n->first; x; x = x->next)
+		found += x->canary && sync_state(n, x) == NODE_IN_FORCE &&
+			 sync_is_enforced(&x->report, sync_wanted(n, x));
+	pthread_mutex_unlock(&n->lock);
+	return found;
+}
+
 json_t *nodes_status(struct nodes *n)
 {
 	uint64_t states[_NODE_STATE_MAX], enforced;

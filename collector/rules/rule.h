@@ -21,6 +21,7 @@
 #define RULE_CHAIN_MAX	 8u
 #define RULE_PANES_MAX	 128u /* steps in a window */
 #define RULE_NAME_MAX	 64u
+#define RULE_HASH	 32u	/* octets */
 #define RULE_GROUPS	 65536u /* groups_max where a rule says nothing */
 
 enum rule_object {
@@ -168,10 +169,12 @@ struct rule {
 	uint64_t groups_max;
 	struct rule_correlate correlate;
 	struct rule_params params;
+	struct rule_texts shared; /* parameters of its pack that it has taken: NAME=VALUE */
 	struct rule_evidence evidence;
 	struct rule_pairs labels, annotations;
 	struct rule_actions actions;
 	const char *class_why; /* why it is no lower class */
+	bool mode_set;	       /* by this site's configuration */
 	const char *pack;      /* "NAME VERSION" it came with; NULL: none */
 	bool tainted;	       /* nobody that is trusted here has signed the pack as it is */
 };
@@ -237,6 +240,14 @@ const struct rule *rules_find(const struct rule_set *set, const char *name);
 const char *rule_word(enum rule_object o, const char *key, unsigned int n);
 
 const char *rule_class_word(unsigned int class);
+
+/**
+ * rule_hash - what a rule does, in a number: SHA-256 of what it looks for, of whom, when it fires, what it does about it
+ *
+ * Two that have the same act alike; names, texts, labels, the mode and what lists have in them are no part of it.
+ * Return: 0, -ENOMEM.
+ */
+int rule_hash(const struct rule *r, uint8_t ret[RULE_HASH]);
 
 /* What a rule may cost at worst; for `explain`. */
 struct rule_cost {

@@ -24,6 +24,22 @@ struct binding {
 	struct rule *rule;
 };
 
+/* Its value is a part of what the rule does. */
+static const char *take_shared(struct binding *b, const struct rule_param *p)
+{
+	struct rule_texts *to = &b->rule->shared;
+	char text[512];
+	const int len = snprintf(text, sizeof(text), "%s=%s", p->name, p->value ?: "");
+
+	for (uint32_t i = 0; i < to->n; i++)
+		if (to->v[i] && !strcmp(to->v[i], text))
+			return p->value;
+	if (to->n < RULE_TEXTS_MAX)
+		to->v[to->n++] = rule_keep(
+			b->rr, text, (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1);
+	return p->value;
+}
+
 static const char *resolve(void *arg, char kind, const char *name)
 {
 	struct binding *b = arg;
@@ -42,7 +58,7 @@ static const char *resolve(void *arg, char kind, const char *name)
 	}
 	for (uint32_t i = 0; shared && i < shared->n; i++)
 		if (!strcmp(shared->v[i].name, name))
-			return shared->v[i].value;
+			return take_shared(b, &shared->v[i]);
 	return NULL;
 }
 

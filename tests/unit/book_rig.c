@@ -113,6 +113,7 @@ void rig_at_work(struct ruleset *now)
 	rig.book->epoch++;
 	rig.book->epoch_us = book_now_us();
 	cr_assert(eq(int, db_run(rig.book->db, "BEGIN IMMEDIATE", ""), 0));
+	cr_assert(eq(int, modes_settle(rig.book), 0));
 	cr_assert(eq(int, decide_rules(rig.book), 0));
 	rig.book->policy_dirty = true;
 	cr_assert(eq(int, book_commit(rig.book), 0));
