@@ -49,12 +49,28 @@ static struct ruleset *op_set(void *arg)
 	return serving_rules_set(v->rules);
 }
 
+static json_t *op_packs(void *arg, const char *name, char *said)
+{
+	const struct serving *v = arg;
+
+	return serving_rules_packs_list(v->rules, name, said);
+}
+
+static int op_pack_change(void *arg, struct packs_change *c, char *said, json_t **ret)
+{
+	const struct serving *v = arg;
+
+	return serving_rules_packs(v->rules, c, said, ret);
+}
+
 static const struct api_ops ops = {
 	.status = serving_status,
 	.metrics = serving_metrics,
 	.ask = serving_ask,
 	.rules = op_rules,
 	.set = op_set,
+	.packs = op_packs,
+	.pack_change = op_pack_change,
 	.backtest = serving_backtest,
 };
 

@@ -39,7 +39,8 @@ struct api {
 struct api_call {
 	struct api *api;
 	enum api_route_id route;
-	json_t *values; /* of members, checked */
+	json_t *values;	      /* of members, checked */
+	struct api_text file; /* a body that is no JSON */
 	struct api_who who;
 	/* the answer */
 	unsigned int status;
@@ -72,6 +73,11 @@ int api_run_rule(struct api_call *call);
 int api_run_rules_check(struct api_call *call);
 /* Is a file of rules wrong? Return: 0, -1. */
 int api_rules_wrong(struct api_call *call, const json_t *text);
+/* ---- packs.c ---- */
+int api_run_packs(struct api_call *call);
+int api_run_pack(struct api_call *call);
+int api_run_pack_put(struct api_call *call);
+int api_run_pack_end(struct api_call *call);
 /* ---- results.c: what takes long ---- */
 int api_run_backtest(struct api_call *call);
 int api_run_result(struct api_call *call);

@@ -354,7 +354,8 @@ int api_check_all(enum api_route_id route, const json_t *values, struct api_prob
 	for (unsigned int i = 0; i < api_members_n; i++) {
 		const struct api_member *m = &api_members[i];
 
-		if (m->route != route || !m->needed || json_object_get(values, m->name))
+		if (m->route != route || !m->needed || m->type == AT_FILE ||
+		    json_object_get(values, m->name))
 			continue;
 		about(p, m->name);
 		return api_problem(p, BAD, "missing", "%s: is missing", m->name);

@@ -22,6 +22,7 @@
 #define BODY_STEP    4096u
 #define PRIORITIES   "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 #define TYPE_JSON    "application/json"
+#define TYPE_FILE    "application/gzip"
 #define TYPE_PROBLEM "application/problem+json"
 #define ETAG	     (2u + 2u * 16u + 1u) /* quotes, 16 octets, a 0 */
 
@@ -146,11 +147,28 @@ static enum MHD_Result on_query(void *arg, enum MHD_ValueKind kind, const char *
 		       : MHD_YES;
 }
 
+/* What is to be a file is one. */
+static int check_file(struct exchange *x, const char *type)
+{
+	if (!x->len)
+		return api_problem(&x->call.problem, MHD_HTTP_BAD_REQUEST, "missing",
+				   "the body: is missing");
+	if (!type || strcasecmp(type, TYPE_FILE) != 0)
+		return api_problem(&x->call.problem, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "type",
+				   "the body: want Content-Type: " TYPE_FILE);
+	x->call.file = (struct api_text){x->body, x->len};
+	return 0;
+}
+
 static int check_type(struct exchange *x)
 {
 	const char *type =
 		MHD_lookup_connection_value(x->c, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
 
+	const struct api_member *file = api_route_file(x->match.route);
+
+	if (file)
+		return check_file(x, type);
 	if (!x->len || (type && !strncasecmp(type, TYPE_JSON, strlen(TYPE_JSON)) &&
 			(!type[strlen(TYPE_JSON)] || strchr("; \t", type[strlen(TYPE_JSON)]))))
 		return 0;
@@ -168,7 +186,8 @@ static int run(struct exchange *x)
 		return -1;
 	MHD_get_connection_values(x->c, MHD_GET_ARGUMENT_KIND, on_query, x);
 	if (p->status || check_type(x) ||
-	    api_check_body(x->match.route, (struct api_text){x->body, x->len}, call->values, p) ||
+	    (!call->file.s &&
+	     api_check_body(x->match.route, (struct api_text){x->body, x->len}, call->values, p)) ||
 	    api_check_all(x->match.route, call->values, p))
 		return -1;
 	return api_routes[x->match.route].run(call);
@@ -322,11 +341,13 @@ static struct exchange *begin(struct api *a, struct MHD_Connection *c)
 static int take_body(struct exchange *x, const char *data, size_t len)
 {
 	struct api_problem *p = &x->call.problem;
+	const struct api_member *file = p->status ? NULL : api_route_file(x->match.route);
+	const size_t most = file ? file->max : API_BODY_MAX;
 	char *more = x->body;
 
-	if (!p->status && x->len + len > API_BODY_MAX)
-		api_problem(p, MHD_HTTP_CONTENT_TOO_LARGE, "size", "the body: %u octets at most",
-			    API_BODY_MAX);
+	if (!p->status && x->len + len > most)
+		api_problem(p, MHD_HTTP_CONTENT_TOO_LARGE, "size", "the body: %zu octets at most",
+			    most);
 	if (!p->status && x->len + len > x->cap) {
 		x->cap = (x->len + len + BODY_STEP) * 2;
 		more = realloc(x->body, x->cap);

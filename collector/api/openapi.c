@@ -104,6 +104,13 @@ static json_t *parameters(enum api_route_id r)
 	return list;
 }
 
+static json_t *file_body(const struct api_member *m)
+{
+	return json_pack("{s:b,s:s,s:{s:{s:{s:s,s:s,s:I}}}}", "required", m->needed, "description",
+			 m->doc, "content", "application/gzip", "schema", "type", "string",
+			 "format", "binary", "maxLength", (json_int_t)m->max);
+}
+
 static json_t *body(enum api_route_id r)
 {
 	json_t *properties = json_object(), *needed = json_array(), *o;
@@ -132,15 +139,17 @@ static json_t *body(enum api_route_id r)
 
 static bool says_nothing(const struct api_route *route)
 {
-	return route->run == api_run_end || route->run == api_run_result_end;
+	return route->run == api_run_end || route->run == api_run_result_end ||
+	       route->run == api_run_pack_end;
 }
 
 static const char *good_status(const struct api_route *route)
 {
-	return route->run == api_run_make	? "201"
-	       : route->run == api_run_backtest ? "202"
-	       : says_nothing(route)		? "204"
-						: "200";
+	return route->run == api_run_make					? "201"
+	       : route->run == api_run_pack_put && route->method == METHOD_POST ? "201"
+	       : route->run == api_run_backtest					? "202"
+	       : says_nothing(route)						? "204"
+										: "200";
 }
 
 /* What it says when it went well. */
@@ -155,7 +164,7 @@ static json_t *good(const struct api_route *route, const char **ret_status)
 	if (route->run == api_run_metrics)
 		type = "text/plain";
 	if (route->run == api_run_page || route->run == api_run_whole ||
-	    route->run == api_run_rules)
+	    route->run == api_run_rules || route->run == api_run_packs)
 		o = json_pack("{s:s}", "$ref", "#/components/schemas/page");
 	else
 		o = json_pack("{s:s}", "type", route->run == api_run_metrics ? "string" : "object");
@@ -230,7 +239,8 @@ static json_t *operation(enum api_route_id r)
 		json_object_set(o, "parameters", p);
 	json_decref(p);
 	if (route->method != METHOD_GET && route->method != METHOD_DELETE)
-		json_object_set_new(o, "requestBody", body(r));
+		json_object_set_new(o, "requestBody",
+				    api_route_file(r) ? file_body(api_route_file(r)) : body(r));
 	json_object_set_new(o, "responses", responses(r));
 	if (route->right == RIGHT_OPEN)
 		json_object_set_new(o, "security", json_array());
@@ -307,6 +317,13 @@ static void put_members(enum api_route_id r)
 
 		if (m->route != r || m->place == IN_PATH)
 			continue;
+		if (m->type == AT_FILE) {
+			fputs("++\n\t"
+			      "The body: ",
+			      stdout);
+			reference_put(m->doc);
+			continue;
+		}
 		printf("++\n\t_%s_ (%s%s): ", m->name, places[m->place],
 		       m->needed ? ", needed" : "");
 		reference_put(m->doc);

@@ -47,6 +47,14 @@ int api_method_find(const char *word)
 	return strcmp(word, "HEAD") ? -1 : METHOD_GET;
 }
 
+const struct api_member *api_route_file(enum api_route_id r)
+{
+	for (unsigned int i = 0; i < api_members_n; i++)
+		if (api_members[i].route == r && api_members[i].type == AT_FILE)
+			return &api_members[i];
+	return NULL;
+}
+
 bool api_route_has_body(enum api_route_id r)
 {
 	for (unsigned int i = 0; i < api_members_n; i++)

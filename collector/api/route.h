@@ -47,6 +47,7 @@ enum api_type {
 	AT_NAMES,    /* a list of AT_NAME */
 	AT_LABELS,   /* a list of texts; one text with commas for whom it is meant */
 	AT_CURSOR,   /* next of a page */
+	AT_FILE,     /* the whole body, octets; it has no name */
 };
 
 struct api_call;
@@ -80,6 +81,9 @@ extern const unsigned int api_members_n;
 const char *api_method_word(enum api_method m);
 /* HEAD is GET. Return: enum api_method, or -1. */
 int api_method_find(const char *word);
+
+/* The member that is the whole body; NULL: the body is JSON. */
+const struct api_member *api_route_file(enum api_route_id r);
 
 /* Members of a route's body: are there any? */
 bool api_route_has_body(enum api_route_id r);

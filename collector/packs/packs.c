@@ -170,6 +170,9 @@ static int read_new(struct changing *k)
 	free(keys);
 	if (r)
 		return r;
+	if (k->c->name && strcmp(k->c->name, k->now.meta.name) != 0)
+		return said(k->said, -EBADMSG, "%s: it is pack %s, not %s", k->c->path,
+			    k->now.meta.name, k->c->name);
 	snprintf(k->staged, sizeof(k->staged), STAGED "%s", k->now.meta.name);
 	snprintf(k->old, sizeof(k->old), OLD "%s", k->now.meta.name);
 	if (k->now.trust == PACK_CHANGED)

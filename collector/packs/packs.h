@@ -61,7 +61,7 @@ struct packs_change {
 	const struct settings *settings;
 	const char *actor; /* for the audit log: "uid=0 (root)" */
 	const char *path;  /* of a directory or a tar.gz; not of a removal */
-	const char *name;  /* of a removal */
+	const char *name;  /* of a removal; of an update: it must be this one; NULL: any */
 	bool unsigned_too; /* also when nobody that is trusted here has signed it: it is tainted then */
 	bool downgrade; /* also an older version, or another one with the same number */
 	bool update;	/* there is one of this name; else there must be none */

@@ -113,7 +113,12 @@ expect_match "none is left out" "$(promote canary)" 'one mode after the other, n
 expect_true "detect: flows are seen" wait_for 30 ready
 expect_true "detect: nothing is done" gets 1
 expect "nor decided" "$(c decisions list --state all -o json)" ''
-expect_match "what would be is counted" "$(c rules mode climber)" 'would act on +1 alerts of it'
+would()
+{
+	[ "$(c rules mode climber -o json | jq .would_decide)" = 1 ]
+}
+expect_true "what would be is counted" wait_for 30 would
+expect_match "and said" "$(c rules mode climber)" 'would act on +1 alerts of it'
 
 # ---- shadow ----
 expect_match "to shadow" "$(promote shadow --note 'looks right')" \

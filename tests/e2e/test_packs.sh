@@ -7,7 +7,7 @@
 # shellcheck disable=SC2154
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/collector.sh"
-export WEIR_COLLECTOR_CONFIG=$tmp/collector.conf
+export WEIR_COLLECTOR_CONFIG=$tmp/collector.conf WEIR_COLLECTOR_API_LISTEN=127.0.0.1:8080
 
 pack() # VERSION ATTEMPTS: the pack in $tmp/pack, signed
 {
@@ -170,12 +170,49 @@ expect_match "what the configuration speaks of is not removed" "$(cat "$tmp/remo
 settings ''
 kill -HUP "$collector_pid"
 expect_true "the configuration speaks no more of it" wait_for 20 rule_is .mode detect
-expect "it is removed" "$("$collector" pack remove telnet)" "telnet is removed"
+
+# ---- over HTTP, and what somebody has promoted ----
+for role in author admin; do
+	declare "$role=$("$collector" token create --role "$role" --for 1h --name "the-$role" 2>"$tmp/err")"
+done
+api() # ROLE METHOD PATH [CURL-ARG...]: the status; the answer is in $tmp/body
+{
+	local role=$1 method=$2 path=$3
+
+	shift 3
+	in_a curl -s --noproxy '*' --max-time 60 -X "$method" -H "Authorization: Bearer ${!role}" -o "$tmp/body" \
+		-w '%{http_code}' -H 'Content-Type: application/gzip' "$@" "http://127.0.0.1:8080/api/v1/packs$path"
+}
+update() # VERSION ATTEMPTS
+{
+	pack "$1" "$2"
+	tar -C "$tmp" -czf "$tmp/new.tar.gz" pack
+	api author PUT /telnet --data-binary "@$tmp/new.tar.gz"
+}
+expect_match "somebody lets the rule count" \
+	"$("$collector" rules promote telnet-dictionary --to shadow --force --note 'a test' 2>&1)" 'shadow, was detect, by force'
+expect "HTTP: an update" "$(update 1.3.0 7)" 200
+expect_true "the same rule keeps its mode" rule_is .mode shadow
+expect "HTTP: a rule that is another one" "$(update 1.4.0 6)" 200
+expect_true "falls back" rule_is .mode detect
+expect "HTTP: it is shown" "$(api author GET /telnet) $(jq -r '.version + " " + .state' "$tmp/body")" '200 1.4.0 signed'
+expect "HTTP: an older one is refused" "$(api author PUT /telnet --data-binary "@$tmp/telnet-1.0.0.tar.gz")" 409
+expect "HTTP: one that is no pack too" "$(api author PUT /telnet --data-binary "@$tmp/collector.conf")" 400
+rm "$tmp/pack/manifest"
+sed -i 's/1\.4\.0/1.5.0/' "$tmp/pack/pack.yaml"
+tar -C "$tmp" -czf "$tmp/new.tar.gz" pack
+expect "HTTP: nobody has signed it" "$(api author PUT /telnet --data-binary "@$tmp/new.tar.gz")" 409
+expect "HTTP: which an author does not pass over" \
+	"$(api author PUT '/telnet?unsigned=true' --data-binary "@$tmp/new.tar.gz")" 403
+expect "HTTP: an admin does" "$(api admin PUT '/telnet?unsigned=true' --data-binary "@$tmp/new.tar.gz")" 200
+expect "HTTP: it is removed" "$(api author DELETE /telnet)" 204
+expect "HTTP: and not there" "$(api author GET /telnet)" 404
 expect_true "with its decisions" wait_for 20 decided active 0
 expect "and its rule is gone" "$(collector_status '[.rules.list[] | select(.rule == "telnet-dictionary")] | length')" 0
 expect "the audit log has it all" \
 	"$("$collector" audit list -o json | jq -r 'select(.object == "pack telnet") | .action' | tr '\n' ' ')" \
-	"pack.installed pack.updated pack.updated pack.removed "
+	"pack.installed pack.updated pack.updated pack.updated pack.updated pack.updated pack.removed "
+expect "by whom" "$("$collector" audit list -o json | jq -r 'select(.action == "pack.removed") | .actor')" token:the-author
 expect_true "as it was written" "$collector" audit verify
 collector_stop
 expect "it ends in good order" "$collector_rc" 0

@@ -16,6 +16,7 @@
 
 #include "collector/alerts/book_int.h"
 #include "collector/alerts/ruleset.h"
+#include "collector/packs/packs.h"
 #include "collector/store/store.h"
 
 char api_rig_dir[] = "/tmp/weir-api.XXXXXX";
@@ -104,6 +105,41 @@ static struct ruleset *op_set(void *arg)
 	return r;
 }
 
+static json_t *op_packs(void *arg, const char *name, char *said)
+{
+	(void)arg;
+	if (!name)
+		return json_pack("[{s:s},{s:s}]", "name", "a", "name", "b");
+	if (!strcmp(name, "a"))
+		return json_pack("{s:s}", "name", "a");
+	snprintf(said, PACKS_SAID, "%s is not installed", name);
+	return NULL;
+}
+
+/* Says what is in the file: as packs_put() where that is "new", "old" or nothing good. */
+static int op_pack_change(void *arg, struct packs_change *c, char *said, json_t **ret)
+{
+	char text[16] = "";
+	FILE *f = c->path ? fopen(c->path, "r") : NULL;
+
+	(void)arg;
+	if (f) {
+		(void)!fread(text, 1, sizeof(text) - 1, f); /* what is there */
+		fclose(f);
+	}
+	snprintf(api_asked.actor, sizeof(api_asked.actor), "%s", c->actor);
+	if (!c->path && strcmp(c->name, "a") != 0) {
+		snprintf(said, PACKS_SAID, "%s is not installed", c->name);
+		return -ENOENT;
+	}
+	if (c->path && strcmp(text, "new") != 0) {
+		snprintf(said, PACKS_SAID, "%s: no pack\n%s: at all", c->path, c->path);
+		return strcmp(text, "old") ? -EBADMSG : -ESTALE;
+	}
+	*ret = json_pack("{s:s}", "name", "new");
+	return 0;
+}
+
 static int doing(void)
 {
 	return __atomic_load_n(&api_asked.backtest, __ATOMIC_ACQUIRE);
@@ -139,6 +175,8 @@ static const struct api_ops ops = {.status = op_status,
 				   .ask = op_ask,
 				   .rules = op_rules,
 				   .set = op_set,
+				   .packs = op_packs,
+				   .pack_change = op_pack_change,
 				   .backtest = op_backtest};
 
 /* ---- life ---- */

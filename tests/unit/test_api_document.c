@@ -58,6 +58,14 @@ static json_t *properties(const json_t *op, const char *what)
 		json_object_get(json_object_get(content, "application/json"), "schema"), what);
 }
 
+/* Of a body that is no JSON. */
+static json_t *file_schema(const json_t *op)
+{
+	const json_t *content = json_object_get(json_object_get(op, "requestBody"), "content");
+
+	return json_object_get(json_object_get(content, "application/gzip"), "schema");
+}
+
 /* From the router to the document. */
 Test(document, every_route_is_in_it_with_its_members)
 {
@@ -72,7 +80,12 @@ Test(document, every_route_is_in_it_with_its_members)
 		for (unsigned int i = 0; i < api_members_n; i++) {
 			const struct api_member *m = &api_members[i];
 
-			if (m->route == r && m->place == IN_BODY)
+			if (m->route == r && m->type == AT_FILE)
+				cr_expect(eq(i64,
+					     json_integer_value(
+						     json_object_get(file_schema(op), "maxLength")),
+					     (int64_t)m->max));
+			else if (m->route == r && m->place == IN_BODY)
 				cr_expect(json_object_get(properties(op, "properties"), m->name) !=
 						  NULL,
 					  "%s: %s", api_routes[r].path, m->name);

@@ -264,6 +264,49 @@ Test(api_http, a_body_is_json_and_not_too_long)
 	cr_expect(eq(long, r->status, 201), "%s", r->body);
 }
 
+static const struct api_reply *pack_as(enum api_role role, const char *method, const char *path,
+				       const char *type, const char *file)
+{
+	char head[256];
+
+	snprintf(head, sizeof(head), "Authorization: Bearer %s\nContent-Type: %s",
+		 api_rig_tokens[role], type);
+	return api_request(method, path, head, file);
+}
+
+Test(api_http, a_pack_is_a_body_that_is_no_json)
+{
+	static const char gzip[] = "application/gzip", packs[] = "/api/v1/packs";
+	const struct api_reply *r = pack_as(ROLE_AUTHOR, "POST", packs, gzip, "new");
+
+	cr_expect(eq(long, r->status, 201), "%s", r->body);
+	api_expect(r, "name", "\"new\"");
+	cr_expect(eq(str, api_asked.actor, "token:author"));
+	r = pack_as(ROLE_AUTHOR, "PUT", "/api/v1/packs/a", gzip, "new");
+	cr_expect(eq(long, r->status, 200), "%s", r->body);
+	r = pack_as(ROLE_AUTHOR, "POST", packs, gzip, "old");
+	cr_expect(eq(long, r->status, 409));
+	r = pack_as(ROLE_AUTHOR, "POST", packs, gzip, "what");
+	cr_expect(eq(long, r->status, 400));
+	api_expect(r, "detail", "\"body: no pack\"");
+	api_expect(r, "errors", "[{\"detail\":\"body: no pack\"},{\"detail\":\"body: at all\"}]");
+	r = pack_as(ROLE_AUTHOR, "POST", packs, "application/json", "{}");
+	cr_expect(eq(long, r->status, 415));
+	r = pack_as(ROLE_AUTHOR, "POST", packs, gzip, "");
+	cr_expect(eq(long, r->status, 400));
+	r = pack_as(ROLE_AUTHOR, "POST", "/api/v1/packs?unsigned=true", gzip, "new");
+	cr_expect(eq(long, r->status, 403));
+	api_expect(r, "code", "\"role\"");
+	r = pack_as(ROLE_ADMIN, "POST", "/api/v1/packs?unsigned=true", gzip, "new");
+	cr_expect(eq(long, r->status, 201));
+	cr_expect(eq(long, api_as(ROLE_AUTHOR, "DELETE", "/api/v1/packs/a", NULL)->status, 204));
+	cr_expect(eq(long, api_as(ROLE_AUTHOR, "DELETE", "/api/v1/packs/b", NULL)->status, 404));
+	cr_expect(eq(long, api_as(ROLE_VIEWER, "GET", "/api/v1/packs/a", NULL)->status, 200));
+	cr_expect(eq(long, api_as(ROLE_VIEWER, "GET", "/api/v1/packs/b", NULL)->status, 404));
+	r = api_as(ROLE_VIEWER, "GET", packs, NULL);
+	api_expect(r, "items", "[{\"name\":\"a\"},{\"name\":\"b\"}]");
+}
+
 Test(api_http, requests_are_counted)
 {
 	char *text = NULL;
