@@ -282,7 +282,7 @@ static const struct mirror_key {
 	{"direction", take_direction, "both",
 	 "with match: packets that come in (ingress), or go out (egress)"},
 	{"to", take_to, "",
-	 "vxlan:ADDR[:PORT],vni=N, geneve:ADDR[:PORT],vni=N, erspan:ADDR,id=N, or iface:NAME; required"},
+	 "where copies go: vxlan:ADDR[:PORT],vni=N, geneve:ADDR[:PORT],vni=N, erspan:ADDR,id=N or iface:NAME; required"},
 	{"iface", take_iface, "all that are watched", "packets of this interface alone"},
 	{"length", take_length, "as many as the way takes",
 	 "bytes kept of a frame behind the tunnel's header"},
