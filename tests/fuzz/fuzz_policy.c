@@ -71,8 +71,15 @@ static void check(const uint8_t *image, size_t len)
 			abort();
 		return;
 	}
+	/* nothing leads the kernel to a capture, and captures to nothing else */
 	for (uint32_t i = 0; i < p.n_addrs; i++)
-		if (!policy_rule(&p, p.addrs[i].rule))
+		if (!policy_rule(&p, p.addrs[i].rule) ||
+		    policy_rule(&p, p.addrs[i].rule)->action == POLICY_DO_CAPTURE)
+			abort();
+	for (uint32_t i = 0; i < p.n_captures; i++)
+		if (!policy_rule(&p, p.captures[i].rule) ||
+		    policy_rule(&p, p.captures[i].rule)->action != POLICY_DO_CAPTURE ||
+		    p.captures[i].ends > 2 || !p.captures[i].max_bytes)
 			abort();
 	print(&p);
 	again(&p, image);
