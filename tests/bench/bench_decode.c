@@ -38,7 +38,8 @@ static const char *const formats[_LOAD_FORMATS] = {"ipfix", "v9", "v5"};
 
 enum means { MEMORY, UDP, TCP };
 
-static const char *const received[] = {[MEMORY] = "", [UDP] = "received", [TCP] = "received by tcp"};
+static const char *const received[] = {
+	[MEMORY] = "", [UDP] = "received", [TCP] = "received by tcp"};
 
 static int64_t now_us(void)
 {
