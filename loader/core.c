@@ -154,18 +154,24 @@ static int hear(struct core *c)
 	}
 }
 
-static int start_worker(struct core *c)
+/* From here on they wait to be read. The worker inherits that: only the core is told to stop. */
+static void hold_signals(struct core *c)
 {
 	sigset_t set;
-	int fds[2], broker[2], names[2];
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL); /* both: only the core is told to stop */
+	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	c->signals = signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+static int start_worker(struct core *c)
+{
+	int fds[2], broker[2], names[2];
+
 	if (c->signals < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, broker) ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, names))
@@ -408,6 +414,7 @@ static int prepare(struct core *c)
 		return fail(r, "load programs");
 	if (c->dp.pin && !c->pin.locked && core_take_place(c))
 		return EXIT_FAILED;
+	hold_signals(c); /* what comes now finds us at work, and another weir gone */
 	r = c->dp.pin ? pin_ledger(&c->pin, worker_flows(&c->cfg)) : 0;
 	if (r) {
 		log_error(NULL, "%s", c->pin.error);

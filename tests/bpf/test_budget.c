@@ -223,7 +223,7 @@ static void check_combinations(bool enforce)
 		cr_skip_test("all load, but " BUDGET_FILE " has no rows for this kernel series");
 }
 
-TestSuite(budget, .timeout = 600);
+TestSuite(budget, .timeout = 1800);
 
 Test(budget, every_combination_loads_within_its_budget)
 {
