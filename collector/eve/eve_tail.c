@@ -232,6 +232,7 @@ bool eve_tail_read(struct eve_tail *t, const struct eve_sink *to, enum eve_chang
 		t->lines.len = 0;
 		t->lines.skipping = false;
 		t->at = 0;
+		t->before = hash_before(t->fd, 0); /* it may stay empty: it has been cut once */
 	}
 	if (read_some(t, to))
 		return true;

@@ -333,6 +333,13 @@ Test(eve_line, a_file_that_is_copied_and_cut_begins_anew)
 	write_to(path, O_TRUNC, "dddd\neeee\n");
 	cr_expect(eq(str, (char *)follow(), "dddd|eeee|"));
 	cr_expect(eq(str, changes, "tt"));
+	/* once, however long it stays empty */
+	write_to(path, O_TRUNC, "");
+	for (int i = 0; i < 3; i++)
+		cr_expect(eq(str, (char *)follow(), ""));
+	write_to(path, O_APPEND, "f\n");
+	cr_expect(eq(str, (char *)follow(), "f|"));
+	cr_expect(eq(str, changes, "ttt"));
 	eve_tail_done(&tail);
 	dir_done();
 }
