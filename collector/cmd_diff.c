@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * cmd_diff.c - `weir-collector rules diff`: what is different between two files or directories of rules. Rules are
- * told apart by their id.
+ * cmd_diff.c - `weir-collector rules diff`: what is different between two files or directories of rules.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "collector/cmd_rules.h"
-#include "common/units.h"
+#include "collector/rules/diff.h"
 
 static int cmd_diff(int argc, char **argv);
 
 static const struct cli_option options[] = {
+	{RULES_OUTPUT, 'o', "output", "FORMAT", "table|json", "table", "format on standard output"},
 	RULES_SITE_OPTIONS,
 	{},
 };
@@ -30,241 +29,64 @@ const struct cli_command rules_command_diff = {
 	.run = cmd_diff,
 };
 
-/* ---- keys as text ---- */
+/* ---- for people ---- */
 
-static void put_text(FILE *out, const char *s)
+static const char *text_of(const json_t *o, const char *key)
 {
-	fputs(s ?: "", out);
+	return json_string_value(json_object_get(o, key)) ?: "";
 }
 
-static void put_duration(FILE *out, uint64_t ns)
+static void print_keys(const json_t *keys)
 {
-	char buf[UNITS_TEXT];
+	const json_t *o;
+	size_t i;
 
-	if (ns)
-		fputs(units_duration(ns, buf), out);
-}
+	json_array_foreach(keys, i, o)
+	{
+		const char *key = text_of(o, "key"), *was = text_of(o, "was"),
+			   *is = text_of(o, "is");
 
-static void put_mode(const struct rule *r, FILE *out)
-{
-	fputs(rule_word(RO_RULE, "mode", r->mode), out);
-}
-
-static void put_status(const struct rule *r, FILE *out)
-{
-	fputs(rule_word(RO_RULE, "status", r->status), out);
-}
-
-static void put_where(const struct rule *r, FILE *out)
-{
-	put_text(out, r->where.s);
-}
-
-static void put_having(const struct rule *r, FILE *out)
-{
-	put_text(out, r->having.s);
-}
-
-static void put_exempt(const struct rule *r, FILE *out)
-{
-	put_text(out, r->exempt_text.s);
-}
-
-static void put_window(const struct rule *r, FILE *out)
-{
-	put_duration(out, r->window.size_ns);
-	if (r->window.size_ns)
-		fputs(" by ", out);
-	put_duration(out, r->window.slide_ns);
-}
-
-static void put_by(const struct rule *r, FILE *out)
-{
-	for (uint32_t i = 0; i < r->by.n; i++)
-		fprintf(out, "%s%s", i ? ", " : "", flow_fields[r->by.v[i]].path);
-}
-
-static void put_for(const struct rule *r, FILE *out)
-{
-	put_duration(out, r->for_ns);
-}
-
-static void put_keep(const struct rule *r, FILE *out)
-{
-	put_duration(out, r->keep_ns);
-}
-
-static void put_groups_max(const struct rule *r, FILE *out)
-{
-	fprintf(out, "%llu", (unsigned long long)r->groups_max);
-}
-
-static void put_params(const struct rule *r, FILE *out)
-{
-	for (uint32_t i = 0; i < r->params.n; i++) {
-		const struct rule_param *p = &r->params.v[i];
-
-		fprintf(out, "%s%s = %s (%s to %s)", i ? ", " : "", p->name, p->value ?: "",
-			p->min.s ?: "", p->max.s ?: "");
+		printf("    %s: %s\n    %*s  %s\n", key, *was ? was : "(nothing)",
+		       (int)strlen(key) + 1, "->", *is ? is : "(nothing)");
 	}
 }
 
-static void put_evidence(const struct rule *r, FILE *out)
+static void print_one(const json_t *o)
 {
-	fputs(r->evidence.handshake ? "handshake required" : "", out);
+	const char *change = text_of(o, "change"), *rule = text_of(o, "rule"),
+		   *version = text_of(o, "version"), *before = text_of(o, "before");
+
+	if (!strcmp(change, "gone"))
+		printf("- %s %s\n", rule, version);
+	else if (!strcmp(change, "new"))
+		printf("+ %s %s (%s)\n", rule, version, text_of(o, "mode"));
+	else if (strcmp(before, version) != 0)
+		printf("~ %s %s -> %s\n", rule, before, version);
+	else
+		printf("~ %s %s, and the version is the same\n", rule, version);
+	print_keys(json_object_get(o, "keys"));
 }
 
-static const char *action_word(unsigned int action)
+/* Return: the exit status. */
+static int print(const struct rules_call *k, json_t *list)
 {
-	static const char *const words[] = {[RO_DROP] = "drop",
-					    [RO_LIMIT] = "limit",
-					    [RO_RESET] = "reset",
-					    [RO_CAPTURE] = "capture",
-					    [RO_MIRROR] = "mirror"};
+	const size_t n = json_array_size(list);
+	const json_t *o;
+	size_t i;
 
-	return words[action];
-}
-
-static void put_action(const struct rule_action *a, FILE *out)
-{
-	fprintf(out, "%s %s", action_word(a->type),
-		a->scope == RULE_SCOPE_PAIR ? "pair" : flow_fields[a->scope].path);
-	fputs(a->direction == 1 ? " ingress" : a->direction == 2 ? " egress" : "", out);
-	if (a->rate)
-		fprintf(out, " %s", a->rate);
-	if (a->ttl_ns)
-		fputs(" for ", out);
-	put_duration(out, a->ttl_ns);
-	for (uint32_t i = 0; i < a->escalate.n; i++) {
-		fputs(" then ", out);
-		put_duration(out, a->escalate.ns[i]);
-	}
-}
-
-static void put_actions(const struct rule *r, FILE *out)
-{
-	for (uint32_t i = 0; i < r->actions.n; i++) {
-		fputs(i ? ", " : "", out);
-		put_action(&r->actions.v[i], out);
-	}
-}
-
-static void put_pairs(const struct rule_pairs *p, FILE *out)
-{
-	for (uint32_t i = 0; i < p->n; i++)
-		fprintf(out, "%s%s: %s", i ? ", " : "", p->v[i].key, p->v[i].value);
-}
-
-static void put_labels(const struct rule *r, FILE *out)
-{
-	put_pairs(&r->labels, out);
-}
-
-static void put_annotations(const struct rule *r, FILE *out)
-{
-	put_pairs(&r->annotations, out);
-}
-
-static void put_correlate(const struct rule *r, FILE *out)
-{
-	if (!r->correlate.at.line)
-		return;
-	for (uint32_t i = 0; i < r->correlate.rules.n; i++)
-		fprintf(out, "%s%s", i ? ", " : "", r->correlate.rules.v[i].s);
-	fprintf(out, " of %s within ", r->correlate.by.s ?: "host");
-	put_duration(out, r->correlate.within_ns);
-}
-
-static void put_name(const struct rule *r, FILE *out)
-{
-	put_text(out, r->name);
-}
-
-static const struct {
-	const char *name;
-	void (*put)(const struct rule *r, FILE *out);
-} keys[] = {
-	{"name", put_name},
-	{"status", put_status},
-	{"mode", put_mode},
-	{"where", put_where},
-	{"window", put_window},
-	{"by", put_by},
-	{"having", put_having},
-	{"for", put_for},
-	{"keep_firing_for", put_keep},
-	{"groups_max", put_groups_max},
-	{"params", put_params},
-	{"evidence", put_evidence},
-	{"exempt", put_exempt},
-	{"correlate", put_correlate},
-	{"actions", put_actions},
-	{"labels", put_labels},
-	{"annotations", put_annotations},
-};
-
-/* ---- two sets ---- */
-
-static char *text_of(const struct rule *r, unsigned int key)
-{
-	char *text = NULL;
-	size_t len;
-	FILE *out = open_memstream(&text, &len);
-
-	if (!out)
-		return NULL;
-	keys[key].put(r, out);
-	return fclose(out) ? NULL : text;
-}
-
-/* Return: how many keys are different; -1: no memory. */
-static int compare(const struct rule *a, const struct rule *b)
-{
-	int n = strcmp(a->version, b->version) != 0;
-
-	if (n)
-		printf("~ %s %s -> %s\n", b->name, a->version, b->version);
-	for (unsigned int i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		char *was = text_of(a, i), *is = text_of(b, i);
-		const bool ok = was && is;
-
-		if (ok && strcmp(was, is) != 0) {
-			if (!n++)
-				printf("~ %s %s, and the version is the same\n", b->name,
-				       b->version);
-			printf("    %s: %s\n    %*s  %s\n", keys[i].name, *was ? was : "(nothing)",
-			       (int)strlen(keys[i].name) + 1, "->", *is ? is : "(nothing)");
+	if (!list)
+		return rules_no_memory();
+	json_array_foreach(list, i, o)
+	{
+		if (!strcmp(k->format, "json")) {
+			json_dumpf(o, stdout, JSON_COMPACT);
+			putchar('\n');
+		} else {
+			print_one(o);
 		}
-		free(was);
-		free(is);
-		if (!ok)
-			return -1;
 	}
-	return n;
-}
-
-/* Return: whether something is different, or -1. */
-static int compare_sets(const struct rule_set *a, const struct rule_set *b)
-{
-	int n = 0, r = 0;
-
-	for (uint32_t i = 0; i < a->n; i++) {
-		if (rules_find(b, a->v[i].id))
-			continue;
-		printf("- %s %s\n", a->v[i].name, a->v[i].version);
-		n = 1;
-	}
-	for (uint32_t i = 0; i < b->n && r >= 0; i++) {
-		const struct rule *was = rules_find(a, b->v[i].id);
-
-		if (was)
-			r = compare(was, &b->v[i]);
-		else
-			printf("+ %s %s (%s)\n", b->v[i].name, b->v[i].version,
-			       rule_word(RO_RULE, "mode", b->v[i].mode));
-		n |= !was || r > 0;
-	}
-	return r < 0 ? r : n;
+	json_decref(list);
+	return n ? EXIT_FAILED : EXIT_OK;
 }
 
 static int read_set(struct rules_call *k, const char *path, struct rule_files *f)
@@ -279,7 +101,7 @@ static int cmd_diff(int argc, char **argv)
 	static struct rules_call k;
 	struct rule_files was = {}, is = {};
 	const char *path[2];
-	int rc = rules_begin(&k, &rules_command_diff, argc, argv), n;
+	int rc = rules_begin(&k, &rules_command_diff, argc, argv);
 
 	if (rc >= 0)
 		return rc;
@@ -292,10 +114,8 @@ static int cmd_diff(int argc, char **argv)
 	rc = read_set(&k, path[0], &was);
 	if (!rc)
 		rc = read_set(&k, path[1], &is);
-	if (!rc) {
-		n = compare_sets(&was.set, &is.set);
-		rc = n < 0 ? rules_no_memory() : n ? EXIT_FAILED : EXIT_OK;
-	}
+	if (!rc)
+		rc = print(&k, rules_diff(&was.set, &is.set, true));
 	if (is.site)
 		rule_files_done(&is);
 	return rules_finish(&k, &was, rc);

@@ -13,7 +13,6 @@
 #include "collector/rules/compile.h"
 #include "collector/rules/explain.h"
 #include "collector/rules/test_run.h"
-#include "common/json.h"
 #include "common/record_json.h"
 
 static const struct cli_option check_options[] = {
@@ -291,29 +290,11 @@ struct tally {
 
 static void tell_json(const struct tally *t, const struct test_result *r)
 {
-	char buf[4096];
-	struct json j;
-	size_t len;
+	json_t *o = test_result_json(r, t->file);
 
-	json_init(&j, buf, sizeof(buf));
-	json_open(&j, '{');
-	json_key(&j, "file", 4);
-	json_str(&j, t->file, strlen(t->file));
-	json_key(&j, "line", 4);
-	json_u64(&j, r->line);
-	json_key(&j, "test", 4);
-	json_str(&j, r->name, strlen(r->name));
-	json_key(&j, "passed", 6);
-	json_bool(&j, r->ok);
-	json_key(&j, "flows", 5);
-	json_u64(&j, r->flows);
-	if (!r->ok) {
-		json_key(&j, "why", 3);
-		json_str(&j, r->why, strlen(r->why));
-	}
-	json_close(&j, '}');
-	if (!json_end(&j, &len))
-		printf("%.*s\n", (int)len, buf);
+	json_dumpf(o, stdout, JSON_COMPACT);
+	json_decref(o);
+	putchar('\n');
 }
 
 static void tell(void *arg, const struct test_result *r)

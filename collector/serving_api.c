@@ -63,12 +63,20 @@ static int op_pack_change(void *arg, struct packs_change *c, char *said, json_t 
 	return serving_rules_packs(v->rules, c, said, ret);
 }
 
+static int op_rule_change(void *arg, struct own_change *c, char *said)
+{
+	const struct serving *v = arg;
+
+	return serving_rules_own(v->rules, c, said);
+}
+
 static const struct api_ops ops = {
 	.status = serving_status,
 	.metrics = serving_metrics,
 	.ask = serving_ask,
 	.rules = op_rules,
 	.set = op_set,
+	.rule_change = op_rule_change,
 	.packs = op_packs,
 	.pack_change = op_pack_change,
 	.backtest = serving_backtest,

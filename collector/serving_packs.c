@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * serving_packs.c - packs in the running collector: changed, asked about, in status and metrics.
+ * serving_packs.c - packs in the running collector: changed, asked about, in status and metrics; single rules of this
+ * site's own changed.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "collector/alerts/book_int.h"
+#include "collector/alerts/own_rules.h"
 #include "collector/metrics_text.h"
 #include "collector/packs/packs_int.h"
 #include "collector/serving_rules_int.h"
@@ -64,6 +66,17 @@ int serving_rules_packs(struct serving_rules *v, struct packs_change *c, char *s
 	c->settings = v->settings;
 	*ret = NULL;
 	r = c->path ? packs_put(c, said, ret) : packs_remove(c, said);
+	pthread_mutex_unlock(&v->reading);
+	return r ?: serving_rules_again(v, said);
+}
+
+int serving_rules_own(struct serving_rules *v, struct own_change *c, char *said)
+{
+	int r;
+
+	pthread_mutex_lock(&v->reading);
+	c->settings = v->settings;
+	r = own_rules_change(c, said);
 	pthread_mutex_unlock(&v->reading);
 	return r ?: serving_rules_again(v, said);
 }

@@ -42,6 +42,9 @@ int serving_rules_again(struct serving_rules *v, char *said);
  * Return: as these, -EINVAL: the change is made and the rules could not be taken over: @said. Any thread.
  */
 int serving_rules_packs(struct serving_rules *v, struct packs_change *c, char *said, json_t **ret);
+/* own_rules_change(), whose rule is at work or gone then. Return: as of both. Any thread. */
+struct own_change;
+int serving_rules_own(struct serving_rules *v, struct own_change *c, char *said);
 /* packs_list(), or packs_show() of one; NULL: @said. Any thread. */
 json_t *serving_rules_packs_list(struct serving_rules *v, const char *name, char *said);
 

@@ -323,6 +323,7 @@ static void mix_feed(const struct pack_list *l)
 
 static uint64_t fingerprint(const struct settings *s)
 {
+	static const char *const kept[] = {"feeds", "rules"};
 	const struct setting_value *v = &s->v[CSET_RULES_DIRECTORIES];
 	const struct collector_own *own = collector_own(s);
 	char packs[4096];
@@ -336,8 +337,10 @@ static uint64_t fingerprint(const struct settings *s)
 	for (uint32_t i = 0; i < v->n; i++)
 		(void)nftw(v->list[i], mix_file, DEPTH, 0); /* what can't be read has no part */
 	(void)nftw(packs_directory(s, packs, sizeof(packs)), mix_file, DEPTH, 0);
-	snprintf(packs, sizeof(packs), "%s/feeds", settings_text(s, CSET_STORE_DIR));
-	(void)nftw(packs, mix_file, DEPTH, 0);
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+		snprintf(packs, sizeof(packs), "%s/%s", settings_text(s, CSET_STORE_DIR), kept[i]);
+		(void)nftw(packs, mix_file, DEPTH, 0);
+	}
 	if (collector_path(s, CSET_PACKS_KEYS))
 		(void)nftw(collector_path(s, CSET_PACKS_KEYS), mix_file, DEPTH, 0);
 	for (uint32_t i = 0; i < own->n_feeds; i++)
@@ -385,21 +388,29 @@ static int read_list(struct ruleset *r, const char *text, struct filter **ret,
 	return rc;
 }
 
-static int read_all(struct ruleset *r, const struct settings *s, const struct packs_trial *t,
-		    struct ruleset_errors *errs)
+static int read_directories(struct ruleset *r, const struct settings *s)
 {
 	const struct setting_value *v = &s->v[CSET_RULES_DIRECTORIES];
-	int rc = add_pack_words(r, s, errs);
-
-	rc = rc ?: packs_open(s, t, &r->files, &r->packs);
-	if (rc == -EINVAL)
-		rc = 0; /* said with the others */
-	rc = rc ?: add_lists(r, s, errs) ?: add_words(r, s, errs);
-	rc = rc ?: add_feeds(r, s);
+	int rc = 0;
 
 	for (uint32_t i = 0; i < v->n && !rc; i++)
 		if (strcmp(v->list[i], "none") != 0)
 			rc = rule_files_read(&r->files, v->list[i]);
+	return rc;
+}
+
+static int read_all(struct ruleset *r, const struct settings *s, const struct ruleset_trial *t,
+		    struct ruleset_errors *errs)
+{
+	int rc = add_pack_words(r, s, errs);
+
+	rc = rc ?: packs_open(s, t->pack, &r->files, &r->packs);
+	if (rc == -EINVAL)
+		rc = 0; /* said with the others */
+	rc = rc ?: add_lists(r, s, errs) ?: add_words(r, s, errs);
+	rc = rc ?: add_feeds(r, s);
+	rc = rc ?: read_directories(r, s);
+	rc = rc ?: own_rules_read(s, t->own, &r->files);
 	rc = rc ?: read_packs(r, s);
 	if (!rc)
 		rc = rule_files_link(&r->files);
@@ -413,9 +424,10 @@ static int read_all(struct ruleset *r, const struct settings *s, const struct pa
 	return errs->n ? -EINVAL : rc;
 }
 
-static int load(const struct settings *s, const struct packs_trial *t, struct ruleset **ret,
-		struct ruleset_errors *errs)
+int ruleset_load_as(const struct settings *s, const struct ruleset_trial *t, struct ruleset **ret,
+		    struct ruleset_errors *errs)
 {
+	static const struct ruleset_trial as_it_is = {};
 	struct ruleset *r = calloc(1, sizeof(*r));
 	int rc;
 
@@ -426,7 +438,7 @@ static int load(const struct settings *s, const struct packs_trial *t, struct ru
 	r->fingerprint = fingerprint(s);
 	site_init(&r->site);
 	rule_files_init(&r->files, &r->site);
-	rc = read_all(r, s, t, errs);
+	rc = read_all(r, s, t ?: &as_it_is, errs);
 	rc = rc ?: read_list(r, "src.ip in @local", &r->local, errs);
 	rc = rc ?: read_list(r, "src.ip in @never_block", &r->never, errs);
 	if (rc) {
@@ -440,13 +452,14 @@ static int load(const struct settings *s, const struct packs_trial *t, struct ru
 
 int ruleset_load(const struct settings *s, struct ruleset **ret, struct ruleset_errors *errs)
 {
-	return load(s, NULL, ret, errs);
+	return ruleset_load_as(s, NULL, ret, errs);
 }
 
-int ruleset_try(const struct settings *s, const struct packs_trial *t, struct ruleset_errors *errs)
+int ruleset_try(const struct settings *s, const struct ruleset_trial *t,
+		struct ruleset_errors *errs)
 {
 	struct ruleset *r = NULL;
-	const int rc = load(s, t, &r, errs);
+	const int rc = ruleset_load_as(s, t, &r, errs);
 
 	ruleset_drop(r);
 	return rc;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ruleset.h - the rules at work: files of rules.directories and installed packs, with what [list NAME], [rule NAME]
- * and [pack NAME] of the configuration say. A set never changes; a reload makes another. Whoever keeps something that
- * points into one holds it. Any thread.
+ * ruleset.h - the rules at work: files of rules.directories, rules put in over the REST interface and installed packs,
+ * with what [list NAME], [rule NAME] and [pack NAME] of the configuration say. A set never changes; a reload makes
+ * another. Whoever keeps something that points into one holds it. Any thread.
  */
 #ifndef WEIR_COLLECTOR_ALERTS_RULESET_H
 #define WEIR_COLLECTOR_ALERTS_RULESET_H
 
+#include "collector/alerts/own_rules.h"
 #include "collector/packs/packs.h"
 #include "collector/rules/rule_files.h"
 #include "collector/settings.h"
@@ -36,8 +37,18 @@ struct ruleset_errors {
  */
 int ruleset_load(const struct settings *s, struct ruleset **ret, struct ruleset_errors *errs);
 
-/* The same, as if a change of packs had been made; nothing is kept. */
-int ruleset_try(const struct settings *s, const struct packs_trial *t, struct ruleset_errors *errs);
+/* A change that might be made; of each NULL: none. */
+struct ruleset_trial {
+	const struct packs_trial *pack;
+	const struct own_trial *own;
+};
+
+/* The same, as if a change had been made. @t: or NULL. */
+int ruleset_load_as(const struct settings *s, const struct ruleset_trial *t, struct ruleset **ret,
+		    struct ruleset_errors *errs);
+/* Of that nothing is kept. */
+int ruleset_try(const struct settings *s, const struct ruleset_trial *t,
+		struct ruleset_errors *errs);
 
 /**
  * ruleset_feeds - lists that have a feed: the site's, and those of packs of which the site does not speak

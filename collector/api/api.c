@@ -246,6 +246,7 @@ int api_open(const struct api_cfg *cfg, char *error, struct api **ret)
 	}
 	a->cfg = *cfg;
 	pthread_mutex_init(&a->lock, NULL);
+	pthread_mutex_init(&a->changing, NULL);
 	r = open_all(a, error);
 	forget_key(a);
 	a->cfg.cert = a->cfg.key = a->cfg.dir = NULL; /* settings go with a reload */
@@ -278,5 +279,6 @@ void api_close(struct api *a)
 	tokens_close(a->tokens);
 	free(a->openapi);
 	pthread_mutex_destroy(&a->lock);
+	pthread_mutex_destroy(&a->changing);
 	free(a);
 }

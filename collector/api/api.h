@@ -18,6 +18,7 @@
 struct api;
 struct ruleset;
 struct packs_change;
+struct own_change;
 
 /* Of the collector that runs; any thread. */
 struct api_ops {
@@ -27,6 +28,8 @@ struct api_ops {
 	json_t *(*ask)(void *arg, const json_t *request, const struct endpoint_peer *peer);
 	json_t *(*rules)(void *arg);	   /* a list of objects with "rule", and their counts */
 	struct ruleset *(*set)(void *arg); /* the rules at work, held */
+	/* As serving_rules_own(). */
+	int (*rule_change)(void *arg, struct own_change *c, char *said);
 	/* As serving_rules_packs_list(), serving_rules_packs(). */
 	json_t *(*packs)(void *arg, const char *name, char *said);
 	int (*pack_change)(void *arg, struct packs_change *c, char *said, json_t **ret);

@@ -33,6 +33,7 @@ struct api {
 	struct api_stats stats; /* atomic */
 	pthread_mutex_t lock;	/* guard */
 	struct guard guard;
+	pthread_mutex_t changing; /* what is there is looked at and changed, by one at a time */
 };
 
 /* A request that has been let in, and its answer. */
@@ -71,8 +72,14 @@ int api_run_end(struct api_call *call);	  /* 204 */
 int api_run_rules(struct api_call *call);
 int api_run_rule(struct api_call *call);
 int api_run_rules_check(struct api_call *call);
+int api_run_rules_test(struct api_call *call);
+int api_run_rules_explain(struct api_call *call);
+int api_run_rules_diff(struct api_call *call);
+int api_run_rules_compile(struct api_call *call);
 /* Is a file of rules wrong? Return: 0, -1. */
 int api_rules_wrong(struct api_call *call, const json_t *text);
+int api_run_rule_put(struct api_call *call);
+int api_run_rule_end(struct api_call *call);
 /* ---- packs.c ---- */
 int api_run_packs(struct api_call *call);
 int api_run_pack(struct api_call *call);
@@ -90,6 +97,14 @@ int api_answer(struct api_call *call, json_t *o);
 
 /* Objects with @key, a page of them: @list is taken over. Return: 0, -1. */
 int api_pages(struct api_call *call, json_t *list, const char *key);
+
+/* ---- condition.c ---- */
+#define API_ETAG (2u + 2u * 16u + 1u) /* quotes, 16 octets, a 0 */
+void api_etag_of(const char *text, size_t len, char ret[API_ETAG]);
+/* As it is sent, a line; @o is taken over. NULL: no memory. */
+char *api_json_text(json_t *o, size_t *ret_len);
+/* @match, @none: If-Match, If-None-Match; NULL: there is none. Return: 0, or -1: it is not to be changed. */
+int api_conditions(struct api_call *call, const char *match, const char *none);
 
 /* ---- openapi.c: the document, free() it; NULL: no memory ---- */
 char *api_openapi_text(void);

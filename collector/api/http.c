@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
-#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -24,7 +23,6 @@
 #define TYPE_JSON    "application/json"
 #define TYPE_FILE    "application/gzip"
 #define TYPE_PROBLEM "application/problem+json"
-#define ETAG	     (2u + 2u * 16u + 1u) /* quotes, 16 octets, a 0 */
 
 /* A request, from its head to the last octet of its answer. */
 struct exchange {
@@ -176,6 +174,25 @@ static int check_type(struct exchange *x)
 			   "the body: want Content-Type: " TYPE_JSON);
 }
 
+static const char *head_of(const struct exchange *x, const char *name)
+{
+	return MHD_lookup_connection_value(x->c, MHD_HEADER_KIND, name);
+}
+
+/* Nobody changes what somebody else is about to. */
+static int run_change(struct exchange *x)
+{
+	struct api_call *call = &x->call;
+	int r;
+
+	pthread_mutex_lock(&x->api->changing);
+	r = api_conditions(call, head_of(x, MHD_HTTP_HEADER_IF_MATCH),
+			   head_of(x, MHD_HTTP_HEADER_IF_NONE_MATCH));
+	r = r ?: api_routes[x->match.route].run(call);
+	pthread_mutex_unlock(&x->api->changing);
+	return r;
+}
+
 /* The whole request is there. */
 static int run(struct exchange *x)
 {
@@ -190,7 +207,8 @@ static int run(struct exchange *x)
 	     api_check_body(x->match.route, (struct api_text){x->body, x->len}, call->values, p)) ||
 	    api_check_all(x->match.route, call->values, p))
 		return -1;
-	return api_routes[x->match.route].run(call);
+	return api_route_shown(&api_routes[x->match.route]) ? run_change(x)
+							    : api_routes[x->match.route].run(call);
 }
 
 /* ---- the answer ---- */
@@ -206,18 +224,6 @@ static void count(struct exchange *x, unsigned int status)
 	__atomic_fetch_add(&st->duration[i], 1, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&st->duration_us, us, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&st->by_class[status / 100], 1, __ATOMIC_RELAXED);
-}
-
-static void etag_of(const char *text, size_t len, char ret[ETAG])
-{
-	uint8_t hash[SHA256_DIGEST_LENGTH];
-
-	SHA256((const unsigned char *)text, len, hash);
-	ret[0] = '"';
-	for (unsigned int i = 0; i < 16; i++)
-		snprintf(ret + 1 + 2 * i, 3, "%02x", hash[i]);
-	ret[33] = '"';
-	ret[34] = 0;
 }
 
 /* Source: RFC 9110 15.5.6, RFC 6750 3, RFC 6585 4. */
@@ -246,13 +252,13 @@ static enum MHD_Result send_text(struct exchange *x, unsigned int status, const 
 {
 	struct MHD_Response *r;
 	enum MHD_Result ok;
-	char etag[ETAG] = "";
+	char etag[API_ETAG] = "";
 
 	if (status == MHD_HTTP_OK && x->method == METHOD_GET) {
 		const char *known = MHD_lookup_connection_value(x->c, MHD_HEADER_KIND,
 								MHD_HTTP_HEADER_IF_NONE_MATCH);
 
-		etag_of(text.s, text.len, etag);
+		api_etag_of(text.s, text.len, etag);
 		if (known && api_etag_listed(known, etag)) {
 			status = MHD_HTTP_NOT_MODIFIED;
 			free((void *)(uintptr_t)text.s);
@@ -286,13 +292,11 @@ static enum MHD_Result send_text(struct exchange *x, unsigned int status, const 
 static enum MHD_Result send_json(struct exchange *x, unsigned int status, const char *type,
 				 json_t *o)
 {
-	char *text = json_dumps(o, JSON_COMPACT);
-	size_t len = text ? strlen(text) : 0;
+	size_t len;
+	char *text = api_json_text(o, &len);
 
-	json_decref(o);
 	if (!text)
 		return MHD_NO;
-	text[len++] = '\n'; /* in place of the 0 */
 	return send_text(x, status, type, (struct api_text){text, len});
 }
 

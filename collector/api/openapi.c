@@ -140,7 +140,7 @@ static json_t *body(enum api_route_id r)
 static bool says_nothing(const struct api_route *route)
 {
 	return route->run == api_run_end || route->run == api_run_result_end ||
-	       route->run == api_run_pack_end;
+	       route->run == api_run_pack_end || route->run == api_run_rule_end;
 }
 
 static const char *good_status(const struct api_route *route)
@@ -195,6 +195,11 @@ static json_t *responses(enum api_route_id r)
 				    json_pack("{s:s}", "description", "there is nothing"));
 		json_object_set_new(o, "410", json_pack("{s:s}", "$ref", REF_PROBLEM));
 	}
+	if (api_route_shown(route))
+		json_object_set_new(o, "412", json_pack("{s:s}", "$ref", REF_PROBLEM));
+	if (route->run == api_run_rule_put)
+		json_object_set_new(o, "201",
+				    json_pack("{s:s}", "description", "there was none before"));
 	if (!changes)
 		json_object_set_new(o, "304",
 				    json_pack("{s:s}", "description",

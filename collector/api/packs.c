@@ -37,37 +37,12 @@ int api_run_pack(struct api_call *call)
 
 /* ---- changes ---- */
 
-static const struct refusal {
-	int r;
-	unsigned int status;
-	const char *code;
-} refusals[] = {
+static const struct api_refusal refusals[] = {
 	{-EEXIST, MHD_HTTP_CONFLICT, "conflict"},   {-ESTALE, MHD_HTTP_CONFLICT, "version"},
 	{-ENOENT, MHD_HTTP_NOT_FOUND, "unknown"},   {-EKEYREJECTED, MHD_HTTP_CONFLICT, "signature"},
 	{-EBADMSG, MHD_HTTP_BAD_REQUEST, "pack"},   {-EBUSY, MHD_HTTP_SERVICE_UNAVAILABLE, "busy"},
 	{0, MHD_HTTP_SERVICE_UNAVAILABLE, "packs"},
 };
-
-/* Every line of it is an error. */
-static int refused(struct api_call *call, int r, const char *said)
-{
-	struct api_problem *p = &call->problem;
-	const struct refusal *as = refusals;
-
-	while (as->r && as->r != r)
-		as++;
-	p->errors = json_array();
-	for (const char *line = said; *line;) {
-		const size_t len = strcspn(line, "\n");
-
-		json_array_append_new(p->errors,
-				      json_pack("{s:o}", "detail",
-						json_stringn(line, len) ?: json_string("?")));
-		line += len + (line[len] == '\n');
-	}
-	return api_problem(p, as->status, as->code, "%.*s", (int)strcspn(said, "\n"),
-			   *said ? said : "out of memory");
-}
 
 /* It is known by what it is, not by where it stands for the moment. */
 static void rename_places(char *said, const char *path)
@@ -119,7 +94,7 @@ static int put(struct api_call *call, struct packs_change *c)
 	rename_places(said, path);
 	if (r) {
 		json_decref(o);
-		return refused(call, r, said);
+		return api_refused(&call->problem, refusals, r, said);
 	}
 	r = api_answer(call, o);
 	if (!r && !c->update)
@@ -155,7 +130,7 @@ int api_run_pack_end(struct api_call *call)
 	r = call->api->cfg.ops->pack_change(call->api->cfg.arg, &c, said, &o);
 	json_decref(o);
 	if (r)
-		return refused(call, r, said);
+		return api_refused(&call->problem, refusals, r, said);
 	call->status = MHD_HTTP_NO_CONTENT;
 	return 0;
 }

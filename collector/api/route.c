@@ -55,6 +55,15 @@ const struct api_member *api_route_file(enum api_route_id r)
 	return NULL;
 }
 
+const struct api_route *api_route_shown(const struct api_route *route)
+{
+	for (unsigned int i = 0; i < _ROUTE_MAX; i++)
+		if ((route->method == METHOD_PUT || route->method == METHOD_DELETE) &&
+		    api_routes[i].method == METHOD_GET && !strcmp(api_routes[i].path, route->path))
+			return &api_routes[i];
+	return NULL;
+}
+
 bool api_route_has_body(enum api_route_id r)
 {
 	for (unsigned int i = 0; i < api_members_n; i++)

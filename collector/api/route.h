@@ -85,6 +85,9 @@ int api_method_find(const char *word);
 /* The member that is the whole body; NULL: the body is JSON. */
 const struct api_member *api_route_file(enum api_route_id r);
 
+/* Of what is put or taken away, the row that shows it: then If-Match is heeded. NULL: there is none. */
+const struct api_route *api_route_shown(const struct api_route *route);
+
 /* Members of a route's body: are there any? */
 bool api_route_has_body(enum api_route_id r);
 
@@ -102,6 +105,16 @@ struct api_problem {
 /* Return: -1 */
 int api_problem(struct api_problem *p, unsigned int status, const char *code, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/* What a change that is refused says, by what its function returned. */
+struct api_refusal {
+	int r; /* -errno; 0: all others */
+	unsigned int status;
+	const char *code;
+};
+
+/* @said: lines, an error each; "text:LINE:COLUMN: " before one is its place in member text. Return: -1 */
+int api_refused(struct api_problem *p, const struct api_refusal *as, int r, const char *said);
 
 /* As application/problem+json; p->errors is taken over. */
 json_t *api_problem_json(struct api_problem *p);

@@ -335,7 +335,8 @@ static int try_all(struct changing *k, const char *name, const char *staged)
 {
 	const struct packs_trial t = {name, staged};
 	struct ruleset_errors *errs = calloc(1, sizeof(*errs));
-	int r = errs ? ruleset_try(k->c->settings, &t, errs) : -ENOMEM;
+	int r = errs ? ruleset_try(k->c->settings, &(struct ruleset_trial){.pack = &t}, errs)
+		     : -ENOMEM;
 
 	if (r == -EINVAL)
 		r = said(k->said, -EBADMSG, "%s", errs->text);

@@ -176,6 +176,7 @@ struct rule {
 	const char *class_why; /* why it is no lower class */
 	bool mode_set;	       /* by this site's configuration */
 	const char *pack;      /* "NAME VERSION" it came with; NULL: none */
+	bool own;	       /* put in over the REST interface */
 	bool tainted;	       /* nobody that is trusted here has signed the pack as it is */
 };
 

@@ -77,8 +77,8 @@ struct run {
 	struct rule_reader *rr;
 	struct engine *engine;
 	struct test_result result;
-	const char *dir;
-	json_t *alerts; /* a list */
+	const char *dir; /* of files that it names; NULL: it must name none */
+	json_t *alerts;	 /* a list */
 	struct synthetic *flows;
 	uint32_t n, cap;
 	struct record_reader *records;
@@ -148,6 +148,10 @@ static void feed_file(struct run *t, const struct rule_flows *f, uint32_t node)
 	char path[4096], why[RECORD_JSON_ERROR] = "";
 	int r;
 
+	if (!t->dir) {
+		rule_fail(t->rr, node, "%s: these tests name no files, they have series", f->file);
+		return;
+	}
 	if (f->file[0] == '/')
 		snprintf(path, sizeof(path), "%s", f->file);
 	else
@@ -309,17 +313,22 @@ static int run_test(struct run *t, uint32_t node)
 
 /* ---- a file of tests ---- */
 
-static int read_rules(struct rule_files *files, struct yaml *y, const char *path, const char *dir)
+static int read_rules(struct rule_files *files, struct run *t, const struct rule_source *src)
 {
+	const struct yaml *y = t->rr->y;
 	const uint32_t rules = yaml_get(y, y->root, "rules");
 	char one[8192];
 	int r = 0;
 
 	if (!rules)
-		return rule_files_read(files, path);
+		return rule_files_text(files, src);
+	if (!t->dir) {
+		rule_fail(t->rr, rules, "these tests are of the rules beside them, not of files");
+		return -EINVAL;
+	}
 	for (uint32_t i = y->nodes[rules].type == YAML_SEQ ? y->nodes[rules].first : rules; i && !r;
 	     i = y->nodes[rules].type == YAML_SEQ ? y->nodes[i].next : 0) {
-		snprintf(one, sizeof(one), "%s/%s", dir, yaml_text(y, i));
+		snprintf(one, sizeof(one), "%s/%s", t->dir, yaml_text(y, i));
 		r = rule_files_read(files, one);
 	}
 	return r;
@@ -369,62 +378,92 @@ static int bind_lists(const struct yaml *y, struct site *site, struct config_err
 	return r;
 }
 
-static int run_file(struct rule_files *files, const char *path, struct yaml *y,
-		    struct config_errors *errs, struct rule_reader *rr)
+static int run_file(struct rule_files *files, struct run *t, const struct rule_source *src)
 {
-	static struct site own;
 	const struct site *site = files->site;
-	char copy[4096];
+	struct site own = *site;
 	int r;
 
-	snprintf(copy, sizeof(copy), "%s", path);
-	*rr = (struct rule_reader){
-		.set = &files->set, .y = y, .site = &files->binding, .errs = errs};
-	own = *site;
 	own.n_memory = 0;
 	files->site = &own;
-	r = bind_lists(y, &own, errs);
+	r = bind_lists(t->rr->y, &own, t->rr->errs);
 	if (!r)
-		r = read_rules(files, y, path, dirname(copy)) ?: rule_files_link(files);
+		r = read_rules(files, t, src) ?: rule_files_link(files);
 	files->site = site;
 	site_done(&own);
 	return r;
 }
 
-int tests_run(struct rule_files *files, const char *path, test_result_fn *tell, void *arg)
+/* @dir: of files that it names; NULL: it must name none. */
+static int run_source(struct rule_files *files, const char *dir, const struct rule_source *src,
+		      test_result_fn *tell, void *arg)
 {
-	static struct config_errors errs;
-	struct rule_reader rr;
-	struct run t = {.rr = &rr, .records = record_reader_new()};
-	char copy[4096];
-	const char *why;
+	struct config_errors *errs = calloc(1, sizeof(*errs));
 	struct yaml y = {};
-	size_t len;
+	struct rule_reader rr = {
+		.set = &files->set, .y = &y, .site = &files->binding, .errs = errs};
+	struct run t = {.rr = &rr, .dir = dir, .records = record_reader_new()};
 	uint32_t tests;
-	char *text = rule_file_text(path, &len, &why);
 	int r;
 
-	errs.count = 0;
-	if (text)
-		r = yaml_parse(text, len, &y, &errs);
-	else
-		config_error(&errs, 0, 0, "%s", why);
-	if (!t.records)
-		r = -ENOMEM;
-	else if (errs.count)
+	r = errs && t.records ? yaml_parse(src->text, src->len, &y, errs) : -ENOMEM;
+	tests = r || !y.root ? 0 : yaml_get(&y, y.root, "tests");
+	if (!r && errs->count)
 		r = -EINVAL;
-	else
-		r = run_file(files, path, &y, &errs, &rr);
-	snprintf(copy, sizeof(copy), "%s", path);
-	t.dir = dirname(copy);
-	tests = r ? 0 : yaml_get(&y, y.root, "tests");
+	if (!r && (tests || dir)) /* else nobody wants the rules */
+		r = run_file(files, &t, src);
 	if (!r)
 		r = tests ? run_all(&t, tests, tell, arg) : -ENOENT;
-	if (errs.count && r != -ENOMEM)
-		r = rule_files_add_errors(files, path, &errs) ?: -EINVAL;
+	if (r != -ENOMEM && errs->count)
+		r = rule_files_add_errors(files, src->file, errs) ?: -EINVAL;
 	record_reader_free(t.records);
 	free(t.flows);
 	yaml_done(&y);
+	free(errs);
+	return r;
+}
+
+int tests_run_text(struct rule_files *files, const struct rule_source *src, test_result_fn *tell,
+		   void *arg)
+{
+	return run_source(files, NULL, src, tell, arg);
+}
+
+static int unreadable(struct rule_files *files, const char *path, const char *why)
+{
+	struct config_errors *errs = calloc(1, sizeof(*errs));
+	int r = -ENOMEM;
+
+	if (errs) {
+		config_error(errs, 0, 0, "%s", why);
+		r = rule_files_add_errors(files, path, errs) ?: -EINVAL;
+	}
+	free(errs);
+	return r;
+}
+
+int tests_run(struct rule_files *files, const char *path, test_result_fn *tell, void *arg)
+{
+	char copy[4096];
+	const char *why;
+	size_t len;
+	char *text = rule_file_text(path, &len, &why);
+	int r;
+
+	snprintf(copy, sizeof(copy), "%s", path);
+	r = text ? run_source(files, dirname(copy), &(struct rule_source){path, text, len}, tell,
+			      arg)
+		 : unreadable(files, path, why);
 	free(text);
 	return r;
+}
+
+json_t *test_result_json(const struct test_result *r, const char *file)
+{
+	json_t *o = json_pack("{s:s,s:i,s:s,s:b,s:I}", "file", file, "line", (int)r->line, "test",
+			      r->name, "passed", r->ok, "flows", (json_int_t)r->flows);
+
+	if (o && !r->ok)
+		json_object_set_new(o, "why", json_string(r->why) ?: json_string("?"));
+	return o;
 }

@@ -6,6 +6,8 @@
 #ifndef WEIR_COLLECTOR_RULES_TEST_RUN_H
 #define WEIR_COLLECTOR_RULES_TEST_RUN_H
 
+#include <jansson.h>
+
 #include "collector/rules/rule_files.h"
 
 struct test_result {
@@ -26,6 +28,12 @@ typedef void test_result_fn(void *arg, const struct test_result *r);
  *         tests in it; -ENOMEM.
  */
 int tests_run(struct rule_files *files, const char *path, test_result_fn *tell, void *arg);
+/* The same of a text that somebody has brought: it names no files, and is not read on where there are no tests. */
+int tests_run_text(struct rule_files *files, const struct rule_source *src, test_result_fn *tell,
+		   void *arg);
+
+/* {"file", "line", "test", "passed", "flows", "why"}; NULL: no memory. */
+json_t *test_result_json(const struct test_result *r, const char *file);
 
 /**
  * flows_feed - records of a file of JSON lines

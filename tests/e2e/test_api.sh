@@ -6,44 +6,11 @@
 # shellcheck disable=SC2154
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/collector.sh"
-
-url=http://127.0.0.1:8080
-code=''
-json=(-H 'Content-Type: application/json')
+. "$(dirname "$0")/api.sh"
 
 c()
 {
 	"$collector" "$@"
-}
-
-# METHOD PATH TOKEN [CURL-ARG...]: the body in $tmp/body, the head in $tmp/head, the status in $code
-api()
-{
-	local method=$1 path=$2 auth=(-H "Authorization: Bearer $3")
-
-	[ -n "$3" ] || auth=()
-	shift 3
-	code=$(in_a curl -s --noproxy '*' --max-time 60 -X "$method" "${auth[@]}" -o "$tmp/body" -D "$tmp/head" \
-		-w '%{http_code}' "$@" "$url$path")
-}
-
-body() # FILTER_OF_JQ
-{
-	jq -r "$1" "$tmp/body"
-}
-
-expect_api() # NAME STATUS METHOD PATH TOKEN [CURL-ARG...]
-{
-	local name=$1 want=$2
-
-	shift 2
-	api "$@"
-	expect "$name" "$code" "$want"
-}
-
-tag() # of the last answer
-{
-	sed -n 's/^[Ee][Tt]ag: //p' "$tmp/head" | tr -d '\r'
 }
 
 attack() # SOURCE DESTINATION
@@ -99,9 +66,7 @@ serve --listen-udp 127.0.0.1:2055
 # ---- tokens ----
 c token create --for 1h 2>"$tmp/err"
 expect "a token has a role" "$? $(grep -c -- 'give --role ROLE' "$tmp/err")" '2 1'
-for role in viewer analyst author approver breaker admin; do
-	declare "$role=$(c token create --role "$role" --for 1h --name "the-$role" 2>"$tmp/err")"
-done
+api_tokens viewer analyst author approver breaker admin
 expect_match "a token" "$viewer" '^weirapi1-[0-9A-F]{64}$'
 expect_match "and how it is undone" "$(cat "$tmp/err")" 'undo: weir-collector token revoke the-admin'
 expect "they are listed without themselves" "$(c token list -o json | grep -c weirapi1)" 0
@@ -186,7 +151,7 @@ answered()
 expect_true "flows are stored" wait_for 60 stored 6
 expect_api "a viewer tries no rules" 403 POST /api/v1/backtest "$viewer"
 expect_api "an analyst does" 202 POST /api/v1/backtest "$analyst" "${json[@]}" -d '{"last":"1d","rules":["many"]}'
-result=$(sed -n 's/^[Ll]ocation: //p' "$tmp/head" | tr -d '\r')
+result=$(location)
 expect_true "there is an answer" wait_for 60 answered
 expect "that says what it would have said" "$(body '"\(.items | length) \(.items[0].rule) \(.items[0].alerts) \(.summary.flows)"')" \
 	'1 many 1 6'
@@ -195,7 +160,7 @@ expect_api "forgotten" 204 DELETE "$result" "$analyst"
 expect_api "it is gone" 410 GET "$result" "$analyst"
 jq -Rs '{text: .}' <"$tmp/rules/a.yaml" >"$tmp/check"
 expect_api "of rules that are not at work" 202 POST /api/v1/backtest "$analyst" "${json[@]}" -d "@$tmp/check"
-result=$(sed -n 's/^[Ll]ocation: //p' "$tmp/head" | tr -d '\r')
+result=$(location)
 expect_true "too" wait_for 60 answered
 expect "all of them" "$(body '[.items[].rule] | join(",")')" many,lasting
 

@@ -69,6 +69,19 @@ static void one_request(char *line, struct api_text body)
 	json_decref(values);
 }
 
+/* What a change says when it is refused has names of files and words of the text in it. */
+static void one_refusal(const char *said)
+{
+	static const struct api_refusal refusals[] = {{-1, 400, "rules"}, {0, 503, "store"}};
+	struct api_problem p = {};
+	json_t *problem;
+
+	api_refused(&p, refusals, -(int)(*said & 1), said);
+	problem = api_problem_json(&p);
+	must_be_json(problem);
+	json_decref(problem);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = malloc(size + 1), *body;
@@ -78,6 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(text, data, size);
 	text[size] = 0;
 	(void)api_etag_listed(text, "\"0123\""); /* reads no further than the text */
+	one_refusal(text);
 	body = memchr(text, '\n', size);
 	if (body)
 		*body++ = 0;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "collector/alerts/book_int.h"
+#include "collector/alerts/own_rules.h"
 #include "collector/alerts/ruleset.h"
 #include "collector/packs/packs.h"
 #include "collector/store/store.h"
@@ -105,6 +106,24 @@ static struct ruleset *op_set(void *arg)
 	return r;
 }
 
+/* As own_rules_change() where there is rule "a" alone and its text is "good". */
+static int op_rule_change(void *arg, struct own_change *c, char *said)
+{
+	const bool there = !strcmp(c->to.name, "a");
+
+	(void)arg;
+	snprintf(api_asked.actor, sizeof(api_asked.actor), "%s", c->actor);
+	if (c->to.text && strcmp(c->to.text, "good") != 0) {
+		snprintf(said, PACKS_SAID, "text:7:3: it is bad\n/x/b.yaml:1:2: so is this");
+		return -EBADMSG;
+	}
+	if (!there) {
+		snprintf(said, PACKS_SAID, "there is no rule '%s'", c->to.name);
+		return -ENOENT;
+	}
+	return 0;
+}
+
 static json_t *op_packs(void *arg, const char *name, char *said)
 {
 	(void)arg;
@@ -175,6 +194,7 @@ static const struct api_ops ops = {.status = op_status,
 				   .ask = op_ask,
 				   .rules = op_rules,
 				   .set = op_set,
+				   .rule_change = op_rule_change,
 				   .packs = op_packs,
 				   .pack_change = op_pack_change,
 				   .backtest = op_backtest};

@@ -219,6 +219,90 @@ Test(api_http, what_has_not_changed_is_304)
 	cr_expect(eq(sz, r->len, 0));
 }
 
+/* PUT of a mode, with a head. */
+static long put_if(const char *name, const char *value)
+{
+	char head[512];
+
+	snprintf(head, sizeof(head),
+		 "Authorization: Bearer %s\nContent-Type: application/json\n%s: %s",
+		 api_rig_tokens[ROLE_AUTHOR], name, value);
+	return api_request("PUT", "/api/v1/rules/a/mode", head, "{\"to\":\"draft\"}")->status;
+}
+
+Test(api_http, what_somebody_has_changed_meanwhile_stays_as_it_is)
+{
+	const struct api_reply *r = api_as(ROLE_VIEWER, "GET", "/api/v1/rules/a/mode", NULL);
+	char tag[64];
+
+	cr_assert(strstr(r->head, "ETag: ") != NULL);
+	snprintf(tag, sizeof(tag), "%.34s", strstr(r->head, "ETag: ") + 6);
+	cr_expect(eq(long, put_if("If-Match", tag), 200));
+	cr_expect(eq(long, put_if("If-Match", "*"), 200));
+	cr_expect(eq(long, put_if("If-Match", "\"x\""), 412));
+	cr_expect(eq(long, put_if("If-None-Match", "*"), 412));
+	cr_expect(eq(long, put_if("If-None-Match", "\"x\""), 200));
+	api_asked.none = true;
+	cr_expect(eq(long, put_if("If-Match", "*"), 412));
+	api_asked.none = false;
+}
+
+Test(api_http, a_rule_is_refused_with_the_place_of_its_mistake)
+{
+	const struct api_reply *r =
+		api_as(ROLE_AUTHOR, "PUT", "/api/v1/rules/a", "{\"text\":\"bad\"}");
+
+	cr_expect(eq(long, r->status, 400));
+	api_expect(r, "member", "\"text\"");
+	api_expect(r, "line", "7");
+	api_expect(r, "column", "3");
+	api_expect(r, "detail", "\"it is bad\"");
+	api_expect(r, "errors",
+		   "[{\"line\":7,\"column\":3,\"detail\":\"it is bad\"},"
+		   "{\"detail\":\"/x/b.yaml:1:2: so is this\"}]");
+	cr_expect(eq(str, api_asked.actor, "token:author"));
+	cr_expect(eq(long, api_as(ROLE_AUTHOR, "DELETE", "/api/v1/rules/a", NULL)->status, 204));
+	cr_expect(eq(long, api_as(ROLE_AUTHOR, "DELETE", "/api/v1/rules/b", NULL)->status, 404));
+	cr_expect(eq(long, api_as(ROLE_ANALYST, "DELETE", "/api/v1/rules/a", NULL)->status, 403));
+}
+
+#define A_RULE                                                                               \
+	"groups:\\n- name: g\\n  rules:\\n  - id: 9b0e6b0e-6c1c-4f6e-9a54-0b5f8f2d8a01\\n"   \
+	"    name: r\\n    version: 1.0.0\\n    where: dst.port == 22\\n    by: [src.ip]\\n" \
+	"    window: { size: 60s, slide: 5s }\\n    having: count() >= 2\\n"
+#define A_TEST(n)                                                                                  \
+	"tests:\\n- name: t\\n  flows: [ { series: \\\"tcp 10.0.0.9 -> 10.0.0.1:22\\\", repeat: 2" \
+	" } ]\\n  expect: [ { filter: { count: " n " } } ]\\n"
+
+Test(api_http, a_file_of_rules_is_tried_explained_and_compared)
+{
+	static const char one[] = "{\"text\":\"" A_RULE A_TEST("1") "\"}";
+	static const char none[] = "{\"text\":\"" A_RULE A_TEST("0") "\"}";
+	static const char both[] = "{\"text\":\"" A_RULE "    for: 5s\\n\",\"old\":\"" A_RULE "\"}";
+	static const char wrong[] = "{\"text\":\"" A_RULE "\",\"old\":\"groups:\\n- namex: g\\n\"}";
+	const struct api_reply *r = api_as(ROLE_AUTHOR, "POST", "/api/v1/rules:test", one);
+
+	cr_expect(eq(long, r->status, 200), "%s", r->body);
+	api_expect(r, "passed", "1");
+	r = api_as(ROLE_AUTHOR, "POST", "/api/v1/rules:test", none);
+	api_expect(r, "failed", "1");
+	cr_expect(strstr(r->body, "0 alerts expected, 1 came") != NULL, "%s", r->body);
+	r = api_as(ROLE_AUTHOR, "POST", "/api/v1/rules:explain", one);
+	cr_expect(strstr(r->body, "\"class\":\"C\"") != NULL, "%s", r->body);
+	r = api_as(ROLE_AUTHOR, "POST", "/api/v1/rules:diff", one);
+	cr_expect(strstr(r->body, "\"change\":\"new\"") != NULL, "%s", r->body);
+	r = api_as(ROLE_AUTHOR, "POST", "/api/v1/rules:diff", both);
+	cr_expect(strstr(r->body, "\"keys\":[{\"key\":\"for\",\"was\":\"\",\"is\":\"5s\"}]") !=
+			  NULL,
+		  "%s", r->body);
+	r = api_as(ROLE_AUTHOR, "POST", "/api/v1/rules:diff", wrong);
+	cr_expect(eq(long, r->status, 400));
+	api_expect(r, "member", "\"old\"");
+	api_expect(r, "line", "2");
+	r = api_as(ROLE_AUTHOR, "POST", "/api/v1/rules:compile", one);
+	cr_expect(eq(long, r->status, 200), "%s", r->body);
+}
+
 Test(api_http, a_method_that_is_not_for_a_path_hears_which_are)
 {
 	const struct api_reply *r = api_as(ROLE_ADMIN, "PATCH", "/api/v1/silences", "");
