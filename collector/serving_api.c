@@ -70,6 +70,20 @@ static int op_rule_change(void *arg, struct own_change *c, char *said)
 	return serving_rules_own(v->rules, c, said);
 }
 
+static int op_query(void *arg, const struct spec *q, const struct answer_sink *k, char *error)
+{
+	const struct serving *v = arg;
+
+	return endpoint_query(v->endpoint, q, k, error);
+}
+
+static const struct filter_env *op_lists(void *arg)
+{
+	const struct serving *v = arg;
+
+	return endpoint_lists(v->endpoint);
+}
+
 static const struct api_ops ops = {
 	.status = serving_status,
 	.metrics = serving_metrics,
@@ -80,6 +94,8 @@ static const struct api_ops ops = {
 	.packs = op_packs,
 	.pack_change = op_pack_change,
 	.backtest = serving_backtest,
+	.query = op_query,
+	.lists = op_lists,
 };
 
 int serving_api_open(struct serving *v)

@@ -16,6 +16,8 @@
 #include "collector/metrics_text.h"
 #include "common/filter.h"
 
+#define PATIENCE_MS 2000u
+
 const uint64_t api_buckets_us[API_BUCKETS] = {1000, 5000, 25000, 100000, 500000, 2500000};
 
 /* ---- answers ---- */
@@ -245,6 +247,7 @@ int api_open(const struct api_cfg *cfg, char *error, struct api **ret)
 		return -ENOMEM;
 	}
 	a->cfg = *cfg;
+	a->patience_ms = PATIENCE_MS;
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_mutex_init(&a->changing, NULL);
 	r = open_all(a, error);

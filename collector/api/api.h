@@ -36,6 +36,9 @@ struct api_ops {
 	/* As endpoint_cfg.backtest. */
 	int (*backtest)(void *arg, const json_t *request, const struct endpoint_answer *to,
 			char *error);
+	/* As endpoint_query(), endpoint_lists(). */
+	int (*query)(void *arg, const struct spec *q, const struct answer_sink *k, char *error);
+	const struct filter_env *(*lists)(void *arg);
 };
 
 struct api_cfg {

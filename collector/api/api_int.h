@@ -30,6 +30,7 @@ struct api {
 	struct MHD_Daemon *daemon;
 	char *openapi;		/* the document */
 	bool stop;		/* atomic */
+	uint32_t patience_ms;	/* what takes no longer is answered at once */
 	struct api_stats stats; /* atomic */
 	pthread_mutex_t lock;	/* guard */
 	struct guard guard;
@@ -43,6 +44,7 @@ struct api_call {
 	json_t *values;	      /* of members, checked */
 	struct api_text file; /* a body that is no JSON */
 	struct api_who who;
+	int fd; /* of the client; -1: there is none */
 	/* the answer */
 	unsigned int status;
 	json_t *answer; /* NULL: none, or the text */
@@ -89,6 +91,13 @@ int api_run_pack_end(struct api_call *call);
 int api_run_backtest(struct api_call *call);
 int api_run_result(struct api_call *call);
 int api_run_result_end(struct api_call *call);
+/* Begins one, 202. @spec's request is taken over. Return: 0, -1. */
+struct job_spec;
+int api_begin(struct api_call *call, const struct job_spec *spec, int64_t *ret_id);
+/* The answer, or 202. Return: 0, -1. */
+int api_result(struct api_call *call, int64_t id);
+/* ---- query.c: stored flows ---- */
+int api_run_query(struct api_call *call);
 
 /* A text of the request, "" where there is none. */
 const char *api_text(const struct api_call *call, const char *key);

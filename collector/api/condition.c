@@ -37,8 +37,11 @@ char *api_json_text(json_t *o, size_t *ret_len)
 /* What GET says of it now. Return: is there something? */
 static bool shown(const struct api_call *call, enum api_route_id route, char ret[API_ETAG])
 {
-	struct api_call look = {
-		.api = call->api, .route = route, .values = call->values, .who = call->who};
+	struct api_call look = {.api = call->api,
+				.route = route,
+				.values = call->values,
+				.who = call->who,
+				.fd = call->fd};
 	const bool there = !api_routes[route].run(&look) && look.answer;
 	char *text = NULL;
 	size_t len = 0;

@@ -327,6 +327,14 @@ static enum MHD_Result answer(struct exchange *x)
 
 /* ---- the server ---- */
 
+static int socket_of(struct MHD_Connection *c)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	return info ? info->connect_fd : -1;
+}
+
 static struct exchange *begin(struct api *a, struct MHD_Connection *c)
 {
 	struct exchange *x = calloc(1, sizeof(*x));
@@ -336,6 +344,7 @@ static struct exchange *begin(struct api *a, struct MHD_Connection *c)
 	x->api = a;
 	x->c = c;
 	x->call.api = a;
+	x->call.fd = socket_of(c);
 	x->call.values = json_object();
 	x->begin_us = mono_us();
 	return x;

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#define LOOK_MS 100 /* how often it is asked whether somebody waits */
+
 struct job {
 	struct jobs *jobs;
 	int64_t id; /* 0: the place is free */
@@ -27,8 +29,8 @@ struct job {
 
 struct jobs {
 	pthread_mutex_t lock;
-	pthread_cond_t ended;
-	int64_t first, next; /* numbers of this start */
+	pthread_cond_t ended; /* monotonic */
+	int64_t first, next;  /* numbers of this start */
 	bool stop;
 	struct job v[JOBS_KEPT_MAX];
 };
@@ -157,11 +159,15 @@ static struct job *place(struct jobs *j)
 int jobs_new(struct jobs **ret)
 {
 	struct jobs *j = calloc(1, sizeof(*j));
+	pthread_condattr_t attr;
 
 	if (!j)
 		return -ENOMEM;
 	pthread_mutex_init(&j->lock, NULL);
-	pthread_cond_init(&j->ended, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&j->ended, &attr);
+	pthread_condattr_destroy(&attr);
 	/* above those of a start before: what they were asked for is gone, and is no other answer */
 	j->first = j->next = clock_us(CLOCK_REALTIME);
 	*ret = j;
@@ -208,14 +214,24 @@ static int start(struct jobs *j, struct job *x, const struct job_spec *spec)
 	return -r;
 }
 
+/* Locked: until one ends, up to a time. */
+static void wait_until(struct jobs *j, int64_t us)
+{
+	const struct timespec t = {us / 1000000, us % 1000000 * 1000};
+
+	(void)pthread_cond_timedwait(&j->ended, &j->lock, &t); /* who waits looks again */
+}
+
 int jobs_start(struct jobs *j, const struct job_spec *spec, int64_t *ret_id)
 {
+	const int64_t until = clock_us(CLOCK_MONOTONIC) + (int64_t)spec->wait_ms * 1000;
 	struct job *x;
 	int r = -EBUSY;
 
 	pthread_mutex_lock(&j->lock);
 	forget_old(j);
-	x = place(j);
+	while (!(x = place(j)) && !j->stop && clock_us(CLOCK_MONOTONIC) < until)
+		wait_until(j, until);
 	*ret_id = j->next;
 	if (x)
 		r = start(j, x, spec);
@@ -253,6 +269,28 @@ int jobs_view(struct jobs *j, int64_t id, struct job_view *ret)
 		if (x->state == JOB_DONE)
 			ret->lines = json_deep_copy(x->lines);
 	}
+	pthread_mutex_unlock(&j->lock);
+	return r;
+}
+
+int jobs_wait(struct jobs *j, int64_t id, uint32_t ms, bool (*left)(void *arg), void *arg)
+{
+	const int64_t until = clock_us(CLOCK_MONOTONIC) + (int64_t)ms * 1000;
+	const struct job *x;
+	int r = -ETIMEDOUT;
+
+	pthread_mutex_lock(&j->lock);
+	while ((x = find(j, id)) && is_running(x) && !x->cancel) {
+		const int64_t now = clock_us(CLOCK_MONOTONIC), next = now + LOOK_MS * 1000;
+
+		if (now >= until || j->stop || left(arg))
+			break;
+		wait_until(j, next < until ? next : until);
+	}
+	if (!x || x->cancel)
+		r = -ECANCELED;
+	else if (!is_running(x))
+		r = 0;
 	pthread_mutex_unlock(&j->lock);
 	return r;
 }

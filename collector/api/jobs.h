@@ -29,6 +29,7 @@ struct job_spec {
 	void *arg;
 	json_t *request;   /* taken over */
 	const char *owner; /* the token's name */
+	uint32_t wait_ms;  /* for a place; 0: not at all */
 };
 
 enum job_state { JOB_RUNNING, JOB_DONE, JOB_FAILED, JOB_CANCELLED };
@@ -51,6 +52,14 @@ int jobs_start(struct jobs *j, const struct job_spec *spec, int64_t *ret_id);
 
 /* Return: 0; -ENOENT: there has been none; -ESTALE: it is forgotten. */
 int jobs_view(struct jobs *j, int64_t id, struct job_view *ret);
+
+/**
+ * jobs_wait - until it is at work no more, or for so long
+ * @left: asked now and then, under a lock: does nobody wait any more?
+ *
+ * Return: 0: it is over; -ETIMEDOUT: it is not, or nobody waits; -ECANCELED: it has been cancelled, or is forgotten.
+ */
+int jobs_wait(struct jobs *j, int64_t id, uint32_t ms, bool (*left)(void *arg), void *arg);
 
 /* It stops soon, and its answer is forgotten. Return: as above. */
 int jobs_cancel(struct jobs *j, int64_t id);

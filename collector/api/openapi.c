@@ -164,7 +164,8 @@ static json_t *good(const struct api_route *route, const char **ret_status)
 	if (route->run == api_run_metrics)
 		type = "text/plain";
 	if (route->run == api_run_page || route->run == api_run_whole ||
-	    route->run == api_run_rules || route->run == api_run_packs)
+	    route->run == api_run_rules || route->run == api_run_packs ||
+	    route->run == api_run_query)
 		o = json_pack("{s:s}", "$ref", "#/components/schemas/page");
 	else
 		o = json_pack("{s:s}", "type", route->run == api_run_metrics ? "string" : "object");
@@ -189,6 +190,11 @@ static json_t *responses(enum api_route_id r)
 
 	one = good(route, &status);
 	json_object_set_new(o, status, one);
+	if (route->run == api_run_query)
+		json_object_set_new(
+			o, "202",
+			json_pack("{s:s}", "description",
+				  "it takes long; Location is where the answer will be"));
 	if (route->run == api_run_result) {
 		json_object_set_new(o, "202", json_pack("{s:s}", "description", "it is at work"));
 		json_object_set_new(o, "204",

@@ -16,11 +16,10 @@ static const char *type_of(const json_t *line)
 
 /* ---- begin ---- */
 
-static int begin(struct api_call *call, job_fn *run, json_t *request)
+int api_begin(struct api_call *call, const struct job_spec *spec, int64_t *ret_id)
 {
-	const struct job_spec spec = {run, call->api->cfg.arg, request, call->who.name};
 	int64_t id;
-	const int r = jobs_start(call->api->jobs, &spec, &id);
+	const int r = jobs_start(call->api->jobs, spec, &id);
 
 	if (r == -EBUSY)
 		return api_problem(&call->problem, MHD_HTTP_SERVICE_UNAVAILABLE, "busy",
@@ -30,6 +29,7 @@ static int begin(struct api_call *call, job_fn *run, json_t *request)
 		return api_answer(call, NULL);
 	call->status = MHD_HTTP_ACCEPTED;
 	snprintf(call->location, sizeof(call->location), API_BASE "/results/%lld", (long long)id);
+	*ret_id = id;
 	return 0;
 }
 
@@ -39,7 +39,11 @@ int api_run_backtest(struct api_call *call)
 	static const char *const keys[] = {"rules", "last", "from", "to"};
 	const json_t *top = json_object_get(call->values, "top");
 	json_t *text = json_object_get(call->values, "text"), *q;
+	struct job_spec spec = {.run = call->api->cfg.ops->backtest,
+				.arg = call->api->cfg.arg,
+				.owner = call->who.name};
 	char number[24];
+	int64_t id;
 
 	if (text && api_rules_wrong(call, text))
 		return -1;
@@ -53,15 +57,14 @@ int api_run_backtest(struct api_call *call)
 	snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(top));
 	if (top)
 		json_object_set_new(q, "top", json_string(number));
-	return begin(call, call->api->cfg.ops->backtest, q);
+	spec.request = q;
+	return api_begin(call, &spec, &id);
 }
 
 /* ---- ask ---- */
 
-static int gone(struct api_call *call, int r)
+static int gone(struct api_call *call, int64_t id, int r)
 {
-	const json_int_t id = json_integer_value(json_object_get(call->values, "id"));
-
 	if (r == -ESTALE)
 		return api_problem(&call->problem, MHD_HTTP_GONE, "gone",
 				   "result %lld was cancelled, or is too old", (long long)id);
@@ -80,13 +83,18 @@ static int failed(struct api_call *call, const struct job_view *v)
 		return api_problem(p, MHD_HTTP_BAD_REQUEST, "request", "%s", v->error);
 	case -EBUSY:
 		return api_problem(p, MHD_HTTP_SERVICE_UNAVAILABLE, "busy", "%s", v->error);
+	case -ETIMEDOUT:
+		return api_problem(p, MHD_HTTP_SERVICE_UNAVAILABLE, "timeout", "%s", v->error);
 	default:
 		return api_problem(p, MHD_HTTP_SERVICE_UNAVAILABLE, "store", "%s",
 				   *v->error ? v->error : strerror(-v->failure));
 	}
 }
 
-/* Lines as one object: targets belong to the rule before them, the line of type done is about all. */
+/*
+ * Lines as one object: targets belong to the rule before them, the line of type done is about all, and what stands in
+ * one of type end is the object's own.
+ */
 static json_t *whole(json_t *lines)
 {
 	json_t *o = json_object(), *items = json_array(), *last = NULL, *line;
@@ -96,11 +104,14 @@ static json_t *whole(json_t *lines)
 	{
 		const bool done = !strcmp(type_of(line), "done");
 		const bool rule = !strcmp(type_of(line), "rule");
+		const bool end = !strcmp(type_of(line), "end");
 		const bool part = !strcmp(type_of(line), "target") && last;
 
 		json_object_del(line, "type");
 		if (done) {
 			json_object_set(o, "summary", line);
+		} else if (end) {
+			json_object_update(o, line);
 		} else if (part) {
 			json_array_append(json_object_get(last, "targets"), line);
 		} else {
@@ -131,13 +142,12 @@ static bool may_see(const struct api_call *call, const struct job_view *v)
 	return !strcmp(v->owner, call->who.name) || api_may(call->who.rights, RIGHT_ADMIN);
 }
 
-static int view(struct api_call *call, struct job_view *ret)
+static int view(struct api_call *call, int64_t id, struct job_view *ret)
 {
-	const int64_t id = json_integer_value(json_object_get(call->values, "id"));
 	const int r = jobs_view(call->api->jobs, id, ret);
 
 	if (r)
-		return gone(call, r);
+		return gone(call, id, r);
 	if (may_see(call, ret))
 		return 0;
 	json_decref(ret->lines);
@@ -145,13 +155,13 @@ static int view(struct api_call *call, struct job_view *ret)
 			   "it is the question of another token");
 }
 
-int api_run_result(struct api_call *call)
+int api_result(struct api_call *call, int64_t id)
 {
 	struct job_view v;
 	json_t *o;
 	int r;
 
-	if (view(call, &v))
+	if (view(call, id, &v))
 		return -1;
 	if (v.state == JOB_FAILED)
 		return failed(call, &v);
@@ -160,7 +170,7 @@ int api_run_result(struct api_call *call)
 		json_decref(v.lines);
 		return r;
 	}
-	o = json_pack("{s:O,s:s}", "id", json_object_get(call->values, "id"), "state", "running");
+	o = json_pack("{s:I,s:s}", "id", (json_int_t)id, "state", "running");
 	if (v.percent >= 0)
 		json_object_set_new(o, "percent", json_real(v.percent));
 	if (api_answer(call, o))
@@ -169,18 +179,28 @@ int api_run_result(struct api_call *call)
 	return 0;
 }
 
+static int64_t id_of(const struct api_call *call)
+{
+	return json_integer_value(json_object_get(call->values, "id"));
+}
+
+int api_run_result(struct api_call *call)
+{
+	return api_result(call, id_of(call));
+}
+
 int api_run_result_end(struct api_call *call)
 {
-	const int64_t id = json_integer_value(json_object_get(call->values, "id"));
+	const int64_t id = id_of(call);
 	struct job_view v;
 	int r;
 
-	if (view(call, &v))
+	if (view(call, id, &v))
 		return -1;
 	json_decref(v.lines);
 	r = jobs_cancel(call->api->jobs, id);
 	if (r)
-		return gone(call, r);
+		return gone(call, id, r);
 	call->status = MHD_HTTP_NO_CONTENT;
 	return 0;
 }

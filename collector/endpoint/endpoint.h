@@ -71,6 +71,20 @@ int endpoint_start(const struct endpoint_cfg *cfg, struct endpoint **ret);
 /* Stops queries, waits for their threads. NULL is fine. */
 void endpoint_stop(struct endpoint *e);
 
+/**
+ * endpoint_query - a query as clients of the socket put it: counted, ended at its time
+ * @q, @error: as query_run() has them
+ *
+ * Return: as query_run(). Any thread; takes long.
+ */
+struct spec;
+struct answer_sink;
+int endpoint_query(struct endpoint *e, const struct spec *q, const struct answer_sink *k,
+		   char *error);
+
+/* Lists of filters, for spec.env. */
+const struct filter_env *endpoint_lists(const struct endpoint *e);
+
 void endpoint_set_timeout(struct endpoint *e, uint32_t timeout_ms);
 void endpoint_stats(struct endpoint *e, struct endpoint_stats *ret);
 

@@ -139,22 +139,52 @@ static uint64_t now_us(void)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-static int run_query(struct request *q)
+static struct query_env env_of(struct endpoint *e)
+{
+	return (struct query_env){.store = e->cfg.store,
+				  .timeout_ms = __atomic_load_n(&e->timeout_ms, __ATOMIC_RELAXED)};
+}
+
+int endpoint_query(struct endpoint *e, const struct spec *q, const struct answer_sink *k,
+		   char *error)
+{
+	const struct query_env env = env_of(e);
+	const uint64_t from = now_us();
+	int r;
+
+	__atomic_fetch_add(&e->stats.running, 1, __ATOMIC_RELAXED);
+	r = query_run(&env, q, k, error);
+	count(e, r, now_us() - from);
+	return r;
+}
+
+const struct filter_env *endpoint_lists(const struct endpoint *e)
+{
+	return e->cfg.lists;
+}
+
+static int run_export(struct request *q, char *error)
 {
 	struct endpoint *e = q->c->e;
-	const struct query_env env = {.store = e->cfg.store,
-				      .timeout_ms =
-					      __atomic_load_n(&e->timeout_ms, __ATOMIC_RELAXED)};
-	struct answer_sink k = answer_lines_sink(q->lines);
+	const struct query_env env = env_of(e);
 	const uint64_t from = now_us();
+	int r;
+
+	__atomic_fetch_add(&e->stats.running, 1, __ATOMIC_RELAXED);
+	r = export_file(q, &env, error);
+	count(e, r, now_us() - from);
+	return r;
+}
+
+static int run_query(struct request *q)
+{
+	struct answer_sink k = answer_lines_sink(q->lines);
 	char error[STORE_ERROR] = "";
 	int r;
 
 	k.progress = progress;
 	k.progress_arg = q;
-	__atomic_fetch_add(&e->stats.running, 1, __ATOMIC_RELAXED);
-	r = q->parquet ? export_file(q, &env, error) : query_run(&env, &q->spec, &k, error);
-	count(e, r, now_us() - from);
+	r = q->parquet ? run_export(q, error) : endpoint_query(q->c->e, &q->spec, &k, error);
 	if (r && r != -ECANCELED && r != -EPIPE)
 		return answer_lines_error(q->lines, code_of(r), error);
 	return r;

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # test_query_long.sh - questions that take their time, and back-tests: progress on a terminal and nowhere else,
-# Ctrl-C that ends them in the engine too, pages, shares, and the same answer in every format.
+# Ctrl-C that ends them in the engine too, as does a client of the REST interface that goes, pages, shares, and the same
+# answer in every format.
 # shellcheck disable=SC2154,SC2016
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/collector.sh"
+. "$(dirname "$0")/api.sh"
 
 flows=1000000
 long=(--raw --last 1d --by "src.ip,src.port,dst.ip,start" --measure 'p95(bytes),distinct(dst.ip)')
@@ -54,7 +56,8 @@ on_terminal() # INT|- COMMAND...
 }
 
 net_new
-collector_start --listen-udp none --listen-tcp 127.0.0.1:4739
+unset WEIR_COLLECTOR_API_LISTEN
+collector_start --listen-udp none --listen-tcp 127.0.0.1:4739 --api-listen 127.0.0.1:8080
 in_a "$build/tests/bench/bench_load" 4739 -p tcp -n "$flows" >"$tmp/sent" || die "bench_load fails"
 wait_for 30 all_there || die "not all flows are stored: $(stored_flows)"
 
@@ -74,6 +77,34 @@ for format in json parquet; do
 	expect_true "$format: and in the engine" wait_for 5 running 0
 	expect "$format: counted" "$(collector_status .queries.cancelled)" $((cancelled + 1))
 done
+
+# over HTTP, where what takes longer than two seconds is asked for later
+api_tokens viewer
+question=(-G --data-urlencode 'by=src.ip,src.port,dst.ip,start' --data-urlencode 'measure=p95(bytes),distinct(dst.ip)'
+	-d raw=true -d last=1d)
+answered()
+{
+	[ "$code" = 202 ] && api GET "$result" "$viewer"
+	[ "$code" != 202 ]
+}
+left() # who asks goes while the query is at work: was it ended? What had been answered before is no such case
+{
+	local was
+
+	was=$(collector_status .queries.cancelled)
+	ip netns exec "$ns_a" curl -s --noproxy '*' -H "Authorization: Bearer $viewer" -o "$tmp/left" "${question[@]}" "$url/api/v1/top" &
+	wait_for 20 running 1
+	kill "$!" 2>/dev/null
+	wait "$!" 2>/dev/null
+	wait_for 60 running 0
+	[ "$(collector_status .queries.cancelled)" -gt "$was" ]
+}
+expect_true "HTTP: who goes ends it in the engine" wait_for 60 left
+api GET /api/v1/top "$viewer" "${question[@]}"
+result=$(location)
+expect_true "HTTP: who waits gets it" wait_for 60 answered
+expect "the same" "$code $(jq -cS '.items[]' "$tmp/body" | cksum)" \
+	"200 $("$collector" query "${long[@]}" -o json | jq -cS . | cksum)"
 
 # a back-test that takes far longer than anybody looks at here
 {

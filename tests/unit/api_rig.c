@@ -18,6 +18,8 @@
 #include "collector/alerts/own_rules.h"
 #include "collector/alerts/ruleset.h"
 #include "collector/packs/packs.h"
+#include "collector/query/answer.h"
+#include "collector/query/spec.h"
 #include "collector/store/store.h"
 
 char api_rig_dir[] = "/tmp/weir-api.XXXXXX";
@@ -189,6 +191,77 @@ static int op_backtest(void *arg, const json_t *request, const struct endpoint_a
 	return r ?: to->line(to->arg, json_pack("{s:s,s:i}", "type", "done", "flows", 7));
 }
 
+static void put_pair(void *arg, const char *key, const char *value)
+{
+	json_object_set_new(arg, key, json_string(value));
+}
+
+static int put_rows(const struct answer_sink *k)
+{
+	static const struct answer_column columns[] = {{"src.ip", AK_TEXT, AU_NONE},
+						       {"bytes", AK_U64, AU_BYTES},
+						       {"share", AK_F64, AU_SHARE}};
+	const struct answer_cell one[] = {{AK_TEXT, {.s = {"192.0.2.1", 9}}},
+					  {AK_U64, {.u = 18446744073709551}},
+					  {AK_F64, {.f = 0.75}}};
+	const struct answer_cell rest[] = {
+		{AK_NULL, {}}, {AK_U64, {.u = 7}}, {AK_F64, {.f = 0.25}}};
+	int r = k->head(k->arg, columns, 3);
+
+	do
+		r = r ?: k->row(k->arg, one, false);
+	while (!r && doing() == RIG_GOES_ON);
+	return r ?: k->row(k->arg, rest, true);
+}
+
+static int put_flows(const struct answer_sink *k)
+{
+	struct flow_record r = {.family = 4, .bytes = 40};
+
+	flow_set(&r, FF_BYTES);
+	return k->flow(k->arg, &r);
+}
+
+static int run_query(const struct spec *q, const struct answer_sink *k, char *error)
+{
+	const struct timespec moment = {.tv_nsec = 1000000};
+	struct answer_end end = {.rows = 2, .source = "flows"};
+	int r = 0;
+
+	if (doing() == RIG_FAILS) {
+		snprintf(error, STORE_ERROR, "no such thing");
+		return -EINVAL;
+	}
+	while (!r && doing() == RIG_WAITS) {
+		r = k->progress(k->progress_arg, 50);
+		nanosleep(&moment, NULL);
+	}
+	if (q->what == SPEC_FLOWS)
+		snprintf(end.cursor, sizeof(end.cursor), "12.5");
+	r = r ?: q->what == SPEC_FLOWS ? put_flows(k) : put_rows(k);
+	return r ?: k->end(k->arg, &end);
+}
+
+static int op_query(void *arg, const struct spec *q, const struct answer_sink *k, char *error)
+{
+	int r;
+
+	(void)arg;
+	json_decref(api_asked.spec);
+	api_asked.spec = json_object();
+	spec_each(q, put_pair, api_asked.spec);
+	__atomic_store_n(&api_asked.query, 1, __ATOMIC_RELEASE);
+	r = run_query(q, k, error);
+	__atomic_store_n(&api_asked.query, r, __ATOMIC_RELEASE);
+	return r;
+}
+
+static const struct filter_env *op_lists(void *arg)
+{
+	(void)arg;
+	return NULL;
+}
+
 static const struct api_ops ops = {.status = op_status,
 				   .metrics = op_metrics,
 				   .ask = op_ask,
@@ -197,7 +270,9 @@ static const struct api_ops ops = {.status = op_status,
 				   .rule_change = op_rule_change,
 				   .packs = op_packs,
 				   .pack_change = op_pack_change,
-				   .backtest = op_backtest};
+				   .backtest = op_backtest,
+				   .query = op_query,
+				   .lists = op_lists};
 
 /* ---- life ---- */
 
@@ -247,6 +322,7 @@ void api_rig_end(void)
 
 	api_close(api_rig);
 	json_decref(api_asked.request);
+	json_decref(api_asked.spec);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		snprintf(path, sizeof(path), "%s/%s", api_rig_dir, names[i]);
 		(void)unlink(path); /* SQLite removes some of them itself */
@@ -280,6 +356,14 @@ static size_t take_head(char *data, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
+const char *api_rig_url(void)
+{
+	static char url[64];
+
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d", port);
+	return url;
+}
+
 /* One request. @head: "Name: value" lines, separated by \n. */
 const struct api_reply *api_request(const char *method, const char *path, const char *head,
 				    const char *body)
@@ -290,7 +374,7 @@ const struct api_reply *api_request(const char *method, const char *path, const 
 	char url[2048], copy[1024], *rest = copy, *one;
 
 	r = (struct api_reply){};
-	snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", port, path);
+	snprintf(url, sizeof(url), "%s%s", api_rig_url(), path);
 	snprintf(copy, sizeof(copy), "%s", head);
 	while ((one = strsep(&rest, "\n")))
 		list = curl_slist_append(list, one);

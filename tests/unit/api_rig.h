@@ -21,7 +21,9 @@ struct api_asked {
 	uint32_t uid;
 	const char *refuse; /* a code: the answer to all that changes something */
 	bool none;	    /* there is nothing of what is asked for */
-	int backtest;	    /* enum api_rig_backtest, atomic: what the next one does */
+	int backtest; /* enum api_rig_backtest, atomic: what the next one does, and the next query */
+	json_t *spec; /* of the last query, its pairs */
+	int query;    /* atomic: 0, 1: one is at work, or what the last one returned */
 };
 
 enum api_rig_backtest {
@@ -39,6 +41,9 @@ void api_rig_begin(void);
 void api_rig_end(void);
 /* After api_close(): it is there again, with the same database. */
 void api_rig_serve(void);
+
+/* http://127.0.0.1:PORT */
+const char *api_rig_url(void);
 
 struct api_reply {
 	long status;
