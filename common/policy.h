@@ -22,6 +22,7 @@
 #define POLICY_AGENTS_MAX   64u /* agents' rules */
 #define POLICY_EXEMPT_MAX   65536u
 #define POLICY_CAPTURES_MAX 4096u
+#define POLICY_MIRRORS_MAX  4096u
 #define POLICY_LOCAL	    "local" /* issuer of what is done by hand on this node */
 
 /* A checked image, where its records are. Points into the image. */
@@ -32,10 +33,12 @@ struct policy {
 	const struct policy_addr_port *addr_ports;
 	const struct policy_flow *flows;
 	const struct policy_name *names;
+	const struct policy_mirror *mirrors;
 	const struct policy_capture *captures;
 	const struct policy_agent *agents;
 	const struct policy_addr *exempt; /* from agents' rules */
-	uint32_t n_rules, n_addrs, n_addr_ports, n_flows, n_names, n_captures, n_agents, n_exempt;
+	uint32_t n_rules, n_addrs, n_addr_ports, n_flows, n_names, n_mirrors, n_captures, n_agents,
+		n_exempt;
 	size_t size; /* of the image, signature included */
 };
 
@@ -68,7 +71,7 @@ int policy_in_time(const struct policy *p, uint64_t now, struct policy_error *re
 /* Rule with this number; NULL: none. */
 const struct policy_rule *policy_rule(const struct policy *p, uint32_t number);
 
-/* Size of one record; 0: no such type, or a reserved one. */
+/* Size of one record; 0: no such type. */
 size_t policy_record_size(unsigned int type);
 
 /* ---- making one ---- */

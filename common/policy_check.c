@@ -10,20 +10,14 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/policy_check_int.h"
 #include "common/policy_members.h"
+
+#define fail policy_fail
 
 /* ---- errors ---- */
 
-struct check {
-	const struct policy_bounds *bounds;
-	struct policy_error *err;
-	const char *record; /* "rule" */
-	uint32_t number;    /* of it in its kind, from 1; 0: there is one only */
-	const char *of;	    /* name of the rule, or NULL */
-};
-
-__attribute__((format(printf, 3, 4))) static int fail(const struct check *c, const char *member,
-						      const char *fmt, ...)
+int policy_fail(const struct check *c, const char *member, const char *fmt, ...)
 {
 	char *at = c->err->text, *end = at + sizeof(c->err->text);
 	va_list ap;
@@ -51,15 +45,6 @@ static uint64_t load(const uint8_t *p, size_t size)
 	return v;
 }
 
-static bool all_zero(const uint8_t *p, size_t n)
-{
-	while (n && !*p) {
-		p++;
-		n--;
-	}
-	return !n;
-}
-
 static const char *bad_text(const uint8_t *p, size_t size, size_t least)
 {
 	const char *s = (const char *)p;
@@ -67,7 +52,7 @@ static const char *bad_text(const uint8_t *p, size_t size, size_t least)
 
 	if (len < least)
 		return "is empty";
-	if (len == size || !all_zero(p + len, size - len))
+	if (len == size || !policy_all_zero(p + len, size - len))
 		return "is not filled up with NUL";
 	for (size_t i = 0, n; i < len; i += n) {
 		n = utf8_len(s + i, len - i);
@@ -108,7 +93,7 @@ static int check_member(const struct check *c, const struct member *m, const uin
 				    (unsigned long long)(v & ~m->max));
 		return 0;
 	case M_ZERO:
-		return all_zero(p, m->size) ? 0 : fail(c, m->name, "is not zero");
+		return policy_all_zero(p, m->size) ? 0 : fail(c, m->name, "is not zero");
 	case M_TEXT:
 		why = bad_text(p, m->size, m->min);
 		return why ? fail(c, m->name, "%s", why) : 0;
@@ -148,11 +133,11 @@ static int check_action(const struct check *c, const struct policy_rule *r)
 {
 	switch (r->action) {
 	case POLICY_DO_MIRROR:
-		return fail(c, "action", "mirror is reserved: this version does not do it");
 	case POLICY_DO_CAPTURE:
 		return r->key == RULE_BY_ADDR && !r->match.have
 			       ? 0
-			       : fail(c, "key", "is %u: captures go by address alone", r->key);
+			       : fail(c, "key", "is %u: a %s goes by address alone", r->key,
+				      policy_action_word(r->action));
 	case POLICY_PASS:
 	case POLICY_NEVER:
 	case POLICY_DROP:
@@ -237,7 +222,7 @@ static int check_conditions(const struct check *c, const struct policy_match *m)
 		const uint8_t *p = (const uint8_t *)m + rows[i].offset;
 
 		if (!(m->have & rows[i].cond)) {
-			if (!all_zero(p, rows[i].size))
+			if (!policy_all_zero(p, rows[i].size))
 				return fail(c, rows[i].name, "is set, but not asked for");
 		} else if (rows[i].range && load(p, 2) > load(p + 2, 2)) {
 			return fail(c, rows[i].name, "is a range backwards");
@@ -313,36 +298,12 @@ static int check_name(const struct check *c, const void *record)
 			return fail(c, "name", "has byte 0x%02x at %u: want lower case ASCII", ch,
 				    i);
 	}
-	if (!all_zero(n->name + n->length, sizeof(n->name) - n->length))
+	if (!policy_all_zero(n->name + n->length, sizeof(n->name) - n->length))
 		return fail(c, "name", "is not filled up with NUL");
 	if (n->name[n->length - 1] == '.')
 		return fail(c, "name", "ends with a dot");
 	if (n->how != NAME_SUFFIX && n->name[0] == '.')
 		return fail(c, "name", "begins with a dot");
-	return 0;
-}
-
-static int check_capture(const struct check *c, const void *record)
-{
-	const struct policy_capture *k = record;
-	const uint8_t ends = k->scope == CAPTURE_PAIR ? 2 : 1;
-
-	if (k->ends && k->ends != ends)
-		return fail(c, "ends", "is %u, scope %u has %u", k->ends, k->scope, ends);
-	if (!all_zero((const uint8_t *)k->addr + 16u * k->ends, 16u * (2u - k->ends)))
-		return fail(c, "addr", "is set, but not asked for");
-	return !k->ends == !k->made ? 0 : fail(c, "made", "is for captures with addresses");
-}
-
-static int check_agent(const struct check *c, const void *record)
-{
-	const struct policy_agent *a = record;
-
-	if (a->ttl > c->bounds->expires_max)
-		return fail(c, "ttl", "is %u s, beyond the %llu s allowed here", a->ttl,
-			    (unsigned long long)c->bounds->expires_max);
-	if (strnlen((const char *)a->where, sizeof(a->where)) != a->length)
-		return fail(c, "length", "is %u, which where has not", a->length);
 	return 0;
 }
 
@@ -352,7 +313,7 @@ static const enum policy_key key_of_type[POLICY_TYPES] = {
 	[POLICY_ADDR] = RULE_BY_ADDR,	    [POLICY_ADDR_PORT] = RULE_BY_ADDR_PORT,
 	[POLICY_FLOW] = RULE_BY_FLOW,	    [POLICY_NAME] = RULE_BY_NAME,
 	[POLICY_AGENT_RULE] = RULE_BY_ADDR, [POLICY_AGENT_EXEMPT] = RULE_BY_ADDR,
-	[POLICY_CAPTURE] = RULE_BY_ADDR,
+	[POLICY_CAPTURE] = RULE_BY_ADDR,    [POLICY_MIRROR] = RULE_BY_ADDR,
 };
 
 const struct policy_rule *policy_rule(const struct policy *p, uint32_t number)
@@ -370,29 +331,6 @@ const struct policy_rule *policy_rule(const struct policy *p, uint32_t number)
 	return lo < p->n_rules && p->rules[lo].number == number ? &p->rules[lo] : NULL;
 }
 
-/* What an agent may decide by itself is what no person decided on, by address alone. */
-static int check_agent_rule(const struct check *c, const struct policy *p,
-			    const struct policy_rule *r)
-{
-	uint32_t i = 0;
-
-	if (!(r->flags & RULE_AUTOMATIC) || r->action < POLICY_DROP)
-		return fail(c, "rule",
-			    "%u (%.63s) is none that agents decide by: want an automatic "
-			    "drop, limit, reset or capture",
-			    r->number, r->name);
-	while (r->action == POLICY_DO_CAPTURE && i < p->n_captures &&
-	       (p->captures[i].rule != r->number || p->captures[i].ends))
-		i++;
-	if (r->action == POLICY_DO_CAPTURE && i == p->n_captures)
-		return fail(c, "rule", "%u (%.63s) does not say what is captured", r->number,
-			    r->name);
-	return r->match.have ? fail(c, "rule",
-				    "%u (%.63s) has conditions: agents decide on addresses alone",
-				    r->number, r->name)
-			     : 0;
-}
-
 /* An entry's rule is there, and is reached by entries of this kind. */
 static int check_reference(const struct check *c, const struct policy *p, unsigned int type,
 			   const uint8_t *record)
@@ -402,6 +340,7 @@ static int check_reference(const struct check *c, const struct policy *p, unsign
 		[POLICY_ADDR_PORT] = offsetof(struct policy_addr_port, rule),
 		[POLICY_FLOW] = offsetof(struct policy_flow, rule),
 		[POLICY_NAME] = offsetof(struct policy_name, rule),
+		[POLICY_MIRROR] = offsetof(struct policy_mirror, rule),
 		[POLICY_CAPTURE] = offsetof(struct policy_capture, rule),
 		[POLICY_AGENT_RULE] = offsetof(struct policy_agent, rule),
 		[POLICY_AGENT_EXEMPT] = offsetof(struct policy_addr, rule),
@@ -420,22 +359,23 @@ static int check_reference(const struct check *c, const struct policy *p, unsign
 			    r->name);
 	if (r->action == POLICY_RESET && proto != POLICY_TCP)
 		return fail(c, "proto", "is %u: only TCP can be reset", proto);
-	/* the kernel knows no capture: nothing is to lead it to one */
-	if (type == POLICY_CAPTURE ? r->action != POLICY_DO_CAPTURE
-				   : r->action == POLICY_DO_CAPTURE && type < POLICY_CAPTURE)
-		return fail(c, "rule", "%u (%.63s) is %s capture", r->number, r->name,
-			    type == POLICY_CAPTURE ? "no" : "a");
-	return type == POLICY_AGENT_RULE ? check_agent_rule(c, p, r) : 0;
+	return policy_check_stops(c, type, r)
+		       ?: type == POLICY_AGENT_RULE ? policy_check_agent_rule(c, p, r)
+						    : 0;
 }
 
 static int check_record(struct check *c, const struct policy *p, unsigned int type,
 			const uint8_t *record)
 {
 	static int (*const more[POLICY_TYPES])(const struct check *c, const void *record) = {
-		[POLICY_RULE] = check_rule,	   [POLICY_ADDR] = check_addr,
-		[POLICY_FLOW] = check_flow,	   [POLICY_NAME] = check_name,
-		[POLICY_AGENT_RULE] = check_agent, [POLICY_AGENT_EXEMPT] = check_addr,
-		[POLICY_CAPTURE] = check_capture,
+		[POLICY_RULE] = check_rule,
+		[POLICY_ADDR] = check_addr,
+		[POLICY_FLOW] = check_flow,
+		[POLICY_NAME] = check_name,
+		[POLICY_AGENT_RULE] = policy_check_agent,
+		[POLICY_AGENT_EXEMPT] = check_addr,
+		[POLICY_CAPTURE] = policy_check_capture,
+		[POLICY_MIRROR] = policy_check_mirror,
 	};
 	const struct policy_record_type *t = &policy_types[type];
 
@@ -496,11 +436,6 @@ static int check_size(struct check *c, const struct policy_header *h, size_t len
 	for (unsigned int t = 0; t < POLICY_TYPES; t++) {
 		if (!h->count[t])
 			continue;
-		if (!policy_types[t].size && policy_types[t].name)
-			return fail(c, "count",
-				    "has records of type %s, which is reserved: this version does "
-				    "not do it",
-				    policy_types[t].name);
 		if (!policy_types[t].size)
 			return fail(c, "count", "has records of the unknown type %u", t);
 		if (h->count[t] > policy_types[t].max)
@@ -532,6 +467,7 @@ static void find_records(const uint8_t *image, size_t len, struct policy *ret)
 		.addr_ports = (const void *)of[POLICY_ADDR_PORT],
 		.flows = (const void *)of[POLICY_FLOW],
 		.names = (const void *)of[POLICY_NAME],
+		.mirrors = (const void *)of[POLICY_MIRROR],
 		.captures = (const void *)of[POLICY_CAPTURE],
 		.agents = (const void *)of[POLICY_AGENT_RULE],
 		.exempt = (const void *)of[POLICY_AGENT_EXEMPT],
@@ -540,6 +476,7 @@ static void find_records(const uint8_t *image, size_t len, struct policy *ret)
 		.n_addr_ports = h->count[POLICY_ADDR_PORT],
 		.n_flows = h->count[POLICY_FLOW],
 		.n_names = h->count[POLICY_NAME],
+		.n_mirrors = h->count[POLICY_MIRROR],
 		.n_captures = h->count[POLICY_CAPTURE],
 		.n_agents = h->count[POLICY_AGENT_RULE],
 		.n_exempt = h->count[POLICY_AGENT_EXEMPT],

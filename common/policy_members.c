@@ -109,6 +109,19 @@ static const struct member capture_members[] = {
 	ROW(policy_capture, addr, M_ANY, 0, 0),
 };
 
+static const struct member mirror_members[] = {
+	ROW(policy_mirror, rule, M_RANGE, 1, POLICY_NUMBER_MAX),
+	ROW(policy_mirror, ttl, M_RANGE, 1, UINT32_MAX),
+	ROW(policy_mirror, scope, M_RANGE, CAPTURE_SRC, CAPTURE_PAIR),
+	ROW(policy_mirror, ends, M_RANGE, 0, 2),
+	ROW(policy_mirror, pad, M_ZERO, 0, 0),
+	ROW(policy_mirror, made, M_ANY, 0, 0),
+	ROW(policy_mirror, alert, M_ANY, 0, 0),
+	ROW(policy_mirror, decision, M_ANY, 0, 0),
+	ROW(policy_mirror, addr, M_ANY, 0, 0),
+	ROW(policy_mirror, to, M_TEXT, 1, 0),
+};
+
 static const struct member agent_members[] = {
 	ROW(policy_agent, rule, M_RANGE, 1, POLICY_NUMBER_MAX),
 	ROW(policy_agent, ttl, M_RANGE, 1, UINT32_MAX),
@@ -130,7 +143,8 @@ const struct policy_record_type policy_types[POLICY_TYPES] = {
 			      sizeof(struct policy_addr_port), POLICY_ADDRS_MAX},
 	[POLICY_FLOW] = {"flow", TABLE(flow_members), sizeof(struct policy_flow), POLICY_ADDRS_MAX},
 	[POLICY_NAME] = {"name", TABLE(name_members), sizeof(struct policy_name), POLICY_NAMES_MAX},
-	[POLICY_MIRROR_SESSION] = {.name = "mirror session"},
+	[POLICY_MIRROR] = {"mirror", TABLE(mirror_members), sizeof(struct policy_mirror),
+			   POLICY_MIRRORS_MAX},
 	[POLICY_CAPTURE] = {"capture", TABLE(capture_members), sizeof(struct policy_capture),
 			    POLICY_CAPTURES_MAX},
 	[POLICY_AGENT_RULE] = {"agent rule", TABLE(agent_members), sizeof(struct policy_agent),

@@ -53,6 +53,7 @@ void core_start_policy(struct core *c)
 		.n_exports = c->cfg.n_exports,
 		.dp = &c->dp,
 		.ifaces = c->places.own.table,
+		.asked = &c->places.own.table->mirrors,
 	};
 	int r;
 

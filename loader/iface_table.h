@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "loader/capture/recorder.h"
+#include "loader/mirror/asks.h"
 #include "loader/netns.h"
 #include "loader/policy/agent_board.h"
 #include "loader/policy/board.h"
@@ -52,9 +53,10 @@ struct iface_table {
 	uint64_t refused_ns; /* core: CLOCK_REALTIME of the last reload, if the file had a mistake; else 0 */
 	struct prog_runs programs[_HOOK_MAX];
 	struct policy_board policy;
-	struct policy_titles titles;  /* core: names of rules */
-	struct agent_board agents;    /* core: rules for the worker to hold flows against */
-	struct record_counts records; /* core and recorder */
+	struct policy_titles titles;	   /* core: names of rules */
+	struct agent_board agents;	   /* core: rules for the worker to hold flows against */
+	struct record_counts records;	   /* core and recorder */
+	struct mirror_rule_counts mirrors; /* core */
 	struct iface_row row[IFACE_ROWS];
 };
 

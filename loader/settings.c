@@ -55,11 +55,9 @@ static int check_item(unsigned int id, const char *item, struct value_error *err
 }
 
 static const struct settings_kind kinds[] = {
-	{"interface", "NAME-OR-PATTERN", false},
-	{"export", "NAME", true},
-	{"mirror-filter", "NAME", true},
-	{"mirror", "NUMBER", true},
-	{},
+	{"interface", "NAME-OR-PATTERN", false}, {"export", "NAME", true},
+	{"mirror-filter", "NAME", true},	 {"mirror", "NUMBER", true},
+	{"mirror-target", "NAME", true},	 {},
 };
 
 /* --mirror-target: packets are copies, so nothing is to be stopped by what is found in them. */

@@ -87,11 +87,12 @@ void settings_dataplane(const struct settings *s, struct dataplane_cfg *ret);
 int settings_exports_load(const struct settings *s, struct settings_exports *ret,
 			  struct config_errors *errs);
 
-/* The same of [mirror-filter NAME] and [mirror NUMBER]. */
+/* The same of [mirror-filter NAME], [mirror NUMBER] and [mirror-target NAME]. */
 int settings_mirror_load(const struct settings *s, struct mirror_images *ret,
 			 struct config_errors *errs);
 
-/* Keys of [mirror NUMBER], for the manual. */
-void settings_mirror_keys(void (*put)(const char *name, const char *fallback, const char *doc));
+/* Keys of [mirror NUMBER], or of [mirror-target NAME], for the manual. */
+void settings_mirror_keys(bool target,
+			  void (*put)(const char *name, const char *fallback, const char *doc));
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * settings_mirror.c - the mirror among the settings: sections [mirror-filter NAME], numbered entries that accept or
- * reject, and [mirror NUMBER], sessions. What a session is: loader/mirror/want.h; here it gets places in the file.
+ * reject, [mirror NUMBER], sessions, and [mirror-target NAME], where rules may have packets mirrored to. What a session is: loader/mirror/want.h; here it gets places in the file.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -275,37 +275,44 @@ static const struct mirror_key {
 	const char *name;
 	void (*take)(struct reader *r, struct session *x, const struct config_entry *e);
 	const char *fallback, *doc;
+	bool target; /* one of a target, too */
 } keys[] = {
-	{"filter", take_filter, "", "name of a section [mirror-filter NAME]; this or match"},
+	{"filter", take_filter, "", "name of a section [mirror-filter NAME]; this or match", false},
 	{"match", take_match_key, "",
-	 "instead of one: a filter (weir-filter(5)), whose packets are mirrored"},
+	 "instead of one: a filter (weir-filter(5)), whose packets are mirrored", false},
 	{"direction", take_direction, "both",
-	 "with match: packets that come in (ingress), or go out (egress)"},
+	 "with match: packets that come in (ingress), or go out (egress)", false},
 	{"to", take_to, "",
-	 "where copies go: vxlan:ADDR[:PORT],vni=N, geneve:ADDR[:PORT],vni=N, erspan:ADDR,id=N or iface:NAME; required"},
-	{"iface", take_iface, "all that are watched", "packets of this interface alone"},
+	 "where copies go: vxlan:ADDR[:PORT],vni=N, geneve:ADDR[:PORT],vni=N, erspan:ADDR,id=N or iface:NAME; required",
+	 true},
+	{"iface", take_iface, "all that are watched", "packets of this interface alone", true},
 	{"length", take_length, "as many as the way takes",
-	 "bytes kept of a frame behind the tunnel's header"},
-	{"sample", take_sample, "1", "mirror 1 packet in N"},
+	 "bytes kept of a frame behind the tunnel's header", true},
+	{"sample", take_sample, "1", "mirror 1 packet in N", true},
 	{"budget", take_budget, "25%",
-	 "at most so much of the link that leads to the target: 10%, 100Mbps, none"},
-	{"also", take_also, "no", "packets that an earlier session has picked, too"},
+	 "at most so much of the link that leads to the target: 10%, 100Mbps, none", true},
+	{"also", take_also, "no", "packets that an earlier session has picked, too", false},
 };
 
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
 
-void settings_mirror_keys(void (*put)(const char *name, const char *fallback, const char *doc))
+void settings_mirror_keys(bool target,
+			  void (*put)(const char *name, const char *fallback, const char *doc))
 {
 	for (size_t i = 0; i < N_KEYS; i++)
-		put(keys[i].name, keys[i].fallback, keys[i].doc);
+		if (!target || keys[i].target)
+			put(keys[i].name, keys[i].fallback, keys[i].doc);
 }
 
-static void take_session_key(struct reader *r, struct session *x, const struct config_entry *e)
+static void take_session_key(struct reader *r, struct session *x, const struct config_entry *e,
+			     bool target)
 {
 	struct suggest s;
 
 	suggest_init(&s, e->key, strlen(e->key));
 	for (size_t i = 0; i < N_KEYS; i++) {
+		if (target && !keys[i].target)
+			continue;
 		suggest_try(&s, keys[i].name);
 		if (strcmp(keys[i].name, e->key) != 0)
 			continue;
@@ -364,7 +371,7 @@ static void read_session(struct reader *r, const struct config_section *sec)
 	*w = (struct mirror_want){
 		.number = (uint32_t)number, .sample = 1, .budget_pct = 25, .for_s = 1};
 	for (uint32_t i = 0; i < sec->entries; i++)
-		take_session_key(r, &x, &first_of(r, sec)[i]);
+		take_session_key(r, &x, &first_of(r, sec)[i], false);
 	finish_match(r, &x);
 	if (!w->to && r->errs->count == before)
 		config_error(r->errs, sec->line, sec->kind_col,
@@ -376,6 +383,51 @@ static void read_session(struct reader *r, const struct config_section *sec)
 	w->for_s = 0;
 	if (r->errs->count == before)
 		r->to->n++;
+}
+
+/* ---- targets ---- */
+
+static bool is_target_name(const char *name)
+{
+	return name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-")] == '\0' &&
+	       strlen(name) < POLICY_TARGET_MAX;
+}
+
+static void read_target(struct reader *r, const struct config_section *sec)
+{
+	static struct mirror_image image;
+	struct session x = {.sec = sec, .image = &image};
+	struct mirror_target *t = &r->to->target[r->to->n_targets];
+	const uint32_t before = r->errs->count;
+
+	memset(&image, 0, sizeof(image));
+	image.want = (struct mirror_want){.sample = 1, .budget_pct = 25};
+	for (uint32_t i = 0; i < sec->entries; i++)
+		take_session_key(r, &x, &first_of(r, sec)[i], true);
+	if (!image.want.to && r->errs->count == before)
+		config_error(r->errs, sec->line, sec->kind_col,
+			     "to whom? to = vxlan:192.0.2.10,vni=7");
+	if (!is_target_name(sec->name))
+		config_error(r->errs, sec->line, sec->name_col,
+			     "'%.40s': want small letters, digits and -, %u at most", sec->name,
+			     POLICY_TARGET_MAX - 1);
+	if (!settings_num(r->s, SET_POLICY_ENTRIES))
+		config_error(r->errs, sec->line, sec->kind_col,
+			     "a mirror needs policy.entries: with 0 weir only observes");
+	if (r->errs->count != before)
+		return;
+	*t = (struct mirror_target){.want = image.want};
+	memcpy(t->name, sec->name, strlen(sec->name));
+	r->to->n_targets++;
+}
+
+static void add_target(struct reader *r, const struct config_section *sec)
+{
+	if (r->to->n_targets < MIRROR_TARGETS)
+		read_target(r, sec);
+	else
+		config_error(r->errs, sec->line, sec->kind_col, "at most %u mirror targets",
+			     MIRROR_TARGETS);
 }
 
 /* ---- all of them ---- */
@@ -468,6 +520,9 @@ int settings_mirror_load(const struct settings *s, struct mirror_images *ret,
 	for (uint32_t i = 0; c && i < c->n_sections; i++)
 		if (is_kind(&c->sections[i], "mirror"))
 			add_session(&r, &c->sections[i]);
+	for (uint32_t i = 0; c && i < c->n_sections; i++)
+		if (is_kind(&c->sections[i], "mirror-target"))
+			add_target(&r, &c->sections[i]);
 	qsort(ret->at, ret->n, sizeof(ret->at[0]), by_number);
 	free(r.filters);
 	return 0;

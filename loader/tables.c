@@ -51,11 +51,16 @@ static void man_mirror(const char *name, const char *fallback, const char *doc)
 
 static void man_mirrors(void)
 {
-	settings_mirror_keys(man_mirror);
+	settings_mirror_keys(false, man_mirror);
+}
+
+static void man_targets(void)
+{
+	settings_mirror_keys(true, man_mirror);
 }
 
 static const struct reference_part parts[] = {
-	{"exports", man_exports}, {"mirrors", man_mirrors}, {}};
+	{"exports", man_exports}, {"mirrors", man_mirrors}, {"targets", man_targets}, {}};
 
 static const struct program weir = {
 	.name = "weir",
@@ -75,7 +80,9 @@ static const struct program weir = {
 		"#rotate-bytes = 100M\n#gzip = yes\n"
 		"\n# Copies of packets that go to another machine, see weir-mirror(8).\n"
 		"#[mirror-filter web]\n#ingress.100 = accept proto tcp and dst port 443\n"
-		"#[mirror 1]\n#filter = web\n#to = vxlan:192.0.2.10,vni=7",
+		"#[mirror 1]\n#filter = web\n#to = vxlan:192.0.2.10,vni=7\n"
+		"# Where rules may have packets mirrored to, by name.\n"
+		"#[mirror-target suspects]\n#to = vxlan:192.0.2.10,vni=8",
 };
 
 /* ---- config ---- */

@@ -199,9 +199,12 @@ int decide_propose(struct book *b, const struct proposal *p)
 {
 	const char *mode = decide_mode(b, p->rule);
 	struct before before;
-	int r = find_before(b, p, mode, &before);
 	enum decide_gate gate;
+	int r;
 
+	if (!rule_action_stops(p->action))
+		return decide_look(b, p);
+	r = find_before(b, p, mode, &before);
 	if (r)
 		return r;
 	gate = decide_gate(b, p, mode, before.active);
@@ -236,14 +239,14 @@ static void take_value(struct proposal *p, const struct alert_value *v)
 	}
 }
 
-/* Mirror: not by the agents yet. What nodes capture by themselves they have by now. */
+/* What nodes capture and mirror by themselves they have by now. */
 static bool acts(const struct book *b, const struct rule *r, const struct rule_action *a)
 {
 	char buf[NODE_RULE_WHY];
 
-	if (a->type == RO_CAPTURE)
+	if (!rule_action_stops(a))
 		return node_rule_why_not(r, a, &b->set->files.binding, buf);
-	return a->type <= RO_RESET && r->mode >= RM_SHADOW;
+	return r->mode >= RM_SHADOW;
 }
 
 void decide_read(const struct alert_event *ev, uint32_t at, struct proposal *ret)
@@ -274,7 +277,7 @@ int decide_alert(struct book *b, const struct alert_event *ev, int64_t alert, bo
 		decide_read(ev, i, &p);
 		p.alert = alert;
 		p.silenced = silenced;
-		r = p.action->type == RO_CAPTURE ? decide_capture(b, &p) : decide_propose(b, &p);
+		r = decide_propose(b, &p);
 	}
 	return r;
 }

@@ -60,7 +60,7 @@ static const char *disowned(struct book *b, struct proposal *p, sqlite3_stmt *s)
 	p->action = &rule->actions.v[p->at];
 	if (is_other(p, s))
 		return "rule";
-	if (p->action->type == RO_CAPTURE)
+	if (!rule_action_stops(p->action))
 		return rule->mode < RM_DETECT ? "mode" : NULL;
 	if (rule->mode < RM_SHADOW || (rule->mode == RM_SHADOW && strcmp(mode, "shadow") != 0) ||
 	    (rule->mode == RM_CANARY && !strcmp(mode, "enforce")))
@@ -146,11 +146,11 @@ static bool goes_on(struct book *b, sqlite3_stmt *s, struct proposal *ret)
 		.proven = sqlite3_column_int(s, D_PROVEN),
 		.exempt = sqlite3_column_int(s, D_EXEMPT),
 		.silenced = sqlite3_column_int(s, D_SILENCED)};
-	if (!sqlite3_column_int(s, D_FIRING) || !ret->rule || ret->rule->mode < RM_SHADOW ||
-	    ret->at >= ret->rule->actions.n)
+	if (!sqlite3_column_int(s, D_FIRING) || !ret->rule || ret->at >= ret->rule->actions.n)
 		return false;
 	ret->action = &ret->rule->actions.v[ret->at];
-	if (ret->action->type == RO_CAPTURE) /* an alert's file is one */
+	if (ret->action->type == RO_CAPTURE || /* an alert's file is one */
+	    ret->rule->mode < (rule_action_stops(ret->action) ? RM_SHADOW : RM_DETECT))
 		return false;
 	blob(s, D_A, ret->a, &ret->has_a);
 	blob(s, D_B, ret->b, &ret->has_b);

@@ -25,10 +25,7 @@ bool decide_breaker(struct book *b)
 
 const char *decide_action(const struct rule_action *a)
 {
-	return a->type == RO_DROP    ? "drop"
-	       : a->type == RO_LIMIT ? "limit"
-	       : a->type == RO_RESET ? "reset"
-				     : "capture";
+	return rule_action_word(a->type);
 }
 
 const char *decide_scope(const struct proposal *p)
@@ -87,7 +84,7 @@ static int64_t made_lately(struct book *b)
 {
 	return db_number(b->db, 0,
 			 "SELECT count(*) FROM decision WHERE made_us > ? AND mode != 'shadow' AND"
-			 " node IS NULL AND action != 'capture' AND"
+			 " node IS NULL AND action NOT IN (" DECIDE_LOOKS ") AND"
 			 " (reason IS NULL OR reason IN ('rate', 'internal'))",
 			 "i", book_now_us() - MINUTE_US);
 }
@@ -154,7 +151,7 @@ enum decide_gate decide_gate(struct book *b, const struct proposal *p, const cha
 		return GATE_SILENCED;
 	n = db_number(b->db, INT64_MAX,
 		      "SELECT count(*) FROM decision WHERE state = 'active' AND node IS NULL"
-		      " AND action != 'capture'",
+		      " AND action NOT IN (" DECIDE_LOOKS ")",
 		      "");
 	if (n - old >= b->cfg.decide.max)
 		return GATE_FULL;

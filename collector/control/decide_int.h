@@ -29,8 +29,11 @@ void decide_read(const struct alert_event *ev, uint32_t at, struct proposal *ret
 /* Through the gates; a decision, a refusal, or nothing (there is one already). Return: 0, -EIO. */
 int decide_propose(struct book *b, const struct proposal *p);
 
-/* The same of an action that captures: it stops nothing, and no other gates are asked. Return: 0, -EIO. */
-int decide_capture(struct book *b, const struct proposal *p);
+/* Actions that stop nothing, for SQL. */
+#define DECIDE_LOOKS "'capture', 'mirror'"
+
+/* The same of an action that captures or mirrors: it stops nothing, and no other gates are asked. Return: 0, -EIO. */
+int decide_look(struct book *b, const struct proposal *p);
 
 /* Is everything automatic only counted, since there were too many decisions? */
 bool decide_breaker(struct book *b);

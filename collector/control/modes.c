@@ -259,7 +259,7 @@ static int64_t about_us(struct book *b, const struct mode_row *row, const char *
 		b->db,
 		"SELECT a, coalesce(reason, '') IN ('never_block', 'agent', 'internal'), scope FROM"
 		" decision WHERE rule_id = ? AND made_us >= ? AND mode = ?"
-		" AND action != 'capture' AND approver IS NULL",
+		" AND action NOT IN (" DECIDE_LOOKS ") AND approver IS NULL",
 		"tit", row->rule->id, row->since_us, mode);
 	int64_t n = 0;
 
@@ -285,13 +285,13 @@ void modes_facts(struct book *b, const struct mode_row *row, struct promote_seen
 	ret->v[PROMOTE_DECIDED] = db_number(
 		b->db, 0,
 		"SELECT count(*) FROM decision WHERE rule_id = ? AND made_us >= ? AND mode = ?"
-		" AND action != 'capture'"
+		" AND action NOT IN (" DECIDE_LOOKS ")"
 		" AND (state IN ('active', 'withdrawn') OR (state = 'expired' AND reason IS NULL))",
 		"tit", row->rule->id, row->since_us, mode);
 	ret->v[PROMOTE_WITHDRAWN] = db_number(
 		b->db, 0,
 		"SELECT count(*) FROM decision WHERE rule_id = ? AND made_us >= ? AND mode = ?"
-		" AND action != 'capture'"
+		" AND action NOT IN (" DECIDE_LOOKS ")"
 		" AND state = 'withdrawn' AND reason IN ('operator', 'exempt', 'never_block', 'agent')",
 		"tit", row->rule->id, row->since_us, mode);
 	ret->v[PROMOTE_SPARED] = about_us(b, row, mode);

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "collector/control/decide_int.h"
 #include "collector/control/publish_int.h"
 #include "common/log.h"
 #include "common/num_text.h"
@@ -178,10 +179,11 @@ enum column {
 };
 
 /* First what acts, and the strongest first; then what only counts. */
-#define ROWS                                                                                     \
-	"SELECT rule_id, rule, at, action, scope, a, b, port, direction, rate, mode, expires_us" \
-	" FROM decision WHERE state = 'active' AND node IS NULL AND action != 'capture'"         \
-	" ORDER BY mode = 'shadow', mode = 'canary', action = 'limit', rule_id, at, port, b,"    \
+#define ROWS                                                                                      \
+	"SELECT rule_id, rule, at, action, scope, a, b, port, direction, rate, mode, expires_us"  \
+	" FROM decision WHERE state = 'active' AND node IS NULL AND action NOT IN (" DECIDE_LOOKS \
+	")"                                                                                       \
+	" ORDER BY mode = 'shadow', mode = 'canary', action = 'limit', rule_id, at, port, b,"     \
 	" action, scope, direction, rate, id"
 
 bool making_is_shadow(const struct making *m, const char *mode)
@@ -294,7 +296,7 @@ static int make(struct making *m)
 			return r;
 		}
 	}
-	return r ?: end_rule(m) ?: making_captures(m) ?: making_agents(m);
+	return r ?: end_rule(m) ?: making_looks(m) ?: making_agents(m);
 }
 
 /* ---- files ---- */

@@ -20,9 +20,7 @@ static bool is_agents(const struct rule *r, uint32_t at, const struct rule_site 
 	char buf[NODE_RULE_WHY];
 
 	/* packets are evidence, whatever becomes of the source */
-	const bool capture = r->actions.v[at].type == RO_CAPTURE;
-
-	return r->mode >= (capture ? RM_DETECT : RM_SHADOW) &&
+	return r->mode >= (rule_action_stops(&r->actions.v[at]) ? RM_SHADOW : RM_DETECT) &&
 	       !node_rule_why_not(r, &r->actions.v[at], site, buf);
 }
 

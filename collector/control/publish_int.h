@@ -22,8 +22,8 @@ struct making {
 /* Does what is decided in this mode only count? */
 bool making_is_shadow(const struct making *m, const char *mode);
 
-/* publish_captures.c: packets that alerts have kept. Return: 0, -EIO, -ENOMEM, -E2BIG. */
-int making_captures(struct making *m);
+/* publish_looks.c: packets that alerts have kept, or mirrored. Return: 0, -EIO, -ENOMEM, -E2BIG. */
+int making_looks(struct making *m);
 
 /* publish_agents.c: rules that nodes decide by themselves, behind the others. Return: 0, -EIO, -ENOMEM, -E2BIG. */
 int making_agents(struct making *m);

@@ -6,15 +6,6 @@
 
 #include "common/num_text.h"
 
-static const char *action_word(unsigned int action)
-{
-	return action == RO_DROP      ? "drop"
-	       : action == RO_LIMIT   ? "limit"
-	       : action == RO_RESET   ? "reset"
-	       : action == RO_CAPTURE ? "capture"
-				      : "mirror";
-}
-
 /* "198.51.100.7", of a pair "198.51.100.7 -> 10.0.0.1". */
 static void target_text(const struct backtest_hit *h, char buf[2 * IP_TEXT + 8])
 {
@@ -52,7 +43,7 @@ static int put_target(const struct backtest_lines *l, const struct backtest_hit 
 	time_text(h->first_ns, when);
 	target_text(h, target);
 	return put(l, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:b}", "type", "target",
-				"action", action_word(h->action), "scope",
+				"action", rule_action_word(h->action), "scope",
 				h->scope == RULE_SCOPE_PAIR ? "pair" : flow_fields[h->scope].path,
 				"target", target, "first", when, "alerts", (json_int_t)h->alerts,
 				"internal", h->internal, "exempt", h->exempt));

@@ -24,7 +24,7 @@ struct compiler {
 
 static bool acts(const struct rule *r, const struct rule_action *a)
 {
-	return a->type == RO_CAPTURE || (a->type <= RO_RESET && r->mode >= RM_SHADOW);
+	return !rule_action_stops(a) || r->mode >= RM_SHADOW;
 }
 
 /* Why this rule has no records; NULL: it has. */
@@ -37,16 +37,7 @@ static const char *left_out(const struct rule *r)
 	for (uint32_t i = 0; i < r->actions.n; i++)
 		if (acts(r, &r->actions.v[i]))
 			return NULL;
-	return r->mode < RM_SHADOW ? "its mode is not beyond detect"
-				   : "no drop, limit, reset or capture among its actions";
-}
-
-static const char *source_form(const struct rule_action *a)
-{
-	return a->type == RO_DROP    ? "drop"
-	       : a->type == RO_LIMIT ? "limit"
-	       : a->type == RO_RESET ? "reset"
-				     : "capture";
+	return r->mode < RM_SHADOW ? "its mode is not beyond detect" : "it has no actions";
 }
 
 static int add_action(struct compiler *c, const struct rule *r, uint32_t at)
@@ -76,8 +67,8 @@ static int add_action(struct compiler *c, const struct rule *r, uint32_t at)
 	if (rc && rc != -ENOMEM)
 		snprintf(c->why, WHY, "%.63s: %.170s", r->name, res.error.message);
 	if (!rc)
-		fprintf(c->out, "%s %s for %llus%s  # %s, %u record%s\n", source_form(a), text,
-			(unsigned long long)(a->ttl_ns / SECOND),
+		fprintf(c->out, "%s %s for %llus%s  # %s, %u record%s\n", rule_action_word(a->type),
+			text, (unsigned long long)(a->ttl_ns / SECOND),
 			rule.flags & RULE_SHADOW ? " shadow" : "", r->name, res.rules + res.entries,
 			res.rules + res.entries == 1 ? "" : "s");
 	free(text);
@@ -107,9 +98,8 @@ static int add_agent(struct compiler *c, const struct rule *r, uint32_t at)
 	rc = node_rule_add(&c->draft, &n);
 	if (!rc)
 		fprintf(c->out, "# %s: agents %s sources for %llus%s where %s\n", r->name,
-			source_form(a),
-			(unsigned long long)((a->ttl_ns ?: a->post_ns ?: NODE_RULE_POST) / SECOND),
-			n.shadow && a->type != RO_CAPTURE ? " shadow" : "", r->where.s);
+			rule_action_word(a->type), (unsigned long long)node_rule_seconds(a),
+			n.shadow && rule_action_stops(a) ? " shadow" : "", r->where.s);
 	c->number++;
 	return rc;
 }
@@ -126,7 +116,7 @@ static int add_rule(struct compiler *c, const struct rule *r)
 	for (uint32_t i = 0; i < r->actions.n && !rc; i++)
 		if (!acts(r, &r->actions.v[i]))
 			continue;
-		else if (r->class == RC_AGENT || r->actions.v[i].type == RO_CAPTURE)
+		else if (r->class == RC_AGENT || !rule_action_stops(&r->actions.v[i]))
 			rc = add_agent(c, r, i);
 		else
 			rc = add_action(c, r, i);

@@ -91,20 +91,9 @@ static void put_evidence(const struct rule *r, FILE *out)
 	fputs(r->evidence.handshake ? "handshake required" : "", out);
 }
 
-static const char *action_word(unsigned int action)
-{
-	static const char *const words[] = {[RO_DROP] = "drop",
-					    [RO_LIMIT] = "limit",
-					    [RO_RESET] = "reset",
-					    [RO_CAPTURE] = "capture",
-					    [RO_MIRROR] = "mirror"};
-
-	return words[action];
-}
-
 static void put_action(const struct rule_action *a, FILE *out)
 {
-	fprintf(out, "%s %s", action_word(a->type),
+	fprintf(out, "%s %s", rule_action_word(a->type),
 		a->scope == RULE_SCOPE_PAIR ? "pair" : flow_fields[a->scope].path);
 	fputs(a->direction == 1 ? " ingress" : a->direction == 2 ? " egress" : "", out);
 	if (a->rate)

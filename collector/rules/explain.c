@@ -87,12 +87,7 @@ static void put_actions(const struct rule *r, FILE *out)
 
 		fprintf(out, "  %s%s %s", i ? "          " : "actions   ",
 			rule_word(RO_RULE, "mode", r->mode), "");
-		fprintf(out, "-> %s %s",
-			a->type == RO_DROP	? "drop"
-			: a->type == RO_LIMIT	? "limit"
-			: a->type == RO_RESET	? "reset"
-			: a->type == RO_CAPTURE ? "capture"
-						: "mirror",
+		fprintf(out, "-> %s %s", rule_action_word(a->type),
 			a->scope == RULE_SCOPE_PAIR ? "pair" : flow_fields[a->scope].path);
 		if (a->ttl_ns)
 			fprintf(out, " for %s", units_duration(a->ttl_ns, buf));

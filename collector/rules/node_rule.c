@@ -73,11 +73,9 @@ const char *node_rule_why_not(const struct rule *r, const struct rule_action *a,
 
 	if (r->class == RC_COLLECTOR)
 		return r->class_why;
-	if (a->type > RO_CAPTURE)
-		return "no drop, limit, reset or capture";
-	if (a->scope != FF_SRC_IP && a->type != RO_CAPTURE)
+	if (a->scope != FF_SRC_IP && rule_action_stops(a))
 		return "nodes act on sources alone: scope src.ip";
-	if (!r->evidence.handshake && a->type != RO_CAPTURE)
+	if (!r->evidence.handshake && rule_action_stops(a))
 		return "a source can be forged: it takes 'evidence: { handshake: required }'";
 	if (r->for_ns)
 		return "it has to hold for a time: for";
@@ -167,19 +165,26 @@ static int add_exempt(struct policy_draft *d, const struct node_rule *n)
 	struct exempting x = {d, n->number};
 	int rc = n->rule->exempt.filter ? exempt_values(&x, &n->rule->exempt) : 0;
 
-	/* what is exempt from being stopped may be captured all the same */
+	/* what is exempt from being stopped may be looked at all the same */
 	for (unsigned int i = 0; i < 2 && !rc; i++)
-		if (n->exempt[i] && n->rule->actions.v[n->at].type != RO_CAPTURE)
+		if (n->exempt[i] && rule_action_stops(&n->rule->actions.v[n->at]))
 			rc = exempt_list(&x, n, n->exempt[i]);
 	return rc;
 }
 
 static uint8_t action_of(const struct rule_action *a)
 {
-	return a->type == RO_DROP    ? POLICY_DROP
-	       : a->type == RO_LIMIT ? POLICY_LIMIT
-	       : a->type == RO_RESET ? POLICY_RESET
-				     : POLICY_DO_CAPTURE;
+	static const uint8_t of[] = {POLICY_DROP, POLICY_LIMIT, POLICY_RESET, POLICY_DO_CAPTURE,
+				     POLICY_DO_MIRROR};
+
+	return of[a->type - RO_DROP];
+}
+
+static uint8_t scope_of(const struct rule_action *a)
+{
+	return a->scope == RULE_SCOPE_PAIR ? CAPTURE_PAIR
+	       : a->scope == FF_DST_IP	   ? CAPTURE_DST
+					   : CAPTURE_SRC;
 }
 
 void node_rule_capture(const struct rule_action *a, struct policy_capture *ret)
@@ -187,12 +192,44 @@ void node_rule_capture(const struct rule_action *a, struct policy_capture *ret)
 	*ret = (struct policy_capture){
 		.pre = (uint32_t)(a->pre_ns / SECOND),
 		.post = (uint32_t)((a->post_ns ?: NODE_RULE_POST) / SECOND),
-		.scope = a->scope == RULE_SCOPE_PAIR ? CAPTURE_PAIR
-			 : a->scope == FF_DST_IP     ? CAPTURE_DST
-						     : CAPTURE_SRC,
+		.scope = scope_of(a),
 		.max_bytes = a->max_bytes ?: NODE_RULE_BYTES,
 	};
 	ret->post += !ret->post;
+}
+
+void node_rule_mirror(const struct rule_action *a, struct policy_mirror *ret)
+{
+	*ret = (struct policy_mirror){.ttl = (uint32_t)(a->ttl_ns / SECOND), .scope = scope_of(a)};
+	ret->ttl += !ret->ttl;
+	snprintf((char *)ret->to, sizeof(ret->to), "%s", a->to);
+}
+
+/* What nodes look at by it. */
+static int add_looks(struct policy_draft *d, const struct rule_action *a, uint32_t number)
+{
+	struct policy_capture capture;
+	struct policy_mirror mirror;
+
+	if (a->type == RO_CAPTURE) {
+		node_rule_capture(a, &capture);
+		capture.rule = number;
+		return policy_add(d, POLICY_CAPTURE, &capture);
+	}
+	if (a->type != RO_MIRROR)
+		return 0;
+	node_rule_mirror(a, &mirror);
+	mirror.rule = number;
+	return policy_add(d, POLICY_MIRROR, &mirror);
+}
+
+uint64_t node_rule_seconds(const struct rule_action *a)
+{
+	const uint64_t ns = a->type == RO_CAPTURE ? a->post_ns ?: NODE_RULE_POST
+			    : a->escalate.n	  ? a->escalate.ns[0]
+						  : a->ttl_ns;
+
+	return ns / SECOND ?: 1;
 }
 
 int node_rule_add(struct policy_draft *d, const struct node_rule *n)
@@ -200,27 +237,17 @@ int node_rule_add(struct policy_draft *d, const struct node_rule *n)
 	static const uint8_t directions[] = {DIR_BOTH, DIR_INGRESS, DIR_EGRESS};
 	const struct rule *r = n->rule;
 	const struct rule_action *a = &r->actions.v[n->at];
-	struct policy_agent agent = {
-		.rule = n->number,
-		.ttl = (uint32_t)((a->escalate.n ? a->escalate.ns[0] : a->ttl_ns) / SECOND)};
+	struct policy_agent agent = {.rule = n->number, .ttl = (uint32_t)node_rule_seconds(a)};
 	struct policy_rule rule = {
 		.number = n->number,
 		.action = action_of(a),
-		.flags = RULE_AUTOMATIC | (n->shadow ? RULE_SHADOW : 0),
+		.flags = RULE_AUTOMATIC | (n->shadow && rule_action_stops(a) ? RULE_SHADOW : 0),
 		.direction = directions[a->direction],
 		.key = RULE_BY_ADDR,
 		.expires = n->expires,
 	};
-	struct policy_capture capture;
 	int rc;
 
-	node_rule_capture(a, &capture);
-	capture.rule = n->number;
-	if (a->type == RO_CAPTURE) {
-		agent.ttl = capture.post;
-		rule.flags = RULE_AUTOMATIC;
-	}
-	agent.ttl += !agent.ttl;
 	node_rule_id(r, n->at, rule.id);
 	snprintf((char *)rule.name, sizeof(rule.name), "%.63s", r->name);
 	snprintf((char *)rule.origin, sizeof(rule.origin), "rule:%.30s%s%.24s", r->name,
@@ -229,7 +256,7 @@ int node_rule_add(struct policy_draft *d, const struct node_rule *n)
 	rc = a->type == RO_LIMIT ? policy_scan_rate(a->rate, &rule) : 0;
 	rc = rc ?: agent.length ? 0 : -ENOMEM;
 	rc = rc ?: policy_add(d, POLICY_RULE, &rule);
-	rc = rc || a->type != RO_CAPTURE ? rc : policy_add(d, POLICY_CAPTURE, &capture);
+	rc = rc ?: add_looks(d, a, n->number);
 	rc = rc ?: policy_add(d, POLICY_AGENT_RULE, &agent);
 	return rc ?: add_exempt(d, n);
 }

@@ -36,8 +36,12 @@ struct node_rule {
 	const char *exempt[2]; /* more lists that are: words such as "@never_block"; or NULL */
 };
 
-/* What an action captures, as a record without addresses; its rule is left 0. */
+/* What an action captures or mirrors, as a record without addresses; its rule is left 0. */
 void node_rule_capture(const struct rule_action *a, struct policy_capture *ret);
+void node_rule_mirror(const struct rule_action *a, struct policy_mirror *ret);
+
+/* How long an action lasts, when it is done for the first time. */
+uint64_t node_rule_seconds(const struct rule_action *a);
 
 /* Its records into a draft. Return: 0, -ENOMEM, -E2BIG, -EINVAL. */
 int node_rule_add(struct policy_draft *d, const struct node_rule *n);

@@ -117,6 +117,15 @@ struct rule_action {
 	const char *to;
 };
 
+/* Captures and mirrors stop nothing: nodes look at packets. */
+static inline bool rule_action_stops(const struct rule_action *a)
+{
+	return a->type < RO_CAPTURE;
+}
+
+/* "drop"; @type: RO_DROP ... RO_MIRROR */
+const char *rule_action_word(unsigned int type);
+
 struct rule_actions {
 	struct rule_action v[RULE_ACTIONS_MAX];
 	uint32_t n;

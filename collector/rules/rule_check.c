@@ -9,6 +9,7 @@
 
 #include "collector/rules/rule_int.h"
 #include "common/suggest.h"
+#include "weir/policy.h"
 
 #define SECOND	     UINT64_C(1000000000)
 #define TTL_LONG     (UINT64_C(30) * 24 * 3600 * SECOND)
@@ -238,6 +239,8 @@ static void check_action(struct rule_reader *rr, struct rule *r, const struct ru
 	} else if (!has_by(r, a->scope)) {
 		fail_at(rr, a->at, "scope is no field of by: whose packets would it be?");
 	}
+	if (a->type == RO_MIRROR && a->to && strlen(a->to) >= POLICY_TARGET_MAX)
+		fail_at(rr, a->at, "to is 31 letters at most");
 	check_times(rr, a);
 }
 
@@ -251,8 +254,11 @@ static void note_action(struct rule_reader *rr, struct rule *r, const struct rul
 			"nodes keep packets where capture.ring is more than 0: 'weir status' says what "
 			"was refused");
 	else if (a->type == RO_MIRROR)
-		rule_note(rr->set, r, a->at, "%s: not yet supported by the agents",
-			  rule_object_names[a->type]);
+		rule_note(
+			rr->set, r, a->at,
+			"nodes mirror where their configuration has [mirror-target %s]: 'weir status' "
+			"says what was refused",
+			a->to);
 	else if (source && !r->evidence.handshake)
 		rule_note(
 			rr->set, r, a->at,

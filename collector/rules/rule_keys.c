@@ -52,6 +52,11 @@ const char *const rule_object_names[_RO_MAX] = {
 	[RO_FEED] = "feed",
 };
 
+const char *rule_action_word(unsigned int type)
+{
+	return rule_object_names[type];
+}
+
 const char *const rule_kind_words[_RK_MAX] = {
 	[RK_TEXT] = "text",
 	[RK_TEXTS] = "text, or a list of texts",

@@ -31,7 +31,7 @@ enum policy_type {
 	POLICY_ADDR_PORT = 3,
 	POLICY_FLOW = 4,
 	POLICY_NAME = 5,
-	POLICY_MIRROR_SESSION = 6, /* reserved: refused by name */
+	POLICY_MIRROR = 6,
 	POLICY_CAPTURE = 7,
 	POLICY_AGENT_RULE = 8,
 	POLICY_AGENT_EXEMPT =
@@ -44,7 +44,7 @@ enum policy_action {
 	POLICY_DROP = 2,
 	POLICY_LIMIT = 3,
 	POLICY_RESET = 4,
-	POLICY_DO_MIRROR = 5,  /* reserved: refused by name */
+	POLICY_DO_MIRROR = 5,  /* nothing in policy tables: see struct policy_mirror */
 	POLICY_DO_CAPTURE = 6, /* nothing in the kernel: see struct policy_capture */
 };
 
@@ -226,6 +226,25 @@ struct policy_capture {
 	__u8 addr[2][16];
 };
 
+#define POLICY_TARGET_MAX 32u
+
+/*
+ * Packets for a mirror that the node has a target for, from when the record comes until `ttl` after `made`, or of
+ * agent's hits until `ttl` after the hit; not longer than the record is there. Addresses as in struct policy_capture.
+ */
+struct policy_mirror {
+	__u32 rule; /* its number; action POLICY_DO_MIRROR, by address, without conditions */
+	__u32 ttl;  /* seconds */
+	__u8 scope; /* enum policy_capture_scope */
+	__u8 ends;
+	__u8 pad[6];
+	__u64 made;
+	__u64 alert;
+	__u64 decision;
+	__u8 addr[2][16];
+	__u8 to[POLICY_TARGET_MAX]; /* NAME of [mirror-target NAME] in the node's configuration */
+};
+
 _Static_assert(sizeof(struct policy_match) == 88, "abi");
 _Static_assert(sizeof(struct policy_header) == 128, "abi");
 _Static_assert(sizeof(struct policy_rule) == 264, "abi");
@@ -235,5 +254,6 @@ _Static_assert(sizeof(struct policy_flow) == 56, "abi");
 _Static_assert(sizeof(struct policy_name) == 272, "abi");
 _Static_assert(sizeof(struct policy_agent) == 1040, "abi");
 _Static_assert(sizeof(struct policy_capture) == 80, "abi");
+_Static_assert(sizeof(struct policy_mirror) == 104, "abi");
 
 #endif

@@ -237,6 +237,21 @@ static void put_captures(const struct control_server *c, struct json *j)
 	json_close(j, '}');
 }
 
+static void put_mirrors(const struct control_server *c, struct json *j)
+{
+	const struct mirror_rule_counts *n = &c->env.ifaces->mirrors;
+
+	put_key(j, "mirrors");
+	json_open(j, '{');
+	put_count(j, "open", __atomic_load_n(&n->open, __ATOMIC_RELAXED));
+	put_count(j, "refused", __atomic_load_n(&n->refused, __ATOMIC_RELAXED));
+#define COUNTED(member, metric, help) \
+	put_count(j, #member, __atomic_load_n(&n->member, __ATOMIC_RELAXED));
+#include "loader/mirror/rule_counts.def"
+#undef COUNTED
+	json_close(j, '}');
+}
+
 static void put_policy(struct control_server *c, struct json *j)
 {
 	static struct policy_state s;
@@ -260,6 +275,7 @@ static void put_policy(struct control_server *c, struct json *j)
 			  dataplane_counter(c->env.dp, CNT_DROPPED_IN_FLOWS));
 	put_agent(c, &s, j);
 	put_captures(c, j);
+	put_mirrors(c, j);
 	put_key(j, "by_rule");
 	json_open(j, '[');
 	for (uint32_t i = 0; i < s.n; i++)

@@ -252,6 +252,11 @@ static void put_policy(struct control_server *c, struct text *t)
 	put(t, "weir_" metric " %" PRIu64 "\n", c->env.ifaces->records.member);
 #include "loader/capture/record_counts.def"
 #undef COUNTED
+#define COUNTED(member, metric, help)     \
+	head(t, metric, "counter", help); \
+	put(t, "weir_" metric " %" PRIu64 "\n", c->env.ifaces->mirrors.member);
+#include "loader/mirror/rule_counts.def"
+#undef COUNTED
 }
 
 /* ---- exports ---- */

@@ -225,7 +225,7 @@ static void show_table(const struct policy_result *r)
 
 static void show_one_json(const struct mirror_shown *s)
 {
-	static const char *const from[] = {"hand", "config"};
+	static const char *const from[] = {"hand", "config", "rules"};
 	char to[TEXT_MAX];
 	json_t *o = json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:b, s:s, s:b, s:I, s:I, s:I}",
 			      "session", (int)s->want.number, "to", target_text(&s->want, to),

@@ -22,7 +22,7 @@
 
 static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 
-static uint64_t mono_ms(void)
+uint64_t mirror_mono_ms(void)
 {
 	struct timespec ts;
 
@@ -221,7 +221,7 @@ static int put_seats(struct mirror_host *h)
 
 /* ---- sessions ---- */
 
-static unsigned int in_order(const struct mirror_host *h, unsigned int *element)
+unsigned int mirror_in_order(const struct mirror_host *h, unsigned int *element)
 {
 	unsigned int n = 0;
 
@@ -241,7 +241,7 @@ static unsigned int in_order(const struct mirror_host *h, unsigned int *element)
 static unsigned int put_order(struct mirror_host *h)
 {
 	unsigned int element[MIRROR_SESSIONS];
-	const unsigned int n = in_order(h, element);
+	const unsigned int n = mirror_in_order(h, element);
 
 	mirror_kernel_order(&h->kernel, element, n);
 	return n;
@@ -400,7 +400,8 @@ static void fill(struct mirror_host *h, struct mirror_live *l, const struct mirr
 
 	*l = (struct mirror_live){.want = *w,
 				  .from = b->from,
-				  .until_ms = w->for_s ? mono_ms() + w->for_s * 1000 : UINT64_MAX};
+				  .until_ms = w->for_s ? mirror_mono_ms() + w->for_s * 1000
+						       : UINT64_MAX};
 	l->want.number = w->number ?: mirror_free_number(h);
 	l->s = (struct mirror_session){
 		.rules = w->rules,
@@ -485,7 +486,7 @@ static int answer_end(struct mirror_host *h, uint32_t number, struct policy_repl
 {
 	for (unsigned int e = 0; e < MIRROR_SESSIONS; e++) {
 		if (!h->live[e].used || (number && h->live[e].want.number != number) ||
-		    h->live[e].from == MIRROR_BY_CONFIG)
+		    h->live[e].from != MIRROR_BY_HAND)
 			continue;
 		mirror_end(h, e);
 		reply->removed++;
@@ -495,42 +496,13 @@ static int answer_end(struct mirror_host *h, uint32_t number, struct policy_repl
 			reply, -EPERM,
 			"session %u is one of the configuration: take [mirror %u] out of the file, and 'weir reload'",
 			number, number);
+	if (number && mirror_find(h, number) >= 0)
+		return refuse(
+			reply, -EPERM,
+			"session %u is what rules ask for: 'weir-collector decisions withdraw' ends it, or another policy",
+			number);
 	if (number && !reply->removed)
 		return refuse(reply, -ENOENT, "there is no session %u", number);
-	return 0;
-}
-
-static void show(struct mirror_host *h, unsigned int e, struct mirror_shown *ret)
-{
-	const struct mirror_live *l = &h->live[e];
-	const uint64_t now = mono_ms();
-
-	*ret = (struct mirror_shown){
-		.want = l->want,
-		.ends_s = l->until_ms == UINT64_MAX ? UINT64_MAX
-			  : l->until_ms > now	    ? (l->until_ms - now + 999) / 1000
-						    : 0,
-		.length = l->s.length,
-		.mtu = l->s.out ? l->way.mtu : 0,
-		.ifaces = l->ifaces,
-		.uid = l->uid,
-		.from = l->from,
-	};
-	mirror_count_of(h, e, &ret->count);
-}
-
-static int answer_show(struct mirror_host *h, struct policy_answer *ret)
-{
-	unsigned int element[MIRROR_SESSIONS];
-	const unsigned int n = in_order(h, element);
-	struct mirror_shown *all = calloc(n ?: 1, sizeof(*all));
-
-	if (!all)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < n; i++)
-		show(h, element[i], &all[i]);
-	ret->mirrors = all;
-	ret->reply.n = n;
 	return 0;
 }
 
@@ -544,7 +516,7 @@ void mirror_host_answer(struct mirror_host *h, const struct policy_request *q,
 	if (q->version != POLICY_WIRE_VERSION)
 		reply->r = refuse(reply, -EPROTO, "the command is of another version of weir");
 	else if (q->ask == ASK_MIRROR_SHOW)
-		reply->r = answer_show(h, ret);
+		reply->r = mirror_answer_show(h, ret);
 	else if (!peer->may_change)
 		reply->r = refuse(reply, -EACCES,
 				  "changing mirrors is for root and the group of policy.group");
@@ -558,9 +530,10 @@ void mirror_host_answer(struct mirror_host *h, const struct policy_request *q,
 
 void mirror_host_tick(struct mirror_host *h)
 {
-	const uint64_t now = mono_ms();
+	const uint64_t now = mirror_mono_ms();
 
 	mirror_conf_tick(h);
+	mirror_asks_tick(h, now);
 	for (unsigned int e = 0; e < MIRROR_SESSIONS; e++) {
 		if (!h->live[e].used)
 			continue;
@@ -581,7 +554,8 @@ void mirror_host_start(struct mirror_host *h, const struct mirror_host_start *st
 				  .ifaces = start->ifaces,
 				  .cfg = start->cfg,
 				  .exports = start->exports,
-				  .n_exports = start->n_exports};
+				  .n_exports = start->n_exports,
+				  .asks = {.counts = start->asked}};
 	mirror_kernel_init(&h->kernel, start->dp);
 }
 

@@ -9,6 +9,7 @@
 
 #include "loader/export/sink.h"
 #include "loader/iface_table.h"
+#include "loader/mirror/asks.h"
 #include "loader/mirror/kernel.h"
 #include "loader/mirror/want.h"
 #include "loader/policy/enforce.h"
@@ -36,11 +37,13 @@ struct mirror_host {
 	unsigned int n_exports;
 	struct mirror_images conf; /* sessions of the configuration */
 	uint32_t said;		   /* bits: why one of them has not begun has been said */
+	struct mirror_asks asks;   /* of rules */
 };
 
 struct mirror_host_start {
 	struct dataplane *dp;
 	const struct iface_table *ifaces;
+	struct mirror_rule_counts *asked; /* shared */
 	const struct enforce_cfg *cfg;
 	const struct export_cfg *exports;
 	unsigned int n_exports;

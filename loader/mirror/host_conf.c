@@ -27,6 +27,16 @@ uint32_t mirror_clock(struct mirror_host *h, uint64_t s)
 	return (uint32_t)((tick >> POLICY_JIFFIES_SHIFT) + s * NS_PER_S / unit + 2);
 }
 
+void mirror_lease(struct mirror_host *h, unsigned int element)
+{
+	struct mirror_live *l = &h->live[element];
+	const uint64_t now = mirror_mono_ms(), left = l->until_ms > now ? l->until_ms - now : 0;
+	const uint64_t s = left / 1000 < MIRROR_LEASE_S ? left / 1000 : MIRROR_LEASE_S;
+
+	l->s.until = mirror_clock(h, s);
+	__atomic_store_n(&h->kernel.table->session[element].until, l->s.until, __ATOMIC_RELAXED);
+}
+
 void mirror_count_of(const struct mirror_host *h, unsigned int element, struct mirror_count *ret)
 {
 	const struct mirror_count *before = &h->live[element].before;
@@ -117,6 +127,7 @@ void mirror_host_configure(struct mirror_host *h, const struct mirror_images *no
 			 b ? "has another" : "does not have it any more");
 		mirror_end(h, e);
 	}
+	mirror_asks_targets(h, &was);
 }
 
 void mirror_conf_tick(struct mirror_host *h)
@@ -137,8 +148,6 @@ void mirror_conf_tick(struct mirror_host *h)
 			begin(h, i, -1);
 			continue;
 		}
-		h->live[e].s.until = mirror_clock(h, MIRROR_LEASE_S);
-		__atomic_store_n(&h->kernel.table->session[e].until, h->live[e].s.until,
-				 __ATOMIC_RELAXED);
+		mirror_lease(h, (unsigned int)e);
 	}
 }

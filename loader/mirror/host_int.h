@@ -39,8 +39,20 @@ bool mirror_conf_has(const struct mirror_host *h, uint32_t number);
 /* The first number that nobody has. */
 uint32_t mirror_free_number(const struct mirror_host *h);
 
-/* The kernel ends a session of the configuration so long after it last heard of it. */
+/* The kernel ends a session that has no end of its own so long after it last heard of it. */
 #define MIRROR_LEASE_S 30u
+
+/* It hears of it. */
+void mirror_lease(struct mirror_host *h, unsigned int element);
+
+/* CLOCK_MONOTONIC */
+uint64_t mirror_mono_ms(void);
+
+/* host_show.c: ASK_MIRROR_SHOW. 0 or -ENOMEM. */
+int mirror_answer_show(struct mirror_host *h, struct policy_answer *ret);
+
+/* Elements in use by their sessions' numbers. Return: how many. */
+unsigned int mirror_in_order(const struct mirror_host *h, unsigned int *element);
 
 /* Policy clock: @s from now. */
 uint32_t mirror_clock(struct mirror_host *h, uint64_t s);

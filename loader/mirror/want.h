@@ -45,17 +45,26 @@ struct mirror_image {
 	struct policy_rule rules[MIRROR_RULES];
 };
 
-/* Those of the configuration: by number, for_s 0. */
+#define MIRROR_TARGETS 4u
+
+/* Where rules may have packets mirrored to: [mirror-target NAME]. */
+struct mirror_target {
+	uint8_t name[POLICY_TARGET_MAX]; /* filled up with NUL */
+	struct mirror_want want;	 /* without entries */
+};
+
+/* Those of the configuration: by number, for_s 0; and its targets. */
 struct mirror_images {
-	uint32_t n;
-	uint32_t pad;
+	uint32_t n, n_targets;
 	struct mirror_image at[MIRROR_SESSIONS];
+	struct mirror_target target[MIRROR_TARGETS];
 };
 
 /* Who wants a session. */
 enum mirror_from {
 	MIRROR_BY_HAND = 0,
 	MIRROR_BY_CONFIG = 1, /* as long as the configuration has it */
+	MIRROR_BY_RULE = 2,   /* as long as rules ask for it: asks.h */
 };
 
 /* A session as it is. */

@@ -375,6 +375,7 @@ int enforce_new(const struct enforce_start *start, struct enforce **ret)
 	}
 	e->agents.board = start->agents;
 	e->recorder = start->recorder;
+	e->mirror = start->mirror;
 	policy_table_titles(e->table, start->titles);
 	policy_table_time(e->table, &start->now);
 	state_load(e);

@@ -43,6 +43,7 @@ struct enforce_start {
 	struct policy_fds fds;
 	struct policy_titles *titles; /* names of rules, for the worker; or NULL */
 	struct recorder *recorder;    /* for captures; must stay; or NULL */
+	struct mirror_host *mirror;   /* started; must stay; or NULL */
 	struct agent_board *agents;   /* rules that the worker holds flows against; or NULL */
 	struct policy_time now;
 	const struct export_cfg *exports; /* whose targets are never blocked; must stay */

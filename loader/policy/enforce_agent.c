@@ -91,7 +91,7 @@ static void write_board(const struct enforce *e)
 		const struct agent *a = &e->agents.of[i];
 
 		rows.row[i].slot = a->slot;
-		rows.row[i].any = a->rule->action == POLICY_DO_CAPTURE;
+		rows.row[i].any = a->rule->action >= POLICY_DO_MIRROR; /* nothing is stopped */
 		memcpy(rows.row[i].id, a->rule->id, sizeof(rows.row[i].id));
 		memcpy(rows.row[i].where, a->a->where, sizeof(rows.row[i].where));
 	}
@@ -162,6 +162,7 @@ void enforce_agents_changed(struct enforce *e)
 	find_agents(e);
 	sort_out(e);
 	write_board(e);
+	enforce_mirrors_changed(e);
 }
 
 void enforce_agents_forget(struct enforce *e)
@@ -273,6 +274,8 @@ int enforce_hit(struct enforce *e, const struct agent_hit *h)
 		return 0;
 	if (a->rule->action == POLICY_DO_CAPTURE)
 		return enforce_capture_hit(e, a, h);
+	if (a->rule->action == POLICY_DO_MIRROR)
+		return enforce_mirror_hit(e, a, h);
 	memcpy(m.id, h->id, sizeof(m.id));
 	memcpy(m.addr.addr, h->addr, sizeof(m.addr.addr));
 	m.addr.role = a->rule->direction == DIR_BOTH ? ROLE_EITHER : ROLE_SRC;

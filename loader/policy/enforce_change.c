@@ -320,6 +320,7 @@ static int do_panic(struct enforce *e)
 {
 	policy_table_stop(e->table, true); /* before anything else */
 	e->stopped = true;
+	enforce_mirrors_changed(e);
 	state_save_stopped(e);
 	log_warn("policy", "enforcement stopped by command; 'weir panic --off' resumes it");
 	return 0;
@@ -339,6 +340,7 @@ static int do_resume(struct enforce *e, struct policy_reply *ret)
 		e->n_past = 0;
 	}
 	policy_table_stop(e->table, false);
+	enforce_mirrors_changed(e);
 	state_save_stopped(e);
 	return r ? enforce_refuse(ret, r, "the tables: %s", strerror(-r)) : 0;
 }

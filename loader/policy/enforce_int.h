@@ -112,7 +112,8 @@ struct enforce {
 	uint64_t names_changes;
 	struct policy_draft named; /* decisions of SLOT_NAMED */
 	struct agents agents;
-	struct recorder *recorder; /* or NULL */
+	struct recorder *recorder;  /* or NULL */
+	struct mirror_host *mirror; /* or NULL */
 	struct captures_told told;
 };
 
@@ -206,6 +207,11 @@ uint64_t enforce_last_decided(const struct enforce *e, uint32_t slot);
 bool enforce_capture_hit(struct enforce *e, const struct agent *a, const struct agent_hit *h);
 /* What an issuer wants has changed. */
 void enforce_captures_changed(struct enforce *e, uint32_t slot);
+
+/* enforce_mirror.c. The same of one that mirrors. */
+bool enforce_mirror_hit(struct enforce *e, const struct agent *a, const struct agent_hit *h);
+/* What issuers want has changed, or nothing is enforced now, or is again. */
+void enforce_mirrors_changed(struct enforce *e);
 
 /* enforce_name.c */
 void enforce_names_free(struct enforce *e);

@@ -75,6 +75,7 @@ int policy_host_start(struct policy_host *h, const struct policy_host_start *sta
 	es.titles = &start->table->titles;
 	es.agents = &start->table->agents;
 	es.recorder = start->recorder;
+	es.mirror = start->mirror;
 	es.now = time_of(start->dp);
 	r = enforce_new(&es, &h->e);
 	if (r)

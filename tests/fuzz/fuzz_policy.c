@@ -6,7 +6,7 @@
  * copied through a draft and is the same; what text becomes is always an image that is accepted,
  * or refused for what only a receiver knows.
  *
- * Covers: common/policy_check.c common/policy_draft.c common/policy_source.c common/policy_list.c
+ * Covers: common/policy_check.c common/policy_check_node.c common/policy_draft.c common/policy_source.c common/policy_list.c
  * Covers: common/policy_filter.c common/policy_dnf.c common/policy_prefix.c common/policy_print.c
  * Options: -max_len=4096
  */
@@ -61,6 +61,32 @@ static void again(const struct policy *p, const uint8_t *image)
 	policy_draft_done(&d);
 }
 
+static unsigned int action_of(const struct policy *p, uint32_t rule)
+{
+	const struct policy_rule *r = policy_rule(p, rule);
+
+	if (!r)
+		abort();
+	return r->action;
+}
+
+/* Nothing leads the kernel to a capture or a mirror, and those to nothing else. */
+static void looks(const struct policy *p)
+{
+	for (uint32_t i = 0; i < p->n_addrs; i++)
+		if (action_of(p, p->addrs[i].rule) >= POLICY_DO_MIRROR)
+			abort();
+	for (uint32_t i = 0; i < p->n_mirrors; i++)
+		if (action_of(p, p->mirrors[i].rule) != POLICY_DO_MIRROR ||
+		    p->mirrors[i].ends > 2 || !p->mirrors[i].ttl || !p->mirrors[i].to[0] ||
+		    p->mirrors[i].to[POLICY_TARGET_MAX - 1])
+			abort();
+	for (uint32_t i = 0; i < p->n_captures; i++)
+		if (action_of(p, p->captures[i].rule) != POLICY_DO_CAPTURE ||
+		    p->captures[i].ends > 2 || !p->captures[i].max_bytes)
+			abort();
+}
+
 static void check(const uint8_t *image, size_t len)
 {
 	struct policy_error err;
@@ -71,16 +97,7 @@ static void check(const uint8_t *image, size_t len)
 			abort();
 		return;
 	}
-	/* nothing leads the kernel to a capture, and captures to nothing else */
-	for (uint32_t i = 0; i < p.n_addrs; i++)
-		if (!policy_rule(&p, p.addrs[i].rule) ||
-		    policy_rule(&p, p.addrs[i].rule)->action == POLICY_DO_CAPTURE)
-			abort();
-	for (uint32_t i = 0; i < p.n_captures; i++)
-		if (!policy_rule(&p, p.captures[i].rule) ||
-		    policy_rule(&p, p.captures[i].rule)->action != POLICY_DO_CAPTURE ||
-		    p.captures[i].ends > 2 || !p.captures[i].max_bytes)
-			abort();
+	looks(&p);
 	print(&p);
 	again(&p, image);
 }

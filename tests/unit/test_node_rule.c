@@ -21,6 +21,7 @@
 #define DROP  "    actions: [ { drop: { scope: src.ip, direction: ingress, ttl: 10m } } ]\n"
 #define CAPTURE \
 	"    actions: [ { capture: { scope: src.ip, pre: 30s, post: 90s, max_bytes: 1Mi } } ]\n"
+#define MIRROR "    actions: [ { mirror: { scope: src.ip, to: box, ttl: 90s } } ]\n"
 #define EXEMPT "    exempt: [ \"@local\", 192.0.2.1, 192.0.2.4-192.0.2.7 ]\n"
 
 Test(node_rule, why_not)
@@ -43,10 +44,8 @@ Test(node_rule, why_not)
 			 DROP,
 		 "counts over a window"},
 		{HEAD "    where: proto == tcp and dst.port == 23\n" PROOF DROP, ""},
-		{HEAD WHERE PROOF
-		 "    actions: [ { mirror: { scope: src.ip, to: box, ttl: 60s } } ]\n",
-		 "no drop, limit, reset or capture"},
 		{HEAD WHERE CAPTURE, ""}, /* nothing is stopped: it takes no proof */
+		{HEAD WHERE MIRROR, ""},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -112,16 +111,17 @@ Test(node_rule, becomes_records_that_nodes_take)
 	policy_draft_done(&d);
 }
 
-/* Records of a capture, one octet of them changed, as a node has them. */
-static const char *refused(size_t at, uint8_t value)
+/* Records of a capture or a mirror, one octet of them changed, as a node has them. */
+static const char *refused(enum policy_type type, size_t at, uint8_t value)
 {
-	struct policy_draft d = made(HEAD WHERE CAPTURE EXEMPT, true);
+	struct policy_draft d = made(
+		type == POLICY_MIRROR ? HEAD WHERE MIRROR EXEMPT : HEAD WHERE CAPTURE EXEMPT, true);
 	static char text[sizeof(((struct policy_error *)0)->text)];
 	uint8_t *image;
 	size_t len;
 
 	if (at != SIZE_MAX)
-		d.of[POLICY_CAPTURE].at[at] = value;
+		d.of[type].at[at] = value;
 	cr_assert(eq(int, policy_image(&d, &image, &len), 0));
 	snprintf(text, sizeof(text), "%s", policy_rig_check(image, len));
 	free(image);
@@ -147,7 +147,61 @@ Test(node_rule, captures_become_records_that_nodes_take)
 	/* whom the rule is not for; those who are never blocked may be captured */
 	cr_expect(eq(u32, d.of[POLICY_AGENT_EXEMPT].n, 3));
 	policy_draft_done(&d);
-	cr_expect(eq(str, (char *)(uintptr_t)refused(SIZE_MAX, 0), ""));
+	cr_expect(eq(str, (char *)(uintptr_t)refused(POLICY_CAPTURE, SIZE_MAX, 0), ""));
+}
+
+Test(node_rule, mirrors_become_records_that_nodes_take)
+{
+	struct policy_draft d = made(HEAD WHERE MIRROR EXEMPT, true);
+	const struct policy_mirror *m = (const void *)d.of[POLICY_MIRROR].at;
+	const struct policy_agent *a = (const void *)d.of[POLICY_AGENT_RULE].at;
+	const struct policy_rule *r = (const void *)d.of[POLICY_RULE].at;
+
+	cr_assert(eq(u32, d.of[POLICY_MIRROR].n, 1));
+	cr_expect(eq(u32, m->rule, 7));
+	cr_expect(eq(u32, m->ttl, 90));
+	cr_expect(eq(u32, a->ttl, 90));
+	cr_expect(eq(u32, m->scope, CAPTURE_SRC));
+	cr_expect(eq(u32, m->ends, 0));
+	cr_expect(eq(str, (char *)(uintptr_t)m->to, "box"));
+	cr_expect(eq(u32, r->action, POLICY_DO_MIRROR));
+	cr_expect(eq(u32, r->flags, RULE_AUTOMATIC), "shadow means nothing to it");
+	cr_expect(eq(u32, d.of[POLICY_AGENT_EXEMPT].n, 3));
+	policy_draft_done(&d);
+	cr_expect(eq(str, (char *)(uintptr_t)refused(POLICY_MIRROR, SIZE_MAX, 0), ""));
+}
+
+Test(node_rule, mirrors_that_nodes_refuse)
+{
+	static const struct {
+		size_t at;
+		uint8_t value;
+		const char *want;
+	} rows[] = {
+		{offsetof(struct policy_mirror, rule), 8, "mirror 1: rule 8 is not in this policy"},
+		{offsetof(struct policy_mirror, ttl), 0,
+		 "mirror 1: ttl is 0, want 1 to 4294967295"},
+		{offsetof(struct policy_mirror, ttl) + 3, 255,
+		 "mirror 1: ttl is 4278190170 s, beyond the 2592000 s allowed here"},
+		{offsetof(struct policy_mirror, scope), 4, "mirror 1: scope is 4, want 1 to 3"},
+		{offsetof(struct policy_mirror, ends), 2, "mirror 1: ends is 2, scope 1 has 1"},
+		{offsetof(struct policy_mirror, ends), 1,
+		 "mirror 1: made is for mirrors with addresses"},
+		{offsetof(struct policy_mirror, pad), 1, "mirror 1: pad is not zero"},
+		{offsetof(struct policy_mirror, addr), 1,
+		 "mirror 1: addr is set, but not asked for"},
+		{offsetof(struct policy_mirror, made), 1,
+		 "mirror 1: made is for mirrors with addresses"},
+		{offsetof(struct policy_mirror, to), 0, "mirror 1: to is empty"},
+		{offsetof(struct policy_mirror, to) + 31, 'x',
+		 "mirror 1: to is not filled up with NUL"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		cr_expect(eq(str,
+			     (char *)(uintptr_t)refused(POLICY_MIRROR, rows[i].at, rows[i].value),
+			     (char *)(uintptr_t)rows[i].want),
+			  "row %zu", i);
 }
 
 Test(node_rule, captures_that_nodes_refuse)
@@ -174,7 +228,8 @@ Test(node_rule, captures_that_nodes_refuse)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		cr_expect(eq(str, (char *)(uintptr_t)refused(rows[i].at, rows[i].value),
+		cr_expect(eq(str,
+			     (char *)(uintptr_t)refused(POLICY_CAPTURE, rows[i].at, rows[i].value),
 			     (char *)(uintptr_t)rows[i].want),
 			  "row %zu", i);
 }
@@ -233,9 +288,9 @@ Test(node_rule, nodes_refuse_what_no_agent_may_decide)
 		 7, false},
 		{"agent rule 1: ttl is 4278190680 s, beyond the 2592000 s allowed here",
 		 offsetof(struct policy_agent, ttl) + 3, 255, false},
-		{"agent rule 1: rule 7 (one) is none that agents decide by: want an automatic drop, limit, reset or capture",
+		{"agent rule 1: rule 7 (one) is none that agents decide by: want an automatic drop, limit, reset, capture or mirror",
 		 offsetof(struct policy_rule, flags), 0, true},
-		{"agent rule 1: rule 7 (one) is none that agents decide by: want an automatic drop, limit, reset or capture",
+		{"agent rule 1: rule 7 (one) is none that agents decide by: want an automatic drop, limit, reset, capture or mirror",
 		 offsetof(struct policy_rule, action), POLICY_PASS, true},
 	};
 	struct policy_draft d = made(HEAD WHERE PROOF DROP, false);

@@ -76,6 +76,56 @@ Test(settings_mirror, entries_are_in_the_order_of_their_numbers)
 	cr_expect(eq(u64, m->want.for_s, 0));
 }
 
+Test(settings_mirror, targets_that_rules_name)
+{
+	const struct mirror_target *t;
+
+	cr_assert(
+		eq(str,
+		   (char *)load(
+			   "[mirror-target box-1]\n"
+			   "to = vxlan:192.0.2.9,vni=7\nlength = 128\nsample = 10\n"
+			   "[mirror-target other]\nto = iface:eth1\nbudget = none\niface = eth0\n"),
+		   ""));
+	cr_assert(eq(u32, settings_mirrors(s)->n, 0));
+	cr_assert(eq(u32, settings_mirrors(s)->n_targets, 2));
+	t = &settings_mirrors(s)->target[0];
+	cr_expect(eq(str, (char *)(uintptr_t)t->name, "box-1"));
+	cr_expect(eq(u32, t->want.length, 128));
+	cr_expect(eq(u32, t->want.sample, 10));
+	cr_expect(eq(u32, t->want.budget_pct, 25));
+	cr_expect(eq(u32, t->want.rules, 0), "rules come later");
+	t = &settings_mirrors(s)->target[1];
+	cr_expect(eq(u8, t->want.to, MIRROR_TO_IFACE));
+	cr_expect(eq(str, (char *)(uintptr_t)t->want.iface, "eth0"));
+	cr_expect(eq(u32, t->want.budget_pct, 0));
+}
+
+Test(settings_mirror, what_a_target_lacks_is_told)
+{
+	static const char to[] = "to = vxlan:192.0.2.9,vni=7\n";
+	char five[800] = "";
+	static const struct {
+		const char *text, *want;
+	} rows[] = {
+		{"[mirror-target a]\nlength = 128\n", "to whom? to = vxlan:192.0.2.10,vni=7"},
+		{"[mirror-target Big]\nto = iface:eth1\n",
+		 "'Big': want small letters, digits and -, 31 at most"},
+		{"[mirror-target a]\nto = iface:eth1\nmatch = proto udp\n", "unknown key 'match'"},
+		{"[policy]\nentries = 0\n[mirror-target a]\nto = iface:eth1\n",
+		 "a mirror needs policy.entries: with 0 weir only observes"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		cr_expect(eq(str, (char *)(uintptr_t)load(rows[i].text),
+			     (char *)(uintptr_t)rows[i].want),
+			  "row %zu", i);
+	for (int i = 0; i < 5; i++)
+		snprintf(five + strlen(five), sizeof(five) - strlen(five),
+			 "[mirror-target t%d]\n%s", i, to);
+	cr_expect(eq(str, (char *)(uintptr_t)load(five), "at most 4 mirror targets"));
+}
+
 Test(settings_mirror, what_a_session_lacks_is_told)
 {
 	static const char *const rows[][2] = {
