@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * backtest.c - chunks of the store's rows become blocks, as an exporter's records would have, and go
- * through the engine.
+ * through the engines of several threads, each with some of the rules.
  */
 #include "collector/rules/backtest.h"
 
@@ -10,134 +10,28 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "collector/block.h"
 #include "collector/query/column.h"
 #include "collector/query/watch.h"
+#include "collector/rules/backtest_part.h"
 #include "collector/store/store.h"
 
-#define HITS_MAX  65536u /* kept one by one */
-#define TRIES_MAX 2u	 /* when a partition goes in the midst of it: from the beginning */
+#define TRIES_MAX 2u /* when a partition goes in the midst of it: from the beginning */
 
 struct run {
 	const struct backtest_cfg *cfg;
 	struct backtest *ret;
-	struct engine *engine;
-	struct block_pool *pool;
+	struct backtest_part parts[RELAY_TAKERS];
+	uint32_t n_parts;
+	uint8_t *owner; /* part, by rule */
+	struct relay *relay;
 	struct block *block;
 	struct filter *local;
 	uint8_t columns[_BC_MAX]; /* enum block_column, by column of the result */
 	uint32_t n;
-	uint32_t *places; /* of hits, by hash; index and one */
-	uint32_t cap_hits;
-	bool no_memory;
 };
-
-/* ---- what would have been done ---- */
-
-static bool is_local(const struct run *t, const uint8_t ip[16])
-{
-	struct flow_record r = {};
-
-	memcpy(r.src_ip, ip, 16);
-	flow_set(&r, FF_SRC_IP);
-	return t->local && filter_match(t->local, &r);
-}
-
-static const struct alert_value *by_value(const struct alert *a, unsigned int field)
-{
-	for (uint32_t i = 0; i < a->n_by; i++)
-		if (a->by[i].field == field)
-			return &a->by[i];
-	return NULL;
-}
-
-static bool fill_hit(const struct run *t, const struct alert *a, const struct rule_action *act,
-		     struct backtest_hit *h)
-{
-	const bool pair = act->scope == RULE_SCOPE_PAIR;
-	const struct alert_value *v = by_value(a, pair ? FF_SRC_IP : act->scope);
-	const struct alert_value *w = pair ? by_value(a, FF_DST_IP) : v;
-
-	*h = (struct backtest_hit){.rule = (uint32_t)(a->rule - t->cfg->rules->v),
-				   .action = act->type,
-				   .scope = act->scope,
-				   .exempt = a->exempt,
-				   .first_ns = a->at_ns,
-				   .alerts = 1};
-	if (!v || !w)
-		return false;
-	memcpy(h->ip[0], v->ip, 16);
-	if (pair)
-		memcpy(h->ip[1], w->ip, 16);
-	h->internal = is_local(t, h->ip[0]) || (pair && is_local(t, h->ip[1]));
-	return true;
-}
-
-static uint32_t place_of(const struct run *t, const struct backtest_hit *h)
-{
-	uint64_t hash = ((uint64_t)h->rule << 16) + ((uint64_t)h->action << 8) + h->scope, v;
-	uint32_t at;
-
-	for (unsigned int i = 0; i < 4; i++) {
-		memcpy(&v, (const uint8_t *)h->ip + 8 * i, 8);
-		hash = (hash ^ v) * 0x9e3779b97f4a7c15u;
-		hash ^= hash >> 29;
-	}
-	for (at = (uint32_t)hash & (2 * HITS_MAX - 1); t->places[at];
-	     at = (at + 1) & (2 * HITS_MAX - 1)) {
-		const struct backtest_hit *o = &t->ret->hits[t->places[at] - 1];
-
-		if (o->rule == h->rule && o->action == h->action && o->scope == h->scope &&
-		    !memcmp(o->ip, h->ip, sizeof(h->ip)))
-			break;
-	}
-	return at;
-}
-
-static void add_hit(struct run *t, const struct backtest_hit *h)
-{
-	struct backtest *b = t->ret;
-	const uint32_t at = place_of(t, h);
-
-	if (t->places[at]) {
-		b->hits[t->places[at] - 1].alerts++;
-		return;
-	}
-	if (b->n_hits == HITS_MAX) {
-		b->unkept++;
-		return;
-	}
-	if (b->n_hits == t->cap_hits) {
-		const uint32_t cap = t->cap_hits ? t->cap_hits * 2 : 64;
-		struct backtest_hit *to = reallocarray(b->hits, cap, sizeof(*to));
-
-		if (!to) {
-			t->no_memory = true;
-			return;
-		}
-		b->hits = to;
-		t->cap_hits = cap;
-	}
-	b->hits[b->n_hits++] = *h;
-	t->places[at] = b->n_hits;
-	b->rules[h->rule].hits++;
-	b->rules[h->rule].internal += h->internal;
-	b->rules[h->rule].exempt += h->exempt;
-}
-
-static void on_alert(void *arg, const struct alert *a)
-{
-	struct run *t = arg;
-	struct backtest_hit h;
-
-	if (a->state != ALERT_FIRING)
-		return;
-	t->ret->rules[a->rule - t->cfg->rules->v].alerts++;
-	for (uint32_t i = 0; i < a->rule->actions.n; i++)
-		if (fill_hit(t, a, &a->rule->actions.v[i], &h))
-			add_hit(t, &h);
-}
 
 /* ---- rows ---- */
 
@@ -264,18 +158,14 @@ static int take_rows(struct run *t, const struct store_result *res, const uint32
 	return r;
 }
 
-/* The block through the engine, and an empty one instead. */
-static int send_block(struct run *t)
+/* The block to the engines, and an empty one instead. */
+static void send_block(struct run *t)
 {
-	int r;
-
 	if (!t->ret->flows && t->block->rows)
 		t->ret->from_ns = (uint64_t)BLOCK_COLUMN(t->block, int64_t, BC_END)[0] * 1000;
 	t->ret->flows += t->block->rows;
-	r = engine_block(t->engine, t->block, 0);
-	block_put(t->pool, t->block);
-	t->block = block_get(t->pool);
-	return r ?: t->block && !t->no_memory ? 0 : -ENOMEM;
+	relay_send(t->relay);
+	t->block = relay_begin(t->relay);
 }
 
 static int take_chunk(struct run *t, const struct store_result *res, uint32_t n)
@@ -296,7 +186,8 @@ static int take_chunk(struct run *t, const struct store_result *res, uint32_t n)
 			break;
 		/* bits of rows that did not come are of no block that is sent with them */
 		rows[1] = fresh ? rows[1] / 2 : rows[1];
-		r = send_block(t);
+		send_block(t);
+		r = 0;
 		fresh = true;
 	}
 	return r;
@@ -315,20 +206,41 @@ static int by_rule(const void *a, const void *b)
 	return memcmp(x->ip, y->ip, sizeof(x->ip));
 }
 
-static void finish(struct run *t)
+/* Hits of a part behind those that are there. */
+static int take_hits(struct backtest *b, const struct backtest_part *p)
+{
+	struct backtest_hit *to;
+
+	b->unkept += p->unkept;
+	if (!p->n_hits)
+		return 0;
+	to = reallocarray(b->hits, b->n_hits + p->n_hits, sizeof(*to));
+	if (!to)
+		return -ENOMEM;
+	memcpy(to + b->n_hits, p->hits, p->n_hits * sizeof(*to));
+	b->hits = to;
+	b->n_hits += p->n_hits;
+	return 0;
+}
+
+static int finish(struct run *t)
 {
 	struct backtest *b = t->ret;
 	struct engine_rule_stats st;
+	int r = 0;
 
-	b->to_ns = engine_clock(t->engine);
+	b->to_ns = engine_clock(t->parts[0].engine);
 	for (uint32_t i = 0; i < t->cfg->rules->n; i++) {
-		engine_rule_stats(t->engine, i, &st);
+		engine_rule_stats(t->parts[t->owner[i]].engine, i, &st);
 		b->rules[i].matched = st.matched;
 		b->rules[i].late = st.late;
 		b->rules[i].evicted = st.evicted;
 	}
+	for (uint32_t i = 0; !r && i < t->n_parts; i++)
+		r = t->parts[i].no_memory ? -ENOMEM : take_hits(b, &t->parts[i]);
 	if (b->n_hits)
 		qsort(b->hits, b->n_hits, sizeof(*b->hits), by_rule);
+	return r;
 }
 
 /* All chunks of the answer; somebody looks whether it is still wanted. */
@@ -352,59 +264,98 @@ static int read_flows(struct run *t, char *error)
 	int r = ask(t, &res, error);
 
 	r = r ?: take_all(t, res);
-	if (r == -ENODATA)
-		r = send_block(t);
-	else if (res && (r == -EIO || r == -ESTALE))
+	if (r == -ENODATA) {
+		send_block(t);
+		r = 0;
+	} else if (res && (r == -EIO || r == -ESTALE)) {
 		snprintf(error, STORE_ERROR, "%s", store_error(res));
+	}
 	store_result_free(res);
 	return r;
 }
 
-static int begin(struct run *t)
+static int read_local(struct run *t)
 {
-	const struct engine_cfg cfg = {.rules = t->cfg->rules,
-				       .alert = on_alert,
-				       .arg = t,
-				       .seed = 1,
-				       .drafts = true,
-				       .only = t->cfg->only};
 	struct filter_error e;
 	char *text = NULL;
 	int r;
 
-	t->ret->rules = calloc(t->cfg->rules->n ?: 1, sizeof(*t->ret->rules));
-	t->places = calloc(2 * HITS_MAX, sizeof(*t->places));
-	t->pool = block_pool_new(1);
-	t->block = t->pool ? block_get(t->pool) : NULL;
-	if (!t->ret->rules || !t->places || !t->block)
+	if (!t->cfg->local || !*t->cfg->local)
+		return 0;
+	if (asprintf(&text, "src.ip in {%s}", t->cfg->local) < 0)
 		return -ENOMEM;
-	if (t->cfg->local && *t->cfg->local) {
-		if (asprintf(&text, "src.ip in {%s}", t->cfg->local) < 0)
-			return -ENOMEM;
-		r = filter_parse(text, strlen(text), NULL, &t->local, &e);
-		free(text);
-		if (r)
-			return r;
+	r = filter_parse(text, strlen(text), NULL, &t->local, &e);
+	free(text);
+	return r;
+}
+
+/* As many as there are CPUs; who reads the store has more to wait for than to do. */
+static int begin_parts(struct run *t)
+{
+	const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	const uint32_t most = cpus < 1 ? 1 : cpus > RELAY_TAKERS ? RELAY_TAKERS : (uint32_t)cpus;
+	int r;
+
+	t->n_parts = backtest_deal(t->cfg->rules, t->cfg->only, most, t->owner);
+	r = relay_new(t->n_parts, &t->relay);
+	for (uint32_t i = 0; !r && i < t->n_parts; i++) {
+		t->parts[i] = (struct backtest_part){.cfg = t->cfg,
+						     .local = t->local,
+						     .relay = t->relay,
+						     .taker = i,
+						     .rules = t->ret->rules};
+		r = backtest_part_init(&t->parts[i], t->owner);
 	}
-	r = engine_new(&cfg, &t->engine);
+	return r;
+}
+
+static bool uses(const struct run *t, enum flow_field f)
+{
+	bool used = false;
+
+	for (uint32_t i = 0; i < t->n_parts; i++)
+		used |= engine_uses(t->parts[i].engine, f);
+	return used;
+}
+
+static int begin(struct run *t)
+{
+	int r;
+
+	t->ret->rules = calloc(t->cfg->rules->n ?: 1, sizeof(*t->ret->rules));
+	t->owner = calloc(t->cfg->rules->n ?: 1, sizeof(*t->owner));
+	if (!t->ret->rules || !t->owner)
+		return -ENOMEM;
+	r = read_local(t);
+	r = r ?: begin_parts(t);
 	if (r)
 		return r;
 	add_column(t, BC_END);
 	for (unsigned int f = 0; f < _FF_MAX; f++)
-		if (engine_uses(t->engine, f))
+		if (uses(t, f))
 			add_field(t, f);
-	return 0;
+	t->block = relay_begin(t->relay);
+	for (uint32_t i = 0; !r && i < t->n_parts; i++)
+		r = backtest_part_start(&t->parts[i]);
+	return r;
+}
+
+/* The engines have seen all that was sent. */
+static void stop(struct run *t)
+{
+	if (t->relay)
+		relay_end(t->relay);
+	for (uint32_t i = 0; i < t->n_parts; i++)
+		backtest_part_join(&t->parts[i]);
 }
 
 static void end(struct run *t)
 {
-	engine_free(t->engine);
+	for (uint32_t i = 0; i < t->n_parts; i++)
+		backtest_part_done(&t->parts[i]);
+	relay_free(t->relay);
 	filter_free(t->local);
-	free(t->places);
-	if (t->block)
-		block_put(t->pool, t->block);
-	if (t->pool)
-		block_pool_free(t->pool);
+	free(t->owner);
 }
 
 /* -ESTALE: a partition that is part of the question has gone. */
@@ -417,8 +368,8 @@ static int run_once(const struct backtest_cfg *cfg, struct backtest *ret, char *
 	backtest_done(ret);
 	r = begin(&t);
 	r = r ?: read_flows(&t, error);
-	if (!r)
-		finish(&t);
+	stop(&t);
+	r = r ?: finish(&t);
 	end(&t);
 	return r;
 }

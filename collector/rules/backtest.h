@@ -2,8 +2,9 @@
 /*
  * backtest.h - rules over flows that are stored: what would have been said, and what would have been done
  * about it. Flows are read in the order in which they were stored, and of their columns those that
- * a rule looks at; rules in mode draft are evaluated like others. Nothing is changed anywhere. One
- * thread for each; any number of them, beside whatever else the store does.
+ * a rule looks at; rules in mode draft are evaluated like others. Nothing is changed anywhere. Each
+ * has threads of its own besides the caller's: one for each CPU, up to RELAY_TAKERS, that has some of the
+ * rules. Any number of back-tests may run, beside whatever else the store does.
  */
 #ifndef WEIR_COLLECTOR_RULES_BACKTEST_H
 #define WEIR_COLLECTOR_RULES_BACKTEST_H

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "collector/alerts/backtest_ask.h"
+#include "collector/rules/backtest_part.h"
 #include "query_rig.h"
 
 #define FLOWS 3000u
@@ -136,6 +137,108 @@ Test(backtest, says_what_the_engine_says_of_the_same_flows)
 	cr_expect(got.hits[0] > 7 && got.hits[1] > 7);
 	cr_expect(eq(u64, got.hits[2], 0));
 	cr_expect(eq(u32, got.targets, 14)); /* of the two that act, as many as were asked for */
+}
+
+#define MANY 12u
+
+/* Rules of their own, of which the first is joined with the last of its kind. */
+static void read_many(struct rule_files *files, struct site *site)
+{
+	char text[8192];
+	int n = snprintf(text, sizeof(text), "groups:\n- name: g\n  rules:\n");
+
+	for (unsigned int i = 0; i < MANY; i++)
+		n += snprintf(
+			text + n, sizeof(text) - (size_t)n,
+			"  - {id: 9b0e6b0e-6c1c-4f6e-9a54-0b5f8f2d8b%02u, name: r%u, version: 1.0.0,\n"
+			"     window: {size: 10m, slide: 1m}, by: %s, having: count() >= %u,\n"
+			"     actions: [drop: {scope: %s, ttl: 10m}]}\n",
+			i, i, i % 2 ? "dst.ip" : "src.ip", 2 + i / 3, i % 2 ? "dst.ip" : "src.ip");
+	n += snprintf(text + n, sizeof(text) - (size_t)n,
+		      "  - {id: 9b0e6b0e-6c1c-4f6e-9a54-0b5f8f2d8c00, name: ends, version: 1.0.0,\n"
+		      "     correlate: {type: temporal, rules: [r0, r%u], within: 24h}}\n",
+		      MANY - 2);
+	rule_files_init(files, site);
+	cr_assert(eq(int,
+		     rule_files_text(files, &(struct rule_source){"many.yaml", text, (size_t)n}),
+		     0));
+	cr_assert(eq(int, rule_files_link(files), 0));
+}
+
+static const struct rule *first_rule;
+
+static void count_alert(void *arg, const struct alert *a)
+{
+	uint64_t *alerts = arg;
+
+	alerts[a->rule - first_rule] += a->state == ALERT_FIRING;
+}
+
+Test(backtest, rules_of_several_threads_say_what_those_of_one_say)
+{
+	uint64_t alerts[MANY + 1] = {}, hits = 0;
+	struct rule_files files;
+	struct site site;
+	struct engine *e;
+	struct backtest b;
+	char error[STORE_ERROR];
+
+	site_init(&site);
+	read_many(&files, &site);
+	first_rule = files.set.v;
+	cr_assert(eq(int,
+		     engine_new(&(struct engine_cfg){.rules = &files.set,
+						     .alert = count_alert,
+						     .arg = alerts},
+				&e),
+		     0));
+	for (uint32_t i = FLOWS; i-- > 0;)
+		cr_assert(eq(int, engine_flow(e, &g.flows[i]), 0));
+	engine_flush(e);
+	cr_assert(eq(int,
+		     backtest_run(&(struct backtest_cfg){.store = g.store.s,
+							 .rules = &files.set,
+							 .to_us = INT64_MAX},
+				  &b, error),
+		     0),
+		  "%s", error);
+	cr_expect(eq(u64, b.flows, FLOWS));
+	for (uint32_t i = 0; i <= MANY; i++) {
+		struct engine_rule_stats st;
+
+		engine_rule_stats(e, i, &st);
+		cr_expect(eq(u64, b.rules[i].alerts, alerts[i]), "rule %u", i);
+		cr_expect(eq(u64, b.rules[i].matched, st.matched), "rule %u", i);
+		cr_expect(gt(u64, alerts[i], 5), "rule %u: too few to tell", i);
+		hits += b.rules[i].hits;
+	}
+	cr_expect(eq(u64, b.n_hits, hits));
+	for (uint32_t i = 1; i < b.n_hits; i++)
+		cr_expect(le(u32, b.hits[i - 1].rule, b.hits[i].rule));
+	backtest_done(&b);
+	engine_free(e);
+	rule_files_done(&files);
+}
+
+Test(backtest_deal, rules_that_are_joined_stay_together_and_others_are_dealt_out)
+{
+	struct rule v[7] = {};
+	const struct rule_set rules = {.v = v, .n = 7};
+	const bool only[7] = {[2] = true, [6] = true};
+	uint8_t owner[7];
+
+	/* 5 joins 1 and 3, 6 joins 5 and 0 */
+	v[5].correlate = (struct rule_correlate){.at.line = 1, .rules.n = 2, .index = {1, 3}};
+	v[6].correlate = (struct rule_correlate){.at.line = 1, .rules.n = 2, .index = {5, 0}};
+	cr_expect(eq(u32, backtest_deal(&rules, NULL, 8, owner), 3)); /* all of those; 2; 4 */
+	cr_expect(owner[0] == 0 && owner[1] == 0 && owner[3] == 0 && owner[5] == 0 &&
+		  owner[6] == 0);
+	cr_expect(owner[2] == 1 && owner[4] == 2);
+	cr_expect(eq(u32, backtest_deal(&rules, NULL, 2, owner), 2));
+	cr_expect(owner[0] == 0 && owner[2] == 1 && owner[4] == 0);
+	cr_expect(eq(u32, backtest_deal(&rules, only, 8, owner), 2));
+	cr_expect(owner[2] == 0 && owner[6] == 1);
+	cr_expect(eq(u32, backtest_deal(&(struct rule_set){}, NULL, 8, owner), 1));
 }
 
 Test(backtest, tells_of_the_rules_that_were_asked_for)
