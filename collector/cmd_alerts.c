@@ -233,6 +233,22 @@ static int cmd_list(int argc, char **argv)
 
 /* ---- show ---- */
 
+static void show_captures(const json_t *o)
+{
+	const json_t *list = json_object_get(o, "captures"), *id;
+	char text[160] = "";
+	size_t i;
+
+	json_array_foreach(list, i, id)
+	{
+		const size_t len = strlen(text);
+
+		snprintf(text + len, sizeof(text) - len, "%s%" PRId64, i ? ", " : "",
+			 (int64_t)json_integer_value(id));
+	}
+	talk_field("captures", text);
+}
+
 static void show_all(struct talk_call *k, const json_t *o)
 {
 	const json_t *acked = json_object_get(o, "acknowledged");
@@ -259,6 +275,7 @@ static void show_all(struct talk_call *k, const json_t *o)
 		talk_field("exempt", "yes: nothing is done about it");
 	talk_field("acknowledged", talk_text(acked, "by"));
 	talk_field("note", talk_text(o, "note"));
+	show_captures(o);
 	json_object_foreach(json_object_get(o, "labels"), key, v)
 		talk_field(key, json_string_value(v) ?: "");
 }

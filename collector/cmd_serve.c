@@ -20,7 +20,7 @@
 #include "collector/enrich/enrich.h"
 #include "collector/eve/eve.h"
 #include "collector/local_store.h"
-#include "collector/nodes/nodes.h"
+#include "collector/nodes/captures.h"
 #include "collector/serving.h"
 #include "collector/serving_rules.h"
 #include "common/listen.h"
@@ -260,6 +260,7 @@ static int open_endpoint(struct serving *v)
 		.metrics = serving_metrics,
 		.ask = serving_ask,
 		.backtest = serving_backtest,
+		.fetch = serving_fetch,
 		.arg = v,
 	};
 	struct address a;
@@ -488,6 +489,7 @@ static void stop(struct serving *v)
 {
 	const char *path = collector_path(v->settings, CSET_CONTROL_SOCKET);
 
+	fetch_stop(v->nodes);
 	api_stop(v->api); /* it asks all the others */
 	if (v->ingest)
 		ingest_stop(v->ingest);

@@ -22,6 +22,7 @@ extern const struct cli_command collector_command_policy;
 extern const struct cli_command collector_command_export; /* of decisions */
 extern const struct cli_command collector_command_nodes;
 extern const struct cli_command collector_command_token;
+extern const struct cli_command collector_command_captures;
 extern const struct cli_command collector_command_channels;
 extern const struct cli_command collector_command_audit;
 extern const struct cli_command collector_command_config;

@@ -6,13 +6,17 @@
 #include "common/program.h"
 
 static const struct cli_command *const commands[] = {
-	&collector_command_serve,      &collector_command_query,      &collector_command_flows,
-	&collector_command_status,     &collector_command_import,     &collector_command_rules,
-	&collector_command_pack,       &collector_command_alerts,     &collector_command_decisions,
-	&collector_command_policy,     &collector_command_nodes,      &collector_command_channels,
-	&collector_command_token,      &collector_command_audit,      &collector_command_config,
-	&collector_command_completion, &program_command_version,      &collector_command_complete,
-	&collector_command_reference,  &collector_command_check_line, NULL,
+	&collector_command_serve,      &collector_command_query,
+	&collector_command_flows,      &collector_command_status,
+	&collector_command_import,     &collector_command_rules,
+	&collector_command_pack,       &collector_command_alerts,
+	&collector_command_decisions,  &collector_command_policy,
+	&collector_command_nodes,      &collector_command_captures,
+	&collector_command_channels,   &collector_command_token,
+	&collector_command_audit,      &collector_command_config,
+	&collector_command_completion, &program_command_version,
+	&collector_command_complete,   &collector_command_reference,
+	&collector_command_check_line, NULL,
 };
 
 const struct cli_command collector_commands = {

@@ -45,6 +45,10 @@ json_t *serving_ask(void *arg, const json_t *request, const struct endpoint_peer
 int serving_backtest(void *arg, const json_t *request, const struct endpoint_answer *to,
 		     char *error);
 
+/* See endpoint_cfg.fetch. */
+int serving_fetch(void *arg, const struct fetch_wish *w, struct fetch **ret,
+		  struct fetch_of *ret_of, struct fetch_refusal *why);
+
 /* serving_api.c: the REST interface, after all others. Return: 0, -errno; said in the log. */
 int serving_api_open(struct serving *v);
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "collector/api/api.h"
-#include "collector/nodes/nodes.h"
+#include "collector/nodes/captures.h"
 #include "collector/serving.h"
 #include "collector/serving_rules.h"
 #include "common/address.h"
@@ -19,6 +19,8 @@ json_t *serving_ask(void *arg, const json_t *request, const struct endpoint_peer
 
 	if (!strcmp(command, "nodes"))
 		return nodes_ask(v->nodes, request, peer);
+	if (!strcmp(command, "captures"))
+		return captures_ask(v->nodes, request, peer);
 	if (!strcmp(command, "tokens"))
 		return api_ask(__atomic_load_n(&v->api, __ATOMIC_ACQUIRE), request, peer);
 	return serving_rules_ask(v->rules, request, peer);
@@ -30,6 +32,14 @@ int serving_backtest(void *arg, const json_t *request, const struct endpoint_ans
 	const struct serving *v = arg;
 
 	return serving_rules_backtest(v->rules, v->store, request, to, error);
+}
+
+int serving_fetch(void *arg, const struct fetch_wish *w, struct fetch **ret,
+		  struct fetch_of *ret_of, struct fetch_refusal *why)
+{
+	const struct serving *v = arg;
+
+	return fetch_open(v->nodes, w, ret, ret_of, why);
 }
 
 static json_t *op_rules(void *arg)
@@ -96,6 +106,7 @@ static const struct api_ops ops = {
 	.backtest = serving_backtest,
 	.query = op_query,
 	.lists = op_lists,
+	.fetch = serving_fetch,
 };
 
 int serving_api_open(struct serving *v)

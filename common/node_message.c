@@ -2,10 +2,9 @@
 /*
  * node_message.c - see node_message.h.
  */
-#include "common/node_message.h"
+#include "common/node_message_int.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
@@ -111,23 +110,29 @@ static int read_member(const struct node_member *m, const json_t *o, struct node
 	return 0;
 }
 
+int node_message_take(enum node_message kind, const json_t *o, struct node_text *ret, char *reterr)
+{
+	int r = 0;
+
+	*ret = (struct node_text){};
+	if (!json_is_object(o)) {
+		snprintf(reterr, NODE_MESSAGE_ERROR, "want a JSON object");
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < node_members_n && !r; i++)
+		if (node_members[i].kind == kind)
+			r = read_member(&node_members[i], o, ret, reterr);
+	return r;
+}
+
 int node_message_read(enum node_message kind, const char *text, size_t len, struct node_text *ret,
 		      char *reterr)
 {
 	json_error_t e;
 	json_t *o = len > NODE_MESSAGE_MAX ? NULL
 					   : json_loadb(text, len, JSON_REJECT_DUPLICATES, &e);
-	int r = 0;
+	const int r = node_message_take(kind, o, ret, reterr);
 
-	*ret = (struct node_text){};
-	if (!json_is_object(o)) {
-		snprintf(reterr, NODE_MESSAGE_ERROR, "want a JSON object");
-		json_decref(o);
-		return -EINVAL;
-	}
-	for (size_t i = 0; i < node_members_n && !r; i++)
-		if (node_members[i].kind == kind)
-			r = read_member(&node_members[i], o, ret, reterr);
 	json_decref(o);
 	return r;
 }
@@ -148,10 +153,9 @@ static json_t *text_value(const char *s)
 	return json_string(plain);
 }
 
-char *node_message_write(enum node_message kind, const struct node_text *msg)
+json_t *node_message_put(enum node_message kind, const struct node_text *msg)
 {
 	json_t *o = json_object();
-	char *text;
 
 	for (size_t i = 0; i < node_members_n; i++) {
 		const struct node_member *m = &node_members[i];
@@ -169,7 +173,14 @@ char *node_message_write(enum node_message kind, const struct node_text *msg)
 		if (m->required || n)
 			json_object_set_new(o, m->name, json_integer(n));
 	}
-	text = json_dumps(o, JSON_COMPACT);
+	return o;
+}
+
+char *node_message_write(enum node_message kind, const struct node_text *m)
+{
+	json_t *o = node_message_put(kind, m);
+	char *text = json_dumps(o, JSON_COMPACT);
+
 	json_decref(o);
 	return text;
 }

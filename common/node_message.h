@@ -18,16 +18,22 @@
 #define NODE_TOKEN	   72u /* as text: "weir1-", 64 characters, 0 */
 #define NODE_WAIT_MS	   25000
 
-#define NODE_PATH_ENROL	  "/node/v1/enrol"
-#define NODE_PATH_RENEW	  "/node/v1/renew"
-#define NODE_PATH_SYNC	  "/node/v1/sync"
-#define NODE_PATH_DECIDED "/node/v1/decided"
+#define NODE_PATH_ENROL	   "/node/v1/enrol"
+#define NODE_PATH_RENEW	   "/node/v1/renew"
+#define NODE_PATH_SYNC	   "/node/v1/sync"
+#define NODE_PATH_DECIDED  "/node/v1/decided"
+#define NODE_PATH_CAPTURES "/node/v1/captures"
+#define NODE_PATH_PIECE	   "/node/v1/piece"
 
 enum node_message {
 	NODE_ENROL,
 	NODE_ENROLLED,
 	NODE_REPORT,
 	NODE_DECIDED,
+	NODE_CAPTURES,
+	NODE_CAPTURE, /* one of them */
+	NODE_PIECE,
+	NODE_WANT,
 	NODE_PROBLEM,
 	_NODE_MESSAGE_MAX
 };
@@ -45,9 +51,12 @@ struct node_text {
 	char issuer[31 + 1], certificate[4096 + 1], policy_key[512 + 1];
 	char hash[64 + 1], state[16 + 1], error[256 + 1], version[32 + 1], kernel[64 + 1];
 	char id[32 + 1], rule[63 + 1], value[45 + 1], to[45 + 1];
+	char file[16 + 1], scope[8 + 1];
 	char title[64 + 1], detail[256 + 1], code[32 + 1];
 	int64_t generation, highest, rules, entries, refused, wait_ms, clock_us;
 	int64_t port, made_us, took_us, ttl_s, shadow;
+	int64_t round, all, alert, decision, fired_us, first_us, last_us, packets, dropped, bytes;
+	int64_t fetch, offset, size, remove;
 };
 
 /**

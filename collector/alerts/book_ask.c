@@ -91,7 +91,8 @@ bool book_matches(struct book *b, const struct filter *f, const char *by)
 
 #define COLUMNS                                                                                 \
 	"id, state, reason, first_us, last_us, resolved_us, count, proven, silence, acked_us, " \
-	"acked_by, note, by, json, severity, rule, host"
+	"acked_by, note, by, json, severity, rule, host, "                                      \
+	"(SELECT json_group_array(c.id) FROM capture c WHERE c.alert = alert.id)"
 
 enum column {
 	C_ID,
@@ -110,7 +111,8 @@ enum column {
 	C_JSON,
 	C_SEVERITY,
 	C_RULE,
-	C_HOST
+	C_HOST,
+	C_CAPTURES
 };
 
 static json_t *row_json(sqlite3_stmt *s)
@@ -138,6 +140,8 @@ static json_t *row_json(sqlite3_stmt *s)
 	}
 	if (*db_text(s, C_NOTE))
 		json_object_set_new(o, "note", json_string(db_text(s, C_NOTE)));
+	if (strcmp(db_text(s, C_CAPTURES), "[]") != 0)
+		json_object_set_new(o, "captures", json_loads(db_text(s, C_CAPTURES), 0, NULL));
 	return o;
 }
 

@@ -19,6 +19,10 @@ struct api;
 struct ruleset;
 struct packs_change;
 struct own_change;
+struct fetch;
+struct fetch_of;
+struct fetch_wish;
+struct fetch_refusal;
 
 /* Of the collector that runs; any thread. */
 struct api_ops {
@@ -39,6 +43,9 @@ struct api_ops {
 	/* As endpoint_query(), endpoint_lists(). */
 	int (*query)(void *arg, const struct spec *q, const struct answer_sink *k, char *error);
 	const struct filter_env *(*lists)(void *arg);
+	/* As endpoint_cfg.fetch. */
+	int (*fetch)(void *arg, const struct fetch_wish *w, struct fetch **ret,
+		     struct fetch_of *ret_of, struct fetch_refusal *why);
 };
 
 struct api_cfg {

@@ -37,6 +37,13 @@ struct api {
 	pthread_mutex_t changing; /* what is there is looked at and changed, by one at a time */
 };
 
+/* An answer that comes as it is sent: a file, or the rest of one. */
+struct api_stream {
+	struct fetch *f;     /* NULL: there is none */
+	uint64_t from, size; /* of the file */
+	char name[128];	     /* for whoever keeps it */
+};
+
 /* A request that has been let in, and its answer. */
 struct api_call {
 	struct api *api;
@@ -50,8 +57,11 @@ struct api_call {
 	json_t *answer; /* NULL: none, or the text */
 	char *text;	/* malloc()ed */
 	size_t text_len;
-	const char *type;  /* of the text */
-	char location[64]; /* of what is to be asked for; "" */
+	const char *type; /* of the text */
+	struct api_stream stream;
+	unsigned int retry_s; /* with 503, when to come again; 0: not said */
+	const char *range;    /* Range of the request, or NULL */
+	char location[64];    /* of what is to be asked for; "" */
 	struct api_problem problem;
 };
 
@@ -87,6 +97,10 @@ int api_run_packs(struct api_call *call);
 int api_run_pack(struct api_call *call);
 int api_run_pack_put(struct api_call *call);
 int api_run_pack_end(struct api_call *call);
+/* ---- captures.c ---- */
+int api_run_capture_file(struct api_call *call);
+/* "bytes=N-": N. -1: there is none, or another kind of it, which may be passed over. Source: RFC 9110 14.2. */
+int64_t api_range_from(const char *header);
 /* ---- results.c: what takes long ---- */
 int api_run_backtest(struct api_call *call);
 int api_run_result(struct api_call *call);
@@ -98,6 +112,9 @@ int api_begin(struct api_call *call, const struct job_spec *spec, int64_t *ret_i
 int api_result(struct api_call *call, int64_t id);
 /* ---- query.c: stored flows ---- */
 int api_run_query(struct api_call *call);
+
+/* The problem of a refusal (book_refuse()). Return: -1. */
+int api_refuse(struct api_call *call, const char *code, const char *text);
 
 /* A text of the request, "" where there is none. */
 const char *api_text(const struct api_call *call, const char *key);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "collector/api/api_int.h"
+#include "collector/nodes/captures.h"
 #include "common/scan.h"
 
 static const char *line_type(const json_t *line)
@@ -15,25 +16,41 @@ static const char *line_type(const json_t *line)
 	return json_string_value(json_object_get(line, "type")) ?: "";
 }
 
-static unsigned int status_of(const char *code)
-{
-	static const struct {
-		const char *code;
-		unsigned int status;
-	} table[] = {
-		{"request", MHD_HTTP_BAD_REQUEST},
-		{"filter", MHD_HTTP_BAD_REQUEST},
-		{"permission", MHD_HTTP_FORBIDDEN},
-		{"unknown", MHD_HTTP_NOT_FOUND},
-		{"off", MHD_HTTP_NOT_FOUND},
-		{"conflict", MHD_HTTP_CONFLICT},
-		{"busy", MHD_HTTP_SERVICE_UNAVAILABLE},
-	};
+struct status {
+	const char *code;
+	unsigned int status;
+	const char *word; /* of the problem */
+};
 
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		if (!strcmp(table[i].code, code))
-			return table[i].status;
-	return MHD_HTTP_SERVICE_UNAVAILABLE; /* "store": it may go better later */
+static const struct status *status_of(const char *code)
+{
+	static const struct status table[] = {
+		{"request", MHD_HTTP_BAD_REQUEST, "request"},
+		{"filter", MHD_HTTP_BAD_REQUEST, "request"},
+		{"permission", MHD_HTTP_FORBIDDEN, "permission"},
+		{"unknown", MHD_HTTP_NOT_FOUND, "unknown"},
+		{"off", MHD_HTTP_NOT_FOUND, "unknown"},
+		{"conflict", MHD_HTTP_CONFLICT, "conflict"},
+		{"gone", MHD_HTTP_GONE, "gone"},
+		{"beyond", MHD_HTTP_RANGE_NOT_SATISFIABLE, "range"},
+		{"offline", MHD_HTTP_SERVICE_UNAVAILABLE, "offline"},
+		{"busy", MHD_HTTP_SERVICE_UNAVAILABLE, "busy"},
+		{"store", MHD_HTTP_SERVICE_UNAVAILABLE, "store"}, /* it may go better later */
+	};
+	size_t i = 0;
+
+	while (i < sizeof(table) / sizeof(table[0]) - 1 && strcmp(table[i].code, code) != 0)
+		i++;
+	return &table[i];
+}
+
+int api_refuse(struct api_call *call, const char *code, const char *text)
+{
+	const struct status *s = status_of(code);
+
+	if (!strcmp(s->word, "offline") || !strcmp(s->word, "busy"))
+		call->retry_s = FETCH_AGAIN_S;
+	return api_problem(&call->problem, s->status, s->word, "%s", text);
 }
 
 static int no_memory(struct api_call *call)
@@ -41,23 +58,10 @@ static int no_memory(struct api_call *call)
 	return api_problem(&call->problem, MHD_HTTP_SERVICE_UNAVAILABLE, "memory", "out of memory");
 }
 
-/* Words of problems are not of the request: they have to stay. */
-static const char *code_word(unsigned int status)
-{
-	return status == MHD_HTTP_BAD_REQUEST ? "request"
-	       : status == MHD_HTTP_FORBIDDEN ? "permission"
-	       : status == MHD_HTTP_NOT_FOUND ? "unknown"
-	       : status == MHD_HTTP_CONFLICT  ? "conflict"
-					      : "store";
-}
-
 static int refused(struct api_call *call, const json_t *line)
 {
-	const char *code = json_string_value(json_object_get(line, "code")) ?: "";
-	const unsigned int status = status_of(code);
-
-	return api_problem(&call->problem, status, code_word(status), "%s",
-			   json_string_value(json_object_get(line, "message")) ?: "");
+	return api_refuse(call, json_string_value(json_object_get(line, "code")) ?: "",
+			  json_string_value(json_object_get(line, "message")) ?: "");
 }
 
 static json_t *ask_tokens(struct api_call *call, const json_t *request, const char *actor)

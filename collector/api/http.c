@@ -4,6 +4,7 @@
  * each connection, so that who waits for the store keeps nobody else waiting.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -13,12 +14,14 @@
 
 #include "collector/alerts/book_int.h"
 #include "collector/api/api_int.h"
+#include "collector/nodes/captures.h"
 #include "common/log.h"
 
 #define IDLE_S	     30u
 #define MEMORY	     (32u << 10) /* of a connection: heads */
 #define DISCARD_MAX  (2u << 20) /* octets of a body that nobody wants, before the connection ends */
 #define BODY_STEP    4096u
+#define STREAM_BLOCK (64u << 10)
 #define PRIORITIES   "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 #define TYPE_JSON    "application/json"
 #define TYPE_FILE    "application/gzip"
@@ -207,6 +210,7 @@ static int run(struct exchange *x)
 	     api_check_body(x->match.route, (struct api_text){x->body, x->len}, call->values, p)) ||
 	    api_check_all(x->match.route, call->values, p))
 		return -1;
+	call->range = MHD_lookup_connection_value(x->c, MHD_HEADER_KIND, MHD_HTTP_HEADER_RANGE);
 	return api_route_shown(&api_routes[x->match.route]) ? run_change(x)
 							    : api_routes[x->match.route].run(call);
 }
@@ -240,8 +244,8 @@ static void put_refusal(const struct exchange *x, unsigned int status, struct MH
 	} else if (status == MHD_HTTP_UNAUTHORIZED) {
 		MHD_add_response_header(r, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
 					"Bearer realm=\"weir-collector\"");
-	} else if (status == MHD_HTTP_TOO_MANY_REQUESTS) {
-		snprintf(text, sizeof(text), "%u", x->wait_s);
+	} else if (status == MHD_HTTP_TOO_MANY_REQUESTS || x->call.retry_s) {
+		snprintf(text, sizeof(text), "%u", x->call.retry_s ?: x->wait_s);
 		MHD_add_response_header(r, MHD_HTTP_HEADER_RETRY_AFTER, text);
 	}
 }
@@ -288,6 +292,52 @@ static enum MHD_Result send_text(struct exchange *x, unsigned int status, const 
 	return ok;
 }
 
+/* ---- a file ---- */
+
+static ssize_t on_read(void *arg, uint64_t at, char *buf, size_t max)
+{
+	const ssize_t n = fetch_read(arg, (uint8_t *)buf, max);
+
+	(void)at;
+	return n > 0 ? n : n ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static void on_sent(void *arg)
+{
+	fetch_close(arg);
+}
+
+/* Who gets less than it was told is cut off: what is whole can be told from what is not. Source: RFC 9110 14.4. */
+static enum MHD_Result send_stream(struct exchange *x)
+{
+	const struct api_stream *s = &x->call.stream;
+	struct MHD_Response *r;
+	enum MHD_Result ok;
+	char text[160];
+
+	count(x, x->call.status);
+	r = MHD_create_response_from_callback(s->size - s->from, STREAM_BLOCK, on_read, s->f,
+					      on_sent);
+	if (!r) {
+		fetch_close(s->f);
+		return MHD_NO;
+	}
+	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, API_TYPE_PACKETS);
+	MHD_add_response_header(r, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
+	MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
+	snprintf(text, sizeof(text), "attachment; filename=\"%s\"", s->name);
+	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_DISPOSITION, text);
+	if (x->call.status == MHD_HTTP_PARTIAL_CONTENT) {
+		snprintf(text, sizeof(text), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, s->from,
+			 s->size - 1, s->size);
+		MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_RANGE, text);
+	}
+	ok = MHD_queue_response(x->c, x->call.status, r);
+	MHD_destroy_response(r);
+	return ok;
+}
+
 /* @o: taken over. */
 static enum MHD_Result send_json(struct exchange *x, unsigned int status, const char *type,
 				 json_t *o)
@@ -313,6 +363,8 @@ static enum MHD_Result answer(struct exchange *x)
 
 		return send_json(x, status, TYPE_PROBLEM, api_problem_json(&call->problem));
 	}
+	if (call->stream.f)
+		return send_stream(x);
 	o = call->answer;
 	text = call->text;
 	call->answer = NULL;

@@ -163,10 +163,14 @@ static json_t *good(const struct api_route *route, const char **ret_status)
 		return json_pack("{s:s}", "description", "it is done");
 	if (route->run == api_run_metrics)
 		type = "text/plain";
+	if (route->run == api_run_capture_file)
+		type = API_TYPE_PACKETS;
 	if (route->run == api_run_page || route->run == api_run_whole ||
 	    route->run == api_run_rules || route->run == api_run_packs ||
 	    route->run == api_run_query)
 		o = json_pack("{s:s}", "$ref", "#/components/schemas/page");
+	else if (route->run == api_run_capture_file)
+		o = json_pack("{s:s,s:s}", "type", "string", "format", "binary");
 	else
 		o = json_pack("{s:s}", "type", route->run == api_run_metrics ? "string" : "object");
 	return json_pack("{s:s,s:{s:{s:o}}}", "description", route->doc, "content", type, "schema",
@@ -206,7 +210,11 @@ static json_t *responses(enum api_route_id r)
 	if (route->run == api_run_rule_put)
 		json_object_set_new(o, "201",
 				    json_pack("{s:s}", "description", "there was none before"));
-	if (!changes)
+	if (route->run == api_run_capture_file) {
+		json_object_set_new(o, "206", json_pack("{s:s}", "description", "the rest of it"));
+		json_object_set_new(o, "410", json_pack("{s:s}", "$ref", REF_PROBLEM));
+		json_object_set_new(o, "416", json_pack("{s:s}", "$ref", REF_PROBLEM));
+	} else if (!changes)
 		json_object_set_new(o, "304",
 				    json_pack("{s:s}", "description",
 					      "it is as If-None-Match has it"));

@@ -18,6 +18,7 @@
 #define API_BODY_MAX	 (512u << 10) /* octets: the longest member, with every octet escaped */
 #define API_CURSOR_MAX	 64u
 #define API_PAGE_DEFAULT 100
+#define API_TYPE_PACKETS "application/x-pcapng"
 
 enum api_route_id {
 #define ROUTE(id, method, path, right, run, command, what, doc) ROUTE_##id,

@@ -99,6 +99,16 @@ static const char *const steps[] = {
 	" asked INTEGER, since_us INTEGER NOT NULL, by TEXT NOT NULL, note TEXT,"
 	" seen_us INTEGER NOT NULL DEFAULT 0, proposed INTEGER NOT NULL DEFAULT 0,"
 	" spared INTEGER NOT NULL DEFAULT 0, breaker INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;",
+
+	/* files of packets on nodes, as those tell of them; file: its id there; round: of the telling */
+	"CREATE TABLE capture ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, node TEXT NOT NULL, file TEXT NOT NULL, state TEXT NOT NULL,"
+	" reason TEXT, rule TEXT NOT NULL, scope TEXT NOT NULL, value TEXT NOT NULL, peer TEXT NOT NULL,"
+	" alert INTEGER, decision INTEGER, fired_us INTEGER, first_us INTEGER, last_us INTEGER,"
+	" packets INTEGER, dropped INTEGER, bytes INTEGER NOT NULL, removed_us INTEGER,"
+	" round INTEGER NOT NULL, UNIQUE (node, file));"
+	"CREATE INDEX capture_alert ON capture (alert) WHERE alert IS NOT NULL;"
+	"CREATE INDEX capture_removed ON capture (node, removed_us) WHERE removed_us IS NOT NULL;",
 };
 
 #define VERSION ((int64_t)(sizeof(steps) / sizeof(steps[0])))

@@ -9,6 +9,8 @@
  *
  *	{"v":1,"command":"alerts","what":"list",...}     others: cfg.ask knows them
  *	{"v":1,"command":"backtest",...}                 see backtest_ask.h
+ *	{"v":1,"command":"captures","what":"get","id":N}   answer: {"type":"file","size":N} with a descriptor that
+ *			has the octets, then {"type":"end"}, or an error: they were not all
  *
  * Answers are answer_line.h's, {"type":"file"}, {"type":"status",...}, or what cfg.ask and cfg.backtest say.
  */
@@ -23,6 +25,10 @@
 #define ENDPOINT_REQUEST_MAX (4u << 20) /* with files of rules in it */
 
 struct endpoint;
+struct fetch; /* collector/nodes/captures.h */
+struct fetch_of;
+struct fetch_wish;
+struct fetch_refusal;
 
 struct endpoint_stats {
 	uint64_t queries, failed, cancelled, refused; /* refused: too many clients */
@@ -60,6 +66,9 @@ struct endpoint_cfg {
 	 */
 	int (*backtest)(void *arg, const json_t *request, const struct endpoint_answer *to,
 			char *error);
+	/* Any thread. As fetch_open() of collector/nodes/captures.h. */
+	int (*fetch)(void *arg, const struct fetch_wish *w, struct fetch **ret,
+		     struct fetch_of *ret_of, struct fetch_refusal *why);
 	/* Any thread. Prometheus text, free() it; NULL: no memory. */
 	char *(*metrics)(void *arg, size_t *ret_len);
 	void *arg;

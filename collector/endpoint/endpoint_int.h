@@ -37,5 +37,13 @@ void endpoint_http(struct endpoint_client *c);
 
 /* All of it. Return: 0, -EPIPE. Any thread. */
 int endpoint_send(struct endpoint_client *c, const char *s, size_t len);
+/* A line. Return: 0, -EPIPE, -ENOMEM. */
+int endpoint_send_object(struct endpoint_client *c, const json_t *o);
+/* A line, and a descriptor with it. Return: 0, -EPIPE. */
+int endpoint_send_fd(struct endpoint_client *c, const char *line, int fd);
+
+/* serve_fetch.c: the octets of a capture. Return: as endpoint_send_object(). */
+int endpoint_fetch(struct endpoint_client *c, const json_t *request,
+		   const struct endpoint_peer *peer);
 
 #endif

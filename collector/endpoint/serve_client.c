@@ -81,11 +81,9 @@ static void count(struct endpoint *e, int r, uint64_t us)
 	__atomic_fetch_sub(&e->stats.running, 1, __ATOMIC_RELEASE);
 }
 
-/* The file's descriptor goes with the line; nothing is left of its name. */
-static int send_file(struct endpoint_client *c, int fd)
+int endpoint_send_fd(struct endpoint_client *c, const char *line, int fd)
 {
-	static char line[] = "{\"type\":\"file\"}\n";
-	struct iovec iov = {line, sizeof(line) - 1};
+	struct iovec iov = {(void *)(uintptr_t)line, strlen(line)};
 	union {
 		char buf[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
@@ -124,8 +122,8 @@ static int export_file(struct request *q, const struct query_env *env, char *err
 		r = -errno;
 	/* What is left of it would be removed with the store's other remains. */
 	(void)unlink(path);
-	if (!r)
-		r = send_file(q->c, fd);
+	if (!r) /* nothing is left of its name */
+		r = endpoint_send_fd(q->c, "{\"type\":\"file\"}\n", fd);
 	if (fd >= 0)
 		close(fd);
 	return r;
@@ -222,7 +220,7 @@ static int take_query(struct request *q, const json_t *line)
 	return run_query(q);
 }
 
-static int send_object(struct request *q, const json_t *o)
+int endpoint_send_object(struct endpoint_client *c, const json_t *o)
 {
 	char *text = json_dumps(o, JSON_COMPACT);
 	size_t len = text ? strlen(text) : 0;
@@ -231,7 +229,7 @@ static int send_object(struct request *q, const json_t *o)
 	if (!text)
 		return -ENOMEM;
 	text[len++] = '\n'; /* in place of the 0 */
-	r = endpoint_send(q->c, text, len);
+	r = endpoint_send(c, text, len);
 	free(text);
 	return r;
 }
@@ -242,7 +240,7 @@ static int take_status(struct request *q)
 	int r = -ENOMEM;
 
 	if (status && !json_object_set_new(status, "type", json_string("status")))
-		r = send_object(q, status);
+		r = endpoint_send_object(q->c, status);
 	json_decref(status);
 	return r;
 }
@@ -263,6 +261,11 @@ static void peer_of(int fd, struct endpoint_peer *ret)
 		snprintf(ret->name, sizeof(ret->name), "uid=%u (%.30s)", c.uid, found->pw_name);
 }
 
+static const char *text_of(const json_t *line, const char *key)
+{
+	return json_string_value(json_object_get(line, key)) ?: "";
+}
+
 static int take_other(struct request *q, const json_t *line)
 {
 	const struct endpoint_cfg *cfg = &q->c->e->cfg;
@@ -272,18 +275,21 @@ static int take_other(struct request *q, const json_t *line)
 	int r = 0;
 
 	peer_of(q->c->fd, &peer);
+	if (cfg->fetch && !strcmp(text_of(line, "command"), "captures") &&
+	    !strcmp(text_of(line, "what"), "get"))
+		return endpoint_fetch(q->c, line, &peer);
 	if (cfg->ask)
 		answer = cfg->ask(cfg->arg, line, &peer);
 	if (!answer)
 		return refuse(q, "no such command");
-	json_array_foreach(answer, i, one) r = r ?: send_object(q, one);
+	json_array_foreach(answer, i, one) r = r ?: endpoint_send_object(q->c, one);
 	json_decref(answer);
 	return r;
 }
 
 static int put_object(void *arg, json_t *line)
 {
-	const int r = send_object(arg, line);
+	const int r = endpoint_send_object(((struct request *)arg)->c, line);
 
 	json_decref(line);
 	return r;

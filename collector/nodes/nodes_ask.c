@@ -242,6 +242,9 @@ json_t *nodes_status(struct nodes *n)
 	put_u64(o, "renewed", n->counts.renewed);
 	put_u64(o, "renew_refused", n->counts.renew_refused);
 	put_u64(o, "denied", n->counts.denied);
+	put_u64(o, "fetched", n->counts.fetched);
+	put_u64(o, "fetched_octets", n->counts.fetched_octets);
+	put_u64(o, "fetch_failed", n->counts.fetch_failed);
 	pthread_mutex_unlock(&n->lock);
 	return o;
 }
@@ -319,5 +322,11 @@ void nodes_metrics(struct nodes *n, FILE *out)
 	one(out, "weir_node_denied_total",
 	    "Questions without a certificate that is good: none, revoked, ended.",
 	    n->counts.denied);
+	one(out, "weir_captures_fetched_total", "Files of packets fetched from nodes.",
+	    n->counts.fetched);
+	one(out, "weir_captures_fetched_octets_total", "Octets of them.", n->counts.fetched_octets);
+	one(out, "weir_captures_fetch_failed_total",
+	    "Fetches that failed, at their beginning or later: the node or the file was gone.",
+	    n->counts.fetch_failed);
 	pthread_mutex_unlock(&n->lock);
 }

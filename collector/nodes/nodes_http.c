@@ -12,34 +12,25 @@
 #include <unistd.h>
 
 #include "collector/control/decide.h"
-#include "collector/nodes/nodes_int.h"
+#include "collector/nodes/captures.h"
+#include "collector/nodes/nodes_http.h"
 #include "common/listen.h"
 #include "common/log.h"
 #include "common/policy.h"
 
 #define IDLE_S	     60u
 #define MEMORY	     (32u << 10) /* of a connection: heads */
-#define SPARE	     64u /* connections beside one for each node, and one that takes its place */
+#define SPARE	     64u /* connections beside two for each node, and those that take their place */
+#define BODY_STEP    1024u
 #define PRIORITIES   "NORMAL:-VERS-ALL:+VERS-TLS1.3"
 #define TYPE_JSON    "application/json"
 #define TYPE_PROBLEM "application/problem+json"
 #define TYPE_POLICY  "application/octet-stream"
 
-/* A question, from its head to the last octet of the answer. */
-struct waiter {
-	struct nodes *n;
-	struct MHD_Connection *c;
-	struct node *node; /* that waits; NULL: it does not */
-	int64_t until_us;  /* monotonic */
-	size_t len;
-	bool too_long;
-	char body[NODE_MESSAGE_MAX];
-};
-
 /* ---- answers ---- */
 
-static enum MHD_Result send_text(struct MHD_Connection *c, unsigned int status, const char *type,
-				 char *text)
+enum MHD_Result http_text(struct MHD_Connection *c, unsigned int status, const char *type,
+			  char *text)
 {
 	struct MHD_Response *r;
 	enum MHD_Result ok;
@@ -57,15 +48,15 @@ static enum MHD_Result send_text(struct MHD_Connection *c, unsigned int status, 
 	return ok;
 }
 
-static enum MHD_Result problem(struct MHD_Connection *c, unsigned int status, const char *code,
-			       const char *detail)
+enum MHD_Result http_problem(struct MHD_Connection *c, unsigned int status, const char *code,
+			     const char *detail)
 {
 	struct node_text m = {};
 
 	snprintf(m.code, sizeof(m.code), "%s", code);
 	snprintf(m.detail, sizeof(m.detail), "%s", detail);
 	snprintf(m.title, sizeof(m.title), "%s", MHD_get_reason_phrase_for(status));
-	return send_text(c, status, TYPE_PROBLEM, node_message_write(NODE_PROBLEM, &m));
+	return http_text(c, status, TYPE_PROBLEM, node_message_write(NODE_PROBLEM, &m));
 }
 
 static void drop_image(void *arg)
@@ -103,15 +94,7 @@ static const gnutls_datum_t *certificate(struct MHD_Connection *c)
 	return n ? chain : NULL;
 }
 
-struct who {
-	struct node *node;
-	struct ca_der der;
-	struct ca_node shown;
-	const char *code, *detail; /* of a problem; NULL: none */
-};
-
-/* Locked. @renewing: it may have ended, for some time. */
-static void identify(struct nodes *n, struct MHD_Connection *c, bool renewing, struct who *ret)
+void http_identify(struct nodes *n, struct MHD_Connection *c, bool renewing, struct who *ret)
 {
 	const uint64_t late_us = renewing ? n->return_us : 0;
 	const gnutls_datum_t *shown = certificate(c);
@@ -146,13 +129,13 @@ static void identify(struct nodes *n, struct MHD_Connection *c, bool renewing, s
 	}
 }
 
-static enum MHD_Result deny(struct waiter *w, const struct who *who)
+enum MHD_Result http_deny(struct waiter *w, const struct who *who)
 {
 	w->n->counts.denied++;
-	return problem(w->c,
-		       strcmp(who->code, "certificate") != 0 ? MHD_HTTP_FORBIDDEN
-							     : MHD_HTTP_UNAUTHORIZED,
-		       who->code, who->detail);
+	return http_problem(w->c,
+			    strcmp(who->code, "certificate") != 0 ? MHD_HTTP_FORBIDDEN
+								  : MHD_HTTP_UNAUTHORIZED,
+			    who->code, who->detail);
 }
 
 /* ---- enrolment ---- */
@@ -183,9 +166,9 @@ static enum MHD_Result send_certificate(struct waiter *w, const char *name,
 	snprintf(m.issuer, sizeof(m.issuer), "%s", w->n->issuer);
 	snprintf(m.certificate, sizeof(m.certificate), "%s", issued->pem);
 	if (policy_key(w->n, m.policy_key, sizeof(m.policy_key)))
-		return problem(w->c, MHD_HTTP_SERVICE_UNAVAILABLE, "policy-key",
-			       "the key that signs policies can't be read");
-	return send_text(w->c, MHD_HTTP_OK, TYPE_JSON, node_message_write(NODE_ENROLLED, &m));
+		return http_problem(w->c, MHD_HTTP_SERVICE_UNAVAILABLE, "policy-key",
+				    "the key that signs policies can't be read");
+	return http_text(w->c, MHD_HTTP_OK, TYPE_JSON, node_message_write(NODE_ENROLLED, &m));
 }
 
 static enum MHD_Result refuse_enrolment(struct waiter *w, int r, const struct enrolling *e)
@@ -195,23 +178,23 @@ static enum MHD_Result refuse_enrolment(struct waiter *w, int r, const struct en
 	n->counts.enrol_refused++;
 	switch (r) {
 	case -EACCES:
-		return problem(w->c, MHD_HTTP_FORBIDDEN, "token",
-			       "the token was used before, has ended, or never was");
+		return http_problem(w->c, MHD_HTTP_FORBIDDEN, "token",
+				    "the token was used before, has ended, or never was");
 	case -EEXIST:
-		return problem(
+		return http_problem(
 			w->c, MHD_HTTP_CONFLICT, "name",
 			"there is a node of this name; a token with --name lets it come again");
 	case -ENOSPC:
-		return problem(w->c, MHD_HTTP_FORBIDDEN, "full", "there are nodes.max nodes");
+		return http_problem(w->c, MHD_HTTP_FORBIDDEN, "full", "there are nodes.max nodes");
 	case -EINVAL:
-		return problem(
+		return http_problem(
 			w->c, MHD_HTTP_BAD_REQUEST, "request",
 			e->error[0] ? e->error
 				    : "name: want letters, digits, . _ -, a letter or digit first");
 	default:
 		log_error("nodes", "enrolment: %s", db_error(n->db));
-		return problem(w->c, MHD_HTTP_SERVICE_UNAVAILABLE, "store",
-			       "it can't be written down; try again");
+		return http_problem(w->c, MHD_HTTP_SERVICE_UNAVAILABLE, "store",
+				    "it can't be written down; try again");
 	}
 }
 
@@ -225,8 +208,8 @@ static enum MHD_Result do_enrol(struct waiter *w)
 	struct node *x;
 	int r;
 
-	if (node_message_read(NODE_ENROL, w->body, w->len, &m, error))
-		return problem(w->c, MHD_HTTP_BAD_REQUEST, "request", error);
+	if (node_message_read(NODE_ENROL, w->body ?: "", w->len, &m, error))
+		return http_problem(w->c, MHD_HTTP_BAD_REQUEST, "request", error);
 	ca_pin(w->n->ca, own);
 	if (node_token_read(m.token, pin, secret) || memcmp(pin, own, sizeof(pin)) != 0)
 		r = -EACCES;
@@ -245,17 +228,17 @@ static enum MHD_Result do_renew(struct waiter *w)
 	struct ca_issued issued;
 	struct who who;
 
-	identify(w->n, w->c, true, &who);
+	http_identify(w->n, w->c, true, &who);
 	if (who.code) {
 		w->n->counts.renew_refused++;
-		return deny(w, &who);
+		return http_deny(w, &who);
 	}
 	if (ca_issue_again(w->n->ca, &who.der,
 			   &(struct ca_wish){who.node->name, w->n->certificate_us}, &issued) ||
 	    table_renewed(w->n, who.node, issued.expires_us)) {
 		w->n->counts.renew_refused++;
-		return problem(w->c, MHD_HTTP_SERVICE_UNAVAILABLE, "store",
-			       "it can't be written down; try again");
+		return http_problem(w->c, MHD_HTTP_SERVICE_UNAVAILABLE, "store",
+				    "it can't be written down; try again");
 	}
 	w->n->counts.renewed++;
 	return send_certificate(w, who.node->name, &issued);
@@ -263,20 +246,23 @@ static enum MHD_Result do_renew(struct waiter *w)
 
 /* ---- what holds, what shall ---- */
 
-static void resume(struct waiter *w)
+void http_resume(struct waiter *w)
 {
-	w->node->waiter = NULL;
+	if (!w)
+		return;
+	*w->place = NULL;
 	MHD_resume_connection(w->c);
 }
 
-/* Locked. A node has one question that waits: the last. */
-static void wait_for_news(struct waiter *w, struct node *x, int64_t wait_ms)
+void http_wait(struct waiter *w, struct node *x, struct waiter **place, int64_t wait_ms)
 {
-	if (x->waiter)
-		resume(x->waiter);
+	if (*place)
+		(*place)->late = true;
+	http_resume(*place);
 	w->node = x;
+	w->place = place;
 	w->until_us = nodes_mono_us() + wait_ms * 1000;
-	x->waiter = w;
+	*place = w;
 	MHD_suspend_connection(w->c);
 }
 
@@ -288,7 +274,7 @@ static enum MHD_Result answer_sync(struct waiter *w, struct node *x)
 		w->n->counts.sent++;
 		return send_image(w->c, image_hold(want));
 	}
-	return send_text(w->c, MHD_HTTP_NO_CONTENT, NULL, NULL);
+	return http_text(w->c, MHD_HTTP_NO_CONTENT, NULL, NULL);
 }
 
 /* Locked. */
@@ -299,20 +285,20 @@ static enum MHD_Result do_sync(struct waiter *w)
 	struct node_report report;
 	struct who who;
 
-	identify(w->n, w->c, false, &who);
+	http_identify(w->n, w->c, false, &who);
 	if (who.code)
-		return deny(w, &who);
+		return http_deny(w, &who);
 	if (w->node) /* it has waited */
 		return answer_sync(w, who.node);
-	if (sync_read(w->body, w->len, &report, &m, error))
-		return problem(w->c, MHD_HTTP_BAD_REQUEST, "request", error);
+	if (sync_read(w->body ?: "", w->len, &report, &m, error))
+		return http_problem(w->c, MHD_HTTP_BAD_REQUEST, "request", error);
 	snprintf(who.node->version, sizeof(who.node->version), "%s", m.version);
 	snprintf(who.node->kernel, sizeof(who.node->kernel), "%s", m.kernel);
 	if (m.clock_us)
 		who.node->skew_us = m.clock_us - nodes_wall_us();
 	if (sync_heard(w->n, who.node, &report) == VERDICT_SEND || !m.wait_ms || w->n->stop)
 		return answer_sync(w, who.node);
-	wait_for_news(w, who.node, m.wait_ms);
+	http_wait(w, who.node, &who.node->waiter, m.wait_ms);
 	return MHD_YES;
 }
 
@@ -326,21 +312,21 @@ static enum MHD_Result do_decided(struct waiter *w)
 	struct who who;
 
 	pthread_mutex_lock(&w->n->lock);
-	identify(w->n, w->c, false, &who);
+	http_identify(w->n, w->c, false, &who);
 	if (who.code)
-		denied = deny(w, &who);
+		denied = http_deny(w, &who);
 	else
 		snprintf(name, sizeof(name), "%s", who.node->name);
 	pthread_mutex_unlock(&w->n->lock);
 	if (who.code)
 		return denied;
-	if (sync_read_decided(w->body, w->len, &d, &m, error))
-		return problem(w->c, MHD_HTTP_BAD_REQUEST, "request", error);
+	if (sync_read_decided(w->body ?: "", w->len, &d, &m, error))
+		return http_problem(w->c, MHD_HTTP_BAD_REQUEST, "request", error);
 	d.node = name;
 	if (w->n->decided(w->n->arg, &d))
-		return problem(w->c, MHD_HTTP_SERVICE_UNAVAILABLE, "store",
-			       "it can't be written down; try again");
-	return send_text(w->c, MHD_HTTP_NO_CONTENT, NULL, NULL);
+		return http_problem(w->c, MHD_HTTP_SERVICE_UNAVAILABLE, "store",
+				    "it can't be written down; try again");
+	return http_text(w->c, MHD_HTTP_NO_CONTENT, NULL, NULL);
 }
 
 void http_wake(struct nodes *n)
@@ -352,7 +338,10 @@ void http_wake(struct nodes *n)
 
 		if (w && (n->stop || x->revoked_us || now >= w->until_us ||
 			  sync_judge(&x->report, sync_wanted(n, x)) == VERDICT_SEND))
-			resume(w);
+			http_resume(w);
+		w = x->fetcher;
+		if (w && (n->stop || x->revoked_us || now >= w->until_us || fetch_is_due(n, x)))
+			http_resume(w);
 	}
 }
 
@@ -367,21 +356,48 @@ static enum MHD_Result dispatch(struct waiter *w, const char *url)
 	pthread_mutex_lock(&w->n->lock);
 	if (!strcmp(url, NODE_PATH_SYNC))
 		r = do_sync(w);
+	else if (!strcmp(url, NODE_PATH_PIECE))
+		r = http_piece(w);
+	else if (!strcmp(url, NODE_PATH_CAPTURES))
+		r = http_captures(w);
 	else if (!strcmp(url, NODE_PATH_RENEW))
 		r = do_renew(w);
 	else if (!strcmp(url, NODE_PATH_ENROL))
 		r = do_enrol(w);
 	else
-		r = problem(w->c, MHD_HTTP_NOT_FOUND, "path", "there is no such thing here");
+		r = http_problem(w->c, MHD_HTTP_NOT_FOUND, "path", "there is no such thing here");
 	pthread_mutex_unlock(&w->n->lock);
 	return r;
 }
 
+static struct waiter *begin(struct nodes *n, struct MHD_Connection *c, const char *url)
+{
+	struct waiter *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	w->n = n;
+	w->c = c;
+	w->max = http_is_piece(n, c, url) ? NODE_PIECE_MESSAGE : NODE_MESSAGE_MAX;
+	return w;
+}
+
 static void take_body(struct waiter *w, const char *data, size_t len)
 {
-	w->too_long |= len > sizeof(w->body) - w->len;
+	char *more = w->body;
+
+	w->too_long |= len > w->max - w->len;
 	if (w->too_long)
 		return;
+	if (len > w->cap - w->len) {
+		w->cap = w->max > NODE_MESSAGE_MAX ? w->max : w->len + len + BODY_STEP;
+		more = realloc(w->body, w->cap);
+	}
+	if (!more) {
+		w->too_long = true;
+		return;
+	}
+	w->body = more;
 	memcpy(w->body + w->len, data, len);
 	w->len += len;
 }
@@ -395,13 +411,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
 
 	(void)version;
 	if (!w) {
-		w = calloc(1, sizeof(*w));
-		if (!w)
-			return MHD_NO;
-		w->n = arg;
-		w->c = c;
-		*state = w;
-		return MHD_YES;
+		w = *state = begin(arg, c, url);
+		return w ? MHD_YES : MHD_NO;
 	}
 	if (*data_len) {
 		take_body(w, data, *data_len);
@@ -409,9 +420,10 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
 		return MHD_YES;
 	}
 	if (strcmp(method, MHD_HTTP_METHOD_POST) != 0)
-		return problem(c, MHD_HTTP_METHOD_NOT_ALLOWED, "method", "POST only");
+		return http_problem(c, MHD_HTTP_METHOD_NOT_ALLOWED, "method", "POST only");
 	if (w->too_long)
-		return problem(c, MHD_HTTP_CONTENT_TOO_LARGE, "request", "the body is too long");
+		return http_problem(c, MHD_HTTP_CONTENT_TOO_LARGE, "request",
+				    "the body is too long");
 	return dispatch(w, url);
 }
 
@@ -426,9 +438,10 @@ static void on_completed(void *arg, struct MHD_Connection *c, void **state,
 	if (!w)
 		return;
 	pthread_mutex_lock(&n->lock);
-	if (w->node && w->node->waiter == w)
-		w->node->waiter = NULL;
+	if (w->node && *w->place == w)
+		*w->place = NULL;
 	pthread_mutex_unlock(&n->lock);
+	free(w->body);
 	free(w);
 	*state = NULL;
 }
@@ -463,7 +476,7 @@ int http_start(struct nodes *n, const struct address *listen, char *error)
 			MHD_OPTION_HTTPS_PRIORITIES, PRIORITIES, MHD_OPTION_NOTIFY_COMPLETED,
 			on_completed, n, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S,
 			MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY,
-			MHD_OPTION_CONNECTION_LIMIT, 2 * n->max + SPARE, MHD_OPTION_END);
+			MHD_OPTION_CONNECTION_LIMIT, 4 * n->max + SPARE, MHD_OPTION_END);
 		if (!n->daemon) {
 			snprintf(error, NODES_ERROR, "HTTPS does not start");
 			close(fd);

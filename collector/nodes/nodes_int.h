@@ -58,11 +58,15 @@ struct node {
 	int64_t again_us;  /* monotonic: before that no policy is made for its sake */
 	uint32_t attempts; /* that were of no use */
 	struct waiter *waiter;
+	struct waiter *fetcher; /* the question that waits until some of a capture is wanted */
+	int64_t fetcher_us;	/* monotonic: when that was asked last; 0: not yet */
+	uint64_t asked;		/* number of the fetch that it is to answer; 0: none */
 	struct node *next;
 };
 
 struct nodes_counts {
 	uint64_t enrolled, enrol_refused, renewed, renew_refused, reports, sent, resyncs, denied;
+	uint64_t fetched, fetched_octets, fetch_failed;
 };
 
 struct nodes {
@@ -87,6 +91,9 @@ struct nodes {
 	struct image *image[2]; /* for others, for canaries; NULL: not made yet */
 	int64_t resync_above;	/* -1: nobody asks for one */
 	struct nodes_counts counts;
+	struct fetch *fetches; /* FETCHES_MAX at most */
+	uint64_t fetch_last;   /* number */
+	bool fetch_stop;
 };
 
 /* Have a policy made with a generation above @above. */

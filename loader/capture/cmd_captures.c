@@ -239,19 +239,6 @@ static int cmd_list(int argc, char **argv)
 
 /* ---- get ---- */
 
-static int open_one(const struct captures_cmd *m, const char *id)
-{
-	char name[STORE_NAME];
-	int fd;
-
-	store_name(id, false, name);
-	fd = openat(m->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd >= 0 || errno != ENOENT)
-		return fd;
-	store_name(id, true, name);
-	return openat(m->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-}
-
 static int copy(int from, int to, const char *path)
 {
 	static char buf[COPY_BYTES];
@@ -273,16 +260,16 @@ static int copy(int from, int to, const char *path)
 static int get(struct captures_cmd *m)
 {
 	const bool out = !strcmp(m->path, "-");
-	const int from = open_one(m, m->ids[0]);
+	const int from = store_open_file(m->fd, m->ids[0]);
 	int to, rc;
 
-	if (from < 0 && errno == ENOENT) {
+	if (from == -ENOENT) {
 		fprintf(stderr, "weir: no capture %s — 'weir captures list' says which there are\n",
 			m->ids[0]);
 		return EXIT_FAILED;
 	}
 	if (from < 0)
-		return cannot(m->ids[0], errno);
+		return cannot(m->ids[0], -from);
 	to = out ? STDOUT_FILENO : open(m->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	rc = to < 0 ? cannot(m->path, errno) : copy(from, to, m->path);
 	close(from);
@@ -313,19 +300,15 @@ static int cmd_get(int argc, char **argv)
 
 static int remove_one(const struct captures_cmd *m, const char *id)
 {
-	char name[STORE_NAME];
+	const int r = store_remove_file(m->fd, id);
 
-	store_name(id, false, name);
-	if (!unlinkat(m->fd, name, 0))
-		return EXIT_OK;
-	if (errno != ENOENT)
-		return cannot(id, errno);
-	store_name(id, true, name);
-	if (!faccessat(m->fd, name, F_OK, 0))
+	if (r == -EBUSY)
 		fprintf(stderr, "weir: capture %s is being written: it stays\n", id);
-	else
+	else if (r == -ENOENT)
 		fprintf(stderr, "weir: no capture %s\n", id);
-	return EXIT_FAILED;
+	else if (r)
+		return cannot(id, -r);
+	return r ? EXIT_FAILED : EXIT_OK;
 }
 
 static int remove_all(const struct captures_cmd *m)

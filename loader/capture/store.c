@@ -136,6 +136,34 @@ int store_room(int dir, uint64_t quota, uint64_t held, uint64_t want, uint64_t *
 	return r;
 }
 
+int store_open_file(int dir, const char *id)
+{
+	char name[STORE_NAME];
+	int fd = -1;
+
+	/* it may be named anew in between, once */
+	for (unsigned int i = 0; i < 3 && fd < 0; i++) {
+		store_name(id, i == 1, name);
+		fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		if (fd < 0 && errno != ENOENT)
+			break;
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+int store_remove_file(int dir, const char *id)
+{
+	char name[STORE_NAME];
+
+	store_name(id, false, name);
+	if (!unlinkat(dir, name, 0))
+		return 0;
+	if (errno != ENOENT)
+		return -errno;
+	store_name(id, true, name);
+	return faccessat(dir, name, F_OK, 0) ? -ENOENT : -EBUSY;
+}
+
 /* The comment among the options of the section block. */
 static json_t *comment_of(const uint8_t *block, size_t len)
 {

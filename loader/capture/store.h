@@ -48,6 +48,12 @@ int store_mend(int dir);
  */
 int store_room(int dir, uint64_t quota, uint64_t held, uint64_t want, uint64_t *removed);
 
+/* The file, to be read, whether it is written still or not. Return: a descriptor, -errno. */
+int store_open_file(int dir, const char *id);
+
+/* Not one that is being written. Return: 0, -EBUSY, -ENOENT, -errno. */
+int store_remove_file(int dir, const char *id);
+
 /* What its first block says of it; NULL: it is none of ours, or cannot be read (errno). */
 json_t *store_tell(int dir, const struct store_file *f);
 

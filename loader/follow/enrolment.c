@@ -42,6 +42,19 @@ int enrolment_dir(const struct client_where *where, char *ret)
 	return 0;
 }
 
+int enrolment_captures(const struct client_where *where, char *ret)
+{
+	struct settings *s;
+	const int rc = setting(where, SET_CAPTURE_DIR, &s);
+
+	if (rc)
+		return rc;
+	snprintf(ret, PATH_MAX, "%s",
+		 settings_is_word(s, SET_CAPTURE_DIR) ? "" : settings_text(s, SET_CAPTURE_DIR));
+	settings_free(s);
+	return 0;
+}
+
 int enrolment_keys_dir(const struct client_where *where, char *ret)
 {
 	const struct setting_value *v;

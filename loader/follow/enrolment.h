@@ -33,6 +33,9 @@ struct enrolment {
  */
 int enrolment_dir(const struct client_where *where, char *ret);
 
+/* capture.dir; "": there is none. As above. */
+int enrolment_captures(const struct client_where *where, char *ret);
+
 /* Where keys of policies are looked for: the first directory of policy.keys; "": there is none. As above. */
 int enrolment_keys_dir(const struct client_where *where, char *ret);
 

@@ -29,9 +29,6 @@
 #define DENIED_MS    15000 /* nobody changes that at once */
 #define CLOCK_S	     5	   /* clocks that differ more are said */
 
-/* What a round comes to. */
-enum round { ROUND_GOOD, ROUND_FAILED, ROUND_DENIED };
-
 static int64_t wall_us(void)
 {
 	struct timespec t;
@@ -49,19 +46,19 @@ static void complain(struct follow *f, const char *what)
 	log_warn(f->e->issuer, "%s", f->complaint);
 }
 
-static void hang_up(struct follow *f)
+void follow_hang_up(struct follow *f)
 {
 	https_close(f->h);
 	f->h = NULL;
 }
 
-static enum round lost(struct follow *f, int r)
+static enum follow_round lost(struct follow *f, int r)
 {
 	char text[HTTPS_ERROR];
 
 	snprintf(text, sizeof(text), "%.120s: %s", f->e->host, r ? strerror(-r) : "no answer");
 	complain(f, text);
-	hang_up(f);
+	follow_hang_up(f);
 	return ROUND_FAILED;
 }
 
@@ -82,20 +79,20 @@ static int await(struct follow *f, int ms, const struct http_reply **ret)
 	return r;
 }
 
-static enum round denied(struct follow *f, const struct http_reply *reply,
-			 const struct node_text *m)
+enum follow_round follow_denied(struct follow *f, const struct http_reply *reply,
+				const struct node_text *m)
 {
 	const int status = reply->status;
 	char text[HTTPS_ERROR];
 
 	snprintf(text, sizeof(text), "the collector says %d: %.200s", status,
 		 *m->detail ? m->detail : m->code);
-	hang_up(f); /* and the reply goes */
+	follow_hang_up(f); /* and the reply goes */
 	complain(f, text);
 	return status < 500 ? ROUND_DENIED : ROUND_FAILED;
 }
 
-static void read_problem(const struct http_reply *reply, struct node_text *ret)
+void follow_problem(const struct http_reply *reply, struct node_text *ret)
 {
 	char error[NODE_MESSAGE_ERROR];
 
@@ -103,7 +100,7 @@ static void read_problem(const struct http_reply *reply, struct node_text *ret)
 		*ret = (struct node_text){};
 }
 
-static enum round renew(struct follow *f)
+static enum follow_round renew(struct follow *f)
 {
 	char error[NODE_MESSAGE_ERROR];
 	const struct http_reply *reply = NULL;
@@ -114,13 +111,13 @@ static enum round renew(struct follow *f)
 	if (r != 1)
 		return lost(f, r);
 	if (reply->status != 200) {
-		read_problem(reply, &m);
-		return denied(f, reply, &m);
+		follow_problem(reply, &m);
+		return follow_denied(f, reply, &m);
 	}
 	r = node_message_read(NODE_ENROLLED, (const char *)reply->body, reply->length, &m, error);
 	if (r) {
 		complain(f, error);
-		hang_up(f);
+		follow_hang_up(f);
 		return ROUND_FAILED;
 	}
 	r = enrolment_write(f->e->cert, 0644, m.certificate);
@@ -129,7 +126,7 @@ static enum round renew(struct follow *f)
 			 strerror(-r));
 	else
 		log_info(f->e->issuer, "certificate renewed");
-	hang_up(f); /* the next connection shows it */
+	follow_hang_up(f); /* the next connection shows it */
 	f->renew_at_s = r ? INT64_MAX : enrolment_renew_at(f->e);
 	return ROUND_GOOD;
 }
@@ -148,15 +145,15 @@ static void mind_clock(struct follow *f, int64_t date_s)
 		 ahead < 0 ? "late" : "early");
 }
 
-static enum round take_answer(struct follow *f, const struct http_reply *reply)
+static enum follow_round take_answer(struct follow *f, const struct http_reply *reply)
 {
 	struct node_text m;
 
 	mind_clock(f, reply->date_s);
 	if (reply->status != 200 && reply->status != 204) {
-		read_problem(reply, &m);
+		follow_problem(reply, &m);
 		if (strcmp(m.code, "expired") != 0)
-			return denied(f, reply, &m);
+			return follow_denied(f, reply, &m);
 		f->renew_at_s = 0; /* good for that alone */
 		return ROUND_GOOD;
 	}
@@ -169,12 +166,12 @@ static enum round take_answer(struct follow *f, const struct http_reply *reply)
 	if (reply->date_s && reply->date_s >= f->renew_at_s)
 		f->renew_at_s = 0;
 	if (reply->close)
-		hang_up(f);
+		follow_hang_up(f);
 	return ROUND_GOOD;
 }
 
 /* One decision of the agent. */
-static enum round tell_one(struct follow *f, const struct policy_decided *d)
+static enum follow_round tell_one(struct follow *f, const struct policy_decided *d)
 {
 	const struct http_reply *reply = NULL;
 	char *body = follow_decided(d);
@@ -189,20 +186,20 @@ static enum round tell_one(struct follow *f, const struct policy_decided *d)
 		f->told = d->made_us;
 		return ROUND_GOOD;
 	}
-	read_problem(reply, &m);
+	follow_problem(reply, &m);
 	if (!strcmp(m.code, "expired")) {
 		f->renew_at_s = 0;
 		return ROUND_GOOD;
 	}
 	if (reply->status == 400 || reply->status == 404)
 		f->told = d->made_us; /* it does not want to know, and will not later */
-	return denied(f, reply, &m);
+	return follow_denied(f, reply, &m);
 }
 
 /* What the agent has decided since it was last told. */
-static enum round tell_decided(struct follow *f)
+static enum follow_round tell_decided(struct follow *f)
 {
-	enum round round = ROUND_GOOD;
+	enum follow_round round = ROUND_GOOD;
 	struct policy_result r;
 
 	if (follow_news(f, &r))
@@ -213,7 +210,7 @@ static enum round tell_decided(struct follow *f)
 	return round;
 }
 
-static enum round ask(struct follow *f)
+static enum follow_round ask(struct follow *f)
 {
 	const struct http_reply *reply = NULL;
 	const int wait_ms = f->pending ? 0 : NODE_WAIT_MS;
@@ -223,7 +220,7 @@ static enum round ask(struct follow *f)
 
 	follow_look(f);
 	if (f->decided > f->told) {
-		const enum round told = tell_decided(f);
+		const enum follow_round told = tell_decided(f);
 
 		if (told != ROUND_GOOD || !f->renew_at_s || !f->h)
 			return told;
@@ -236,13 +233,13 @@ static enum round ask(struct follow *f)
 	free(body);
 	r = r ?: await(f, wait_ms + ANSWER_MS, &reply);
 	if (r == -ESTALE || r == -EINTR) {
-		hang_up(f);
+		follow_hang_up(f);
 		return ROUND_GOOD;
 	}
 	return r == 1 ? take_answer(f, reply) : lost(f, r);
 }
 
-static enum round take_turn(struct follow *f)
+static enum follow_round take_turn(struct follow *f)
 {
 	const struct https_cfg cfg = enrolment_https(f->e);
 	char error[HTTPS_ERROR];
@@ -263,15 +260,13 @@ static int vary(int ms)
 	return ms / 2 + (int)(wall_us() % (ms / 2 + 1));
 }
 
-static void *run(void *arg)
+void follow_turns(struct follow *f, enum follow_round (*turn)(struct follow *f))
 {
-	struct follow *f = arg;
 	struct pollfd p = {.fd = f->wake, .events = POLLIN};
 	int delay = DELAY_MS;
 
-	f->renew_at_s = enrolment_renew_at(f->e);
 	while (!__atomic_load_n(&f->stop, __ATOMIC_RELAXED)) {
-		const enum round r = take_turn(f);
+		const enum follow_round r = turn(f);
 
 		if (r == ROUND_GOOD) {
 			delay = DELAY_MS;
@@ -280,42 +275,65 @@ static void *run(void *arg)
 		poll(&p, 1, vary(r == ROUND_DENIED ? DENIED_MS : f->pending ? DELAY_MS : delay));
 		delay = 2 * delay < DELAY_MAX_MS ? 2 * delay : DELAY_MAX_MS;
 	}
-	hang_up(f);
+	follow_hang_up(f);
+}
+
+static void *run(void *arg)
+{
+	struct follow *f = arg;
+
+	f->renew_at_s = enrolment_renew_at(f->e);
+	follow_turns(f, take_turn);
 	return NULL;
 }
 
-static int start(const struct follow_cfg *cfg, struct follow *v, pthread_t *threads, int wake)
+/* Both threads of each. */
+struct pair {
+	struct follow policy;
+	struct follow_captures captures;
+	pthread_t threads[2];
+	int n;
+};
+
+static bool start(const struct follow_cfg *cfg, struct pair *p, const struct enrolment *e, int wake)
 {
-	for (int i = 0; i < cfg->n; i++) {
-		v[i] = (struct follow){.e = &cfg->enrolments[i],
-				       .socket = cfg->socket,
-				       .json = cfg->json,
-				       .wake = wake};
-		if (pthread_create(&threads[i], NULL, run, &v[i]))
-			return i;
+	p->policy = (struct follow){.e = e, .socket = cfg->socket, .json = cfg->json, .wake = wake};
+	p->captures = (struct follow_captures){.f = {.e = e, .wake = wake}, .dir = cfg->captures};
+	p->n += !pthread_create(&p->threads[p->n], NULL, run, &p->policy);
+	if (p->n && cfg->captures)
+		p->n += !pthread_create(&p->threads[p->n], NULL, follow_captures_run, &p->captures);
+	return p->n == (cfg->captures ? 2 : 1);
+}
+
+static void stop(struct pair *v, int n)
+{
+	for (int i = 0; i < n; i++) {
+		__atomic_store_n(&v[i].policy.stop, true, __ATOMIC_RELAXED);
+		__atomic_store_n(&v[i].captures.f.stop, true, __ATOMIC_RELAXED);
 	}
-	return cfg->n;
+	if (n)
+		(void)eventfd_write(v->policy.wake, 1); /* they look twice a second anyway */
+	for (int i = 0; i < n; i++)
+		while (v[i].n)
+			pthread_join(v[i].threads[--v[i].n], NULL);
 }
 
 int follow_collectors(const struct follow_cfg *cfg)
 {
 	struct pollfd p = {.fd = cfg->signals, .events = POLLIN};
-	struct follow *v = calloc((size_t)cfg->n, sizeof(*v));
-	pthread_t threads[ENROLMENTS_MAX];
+	struct pair *v = calloc((size_t)cfg->n, sizeof(*v));
 	int wake = eventfd(0, EFD_CLOEXEC), n = 0;
+	bool good = v && wake >= 0;
 
-	if (v && wake >= 0)
-		n = start(cfg, v, threads, wake);
-	while (n == cfg->n && poll(&p, 1, -1) < 0 && errno == EINTR)
+	while (good && n < cfg->n) {
+		good = start(cfg, &v[n], &cfg->enrolments[n], wake);
+		n++;
+	}
+	while (good && poll(&p, 1, -1) < 0 && errno == EINTR)
 		;
-	for (int i = 0; i < n; i++)
-		__atomic_store_n(&v[i].stop, true, __ATOMIC_RELAXED);
-	if (wake >= 0)
-		(void)eventfd_write(wake, 1); /* they look twice a second anyway */
-	for (int i = 0; i < n; i++)
-		pthread_join(threads[i], NULL);
+	stop(v, n);
 	if (wake >= 0)
 		close(wake);
 	free(v);
-	return n == cfg->n ? EXIT_OK : EXIT_FAILED;
+	return good ? EXIT_OK : EXIT_FAILED;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * follow.h - has the running weir enforce what collectors that this node is enrolled with say, and tells
- * them what it enforces (docs/nodes.md). A thread for each collector. Policies are not looked into: the
- * core checks signature and records.
+ * them what it enforces (docs/nodes.md). A thread for each collector, and one for files of packets, with a
+ * connection of its own. Policies are not looked into: the core checks signature and records.
  */
 #ifndef WEIR_LOADER_FOLLOW_FOLLOW_H
 #define WEIR_LOADER_FOLLOW_FOLLOW_H
@@ -14,7 +14,8 @@
 struct follow_cfg {
 	const struct enrolment *enrolments;
 	int n;
-	const char *socket; /* control socket of weir */
+	const char *socket;   /* control socket of weir */
+	const char *captures; /* where its files of packets are; NULL: collectors hear of none */
 	bool json;
 	int signals; /* readable: the end */
 };
@@ -47,6 +48,18 @@ struct follow {
 	char complaint[HTTPS_ERROR]; /* the last one that was said */
 };
 
+/* What a round comes to. */
+enum follow_round { ROUND_GOOD, ROUND_FAILED, ROUND_DENIED };
+
+/* Turn after turn, with pauses after those that failed, until it is to stop. */
+void follow_turns(struct follow *f, enum follow_round (*turn)(struct follow *f));
+void follow_hang_up(struct follow *f);
+/* What is wrong, of an answer; empty if it is not said. */
+void follow_problem(const struct http_reply *reply, struct node_text *ret);
+/* It is said, and the connection ends. */
+enum follow_round follow_denied(struct follow *f, const struct http_reply *reply,
+				const struct node_text *m);
+
 /* What the core has of this issuer now, into f->report. Return: has it changed? */
 bool follow_look(struct follow *f);
 /* Have it enforced until it is confirmed; what is wrong with it is told with the next report. */
@@ -57,5 +70,27 @@ char *follow_decided(const struct policy_decided *d);
 int follow_news(const struct follow *f, struct policy_result *ret);
 /* The collector has heard of it. */
 void follow_confirm(struct follow *f);
+
+/* ---- captures.c: files of packets, with a connection of their own ---- */
+
+struct follow_captures {
+	struct follow f; /* e, wake, stop; the first member */
+	const char *dir;
+	struct captures_told *told; /* what the collector knows, by id; told_n */
+	size_t told_n;
+	bool whole;		/* it has been told of all */
+	int64_t round;		/* see NODE_CAPTURES */
+	int64_t looked_ms;	/* at the directory; 0: look */
+	int64_t changed_ns;	/* the directory, when it was read */
+	bool unsettled;		/* it may change without that one changing */
+	struct node_text *of;	/* NODE_CAPTURES_MAX, for messages */
+	uint8_t *octets;	/* NODE_PIECE_OCTETS */
+	struct node_text piece; /* the answer to what was wanted */
+	size_t piece_n;
+	bool complained;
+};
+
+/* A thread. @arg: struct follow_captures. */
+void *follow_captures_run(void *arg);
 
 #endif

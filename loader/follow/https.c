@@ -336,17 +336,25 @@ static int write_all(struct https *h, const char *bytes, size_t len, int64_t unt
 	return r;
 }
 
-int https_post(struct https *h, const char *path, const char *body, int ms)
+int https_post_octets(struct https *h, const char *path, const struct https_body *body, int ms)
 {
 	const int64_t until = now_ms() + ms;
+	const size_t len = strlen(body->text);
 	char head[512];
 	const int n = snprintf(head, sizeof(head),
 			       "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"
 			       "Content-Length: %zu\r\n\r\n",
-			       path, h->host, strlen(body));
+			       path, h->host, len + body->n);
 
 	http_reply_init(&h->reply);
-	return write_all(h, head, (size_t)n, until) ?: write_all(h, body, strlen(body), until);
+	return write_all(h, head, (size_t)n, until)
+		       ?: write_all(h, body->text, len, until)
+		       ?: write_all(h, (const char *)body->octets, body->n, until);
+}
+
+int https_post(struct https *h, const char *path, const char *body, int ms)
+{
+	return https_post_octets(h, path, &(struct https_body){.text = body}, ms);
 }
 
 int https_wait(struct https *h, int ms, size_t max, const struct http_reply **ret)

@@ -41,6 +41,14 @@ char *https_authority(struct https *h);
 /* Send a question with a body. 0, -errno. */
 int https_post(struct https *h, const char *path, const char *body, int ms);
 
+/* The same of a body in two parts. */
+struct https_body {
+	const char *text;
+	const uint8_t *octets;
+	size_t n;
+};
+int https_post_octets(struct https *h, const char *path, const struct https_body *body, int ms);
+
 /**
  * https_wait - for its answer
  * @ms:  at most

@@ -139,13 +139,16 @@ static int open_watch(struct file_follow *f)
 
 static int collectors(struct file_follow *f)
 {
-	char dir[PATH_MAX], error[ENROLMENT_ERROR];
+	char dir[PATH_MAX], captures[PATH_MAX], error[ENROLMENT_ERROR];
 	struct follow_cfg cfg = {.json = f->json, .signals = f->signals};
 	struct enrolment *v = NULL;
-	int rc = enrolment_dir(&f->where, dir) ?: client_path(&f->where, &cfg.socket);
+	int rc = enrolment_dir(&f->where, dir)
+			 ?: enrolment_captures(&f->where, captures)
+			 ?: client_path(&f->where, &cfg.socket);
 
 	if (rc)
 		return rc;
+	cfg.captures = *captures ? captures : NULL;
 	signal(SIGPIPE, SIG_IGN); /* of connections */
 	log_init(LOG_AUTO, LEVEL_INFO);
 	cfg.n = enrolment_read(dir, &v, error);

@@ -5,10 +5,10 @@
  * answers of HTTP, whole and in pieces.
  *
  * The first byte chooses: 'e' enrolment, 'r' a report, 'd' what a node has
- * decided, 'p' a problem, 'c' a certificate request, 't' a token, 'l' labels, others an answer of HTTP whose
+ * decided, 'k' captures, 'o' octets of one, 'w' what is wanted of one, 'p' a problem, 'c' a certificate request, 't' a token, 'l' labels, others an answer of HTTP whose
  * pieces are as long as that byte says.
  *
- * Covers: common/node_message.c loader/follow/http_reply.c
+ * Covers: common/node_message.c common/node_capture.c loader/follow/http_reply.c
  * Options: -max_len=8192
  */
 #include <jansson.h>
@@ -18,6 +18,7 @@
 
 #include "collector/control/decide.h"
 #include "collector/nodes/nodes_int.h"
+#include "common/node_capture.h"
 #include "loader/follow/http_reply.h"
 
 #define BODY_MAX 4096u
@@ -79,6 +80,48 @@ static void decided(const char *text, size_t len)
 		if (!error[0])
 			abort();
 	} else if (!d.rule[0] || d.ttl_us <= 0 || d.made_us <= 0) {
+		abort();
+	}
+}
+
+static int capture(void *arg, const struct node_text *head, const struct node_text *m)
+{
+	(void)arg;
+	if (head->round < 1 || !node_capture_id(m->file) ||
+	    node_capture_state(m->state) == _CAPTURE_STATE_MAX)
+		abort();
+	second = *m;
+	return 0;
+}
+
+/* The last of a list is written, and taken again. */
+static void captures(const char *text, size_t len)
+{
+	const struct node_captures to = {capture, NULL};
+	char error[NODE_MESSAGE_ERROR] = "", *again;
+	int r;
+
+	second = (struct node_text){};
+	r = node_captures_read(text, len, &to, &first, error);
+	if (r && !error[0])
+		abort();
+	if (r || !second.file[0])
+		return;
+	again = node_captures_write(&first, &second, 1);
+	if (!again || node_captures_read(again, strlen(again), &to, &first, error))
+		abort();
+	free(again);
+}
+
+static void octets(const uint8_t *text, size_t len)
+{
+	char error[NODE_MESSAGE_ERROR] = "";
+	struct node_octets o;
+
+	if (node_piece_read((const char *)text, len, &first, &o, error)) {
+		if (!error[0])
+			abort();
+	} else if (o.at < text || o.at + o.n != text + len || o.n > NODE_PIECE_OCTETS) {
 		abort();
 	}
 }
@@ -174,6 +217,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 'p':
 		message(NODE_PROBLEM, (const char *)data + 1, size - 1);
+		break;
+	case 'k':
+		captures((const char *)data + 1, size - 1);
+		break;
+	case 'o':
+		octets(data + 1, size - 1);
+		break;
+	case 'w':
+		message(NODE_WANT, (const char *)data + 1, size - 1);
 		break;
 	case 'c':
 		request(text);
