@@ -30,6 +30,7 @@ struct run {
 	struct block *block;
 	struct filter *local;
 	uint8_t columns[_BC_MAX]; /* enum block_column, by column of the result */
+	bool if_there[_BC_MAX];	  /* of a text no more than whether there is one */
 	uint32_t n;
 };
 
@@ -80,7 +81,8 @@ static int ask(struct run *t, struct store_result **ret, char *error)
 	out = r ? NULL : open_memstream(&sql, &len);
 	if (out) {
 		for (uint32_t i = 0; i < t->n; i++)
-			fprintf(out, "%s%s", i ? ", " : "SELECT ", flow_source_name(t->columns[i]));
+			fprintf(out, t->if_there[i] ? "%snullif(%s IS NULL, true)" : "%s%s",
+				i ? ", " : "SELECT ", flow_source_name(t->columns[i]));
 		fprintf(out, " FROM %s AS f", from);
 	}
 	free(from);
@@ -123,6 +125,12 @@ static int take_column(struct run *t, const struct store_result *res, uint32_t i
 	struct store_value v;
 	int r = 0;
 
+	if (t->if_there[i]) {
+		for (uint32_t k = 0; !r && k < rows[1]; k++)
+			if (!valid || valid[(rows[0] + k) / 64] >> ((rows[0] + k) % 64) & 1)
+				r = block_put_text(b, c, b->rows + k, "", 0);
+		return r;
+	}
 	if (data && width == block_columns[c].size) {
 		memcpy((char *)b->data[c] + (size_t)b->rows * width, data + (size_t)rows[0] * width,
 		       (size_t)rows[1] * width);
@@ -309,13 +317,36 @@ static int begin_parts(struct run *t)
 	return r;
 }
 
-static bool uses(const struct run *t, enum flow_field f)
+static enum engine_use uses(const struct run *t, enum flow_field f)
 {
-	bool used = false;
+	enum engine_use most = ENGINE_NOT;
 
-	for (uint32_t i = 0; i < t->n_parts; i++)
-		used |= engine_uses(t->parts[i].engine, f);
-	return used;
+	for (uint32_t i = 0; i < t->n_parts; i++) {
+		const enum engine_use use = engine_uses(t->parts[i].engine, f);
+
+		most = use > most ? use : most;
+	}
+	return most;
+}
+
+static void add_fields(struct run *t, enum engine_use use)
+{
+	for (unsigned int f = 0; f < _FF_MAX; f++)
+		if (uses(t, f) == use)
+			add_field(t, f);
+}
+
+/* Columns that are read. Texts of which only the presence counts need not be unpacked. */
+static void choose_columns(struct run *t)
+{
+	uint32_t values;
+
+	add_column(t, BC_END);
+	add_fields(t, ENGINE_VALUE);
+	values = t->n;
+	add_fields(t, ENGINE_IF_THERE);
+	for (uint32_t i = values; i < t->n; i++)
+		t->if_there[i] = block_columns[t->columns[i]].type == BT_STR;
 }
 
 static int begin(struct run *t)
@@ -330,10 +361,7 @@ static int begin(struct run *t)
 	r = r ?: begin_parts(t);
 	if (r)
 		return r;
-	add_column(t, BC_END);
-	for (unsigned int f = 0; f < _FF_MAX; f++)
-		if (uses(t, f))
-			add_field(t, f);
+	choose_columns(t);
 	t->block = relay_begin(t->relay);
 	for (uint32_t i = 0; !r && i < t->n_parts; i++)
 		r = backtest_part_start(&t->parts[i]);

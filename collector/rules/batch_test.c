@@ -306,6 +306,11 @@ static bool is_empty(const struct filter_test *t)
 	return (t->type == TEST_IPS || t->type == TEST_STRINGS || t->type == TEST_NUMBERS) && !t->n;
 }
 
+bool batch_asks_value(const struct batch_test *bt)
+{
+	return bt->by_record || (bt->test->type != TEST_EXISTS && !is_empty(bt->test));
+}
+
 /* Is the test of every row that has a value as cheap as of one? */
 static bool is_wide(const struct batch_test *bt, const struct batch_column *c, uint64_t rows)
 {
@@ -351,7 +356,7 @@ static void ask_valid(struct batch *b, struct batch_test *bt)
 
 static void ask_left(struct batch *b, struct batch_test *bt, const struct batch_bits *rows)
 {
-	if (!bt->by_record && (bt->test->type == TEST_EXISTS || is_empty(bt->test))) {
+	if (!batch_asks_value(bt)) {
 		ask_valid(b, bt);
 		return;
 	}

@@ -301,14 +301,28 @@ uint64_t engine_clock(const struct engine *e)
 	return e->clock;
 }
 
-bool engine_uses(const struct engine *e, enum flow_field f)
+/* Does it group by the value, or add it up? */
+static bool takes_value(const struct rule_state *s, enum flow_field f)
+{
+	bool yes = s->rule && memchr(s->rule->by.v, (int)f, s->rule->by.n);
+
+	for (uint32_t i = 0; !yes && i < s->n_leaves; i++)
+		yes = memchr(s->leaves[i].fields, (int)f, s->leaves[i].n_fields);
+	return yes;
+}
+
+enum engine_use engine_uses(const struct engine *e, enum flow_field f)
 {
 	/* rows that repeat a flow are known by it */
-	bool used = e->batch.columns[f].used || f == FF_REASON;
+	enum engine_use use = f == FF_REASON ? ENGINE_VALUE : ENGINE_NOT;
 
-	for (uint32_t i = 0; !used && i < e->batch.n_tests; i++)
-		used = e->batch.tests[i].test->field == f;
-	return used;
+	for (uint32_t i = 0; i < e->cfg.rules->n; i++)
+		if (takes_value(&e->states[i], f))
+			return ENGINE_VALUE;
+	for (uint32_t i = 0; i < e->batch.n_tests && use != ENGINE_VALUE; i++)
+		if (e->batch.tests[i].test->field == f)
+			use = batch_asks_value(&e->batch.tests[i]) ? ENGINE_VALUE : ENGINE_IF_THERE;
+	return use;
 }
 
 void engine_stats(const struct engine *e, struct engine_stats *ret)

@@ -90,8 +90,14 @@ void engine_advance(struct engine *e, uint64_t ns);
 /* Event time: the latest end so far; 0: no flow yet. */
 uint64_t engine_clock(const struct engine *e);
 
-/* Does any rule look at this member? What none looks at need not be in a block. */
-bool engine_uses(const struct engine *e, enum flow_field f);
+enum engine_use {
+	ENGINE_NOT,
+	ENGINE_IF_THERE, /* whether there is one */
+	ENGINE_VALUE,
+};
+
+/* What rules look at of this member. What none looks at need not be in a block. */
+enum engine_use engine_uses(const struct engine *e, enum flow_field f);
 
 struct engine_rule_stats {
 	uint64_t matched; /* flows that where picked */

@@ -137,6 +137,8 @@ static inline bool batch_has(const struct batch *b, enum flow_field f, uint32_t 
 /* Tables for the tests that can have one. Return: 0, -ENOMEM. */
 int batch_prepare(struct batch *b);
 void batch_prepare_done(struct batch *b);
+/* Does the test look at values, and not only whether there are any? */
+bool batch_asks_value(const struct batch_test *bt);
 /* What the test says is in its bits then, of those of @rows at least. */
 void batch_ask(struct batch *b, struct batch_test *bt, const struct batch_bits *rows);
 

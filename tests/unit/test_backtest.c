@@ -174,6 +174,12 @@ static void count_alert(void *arg, const struct alert *a)
 	alerts[a->rule - first_rule] += a->state == ALERT_FIRING;
 }
 
+static void no_alert(void *arg, const struct alert *a)
+{
+	(void)arg;
+	(void)a;
+}
+
 Test(backtest, rules_of_several_threads_say_what_those_of_one_say)
 {
 	uint64_t alerts[MANY + 1] = {}, hits = 0;
@@ -215,6 +221,60 @@ Test(backtest, rules_of_several_threads_say_what_those_of_one_say)
 	cr_expect(eq(u64, b.n_hits, hits));
 	for (uint32_t i = 1; i < b.n_hits; i++)
 		cr_expect(le(u32, b.hits[i - 1].rule, b.hits[i].rule));
+	backtest_done(&b);
+	engine_free(e);
+	rule_files_done(&files);
+}
+
+/* Of a text that no rule looks into it is read whether it is there. */
+Test(backtest, texts_that_only_have_to_be_there_are_not_read_and_count)
+{
+	static const char text[] =
+		"groups:\n- name: g\n  rules:\n"
+		"  - {id: 9b0e6b0e-6c1c-4f6e-9a54-0b5f8f2d8b01, name: named, version: 1.0.0,\n"
+		"     where: exists(tls.sni), by: src.ip}\n"
+		"  - {id: 9b0e6b0e-6c1c-4f6e-9a54-0b5f8f2d8b02, name: unnamed, version: 1.0.0,\n"
+		"     where: not exists(tls.sni), by: src.ip}\n"
+		"  - {id: 9b0e6b0e-6c1c-4f6e-9a54-0b5f8f2d8b03, name: hosts, version: 1.0.0,\n"
+		"     where: exists(http.host) and http.host suffix \".test\", by: src.ip}\n";
+	struct rule_files files;
+	struct site site;
+	struct engine *e;
+	struct backtest b;
+	char error[STORE_ERROR];
+
+	site_init(&site);
+	rule_files_init(&files, &site);
+	cr_assert(
+		eq(int,
+		   rule_files_text(&files, &(struct rule_source){"x.yaml", text, sizeof(text) - 1}),
+		   0));
+	cr_assert(eq(int, rule_files_link(&files), 0));
+	cr_assert(eq(int,
+		     engine_new(&(struct engine_cfg){.rules = &files.set, .alert = no_alert}, &e),
+		     0));
+	cr_expect(eq(int, engine_uses(e, FF_TLS_SNI), ENGINE_IF_THERE));
+	cr_expect(eq(int, engine_uses(e, FF_HTTP_HOST), ENGINE_VALUE));
+	cr_expect(eq(int, engine_uses(e, FF_SRC_IP), ENGINE_VALUE));
+	cr_expect(eq(int, engine_uses(e, FF_DNS_QNAME), ENGINE_NOT));
+	for (uint32_t i = FLOWS; i-- > 0;)
+		cr_assert(eq(int, engine_flow(e, &g.flows[i]), 0));
+	engine_flush(e);
+	cr_assert(eq(int,
+		     backtest_run(&(struct backtest_cfg){.store = g.store.s,
+							 .rules = &files.set,
+							 .to_us = INT64_MAX},
+				  &b, error),
+		     0),
+		  "%s", error);
+	cr_expect(eq(u64, b.rules[0].matched + b.rules[1].matched, FLOWS));
+	for (uint32_t i = 0; i < 3; i++) {
+		struct engine_rule_stats st;
+
+		engine_rule_stats(e, i, &st);
+		cr_expect(eq(u64, b.rules[i].matched, st.matched), "rule %u", i);
+		cr_expect(gt(u64, st.matched, 5), "rule %u: too few to tell", i);
+	}
 	backtest_done(&b);
 	engine_free(e);
 	rule_files_done(&files);
