@@ -228,16 +228,15 @@ static void tell_gone(struct telling *t, const char *id)
 	tell(t);
 }
 
-/* Those of what was told that are not there any more: before @id; NULL: all that are left. */
-static const struct captures_told *pass_gone(struct telling *t, const struct captures_told *was,
-					     const char *id)
+/* Those that were told, from @i on, and are not there any more: before @id; NULL: all. Return: the next one. */
+static size_t pass_gone(struct telling *t, size_t i, const char *id)
 {
-	const struct captures_told *end = t->c->told + t->c->told_n;
+	const struct follow_captures *c = t->c;
 
-	for (; was < end && t->round == ROUND_GOOD && (!id || strcmp(was->id, id) < 0); was++)
-		if (was->what < TOLD_NOTHING)
-			tell_gone(t, was->id);
-	return was;
+	for (; i < c->told_n && (!id || strcmp(c->told[i].id, id) < 0); i++)
+		if (c->told[i].what < TOLD_NOTHING)
+			tell_gone(t, c->told[i].id); /* nothing was told any more, if it fails */
+	return i;
 }
 
 /* @f now, @was before (NULL: it was not there). Return: what the collector knows then. */
@@ -258,23 +257,23 @@ static uint8_t tell_change(struct telling *t, const struct store_file *f,
 static struct captures_told *compare(struct telling *t, const struct store_file *f, size_t n)
 {
 	const struct follow_captures *c = t->c;
-	const struct captures_told *was = c->told, *end = c->told + c->told_n;
 	struct captures_told *now = calloc(n + 1, sizeof(*now));
+	size_t at = 0;
 
 	t->round = now ? ROUND_GOOD : ROUND_FAILED;
 	for (size_t i = 0; i < n && t->round == ROUND_GOOD; i++) {
 		bool known;
 
-		was = pass_gone(t, was, f[i].id);
+		at = pass_gone(t, at, f[i].id);
 		if (t->round != ROUND_GOOD)
-			break; /* what was told is forgotten */
-		known = was < end && !strcmp(was->id, f[i].id);
+			break;
+		known = at < c->told_n && !strcmp(c->told[at].id, f[i].id);
 		memcpy(now[i].id, f[i].id, sizeof(now[i].id));
-		now[i].what = tell_change(t, &f[i], known ? was : NULL);
-		was += known;
+		now[i].what = tell_change(t, &f[i], known ? &c->told[at] : NULL);
+		at += known;
 	}
 	if (t->round == ROUND_GOOD)
-		pass_gone(t, was, NULL);
+		pass_gone(t, at, NULL);
 	if (t->round == ROUND_GOOD && (t->n || !c->whole))
 		send_some(t, !c->whole);
 	if (t->round == ROUND_GOOD)
