@@ -15,7 +15,7 @@
 
 #define TTL 600u
 
-TestSuite(enforce_agent, .timeout = 120);
+TestSuite(enforce_agent, .timeout = 600);
 
 static struct verdict_rig r;
 static struct enforce *e;

@@ -14,7 +14,7 @@
 #include "tests/bpf/verdict_rig.h"
 #include "weir.skel.h"
 
-TestSuite(limit, .timeout = 300);
+TestSuite(limit, .timeout = 600);
 
 static struct verdict_rig r;
 

@@ -319,7 +319,7 @@ Test(parse_bpf, fast_parser_agrees_on_every_frame_it_takes)
 /* ---- captures ---- */
 
 /* Not only built and fuzzed frames: all that the public captures hold. */
-Test(parse_bpf, both_parsers_agree_with_the_host_on_captured_frames, .timeout = 300)
+Test(parse_bpf, both_parsers_agree_with_the_host_on_captured_frames, .timeout = 600)
 {
 	load(4, 0);
 	if (!each_captured(expect_fast_agrees, 4)) {

@@ -9,6 +9,7 @@
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include "tests/bpf/verdict_rig.h"
 #include "weir/counters.h"
@@ -240,16 +241,17 @@ Test(policy_table, what_does_not_fit_changes_nothing)
 
 /* ---- one generation ---- */
 
-#define FLIPS 300u
+#define FLIPS 300u /* at least, and until so many packets have been judged meanwhile */
+#define PAIRS 100u
 
-static volatile bool flipping;
+static atomic_bool flipping;
 
-static void *send_pairs(void *arg)
+/* Ends the flips too when it ends. Return: NULL, or what went wrong. */
+static const char *send_until_over(atomic_uint_least64_t *sent)
 {
 	struct packet p = from_host(0);
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = p.b, .data_size_in = p.len, .repeat = 1);
 	int prog = bpf_program__fd(r.dp.object[0].skel->progs.xdp_flows);
-	uint64_t *sent = arg;
 
 	while (flipping) {
 		if (bpf_prog_test_run_opts(prog, &o))
@@ -259,6 +261,14 @@ static void *send_pairs(void *arg)
 		++*sent;
 	}
 	return NULL;
+}
+
+static void *send_pairs(void *arg)
+{
+	const char *why = send_until_over(arg);
+
+	flipping = false;
+	return (void *)(uintptr_t)why;
 }
 
 /* One policy stops the source, the other the destination: whoever sees either whole is stopped. */
@@ -276,7 +286,7 @@ static void flip(bool source)
 
 Test(policy_table, a_packet_sees_exactly_one_generation)
 {
-	uint64_t sent = 0;
+	atomic_uint_least64_t sent = 0;
 	pthread_t thread;
 	void *why;
 
@@ -284,12 +294,12 @@ Test(policy_table, a_packet_sees_exactly_one_generation)
 	flip(false);
 	flipping = true;
 	cr_assert(zero(int, pthread_create(&thread, NULL, send_pairs, &sent)));
-	for (uint32_t i = 0; i < FLIPS; i++)
+	for (uint32_t i = 0; flipping && (i < FLIPS || sent <= PAIRS); i++)
 		flip(i % 2);
 	flipping = false;
 	pthread_join(thread, &why);
 	cr_expect(zero(ptr, why), "%s after %llu packets", (const char *)why,
 		  (unsigned long long)sent);
-	cr_expect(gt(u64, sent, 100));
+	cr_expect(gt(u64, sent, PAIRS));
 	vr_close(&r);
 }

@@ -228,14 +228,14 @@ static int listen_lo(void)
 	return fd;
 }
 
-/* The next frame that goes out, or comes in. 0: none in a second. */
+/* The next frame that goes out, or comes in. 0: none in a minute. */
 static uint32_t hear(int fd, bool out, uint8_t *ret, uint32_t cap)
 {
 	struct sockaddr_ll from;
 	socklen_t n_from = sizeof(from);
 	ssize_t n;
 
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < 60000; i++) {
 		n = recvfrom(fd, ret, cap, 0, (struct sockaddr *)&from, &n_from);
 		if (n > 0 && (from.sll_pkttype == PACKET_OUTGOING) == out)
 			return (uint32_t)n;

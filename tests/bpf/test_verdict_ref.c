@@ -16,7 +16,7 @@
 #define PACKETS 250
 #define RULES	24
 
-TestSuite(verdict_ref, .timeout = 300);
+TestSuite(verdict_ref, .timeout = 600);
 
 static struct verdict_rig r;
 static uint64_t compared; /* packet x rule */

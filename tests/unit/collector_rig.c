@@ -209,7 +209,7 @@ bool collector_wait(const struct collector *c, uint64_t records)
 {
 	const struct timespec pause = {.tv_nsec = 2000000};
 
-	for (int i = 0; i < 5000 && c->records < records; i++)
+	for (int i = 0; i < 30000 && c->records < records; i++)
 		nanosleep(&pause, NULL);
 	return c->records >= records;
 }

@@ -38,7 +38,7 @@ void collector_kill(struct collector *c);
 uint32_t collector_missing(const struct collector *c, uint32_t n);
 uint32_t collector_doubled(const struct collector *c, uint32_t n);
 
-/* Until @records are there, or 10 s. */
+/* Until @records are there, or a minute has passed. */
 bool collector_wait(const struct collector *c, uint64_t records);
 
 #endif

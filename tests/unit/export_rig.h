@@ -25,6 +25,8 @@ void rig_flows(struct export_rig *rig, uint32_t n);
 /* Record number @i, as rig_flows() gives it. */
 void rig_record(uint32_t i, struct flow_record *r);
 
+#define RIG_PATIENT 60u /* seconds, for what is there in one: the machine may be slow */
+
 /* Until the sink has nothing waiting, or @seconds passed. Return: true if so. */
 bool rig_settle(struct export_rig *rig, unsigned int seconds);
 

@@ -12,7 +12,7 @@
 
 #include "api_rig.h"
 
-TestSuite(api_ask, .init = api_rig_begin, .fini = api_rig_end, .timeout = 120);
+TestSuite(api_ask, .init = api_rig_begin, .fini = api_rig_end, .timeout = 600);
 
 /* ---- what is asked ---- */
 

@@ -13,7 +13,7 @@
 #include "api_rig.h"
 #include "collector/control/audit.h"
 
-TestSuite(api_http, .init = api_rig_begin, .fini = api_rig_end, .timeout = 120);
+TestSuite(api_http, .init = api_rig_begin, .fini = api_rig_end, .timeout = 600);
 
 /* ---- who ---- */
 

@@ -58,7 +58,7 @@ static void close_rig(void)
 		query_rig_done(&g);
 }
 
-TestSuite(backtest, .init = open_rig, .fini = close_rig, .timeout = 120);
+TestSuite(backtest, .init = open_rig, .fini = close_rig, .timeout = 600);
 
 static uint64_t number(const json_t *line, const char *key)
 {

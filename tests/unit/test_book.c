@@ -16,7 +16,7 @@
 #include "collector/metrics_text.h"
 #include "common/policy.h"
 
-TestSuite(book, .init = rig_begin, .fini = rig_end, .timeout = 120);
+TestSuite(book, .init = rig_begin, .fini = rig_end, .timeout = 600);
 
 /* ---- alerts ---- */
 

@@ -60,7 +60,7 @@ static void end(void)
 	rmdir(dir);
 }
 
-TestSuite(channels, .init = begin, .fini = end, .timeout = 120);
+TestSuite(channels, .init = begin, .fini = end, .timeout = 600);
 
 static void open_notifier(uint64_t most)
 {

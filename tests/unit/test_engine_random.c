@@ -484,7 +484,7 @@ static uint32_t round_of(uint32_t seed)
 	return events;
 }
 
-Test(engine, says_what_a_naive_evaluation_says, .timeout = 300)
+Test(engine, says_what_a_naive_evaluation_says, .timeout = 600)
 {
 	uint32_t events = 0, rounds = 0;
 

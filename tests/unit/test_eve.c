@@ -25,7 +25,7 @@ static void stop(void)
 	output_free(o);
 }
 
-TestSuite(eve, .init = start, .fini = stop, .timeout = 120);
+TestSuite(eve, .init = start, .fini = stop, .timeout = 600);
 
 static void write_flow(const struct flow_record *r)
 {

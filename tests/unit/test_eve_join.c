@@ -42,7 +42,7 @@ static void done(void)
 	block_pool_free(pool);
 }
 
-TestSuite(eve_join, .timeout = 60, .fini = done);
+TestSuite(eve_join, .timeout = 600, .fini = done);
 
 static uint64_t counted(enum eve_count c)
 {

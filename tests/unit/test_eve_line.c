@@ -16,7 +16,7 @@
 #include "collector/eve/eve_lines.h"
 #include "eve_rig.h"
 
-TestSuite(eve_line, .timeout = 60);
+TestSuite(eve_line, .timeout = 600);
 
 static struct json_t *doc;
 static struct eve_alert a;

@@ -18,7 +18,7 @@
 #include "common/ipfix.h"
 #include "export_rig.h"
 
-TestSuite(export_ipfix, .timeout = 120);
+TestSuite(export_ipfix, .timeout = 600);
 
 static struct collector col;
 static struct export_rig rig;
@@ -39,10 +39,10 @@ static void stop_all(void)
 	cr_expect(zero(u64, col.no_template));
 }
 
-/* Until the sink says so or ten seconds passed. */
+/* Until the sink says so or RIG_PATIENT has passed. */
 static bool until_connected(bool want)
 {
-	for (int i = 0; i < 5000; i++) {
+	for (unsigned int i = 0; i < RIG_PATIENT * 500; i++) {
 		exports_tick(rig.x);
 		exports_stats(rig.x, 0, &rig.st);
 		if (rig.st.connected == want)
@@ -87,7 +87,7 @@ Test(export_ipfix, all_flows_once)
 	collector_start(&col);
 	rig_open(&rig, url(""));
 	rig_flows(&rig, 20011);
-	cr_assert(rig_settle(&rig, 20), "%s", rig.st.last_error);
+	cr_assert(rig_settle(&rig, RIG_PATIENT), "%s", rig.st.last_error);
 	rig_flows(&rig, 101);
 	rig_stop(&rig);
 	cr_assert(collector_wait(&col, 20112));
@@ -106,14 +106,14 @@ Test(export_ipfix, away_and_back_from_memory)
 	collector_start(&col);
 	rig_open(&rig, url(""));
 	rig_flows(&rig, 1009);
-	cr_assert(rig_settle(&rig, 10));
+	cr_assert(rig_settle(&rig, RIG_PATIENT));
 	cr_assert(collector_wait(&col, 1009));
 	collector_kill(&col);
 	cr_assert(until_connected(false));
 	rig_flows(&rig, 5003);
 	cr_assert(not(rig_settle(&rig, 0)));
 	collector_start(&col);
-	cr_assert(rig_settle(&rig, 20), "%s", rig.st.last_error);
+	cr_assert(rig_settle(&rig, RIG_PATIENT), "%s", rig.st.last_error);
 	cr_assert(collector_wait(&col, 6012));
 	stop_all();
 	cr_assert(eq(u64, rig.st.sent, 6012));
@@ -132,7 +132,7 @@ Test(export_ipfix, queue_full_while_away_is_counted)
 	exports_stats(rig.x, 0, &rig.st);
 	cr_assert(gt(u64, rig.st.lost[LOSS_QUEUE_FULL], 0));
 	collector_start(&col);
-	cr_assert(rig_settle(&rig, 20));
+	cr_assert(rig_settle(&rig, RIG_PATIENT));
 	stop_all();
 	cr_assert(eq(u64, rig.st.sent + rig.st.lost[LOSS_QUEUE_FULL], 30011));
 	cr_assert(eq(u64, col.records, rig.st.sent));
@@ -144,7 +144,7 @@ Test(export_ipfix, away_and_back_from_the_spool)
 	collector_start(&col);
 	rig_open(&rig, url("&queue_bytes=1Mi&spool=%s"));
 	rig_flows(&rig, 503);
-	cr_assert(rig_settle(&rig, 10));
+	cr_assert(rig_settle(&rig, RIG_PATIENT));
 	cr_assert(collector_wait(&col, 503));
 	collector_kill(&col);
 	cr_assert(until_connected(false));
@@ -155,7 +155,7 @@ Test(export_ipfix, away_and_back_from_the_spool)
 	exports_stats(rig.x, 0, &rig.st);
 	cr_assert(gt(u64, rig.st.spool_bytes, 1 << 20), "more than memory would hold");
 	collector_start(&col);
-	cr_assert(rig_settle(&rig, 30), "%s", rig.st.last_error);
+	cr_assert(rig_settle(&rig, RIG_PATIENT), "%s", rig.st.last_error);
 	cr_assert(collector_wait(&col, 60503));
 	stop_all();
 	cr_assert(eq(u64, rig.st.sent, 60503));
@@ -189,7 +189,7 @@ Test(export_ipfix, the_next_run_sends_what_was_left)
 	rig_open(&rig, url("&spool=%s&biflow=0"));
 	cr_assert(collector_wait(&col, 10000));
 	rig_flows(&rig, 11);
-	cr_assert(rig_settle(&rig, 10));
+	cr_assert(rig_settle(&rig, RIG_PATIENT));
 	rig_stop(&rig);
 	cr_assert(eq(u64, rig.st.replayed, 10000));
 	cr_assert(eq(u64, rig.st.sent, 11));
@@ -237,7 +237,8 @@ Test(export_ipfix, damage_in_a_spool_costs_what_it_hits)
 	collector_start(&col);
 	rig_open(&rig, url("&spool=%s"));
 	cr_assert(until_connected(true));
-	for (int i = 0; i < 2000 && rig.st.replayed + rig.st.old_lost < 10000; i++) {
+	for (unsigned int i = 0; i < RIG_PATIENT * 200 && rig.st.replayed + rig.st.old_lost < 10000;
+	     i++) {
 		usleep(5000);
 		exports_stats(rig.x, 0, &rig.st);
 	}
@@ -266,7 +267,7 @@ Test(export_ipfix, a_spool_cut_short_is_read_as_far_as_it_goes)
 	rig_open(&rig, url("&spool=%s"));
 	cr_assert(collector_wait(&col, 4000));
 	rig_flows(&rig, 1);
-	cr_assert(rig_settle(&rig, 10));
+	cr_assert(rig_settle(&rig, RIG_PATIENT));
 	rig_stop(&rig);
 	cr_assert(collector_wait(&col, (unsigned int)rig.st.replayed + 1));
 	collector_kill(&col);
@@ -299,7 +300,7 @@ Test(export_ipfix, what_is_not_acknowledged_is_sent_again)
 	col.deaf = 0;
 	collector_start(&col);
 	rig_flows(&rig, 23);
-	cr_assert(rig_settle(&rig, 20), "%s", rig.st.last_error);
+	cr_assert(rig_settle(&rig, RIG_PATIENT), "%s", rig.st.last_error);
 	rig_stop(&rig);
 	collector_kill(&col);
 	cr_assert(eq(u64, rig.st.sent, 10030));
@@ -318,7 +319,7 @@ Test(export_ipfix, numbering_goes_on_over_a_restart)
 	collector_start(&col);
 	rig_open(&rig, url("&spool=%s&acknowledge=yes"));
 	rig_flows(&rig, 1009);
-	cr_assert(rig_settle(&rig, 10));
+	cr_assert(rig_settle(&rig, RIG_PATIENT));
 	collector_kill(&col);
 	start = col.start_ms;
 	cr_assert(until_connected(false));
@@ -331,7 +332,7 @@ Test(export_ipfix, numbering_goes_on_over_a_restart)
 	rig_flows(&rig, 11);
 	exports_tick(rig.x);
 	cr_assert(collector_wait(&col, 3023));
-	cr_assert(rig_settle(&rig, 10));
+	cr_assert(rig_settle(&rig, RIG_PATIENT));
 	rig_stop(&rig);
 	collector_kill(&col);
 	cr_assert(eq(u64, col.start_ms, start));

@@ -216,7 +216,7 @@ static void wait_for_state(struct feeds *f, const char *want)
 	} while (!is);
 }
 
-Test(feed_keep, changes_are_told_and_bad_ones_are_not, .timeout = 60)
+Test(feed_keep, changes_are_told_and_bad_ones_are_not, .timeout = 600)
 {
 	const struct feeds_cfg cfg = {rig.dir, on_change, NULL};
 	const char *const own[3] = {"198.18.0.0/15", NULL, ""};

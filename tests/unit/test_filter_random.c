@@ -217,7 +217,7 @@ static int evaluate(const struct filter_ast *a, uint32_t i, const struct flow_re
 	}
 }
 
-Test(filter_random, prints_what_parses_to_the_same_tree, .timeout = 120)
+Test(filter_random, prints_what_parses_to_the_same_tree, .timeout = 600)
 {
 	static char text[1 << 20];
 
@@ -246,7 +246,7 @@ Test(filter_random, prints_what_parses_to_the_same_tree, .timeout = 120)
 	}
 }
 
-Test(filter_random, compiles_to_what_the_tree_says, .timeout = 120)
+Test(filter_random, compiles_to_what_the_tree_says, .timeout = 600)
 {
 	unsigned int matched = 0;
 

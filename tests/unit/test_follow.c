@@ -39,7 +39,7 @@ static void end(void)
 	(void)rmdir(dir);
 }
 
-TestSuite(follow, .init = begin, .fini = end, .timeout = 60);
+TestSuite(follow, .init = begin, .fini = end, .timeout = 600);
 
 static struct follow follower(void)
 {

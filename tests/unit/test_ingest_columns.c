@@ -12,7 +12,7 @@
 #include "collector/ingest/decoder.h"
 #include "common/ipfix_get.h"
 
-TestSuite(ingest_columns, .timeout = 120);
+TestSuite(ingest_columns, .timeout = 600);
 
 #define FIELDS	   40u
 #define TEMPLATES  60u

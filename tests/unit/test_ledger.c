@@ -28,9 +28,9 @@
 #define FLOWS_MAX  300u /* known to the merge at one time: fewer than there are */
 #define RING_BYTES (1u << 17)
 #define LOG_MAX	   4000000u
-#define KILLS	   60   /* at least: until enough has happened, which hangs on the machine */
+#define KILLS	   60 /* at least: until enough has happened, which hangs on the machine */
 #define KILLS_MAX  2000
-#define CHANGES	   10u  /* of tables */
+#define CHANGES	   10u /* of tables */
 #define WALL_NS	   UINT64_C(1788266468000000000)
 
 struct totals {
@@ -391,7 +391,7 @@ static void compare(void)
 		    w->evicted, w->reused, w->scans);
 }
 
-TestSuite(ledger, .init = setup, .timeout = 120);
+TestSuite(ledger, .init = setup, .timeout = 600);
 
 /* A slow machine does less between two kills. */
 static bool seen_enough(int kills, bool change, unsigned int changes)

@@ -53,7 +53,7 @@ static void teardown(void)
 	rig_done(&g);
 }
 
-TestSuite(merge_live, .init = setup, .fini = teardown, .timeout = 120);
+TestSuite(merge_live, .init = setup, .fini = teardown, .timeout = 600);
 
 static void sweep(void)
 {

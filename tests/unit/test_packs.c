@@ -386,7 +386,7 @@ static void update_for_ever(void)
 	}
 }
 
-Test(packs, killed_in_the_midst_there_is_the_old_one_or_the_new_one, .timeout = 120)
+Test(packs, killed_in_the_midst_there_is_the_old_one_or_the_new_one, .timeout = 600)
 {
 	unsigned int olds = 0, news = 0;
 

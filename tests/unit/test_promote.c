@@ -78,7 +78,7 @@ static void begin(void)
 		.decisions = 1};
 }
 
-TestSuite(modes, .init = begin, .fini = rig_end, .timeout = 60);
+TestSuite(modes, .init = begin, .fini = rig_end, .timeout = 600);
 
 static json_t *ask_as(const struct endpoint_peer *who, const char *what, const char *rule,
 		      const char *to, const char *forced)

@@ -33,7 +33,7 @@ static void close_rig(void)
 		query_rig_done(&g);
 }
 
-TestSuite(query, .init = open_rig, .fini = close_rig, .timeout = 120);
+TestSuite(query, .init = open_rig, .fini = close_rig, .timeout = 600);
 
 static void near(double got, double want, const char *what)
 {

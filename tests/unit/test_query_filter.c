@@ -125,7 +125,7 @@ static struct store_result *ask_rows(struct store_rig *g)
 	return r;
 }
 
-Test(query_filter, says_what_filter_match_says, .timeout = 120)
+Test(query_filter, says_what_filter_match_says, .timeout = 600)
 {
 	static struct filter_tree trees[FILTERS];
 	static struct flows found[FILTERS];
@@ -250,12 +250,12 @@ static void goes_round(const struct flow_record *in)
 	store_rig_done(&g);
 }
 
-Test(query_filter, a_tls_flow_comes_out_as_it_went_in, .timeout = 120)
+Test(query_filter, a_tls_flow_comes_out_as_it_went_in, .timeout = 600)
 {
 	goes_round(filter_rig_tls());
 }
 
-Test(query_filter, a_dns_flow_comes_out_as_it_went_in, .timeout = 120)
+Test(query_filter, a_dns_flow_comes_out_as_it_went_in, .timeout = 600)
 {
 	goes_round(filter_rig_dns());
 }

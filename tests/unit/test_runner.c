@@ -100,7 +100,7 @@ static void end(void)
 		block_pool_free(pool);
 }
 
-TestSuite(runner, .fini = end, .timeout = 120);
+TestSuite(runner, .fini = end, .timeout = 600);
 
 /* Flows of 192.0.2.@host; @state and octets back say whether it is real. */
 static void add(struct block *b, uint8_t host, uint8_t state, uint64_t in_bytes)
@@ -131,7 +131,7 @@ static void offer(struct block *b)
 
 static void until(bool (*done)(void))
 {
-	for (unsigned int i = 0; i < 1500 && !done(); i++)
+	for (unsigned int i = 0; i < 6000 && !done(); i++)
 		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
 	cr_assert(done());
 }

@@ -11,7 +11,7 @@
 
 #include "store_rig.h"
 
-TestSuite(store_rebuild, .timeout = 300);
+TestSuite(store_rebuild, .timeout = 1800);
 
 static void forget_file(const struct store_rig *g, const char *name)
 {
@@ -178,7 +178,7 @@ Test(store_rebuild, of_parquet_and_of_late_flows_beside)
 	g.cfg.cold_s = 60;
 	g.cfg.upkeep_ms = 100;
 	cr_assert(eq(int, store_rig_open_again(&g), 0), "%s", g.error);
-	for (uint32_t i = 0; i < 200 && st.cold < 2; i++) {
+	for (uint32_t i = 0; i < 3000 && st.cold < 2; i++) {
 		usleep(100000);
 		store_stats(g.s, &st);
 	}

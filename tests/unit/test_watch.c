@@ -72,7 +72,7 @@ static void teardown(void)
 	rig_done(&g);
 }
 
-TestSuite(watch, .init = setup, .fini = teardown, .timeout = 120);
+TestSuite(watch, .init = setup, .fini = teardown, .timeout = 600);
 
 /* The next message; false: there is none. */
 static bool told(struct agent_hit *ret)
