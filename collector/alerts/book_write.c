@@ -118,11 +118,12 @@ static int again(struct writing *w, int64_t id, int64_t silence)
 	return db_run(
 		w->b->db,
 		"UPDATE alert SET state = 'firing', reason = NULL, resolved_us = NULL,"
-		" last_us = max(last_us, ?), count = count + 1, value = ?, epoch = ?, hold_us = ?,"
+		" last_us = max(last_us, ?), count = count + ?, value = ?, epoch = ?, hold_us = ?,"
 		" exempt = ?, proven = max(proven, ?), silence = nullif(?, 0), json = ?"
 		" WHERE id = ?",
-		"ifiiiiiti", w->at_us, w->ev->alert.value, w->b->epoch, hold_us(w->rule),
-		(int64_t)w->ev->alert.exempt, (int64_t)w->ev->proven, silence, w->json, id);
+		"iifiiiiiti", w->at_us, (int64_t)!w->ev->alert.known, w->ev->alert.value,
+		w->b->epoch, hold_us(w->rule), (int64_t)w->ev->alert.exempt, (int64_t)w->ev->proven,
+		silence, w->json, id);
 }
 
 static void say(const struct writing *w, const char *what, int64_t id)
@@ -137,6 +138,12 @@ static void say(const struct writing *w, const char *what, int64_t id)
 	json_decref((json_t *)(uintptr_t)j);
 }
 
+/* New rules say that it goes on, and somebody has ended it meanwhile. */
+static bool was_ended(const struct writing *w, int64_t id, bool open)
+{
+	return w->ev->alert.known && id && !open;
+}
+
 static int fired(struct writing *w)
 {
 	struct book *b = w->b;
@@ -145,7 +152,7 @@ static int fired(struct writing *w)
 	bool open = false, reopen;
 	int r = find(w, &id, &open, &resolved);
 
-	if (r)
+	if (r || was_ended(w, id, open))
 		return r;
 	reopen = id && (open || w->at_us - resolved < (int64_t)b->cfg.reopen_us);
 	r = reopen ? again(w, id, silence) : insert(w, silence);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "collector/alerts/proof.h"
@@ -35,6 +36,7 @@ struct runner {
 	struct runner_stats before; /* of former engines, and seen here */
 	uint32_t epoch;
 	uint64_t fed_ns, shown_ns;
+	uint64_t seed; /* of all engines: one takes over where groups are from the one before */
 };
 
 static uint64_t now_ns(clockid_t id)
@@ -130,7 +132,7 @@ static void tell_change(struct runner *r)
 	r->cfg.event(r->cfg.arg, ev);
 }
 
-/* Rules that wait to take over do. */
+/* Rules that wait to take over do; windows and alerts of those that are what they were go on. */
 static void change(struct runner *r)
 {
 	struct ruleset *was = r->set;
@@ -153,6 +155,8 @@ static void change(struct runner *r)
 	__atomic_store_n(&r->none, !ruleset_rules(r->set)->n, __ATOMIC_RELAXED);
 	pthread_cond_broadcast(&r->taken);
 	pthread_mutex_unlock(&r->lock);
+	if (engine)
+		engine_adopt(r->engine, engine);
 	r->before.flows += es.flows;
 	r->before.future += es.future;
 	r->before.lost_memory += es.lost;
@@ -161,6 +165,7 @@ static void change(struct runner *r)
 	if (r->set->proof && !r->proof)
 		r->proof = proof_new(); /* without it nothing is done about sources */
 	tell_change(r);
+	engine_retell(r->engine);
 }
 
 static void feed(struct runner *r, struct block *b)
@@ -256,8 +261,11 @@ void runner_offer(struct runner *r, struct block *b)
 
 int runner_rules(struct runner *r, struct ruleset *set, uint64_t ahead_ns, uint64_t behind_ns)
 {
-	const struct engine_cfg cfg = {
-		.rules = ruleset_rules(set), .alert = on_alert, .arg = r, .ahead_ns = ahead_ns};
+	const struct engine_cfg cfg = {.rules = ruleset_rules(set),
+				       .alert = on_alert,
+				       .arg = r,
+				       .ahead_ns = ahead_ns,
+				       .seed = r->seed};
 	struct engine_rule_stats *counts = calloc(cfg.rules->n + 1, sizeof(*counts)), *old_counts;
 	struct engine *engine = NULL, *old_engine;
 	struct ruleset *old;
@@ -318,6 +326,8 @@ int runner_new(const struct runner_cfg *cfg, struct runner **ret)
 	if (!r)
 		return -ENOMEM;
 	r->cfg = *cfg;
+	if (getrandom(&r->seed, sizeof(r->seed), 0) < 0 || !r->seed)
+		r->seed = (uint64_t)(uintptr_t)r;
 	r->ring = calloc(cfg->queue, sizeof(struct block *));
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_condattr_init(&attr);

@@ -40,14 +40,14 @@ static unsigned int first_agg(const struct having *h)
 	return h->nodes[node].agg;
 }
 
-static void tell(struct rule_state *s, const struct watch *w, uint64_t now, enum alert_end why)
+static void fill(struct rule_state *s, const struct watch *w, uint64_t now, struct alert *ret)
 {
 	const struct group *g = slot_group(s, w->slot);
 	struct look l = {s, g};
-	struct alert a = {
+
+	*ret = (struct alert){
 		.rule = s->rule,
 		.state = w->state == ALERT_NONE ? ALERT_RESOLVED : w->state,
-		.end = (uint8_t)why,
 		.exempt = w->exempt,
 		.at_ns = now,
 		.since_ns = w->since_ns,
@@ -56,9 +56,29 @@ static void tell(struct rule_state *s, const struct watch *w, uint64_t now, enum
 				       : groups_leaf(s, g, 0),
 	};
 
-	groups_key(s, g, &a);
+	groups_key(s, g, ret);
+}
+
+static void tell(struct rule_state *s, const struct watch *w, uint64_t now, enum alert_end why)
+{
+	struct alert a;
+
+	fill(s, w, now, &a);
+	a.end = (uint8_t)why;
 	s->engine->cfg.alert(s->engine->cfg.arg, &a);
 	joins_alert(s->engine, &a);
+}
+
+/* Correlations have heard of it. */
+void alert_retell(struct rule_state *s, const struct watch *w)
+{
+	struct alert a;
+
+	if (w->state != ALERT_FIRING)
+		return;
+	fill(s, w, w->true_ns, &a);
+	a.known = true;
+	s->engine->cfg.alert(s->engine->cfg.arg, &a);
 }
 
 /* ---- watches ---- */

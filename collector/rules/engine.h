@@ -37,6 +37,7 @@ struct alert {
 	const struct rule *rule;
 	uint8_t state;	   /* enum alert_state: what it has just become; never ALERT_NONE */
 	uint8_t end;	   /* enum alert_end, of a resolved one */
+	bool known;	   /* it fires on: engine_retell() */
 	bool exempt;	   /* an address of it is exempt: nothing is done about it */
 	uint64_t at_ns;	   /* when, event time, ns since 1970 UTC */
 	uint64_t since_ns; /* when it began to hold */
@@ -86,6 +87,15 @@ void engine_flush(struct engine *e);
 
 /* Nothing came for a while: the clock goes on to @ns, if that is later. */
 void engine_advance(struct engine *e, uint64_t ns);
+
+/**
+ * engine_adopt - windows, counts and alerts of rules that are what they were go on
+ * @e:    new, with the seed of @from; no flow has come yet
+ * @from: with nothing gathered; it loses them, and is to be freed
+ */
+void engine_adopt(struct engine *e, struct engine *from);
+/* Alerts that fire are said again, as known. */
+void engine_retell(struct engine *e);
 
 /* Event time: the latest end so far; 0: no flow yet. */
 uint64_t engine_clock(const struct engine *e);

@@ -562,6 +562,8 @@ void advance_to(struct rule_state *s, uint64_t clock);
 void alert_look(struct rule_state *s, uint32_t slot, uint64_t now);
 /* It goes: an alert of it is resolved. */
 void alert_evict(struct rule_state *s, struct watch *w, uint64_t now);
+/* If it fires, that is said again. */
+void alert_retell(struct rule_state *s, const struct watch *w);
 /* The watch of a group, made if there is none; NULL: no memory. */
 struct watch *watch_get(struct rule_state *s, uint32_t slot);
 void watch_free(struct rule_state *s, struct watch *w);
@@ -586,5 +588,8 @@ int joins_new(struct engine *e);
 void joins_free(struct engine *e);
 void joins_alert(struct engine *e, const struct alert *a);
 void joins_advance(struct engine *e, uint64_t now);
+/* What rule @k of @from has gathered is that of rule @i. */
+void joins_adopt(struct engine *e, uint32_t i, struct engine *from, uint32_t k);
+void joins_retell(struct engine *e);
 
 #endif

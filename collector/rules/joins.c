@@ -146,11 +146,13 @@ static bool next_link(const struct rule_correlate *c, struct join *j, uint32_t i
 	return i == c->rules.n - 1;
 }
 
-static void tell(struct engine *e, struct join *j, uint64_t now, enum alert_state state)
+static void say(struct engine *e, const struct join *j, uint64_t now, enum alert_state state,
+		bool known)
 {
 	const struct rule *r = &e->cfg.rules->v[j->rule];
 	struct alert a = {.rule = r,
 			  .state = (uint8_t)state,
+			  .known = known,
 			  .exempt = j->exempt,
 			  .at_ns = now,
 			  .since_ns = j->fired_ns,
@@ -161,6 +163,11 @@ static void tell(struct engine *e, struct join *j, uint64_t now, enum alert_stat
 	a.by[0] = j->value;
 	a.by[0].field = r->correlate.field;
 	e->cfg.alert(e->cfg.arg, &a);
+}
+
+static void tell(struct engine *e, const struct join *j, uint64_t now, enum alert_state state)
+{
+	say(e, j, now, state, false);
 }
 
 static void count_alert(struct engine *e, uint32_t rule, uint32_t i, const struct alert *a,
@@ -251,4 +258,38 @@ void joins_advance(struct engine *e, uint64_t now)
 			free(j);
 		}
 	}
+}
+
+/* ---- going on ---- */
+
+void joins_adopt(struct engine *e, uint32_t i, struct engine *from, uint32_t k)
+{
+	for (unsigned int b = 0; b < BUCKETS; b++) {
+		struct join **link = &from->joins->buckets[b];
+
+		while (*link) {
+			struct join *j = *link, **to;
+
+			if (j->rule != k) {
+				link = &j->next;
+				continue;
+			}
+			*link = j->next;
+			from->joins->counts[k]--;
+			j->rule = i;
+			j->hash = hash_value(e, i, &j->value);
+			to = &e->joins->buckets[j->hash % BUCKETS];
+			j->next = *to;
+			*to = j;
+			e->joins->counts[i]++;
+		}
+	}
+}
+
+void joins_retell(struct engine *e)
+{
+	for (unsigned int b = 0; b < BUCKETS; b++)
+		for (const struct join *j = e->joins->buckets[b]; j; j = j->next)
+			if (j->state == ALERT_FIRING)
+				say(e, j, j->true_ns, ALERT_FIRING, true);
 }

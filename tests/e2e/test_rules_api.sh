@@ -57,9 +57,9 @@ fired() # RULE COUNT
 	[ "$(body '.items | length')" = "$2" ]
 }
 
-attack() # SOURCE PORT
+attack() # SOURCE PORT [FLOWS]
 {
-	in_a python3 tests/e2e/flows_attack.py 2055 5 "$1" 10.0.0.5 "$2" 6
+	in_a python3 tests/e2e/flows_attack.py 2055 5 "$1" 10.0.0.5 "$2" "${3:-6}"
 }
 
 audited() # rule by rule, the first first
@@ -75,7 +75,7 @@ serve()
 
 net_new
 mkdir "$tmp/rules"
-rule theirs 1 22 1.0.0 >"$tmp/rules/theirs.yaml"
+rule theirs 1 22 1.0.0 | sed 's/size: 5s/size: 10m/; s/slide: 1s/slide: 10s/' >"$tmp/rules/theirs.yaml"
 cat >"$tmp/collector.conf" <<-EOF
 	[rules]
 	directories = $tmp/rules
@@ -89,7 +89,15 @@ unset WEIR_COLLECTOR_API_LISTEN
 serve
 api_tokens viewer analyst author approver
 
+seen_by() # RULE FLOWS
+{
+	api GET /api/v1/rules "$viewer"
+	[ "$(body ".items[] | select(.rule == \"$1\") | .matched")" = "$2" ]
+}
+
 # ---- put in ----
+attack 192.0.2.8 22 3
+expect_true "three flows for a rule that wants five" wait_for 60 seen_by theirs 3
 rule mine 2 4444 1.0.0 >"$tmp/mine.yaml"
 jq -Rs '{text: .}' <"$tmp/mine.yaml" >"$tmp/put"
 for role in viewer analyst approver; do
@@ -99,6 +107,8 @@ expect_put "an author does" 201 mine <"$tmp/mine.yaml"
 expect "and is told what it is" "$(body '"\(.rule) \(.mode) \(.own) \(.class)"')" 'mine detect true C'
 expect_api "it is at work" 200 GET /api/v1/rules "$viewer"
 expect "beside the others" "$(body '[.items[].rule] | sort | join(",")')" mine,theirs
+attack 192.0.2.8 22 2
+expect_true "whose windows go on: the fifth of theirs" wait_for 60 fired theirs 1
 attack 192.0.2.9 4444
 expect_true "and fires" wait_for 60 fired mine 1
 expect_api "it can be read" 200 GET /api/v1/rules/mine "$viewer"
@@ -145,6 +155,9 @@ expect_put "nor who wants it to be new" 412 mine -H 'If-None-Match: *' <"$tmp/mi
 expect_api "nor takes it away" 412 DELETE /api/v1/rules/mine "$author" -H "If-Match: $seen"
 attack 192.0.2.10 4445
 expect_true "it is another then" wait_for 60 fired mine 2
+api GET "/api/v1/alerts?rule=theirs" "$viewer"
+expect "an alert of the others goes on, and is no new one" \
+	"$(body '.items[] | "\(.state) \(.count)"')" "firing 1"
 collector_kill
 serve
 expect_api "it outlasts kill -9" 200 GET /api/v1/rules/mine "$viewer"
@@ -165,7 +178,7 @@ both() # WORD JQ COMMAND...: the same of $tmp/file.yaml
 cp "$tmp/tested.yaml" "$tmp/file.yaml"
 both explain '.items[]' c rules explain -o json
 both test '.items[] | .file |= "'"$tmp/file.yaml"'"' c rules test -o json
-rule theirs 1 23 1.0.0 '    mode: prevent' >"$tmp/file.yaml"
+sed 's/port == 22/port == 23/; s/^    having/    mode: prevent\n&/' "$tmp/rules/theirs.yaml" >"$tmp/file.yaml"
 both diff '.items[]' c rules diff -o json "$tmp/rules/theirs.yaml"
 expect "which is where, and the mode" "$(body '[.items[].keys[].key] | join(",")')" mode,where
 expect_api "compiled" 200 POST /api/v1/rules:compile "$author" "${json[@]}" -d "@$tmp/put"

@@ -170,6 +170,7 @@ static void write_one(const struct rig_alert *f, unsigned int state)
 	ev.alert = (struct alert){.rule = r,
 				  .state = (uint8_t)state,
 				  .exempt = f->exempt,
+				  .known = state & RIG_KNOWN,
 				  .at_ns = (uint64_t)book_now_us() * 1000,
 				  .since_ns = 1,
 				  .fired_ns = 1,

@@ -37,7 +37,8 @@ void rig_at_work(struct ruleset *now);
 /* Of a test suite. */
 void rig_begin(void);
 void rig_end(void);
-/* @state: ALERT_FIRING, ALERT_RESOLVED */
+/* @state: ALERT_FIRING, ALERT_RESOLVED; with RIG_KNOWN: new rules say it of one that goes on */
+#define RIG_KNOWN 0x100u
 void rig_write_alert(const struct rig_alert *f, unsigned int state);
 /* Of 192.0.2.@host. */
 void rig_fire(const char *rule, uint8_t host, bool proven);

@@ -44,6 +44,36 @@ Test(book, an_alert_that_no_engine_confirms_ends)
 	cr_expect(eq(i64, alerts_in("resolved"), 1));
 }
 
+static int64_t first_of(const char *key)
+{
+	json_t *a = rig_ask("alerts", "list", "state", "all");
+	const int64_t n = json_integer_value(json_object_get(json_array_get(a, 0), key));
+
+	json_decref(a);
+	return n;
+}
+
+/* What new rules say of an alert that goes on. */
+Test(book, an_alert_that_goes_on_is_no_new_one)
+{
+	const struct rig_alert on = {.rule = "look", .net = 192, .host = 1};
+
+	rig_write_alert(&on, ALERT_FIRING);
+	rig_at_work(rig_load(""));
+	rig_write_alert(&on, RIG_KNOWN | ALERT_FIRING);
+	cr_expect(eq(i64, first_of("count"), 1));
+	pthread_mutex_lock(&rig.book->lock);
+	cr_assert(eq(int, book_tidy(rig.book, book_now_us() + INT64_C(3600) * 1000000), 0));
+	pthread_mutex_unlock(&rig.book->lock);
+	cr_expect(eq(i64, alerts_in("firing"), 1), "it was confirmed");
+	rig_write_alert(&on, ALERT_RESOLVED);
+	rig_write_alert(&on, RIG_KNOWN | ALERT_FIRING);
+	cr_expect(eq(i64, alerts_in("firing"), 0), "who has ended it meant it");
+	rig_write_alert(&on, ALERT_FIRING);
+	cr_expect(eq(i64, alerts_in("firing"), 1));
+	cr_expect(eq(i64, first_of("count"), 2));
+}
+
 Test(book, a_group_counts_all_of_its_alerts)
 {
 	json_t *q = json_pack("{s:s,s:s,s:s,s:b,s:i}", "command", "alerts", "what", "list", "state",
