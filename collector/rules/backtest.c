@@ -113,6 +113,18 @@ static void put_value(struct block *b, enum block_column c, uint32_t row,
 	block_set_valid(b, c, row);
 }
 
+/* Texts with nothing in them for those of the rows that have one. */
+static int put_there(struct block *b, enum block_column c, const uint64_t *valid,
+		     const uint32_t rows[2])
+{
+	int r = 0;
+
+	for (uint32_t k = 0; !r && k < rows[1]; k++)
+		if (!valid || valid[(rows[0] + k) / 64] >> ((rows[0] + k) % 64) & 1)
+			r = block_put_text(b, c, b->rows + k, "", 0);
+	return r;
+}
+
 /* Rows [@rows[0], @rows[0] + @rows[1]) of one column of the result behind those of the block. */
 static int take_column(struct run *t, const struct store_result *res, uint32_t i,
 		       const uint32_t rows[2])
@@ -125,12 +137,8 @@ static int take_column(struct run *t, const struct store_result *res, uint32_t i
 	struct store_value v;
 	int r = 0;
 
-	if (t->if_there[i]) {
-		for (uint32_t k = 0; !r && k < rows[1]; k++)
-			if (!valid || valid[(rows[0] + k) / 64] >> ((rows[0] + k) % 64) & 1)
-				r = block_put_text(b, c, b->rows + k, "", 0);
-		return r;
-	}
+	if (t->if_there[i])
+		return put_there(b, c, valid, rows);
 	if (data && width == block_columns[c].size) {
 		memcpy((char *)b->data[c] + (size_t)b->rows * width, data + (size_t)rows[0] * width,
 		       (size_t)rows[1] * width);
