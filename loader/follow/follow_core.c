@@ -99,6 +99,8 @@ bool follow_look(struct follow *f)
 			snprintf(m.error, sizeof(m.error),
 				 "nobody confirmed generation %" PRIu64 " within %u s",
 				 (uint64_t)r.reply.highest, FOLLOW_CONFIRM_S);
+		} else {
+			snprintf(m.error, sizeof(m.error), "%.255s", r.reply.text);
 		}
 		if (m.generation != f->pending)
 			f->pending = 0; /* it has gone back */

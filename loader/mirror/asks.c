@@ -282,6 +282,32 @@ void mirror_asks_put(struct mirror_host *h)
 	__atomic_store_n(&q->counts->refused, q->n - open, __ATOMIC_RELAXED);
 }
 
+void mirror_asks_refusal(const struct mirror_host *h, uint32_t slot, char *buf, size_t size)
+{
+	static const char *const why[] = {
+		[MIRROR_ASK_NO_TARGET] = "there is no mirror-target of that name",
+		[MIRROR_ASK_FULL] = "the target has as many addresses as it can",
+		[MIRROR_ASK_FAILED] = "no session could begin, the log says why"};
+	const struct mirror_ask *first = NULL;
+	char value[2 * IP_TEXT + 4];
+	uint32_t n = 0;
+
+	buf[0] = '\0';
+	for (uint32_t i = 0; i < h->asks.n; i++) {
+		const struct mirror_ask *a = &h->asks.of[i];
+
+		if (a->slot != slot || a->state <= MIRROR_ASK_OPEN)
+			continue;
+		first = first ?: a;
+		n++;
+	}
+	if (!first)
+		return;
+	value_text(first, value);
+	snprintf(buf, size, "mirrors refused: %u: the rule '%.63s' asks for %s to '%s': %s", n,
+		 first->rule, value, first->to, why[first->state]);
+}
+
 void mirror_asks_targets(struct mirror_host *h, const struct mirror_images *was)
 {
 	struct mirror_asks *q = &h->asks;

@@ -9,6 +9,7 @@
 #define WEIR_LOADER_MIRROR_ASKS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "loader/mirror/want.h"
 
@@ -65,6 +66,9 @@ void mirror_asks_keep(struct mirror_host *h, mirror_keep_fn *keep, const void *a
 
 /* Sessions become what is asked for. */
 void mirror_asks_put(struct mirror_host *h);
+
+/* What of issuer @slot is refused now, in words; "" in @buf: nothing. */
+void mirror_asks_refusal(const struct mirror_host *h, uint32_t slot, char *buf, size_t size);
 
 /* Targets may be others; what has been is @was. */
 void mirror_asks_targets(struct mirror_host *h, const struct mirror_images *was);

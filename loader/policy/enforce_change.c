@@ -296,6 +296,7 @@ int enforce_held(struct enforce *e, const char *name, struct policy_reply *ret)
 	ret->held_rules = p->n_rules;
 	ret->held_entries = p->n_addrs + p->n_addr_ports + p->n_flows + p->n_names;
 	memcpy(ret->hash, is->now.hash, sizeof(ret->hash));
+	enforce_refused_mirrors(e, slot, ret->text, sizeof(ret->text));
 	return 0;
 }
 

@@ -212,6 +212,8 @@ void enforce_captures_changed(struct enforce *e, uint32_t slot);
 bool enforce_mirror_hit(struct enforce *e, const struct agent *a, const struct agent_hit *h);
 /* What issuers want has changed, or nothing is enforced now, or is again. */
 void enforce_mirrors_changed(struct enforce *e);
+/* What of an issuer is refused now, in words, or "". */
+void enforce_refused_mirrors(const struct enforce *e, uint32_t slot, char *buf, size_t size);
 
 /* enforce_name.c */
 void enforce_names_free(struct enforce *e);

@@ -96,3 +96,10 @@ void enforce_mirrors_changed(struct enforce *e)
 		ask_all(e, s);
 	mirror_asks_put(e->mirror);
 }
+
+void enforce_refused_mirrors(const struct enforce *e, uint32_t slot, char *buf, size_t size)
+{
+	buf[0] = '\0';
+	if (e->mirror)
+		mirror_asks_refusal(e->mirror, slot, buf, size);
+}

@@ -130,6 +130,9 @@ expect_true "alert: nothing is lost" session_is 32766 '.mirrored + .exempt == .m
 expect_true "alert: the node without the target refuses it by name" wait_for 30 rules_are 2 \
 	'.no_target >= 1 and .refused == 1 and .open == 0'
 expect_true "alert: and says so" has_line "$tmp/weir2.err" "there is no \[mirror-target suspects\]"
+expect_true "alert: the collector hears of it" wait_for 30 node_is node2 \
+	'.enforced and (.error | test("knocks-often.*10.77.11.9 to .suspects.: there is no mirror-target"))'
+expect_true "alert: of that node alone" node_is node1 '.enforced and (.error // "" | length) == 0'
 
 # ---- the target is gone, and there again ----
 ip -n "$ns_t" link set tv down
