@@ -10,14 +10,14 @@
 #define fail policy_fail
 
 /* What is said of addresses, and when. */
-static int check_ends(const struct check *c, uint8_t scope, uint8_t ends, const uint8_t addr[2][16],
+static int check_ends(const struct check *c, uint8_t scope, uint8_t ends, const void *addr,
 		      uint64_t made)
 {
 	const uint8_t want = scope == CAPTURE_PAIR ? 2 : 1;
 
 	if (ends && ends != want)
 		return fail(c, "ends", "is %u, scope %u has %u", ends, scope, want);
-	if (!policy_all_zero(addr[0] + 16u * ends, 16u * (2u - ends)))
+	if (!policy_all_zero((const uint8_t *)addr + 16u * ends, 16u * (2u - ends)))
 		return fail(c, "addr", "is set, but not asked for");
 	return !ends == !made ? 0 : fail(c, "made", "is for %ss with addresses", c->record);
 }
