@@ -230,11 +230,12 @@ test-systemd: ## the package and its service on a Debian with systemd, in QEMU (
 	@packaging/package.sh $(BUILD)/package $(VERSION)
 	@$(forget); tests/kernels/run_systemd $(BUILD)/package/weir_$(VERSION)_*.deb; tests/run --total
 
-demo: ## real traffic between two namespaces, flows live and from the store, exact sums (root)
+demo: ## real traffic in namespaces: flows live and from the store, exact sums; a scan and its packets (root)
 	@packaging/deps.sh build test
 	@$(if $(DUCKDB_SYSTEM),,packaging/npm.sh $(DEPS)/duckdb)
 	@$(MAKE) --no-print-directory all $(E2E_BINS)
 	@tests/e2e/demo.sh
+	@tests/e2e/demo_alarm.sh
 
 bench: ## ns per packet beside other designs, drain, live rate (root): build/bench.csv
 	@packaging/deps.sh build test bench

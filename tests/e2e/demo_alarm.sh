@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# demo_alarm.sh - the demo's other half: a scan, the alert that a rule of the collector raises, and the packets of
+# the scanner that its node has kept, from before the alert too, fetched through the collector and read by tshark.
+# Fails if they are not there.
+# shellcheck disable=SC2154
+no_totals=1
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/collector.sh"
+. "$(dirname "$0")/nodes.sh"
+
+for program in curl jq nc tshark; do
+	command -v "$program" >/dev/null || die "$program is missing: sudo make deps"
+done
+scanner=10.77.11.9
+export WEIR_COLLECTOR_API_LISTEN=127.0.0.1:8080
+
+say()
+{
+	printf '%s\n' "$@"
+}
+
+# What is typed, and what it says.
+show() # COMMAND...
+{
+	say '' "\$ weir-collector $*"
+	"$collector" "$@" | sed 's/^/  /'
+}
+
+complete()
+{
+	"$collector" captures list -o json | jq -es 'length == 1 and .[0].state == "complete"' >/dev/null
+}
+
+say '' 'Another node, enrolled with a collector; a host beside it will scan it' ''
+ns_new "$ns_a"
+node_new 1
+ip -n "$ns_a" addr add "$scanner/24" dev n1
+ip -n "$node_ns_1" neigh replace "$scanner" lladdr "$(in_a cat /sys/class/net/n1/address)" nud permanent dev eth
+cat >"$tmp/rules.yaml" <<-EOF2
+	groups:
+	- name: demo
+	  rules:
+	  - id: 9b0e6b0e-6c1c-4f6e-9a54-0b5f8f2d8a41
+	    name: port-scan
+	    version: 1.0.0
+	    where: proto == tcp
+	    window: { size: 60s, slide: 5s }
+	    by: [src.ip]
+	    having: distinct(dst.port) >= 20
+	    labels: { severity: high }
+	    annotations: { summary: "{{src.ip}} tries {{value}} ports" }
+	    mode: detect
+	    actions: [ { capture: { scope: src.ip, pre: 60s, post: 5s, max_bytes: 4Mi } } ]
+EOF2
+mkdir "$tmp/rules"
+mv "$tmp/rules.yaml" "$tmp/rules/demo.yaml"
+printf '[rules]\ndirectories = %s\n[nodes]\nlisten = 0.0.0.0:4741\n' "$tmp/rules" >"$tmp/collector.conf"
+collector_start --config "$tmp/collector.conf" --listen-udp 0.0.0.0:4739 --listen-tcp none
+node_enrol 1 >"$tmp/enrol.out" || die "$(cat "$tmp/enrol.out")"
+node_weir 1 --capture-ring 16Mi --export ipfix://10.77.11.1:4739
+node_follow 1
+wait_for 60 enforced node1 || die "node1 has no policy"
+sed 's/^/  /' "$tmp/rules/demo.yaml"
+say '' "--- $scanner pings the node five times, and then tries 25 of its ports"
+in_a ping -q -c 5 -i 0.2 -I "$scanner" 10.77.11.2 >/dev/null
+for port in {2001..2025}; do
+	in_a nc -n -w 1 -s "$scanner" 10.77.11.2 "$port" </dev/null >/dev/null 2>&1
+done
+wait_for 60 eval '"$collector" alerts list -o json | jq -es "length == 1" >/dev/null' || die 'no alert'
+show alerts list
+say '' '  ... until the node has written what came after it, too'
+wait_for 60 complete || die 'no capture'
+show captures list
+token=$("$collector" token create --role viewer --capture --for 1h 2>/dev/null)
+say '' "\$ curl -H \"Authorization: Bearer \$TOKEN\" $WEIR_COLLECTOR_API_LISTEN/api/v1/captures/1/file | tshark -r -"
+in_a curl -sf -o "$tmp/got.pcapng" -H "Authorization: Bearer $token" "http://$WEIR_COLLECTOR_API_LISTEN/api/v1/captures/1/file" ||
+	die 'the packets are not to be had'
+tshark -r "$tmp/got.pcapng" 2>"$tmp/tshark.err" >"$tmp/packets"
+sed -n '1,2p;11,14p' "$tmp/packets" | sed 's/^/  /'
+before=$(tshark -r "$tmp/got.pcapng" -Y icmp 2>/dev/null | wc -l)
+ports=$(tshark -r "$tmp/got.pcapng" -Y 'tcp.flags == 0x2' -T fields -e tcp.dstport 2>/dev/null | sort -u | wc -l)
+say "  ... $(wc -l <"$tmp/packets") packets: $before from before the scan, and all of it: $ports ports"
+if [ "$before $ports" != '10 25' ] || grep -qv 'Running as user' "$tmp/tshark.err"; then
+	say '' 'Packets are missing, or tshark finds fault with the file: a bug in weir.'
+	exit 1
+fi
+say '' 'The scan, the alert and the packets from before it are there.'
