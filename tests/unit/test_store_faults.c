@@ -222,10 +222,16 @@ Test(store_faults, a_partition_damaged_inside_is_an_error_and_the_others_are_ser
 	store_rig_done(&g);
 }
 
+static void look_later(const struct store_rig *g, struct store_stats *ret)
+{
+	usleep(100000);
+	store_stats(g->s, ret);
+}
+
 Test(store_faults, retention_by_bytes_and_age_removes_whole_files_from_the_oldest_on)
 {
 	struct store_cfg cfg = {.keep_bytes = 24000000, .upkeep_ms = 100, .partition_s = 300};
-	struct store_stats st;
+	struct store_stats st = {};
 	struct store_rig g;
 	struct rows rows;
 	uint64_t first = 0, n = 0;
@@ -237,12 +243,8 @@ Test(store_faults, retention_by_bytes_and_age_removes_whole_files_from_the_oldes
 		store_rig_send(&g, &rows, 10000);
 		cr_assert(eq(int, store_flush(g.s), 0));
 	}
-	for (uint32_t i = 0; i < WAIT_MS / 100; i++) {
-		usleep(100000);
-		store_stats(g.s, &st);
-		if (st.expired && st.bytes <= cfg.keep_bytes)
-			break;
-	}
+	for (uint32_t i = 0; i < WAIT_MS / 100 && !(st.expired && st.bytes <= cfg.keep_bytes); i++)
+		look_later(&g, &st);
 	cr_expect(gt(u64, st.expired, 0));
 	cr_expect(le(u64, st.bytes, cfg.keep_bytes));
 	cr_expect(gt(u64, st.rows, 0));
@@ -260,12 +262,8 @@ Test(store_faults, retention_by_bytes_and_age_removes_whole_files_from_the_oldes
 	g.cfg.keep_s = (uint64_t)(time(NULL) - (T0 / 1000000 + 11700));
 	g.cfg.keep_bytes = 0;
 	cr_assert(eq(int, store_rig_open_again(&g), 0), "%s", g.error);
-	for (uint32_t i = 0; i < WAIT_MS / 100; i++) {
-		usleep(100000);
-		store_stats(g.s, &st);
-		if (st.partitions <= 2)
-			break;
-	}
+	for (uint32_t i = 0; i < WAIT_MS / 100 && (!i || st.partitions > 2); i++)
+		look_later(&g, &st);
 	cr_expect(le(u64, st.partitions, 2));
 	cr_expect(ge(u64, st.partitions, 1));
 	store_rig_done(&g);
@@ -347,7 +345,7 @@ Test(store_faults, cold_partitions_are_parquet_and_late_flows_lie_beside)
 {
 	struct store_cfg cfg = {.cold_s = 60, .upkeep_ms = 100};
 	uint64_t bytes, names;
-	struct store_stats st;
+	struct store_stats st = {};
 	struct store_rig g;
 	struct rows rows;
 
@@ -361,12 +359,8 @@ Test(store_faults, cold_partitions_are_parquet_and_late_flows_lie_beside)
 	g.cfg.cold_s = cfg.cold_s;
 	g.cfg.upkeep_ms = cfg.upkeep_ms;
 	cr_assert(eq(int, store_rig_open_again(&g), 0), "%s", g.error);
-	for (uint32_t i = 0; i < WAIT_MS / 100; i++) {
-		usleep(100000);
-		store_stats(g.s, &st);
-		if (st.cold == 2)
-			break;
-	}
+	for (uint32_t i = 0; i < WAIT_MS / 100 && st.cold != 2; i++)
+		look_later(&g, &st);
 	cr_assert(eq(u64, st.cold, 2));
 	cr_expect(eq(u64, store_rig_number(&g, "SELECT count(*) FROM %s"), 40000));
 	cr_expect(eq(u64, store_rig_number(&g, "SELECT sum(bytes) FROM %s"), bytes));
@@ -452,11 +446,6 @@ static void *ask_for_ever(void *arg)
 	return NULL;
 }
 
-static bool both_asked(const struct asking *a)
-{
-	return a[0].asked && a[1].asked;
-}
-
 /* Two ask until @over(); then what they said. */
 static void ask_until(struct store_rig *g, bool (*over)(const struct store_stats *st),
 		      uint64_t flows)
@@ -470,10 +459,8 @@ static void ask_until(struct store_rig *g, bool (*over)(const struct store_stats
 		a[i].flows = flows;
 		cr_assert(eq(int, pthread_create(&thread[i], NULL, ask_for_ever, &a[i]), 0));
 	}
-	for (uint32_t i = 0; i < WAIT_MS / 50 && (!over(&st) || !both_asked(a)); i++) {
-		usleep(50000);
-		store_stats(g->s, &st);
-	}
+	for (uint32_t i = 0; i < WAIT_MS / 100 && !(over(&st) && a[0].asked && a[1].asked); i++)
+		look_later(g, &st);
 	for (uint32_t i = 0; i < 2; i++) {
 		a[i].stop = true;
 		pthread_join(thread[i], NULL);
