@@ -14,7 +14,7 @@
 #include "api_rig.h"
 #include "collector/api/jobs.h"
 
-TestSuite(api_query, .init = api_rig_begin, .fini = api_rig_end, .timeout = 120);
+TestSuite(api_query, .init = api_rig_begin, .fini = api_rig_end, .timeout = 600);
 
 static void does(enum api_rig_backtest what)
 {

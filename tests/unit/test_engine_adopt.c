@@ -71,7 +71,7 @@ static void end(void)
 	site_done(&site);
 }
 
-TestSuite(adopt, .init = begin, .fini = end, .timeout = 60);
+TestSuite(adopt, .init = begin, .fini = end, .timeout = 600);
 
 /* Of 10.0.0.1, so many seconds after the begin. */
 static void feed(uint16_t port, unsigned int at)
