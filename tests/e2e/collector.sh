@@ -22,7 +22,7 @@ collector_start() # ARG...: returns once it listens
 	ip netns exec "$ns_a" "$collector" serve "$@" 2>>"$tmp/collector.err" &
 	collector_pid=$!
 	pids+=("$collector_pid")
-	if ! wait_for 60 collector_is_up || pid_gone "$collector_pid"; then
+	if ! wait_for 180 collector_is_up || pid_gone "$collector_pid"; then
 		cat "$tmp/collector.err"
 		die "weir-collector does not start"
 	fi

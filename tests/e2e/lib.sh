@@ -85,12 +85,12 @@ die() # MESSAGE: the test cannot go on
 
 # ---- clean-up ----
 
-stop_pid() # PID: TERM, and KILL after two seconds
+stop_pid() # PID: TERM, and KILL after ten seconds or more: what it has to say may take it that long
 {
 	local i
 
 	kill -TERM "$1" 2>/dev/null || return 0
-	for ((i = 0; i < 100; i++)); do
+	for ((i = 0; i < 500; i++)); do
 		kill -0 "$1" 2>/dev/null || return 0
 		sleep 0.02
 	done
@@ -201,7 +201,7 @@ pair_new() # NS1 DEV1 NS2 DEV2 NET MTU: addresses 10.77.NET.1 and .2, fd77:NET::
 	ip -n "$1" link set "$2" up
 	ip -n "$3" link set "$4" up
 	# the kernel takes note of a link, and joins its groups, up to a second late
-	wait_for 5 is_up "$1" "$2" && wait_for 5 is_up "$3" "$4" || die "the veth pair does not come up"
+	wait_for 60 is_up "$1" "$2" && wait_for 5 is_up "$3" "$4" || die "the veth pair does not come up"
 	ip -n "$1" addr add "10.77.$5.1/24" dev "$2"
 	ip -n "$3" addr add "10.77.$5.2/24" dev "$4"
 	ip -n "$1" addr add "${v6}1/64" dev "$2" nodad
@@ -290,7 +290,7 @@ weir_start() # NAME ARG...
 		>"$tmp/$name.json" 2>"$tmp/$name.err" </dev/null &
 	weir_pid=$!
 	pids+=("$weir_pid")
-	if ! wait_for 60 weir_is_up "$name" "$interfaces" || pid_gone "$weir_pid"; then
+	if ! wait_for 180 weir_is_up "$name" "$interfaces" || pid_gone "$weir_pid"; then
 		not_ok "$name: weir starts" "$(tail -n 3 "$tmp/$name.err")"
 		return 1
 	fi
@@ -317,8 +317,8 @@ pid_gone()
 weir_stop() # [SIGNAL]
 {
 	kill -"${1:-TERM}" "$weir_pid"
-	if ! weir_wait 20; then
-		not_ok "weir ends on ${1:-TERM}" "still there after 20 s"
+	if ! weir_wait 60; then
+		not_ok "weir ends on ${1:-TERM}" "still there after 60 s"
 		kill -KILL "$weir_pid"
 		wait "$weir_pid" 2>/dev/null
 		weir_rc=137

@@ -50,7 +50,7 @@ session_is() # NUMBER JQ-CONDITION
 
 expect_conserved() # CASE NUMBER MATCHED
 {
-	wait_for 10 session_is "$2" ".matched >= $3 and .between == 0"
+	wait_for 60 session_is "$2" ".matched >= $3 and .between == 0"
 	expect "$1: matched" "$(session "$2" .matched)" "$3"
 	expect_true "$1: mirrored + counted drops = matched" session_is "$2" ".mirrored + $lost == .matched"
 }
@@ -62,7 +62,7 @@ gone() # NAMESPACE DEV
 
 expect_nothing_left() # CASE
 {
-	expect_true "$1: the private pair is gone" wait_for 5 gone "$ns_a" weir-mirror0
+	expect_true "$1: the private pair is gone" wait_for 60 gone "$ns_a" weir-mirror0
 }
 
 mirror_refused() # REGEX ARG...

@@ -46,7 +46,7 @@ node_weir() # K ARG...: weir run; its pid in node_pid_K
 	shift
 	# shellcheck disable=SC2046 # words
 	spawn "weir$k" "${!ns}" env $(node_env "$k") "$weir" run -o json -i eth "$@"
-	wait_for 20 grep -q '^weir: .* (ingress) + ' "$tmp/weir$k.err" || die "node $k: $(tail -n 3 "$tmp/weir$k.err")"
+	wait_for 180 grep -q '^weir: .* (ingress) + ' "$tmp/weir$k.err" || die "node $k: $(tail -n 3 "$tmp/weir$k.err")"
 }
 
 node_follow() # K

@@ -69,7 +69,7 @@ servers_start()
 		--address="/example.test/$ip_b" --address="/example.test/$ip6_b" \
 		--address="/blocked.test/$ip_b" --address="/blocked.test/$ip6_b" --local=/missing.test/ \
 		--host-record="edge.chain.test,$ip_b" --cname=www.chain.test,edge.chain.test
-	wait_for 60 listening "$ns_b" tcp 443 && wait_for 10 listening "$ns_b" udp 53 ||
+	wait_for 60 listening "$ns_b" tcp 443 && wait_for 60 listening "$ns_b" udp 53 ||
 		die "servers do not start: $(cat "$tmp/www/error.log" "$tmp/dnsmasq.err")"
 	echo "nameserver $ip_b" >"$tmp/resolv.conf"
 }

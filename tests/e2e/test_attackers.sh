@@ -317,8 +317,8 @@ for row in "${about[@]}"; do
 	expect_true "shadow: $rule" wait_for 60 decided "$rule" "$who" active shadow
 	for k in 1 2 3; do
 		expect_true "shadow: $rule is in the kernel of node $k" wait_for 20 in_kernel "$k" "$rule" .shadow
-		expect_true "shadow: $rule lets pass" wait_for 10 "$what" "$k"
-		expect_true "shadow: $rule counts what it would have dropped" wait_for 10 in_kernel "$k" "$rule" '.would_packets > 0'
+		expect_true "shadow: $rule lets pass" wait_for 60 "$what" "$k"
+		expect_true "shadow: $rule counts what it would have dropped" wait_for 60 in_kernel "$k" "$rule" '.would_packets > 0'
 	done
 done
 neighbours_fare_well shadow

@@ -52,12 +52,12 @@ case_pages() # NAME
 
 	: >"$access_log"
 	spawn tcpdump "$ns_a" tcpdump -ni va -s 0 -w "$tmp/$name.pcap" -U --immediate-mode tcp port 443
-	wait_for 5 has_line "$tmp/tcpdump.err" 'listening on' || die "tcpdump does not start"
+	wait_for 60 has_line "$tmp/tcpdump.err" 'listening on' || die "tcpdump does not start"
 	weir_start "$name" -i va --idle-timeout 1s --drain-interval 200ms || return
 	browse --disable-quic https://www.example.test/page.html ||
 		not_ok "$name: chromium runs" "$(tail -n 1 "$tmp/chromium.err")"
 	expect_true "$name: chromium asked for every name" test "$(logged | wc -l)" -eq 4
-	if wait_for 5 all_seen "$name"; then
+	if wait_for 60 all_seen "$name"; then
 		ok "$name: each connection's name was seen live"
 	else
 		not_ok "$name: each connection's name was seen live" "$(unnamed "$name" | head -n 5)"
@@ -85,7 +85,7 @@ case_quic()
 {
 	weir_start quic -i va --idle-timeout 10s --drain-interval 200ms || return
 	spawn sink "$ns_b" socat -u UDP4-RECV:443,bind="$ip_b" OPEN:/dev/null
-	wait_for 5 listening "$ns_b" udp 443 || die "socat does not listen"
+	wait_for 60 listening "$ns_b" udp 443 || die "socat does not listen"
 	browse --enable-quic --origin-to-force-quic-on=quic.example.test:443 https://quic.example.test/ ||
 		true # nobody answers: the Initials alone hold the name
 	weir_stop

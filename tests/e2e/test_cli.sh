@@ -250,7 +250,7 @@ case_detach()
 	mkdir "$tmp/bpf"
 	spawn holder "$ns_a" unshare -m --propagation private sh -c \
 		"mount -t bpf bpf $tmp/bpf && echo ready && exec sleep 600"
-	wait_for 5 has_line "$tmp/holder.out" ready || die "no bpf file system can be mounted"
+	wait_for 60 has_line "$tmp/holder.out" ready || die "no bpf file system can be mounted"
 	holder=(nsenter -t "${spawned[holder]}" -m -n)
 	weir_start detach -i va || return
 	try "${exec_a[@]}" "$weir" detach -i va
@@ -285,7 +285,7 @@ case_detach_pins()
 	mkdir -p "$tmp/bpf"
 	spawn pins "$ns_a" unshare -m --propagation private sh -c \
 		"mount -t bpf bpf $tmp/bpf && echo ready && exec sleep 600"
-	wait_for 5 has_line "$tmp/pins.out" ready || die "no bpf file system can be mounted"
+	wait_for 60 has_line "$tmp/pins.out" ready || die "no bpf file system can be mounted"
 	at=(nsenter -t "${spawned[pins]}" -m -n)
 	spawn pinned "$ns_a" "${at[@]}" "$weir" run -i va --pin "$tmp/bpf/w" -o none
 	wait_for 20 has_line "$tmp/pinned.err" '^weir: va: '
@@ -311,7 +311,7 @@ case_detach_filter()
 	mkdir -p "$tmp/bpf"
 	spawn holder "$ns_a" unshare -m --propagation private sh -c \
 		"mount -t bpf bpf $tmp/bpf && echo ready && exec sleep 600"
-	wait_for 5 has_line "$tmp/holder.out" ready || die "no bpf file system can be mounted"
+	wait_for 60 has_line "$tmp/holder.out" ready || die "no bpf file system can be mounted"
 	weir_start filter -i va --hook tc || return
 	id=$(sed -n 's/^prog_id:\t//p' "/proc/$weir_pid/fdinfo/"* | sort -u | while read -r id; do
 		"$bpftool" -j prog show id "$id" | jq -r 'select(.name == "tc_ingress") | .id'

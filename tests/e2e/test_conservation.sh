@@ -12,7 +12,7 @@ transfer() # ADDRESS ARG...: bulk TCP from weir's side to the peer (-R: from the
 
 	shift
 	spawn iperf "$ns_b" iperf3 -s -1 -p 5201
-	wait_for 5 listening "$ns_b" tcp 5201 || die "iperf3 does not listen"
+	wait_for 60 listening "$ns_b" tcp 5201 || die "iperf3 does not listen"
 	# a small window: the queue of the veth pair holds 256 frames, and drops what is more
 	in_a iperf3 -c "$address" -p 5201 -w 64K "$@" >"$tmp/iperf.client" 2>&1 ||
 		not_ok "transfer $*" "$(tail -n 2 "$tmp/iperf.client")"

@@ -110,7 +110,7 @@ status_commands()
 
 flows_commands()
 {
-	expect_true "both flows become records" wait_for 10 records_are 2
+	expect_true "both flows become records" wait_for 60 records_are 2
 	rc_of "$weir" flows --last all -o json
 	expect "flows: status" "$rc" 0
 	expect_true "flows: the records that were written" same_records "$tmp/out" "$tmp/w.json"
@@ -140,9 +140,9 @@ follow()
 {
 	"$weir" flows --follow -o json 'icmp.type == 128' >"$tmp/follow.json" 2>"$tmp/follow.err" &
 	pids+=($!)
-	expect_true "follow: asked" wait_for 5 two_clients
+	expect_true "follow: asked" wait_for 60 two_clients
 	in_b ping -q -6 -c 7 -i 0.01 "$ip6_a" >/dev/null
-	expect_true "follow: the flow comes when it has ended" wait_for 10 has_line "$tmp/follow.json" \
+	expect_true "follow: the flow comes when it has ended" wait_for 60 has_line "$tmp/follow.json" \
 		'"packets":14'
 	kill -INT "${pids[-1]}"
 	wait "${pids[-1]}"
@@ -159,7 +159,7 @@ two_clients()
 live()
 {
 	spawn pings "$ns_b" ping -q -c 200 -i 0.05 -s 100 "$ip_a"
-	expect_true "live: a flow that has not ended" wait_for 10 is_live
+	expect_true "live: a flow that has not ended" wait_for 60 is_live
 	rc_of "$weir" flows --live 'proto icmp' -o json
 	expect "live: has no reason" "$(jq -r .reason "$tmp/out")" null
 	expect_match "live: has packets" "$(jq .packets "$tmp/out")" '^[1-9]'
@@ -228,7 +228,7 @@ clients[3].sendall(b'{"v":1,"command":"flows","last":0}\n')
 print(refused, json.loads(clients[3].makefile().readline())["type"])
 PY
 	expect "clients beyond 16 are refused" "$(cat "$tmp/crowd.out")" "['busy', 'busy'] end"
-	expect_true "there is room again" wait_for 5 one_client
+	expect_true "there is room again" wait_for 60 one_client
 }
 
 one_client()
@@ -242,7 +242,7 @@ slow_reader()
 	local before after
 
 	# none of earlier tests may end between the count and the question
-	expect_true "slow: nothing is open" wait_for 15 no_flows
+	expect_true "slow: nothing is open" wait_for 60 no_flows
 	before=$(wc -l <"$tmp/w.json")
 	python3 - "$socket" "$tmp/slow.go" "$tmp/slow.ready" >"$tmp/slow.out" <<'PY' &
 import json, os, socket, sys, time
@@ -265,8 +265,8 @@ while records + lost < want:
 print(records + lost, records > 0, lost > 0)
 PY
 	pids+=($!)
-	expect_true "slow: asked" wait_for 5 test -e "$tmp/slow.ready"
-	wait_for 5 two_clients
+	expect_true "slow: asked" wait_for 60 test -e "$tmp/slow.ready"
+	wait_for 60 two_clients
 	in_b "$tools/flood" -n 20000 vb 20000 >/dev/null 2>"$tmp/flood.err" || cat "$tmp/flood.err"
 	expect_true "slow: the flows are written all the same" wait_for 30 records_are $((before + 20000))
 	after=$(wc -l <"$tmp/w.json")
@@ -281,7 +281,7 @@ PY
 large()
 {
 	in_b "$tools/flood" -n 5000 vb 5000 >/dev/null
-	expect_true "large: all flows are live" wait_for 5 live_flows 5000
+	expect_true "large: all flows are live" wait_for 60 live_flows 5000
 	rc_of "$weir" top --once -o json --by src.ip --limit 1000
 	expect "large: groups" "$(wc -l <"$tmp/out")" 1000
 	rc_of "$weir" top --once -o json --limit 1000
@@ -334,7 +334,7 @@ stale_socket()
 	kill -KILL "$weir_pid"
 	wait "$weir_pid" 2>/dev/null
 	expect_true "killed: the socket file is still there" test -S "$socket"
-	expect_true "killed: nobody answers" wait_for 5 nobody_answers
+	expect_true "killed: nobody answers" wait_for 60 nobody_answers
 	weir_start after -i va
 	rc_of "$weir" status
 	expect "the next weir answers" "$rc" 0
@@ -358,7 +358,7 @@ signal.pause()
 PY
 	stats_pid=$!
 	pids+=("$stats_pid")
-	wait_for 5 test -s "$tmp/stats.ready"
+	wait_for 60 test -s "$tmp/stats.ready"
 }
 
 prog_runs() # PROG METRIC
@@ -376,7 +376,7 @@ run_times()
 	expect_true "run times: switched on" hold_stats
 	weir_start times -i va --metrics-listen 127.0.0.1:9477
 	in_b ping -q -c 23 -i 0.01 "$ip_a" >/dev/null
-	expect_true "run times: XDP ran for each packet" wait_for 15 ran xdp 23
+	expect_true "run times: XDP ran for each packet" wait_for 60 ran xdp 23
 	expect_true "run times: TC ran for each answer" ran tc_egress 23
 	expect_true "run times: between 1 ns and 1 s" awk -v s="$(prog_runs xdp run_seconds)" \
 		'BEGIN { exit !(s > 0 && s < 1) }'

@@ -97,7 +97,7 @@ case_veth()
 case_xdp_of_others()
 {
 	spawn other "$ns_a" "$tools/xdp_count" va
-	wait_for 10 expect_occupied || not_ok "XDP of others" "xdp_count is not there"
+	wait_for 60 expect_occupied || not_ok "XDP of others" "xdp_count is not there"
 	doctor -i va
 	expect_match "XDP of others: said" "$(finding '^va' text)" 'XDP program [0-9]+ is attached already'
 	expect_match "XDP of others: run refuses" "$(run_for_a_moment)" '^1 '
@@ -212,7 +212,7 @@ case_running()
 s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(9)
 if os.fork() == 0: time.sleep(20)
 else: print("listens", flush=True); os.wait()' "$WEIR_CONTROL_SOCKET"
-	wait_for 10 has_line "$tmp/loud.out" listens
+	wait_for 60 has_line "$tmp/loud.out" listens
 	"${exec_a[@]}" "$weir" doctor -o json >"$tmp/doctor.json"
 	expect_match "one with more than that: a warning" \
 		"$(finding '^running weir$' status) $(finding '^running weir$' text)" '^warn the worker has capabilities: core'

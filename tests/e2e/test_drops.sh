@@ -6,6 +6,8 @@
 # a cache that is too small, and over a kill.
 . "$(dirname "$0")/lib.sh"
 needs drops socat jq || exit 0
+# Most of what is sent here is to be dropped, and a breaker that acts outlives weir.
+export WEIR_POLICY_BREAKER=off
 
 w() # ARG...
 {
@@ -38,6 +40,22 @@ hosts_add()
 	done
 	ip -n "$ns_a" neigh replace fd77::62 lladdr "$(in_b cat /sys/class/net/vb/address)" nud permanent dev va
 	ip -n "$ns_b" neigh replace fd77::61 lladdr "$(in_a cat /sys/class/net/va/address)" nud permanent dev vb
+}
+
+# Datagrams over IPv4 that programs in a namespace have sent so far, those too that tc dropped.
+datagrams_of() # NAMESPACE
+{
+	ip netns exec "$1" awk '/^Udp: [0-9]/ { print $5 + $7 }' /proc/net/snmp
+}
+
+# As many octets into the sender's fifo (9), and out of it as datagrams.
+feed() # NAMESPACE COUNT
+{
+	local want=$(($(datagrams_of "$1") + $2))
+
+	head -c "$2" /dev/zero >&9
+	wait_for 60 eval "[ \"\$(datagrams_of $1)\" -ge $want ]" || not_ok "$2 datagrams" "are not sent in 60 s"
+	settle
 }
 
 dropped_of() # NAME SELECT: packets and bytes that records say policy took
@@ -83,15 +101,14 @@ case_hook() # NAME FROM(a|b) ARG...
 	mkfifo "$tmp/$name.fifo"
 	spawn old "$from" taskset -c 0 socat -b 1 -u "OPEN:$tmp/$name.fifo" "UDP4-SENDTO:10.77.1.$d:2001,bind=10.77.1.$s:4001"
 	exec 9>"$tmp/$name.fifo"
-	head -c 7 /dev/zero >&9
-	settle
+	feed "$from" 7
 	w block "dst.port == 2001" --for 5m --as old-flow
 	w block "$end.ip == $one" --for 5m --as one-host
 	w block "$end.ip in $some/31" --for 5m --as some-hosts
 	w block "$end.ip == $one6" --for 5m --as one-host6
 	w limit "dst.port == 2002" --rate 1pps --for 5m --as limited
 	w block "dst.port == 2003" --for 5m --shadow --as shadowed
-	head -c 101 /dev/zero >&9
+	feed "$from" 101
 	exec 9>&-
 	if [ "$end" = src ]; then
 		send "$from" 103 "$one" "$ip_a" 2010
@@ -185,11 +202,10 @@ drop_before() # NAME
 	mkfifo "$tmp/$1.fifo"
 	spawn "old-$1" "$ns_b" taskset -c 0 socat -b 1 -u "OPEN:$tmp/$1.fifo" "UDP4-SENDTO:$ip_a:2001,bind=$ip_b:4001"
 	exec 9>"$tmp/$1.fifo"
-	head -c 11 /dev/zero >&9
-	settle
+	feed "$ns_b" 11
 	w block "dst.port == 2001" --for 5m --as old-flow
-	head -c 13 /dev/zero >&9
-	wait_for 5 has_line "$tmp/$1.json" '"reason":"dropped"'
+	feed "$ns_b" 13
+	wait_for 60 has_line "$tmp/$1.json" '"reason":"dropped"'
 	send "$ns_b" 103 10.77.1.72 "$ip_a" 2010
 }
 
@@ -206,11 +222,11 @@ case_kill() # CASE ARG...: of the second
 	worker=$(pgrep -P "$weir_pid")
 	kill -KILL "$weir_pid" "$worker"
 	weir_wait 5
-	wait_for 5 pid_gone "$worker"
-	head -c 17 /dev/zero >&9
+	wait_for 60 pid_gone "$worker"
+	feed "$ns_b" 17
 	send "$ns_b" 107 10.77.1.72 "$ip_a" 2010
 	weir_start "$name" -i va --pin "$pin" "$@" || return
-	head -c 19 /dev/zero >&9
+	feed "$ns_b" 19
 	exec 9>&-
 	send "$ns_b" 109 10.77.1.72 "$ip_a" 2010
 	settle
@@ -237,7 +253,7 @@ case_replaced() # CASE WEIR ARG...: of the second
 	weir=$2 weir_start "$name" -i va --pin "$pin" --replace "${@:3}" || return
 	expect_true "$name: the first has left" wait_for 20 pid_gone "$first"
 	wait "$first"
-	head -c 19 /dev/zero >&9
+	feed "$ns_b" 19
 	exec 9>&-
 	send "$ns_b" 109 10.77.1.72 "$ip_a" 2010
 	settle

@@ -76,11 +76,11 @@ case_collector_away()
 	collector_start one 4801
 	start away "ipfix+tcp://127.0.0.1:4801?spool=$tmp/spool&queue_bytes=1Mi" || return
 	many_flows 1009
-	wait_for 10 test "$(records away length)" -ge 1009
-	wait_for 10 eval '[ "$(flows_in "$tmp/one.ipfix")" -ge 1009 ]'
+	wait_for 60 eval '[ "$(records away length)" -ge 1009 ]'
+	wait_for 60 eval '[ "$(flows_in "$tmp/one.ipfix")" -ge 1009 ]'
 	stop_spawned one
 	many_flows 8009
-	wait_for 10 ls "$tmp"/spool/*.ipfix
+	wait_for 60 ls "$tmp"/spool/*.ipfix
 	expect_true "collector away: records are on disk" ls "$tmp"/spool/*.ipfix
 	many_flows 5003
 	sleep 2
@@ -159,7 +159,7 @@ case_disk_full()
 	wait_for 60 weir_is_up full 1 || die "weir does not start: $(cat "$tmp/full.err")"
 	many_flows 20011
 	settle
-	wait_for 10 test "$(records full length)" -ge 10000
+	wait_for 60 eval '[ "$(records full length)" -ge 10000 ]'
 	weir_stop
 	expect "disk full: exit status" "$weir_rc" 0
 	expect_conserved "disk full" full
@@ -221,7 +221,7 @@ case_end()
 s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", 4810)); s.listen()
 c = s.accept(); time.sleep(60)'
-	wait_for 5 listening "$ns_a" tcp 4810 || die "no deaf collector"
+	wait_for 60 listening "$ns_a" tcp 4810 || die "no deaf collector"
 	start patient 'ipfix+tcp://127.0.0.1:4810' || return
 	many_flows 40009
 	settle

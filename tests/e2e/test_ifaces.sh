@@ -7,7 +7,7 @@
 
 says() # REGEX: weir has said so on standard error
 {
-	wait_for 10 has_line "$tmp/ifs.err" "$1"
+	wait_for 60 has_line "$tmp/ifs.err" "$1"
 }
 
 said_times() # COUNT REGEX
@@ -52,7 +52,7 @@ case_made_again()
 	says '^weir: pod1: gone' || die "the end of pod1 went unnoticed"
 	ok "made again: its end is told"
 	pair_new "$ns_a" pod1 "$ns_b" peer1 11 1500
-	wait_for 10 said_times 2 '^weir: pod1: .* \(ingress\)' || die "the new pod1 was not attached"
+	wait_for 60 said_times 2 '^weir: pod1: .* \(ingress\)' || die "the new pod1 was not attached"
 	settle "$ns_a" pod1
 	pings 10.77.11.2
 }
@@ -66,7 +66,7 @@ case_renamed()
 	says '^weir: pod4: was pod3' || not_ok "renamed: it is told" "$(tail -n 3 "$tmp/ifs.err")"
 	ip -n "$ns_a" neigh replace 10.77.13.2 lladdr "$(in_b cat /sys/class/net/peer3/address)" \
 		nud permanent dev pod4
-	wait_for 5 is_up "$ns_a" pod4
+	wait_for 60 is_up "$ns_a" pod4
 	settle "$ns_a" pod4
 	pings 10.77.13.2
 	settle "$ns_a" pod4

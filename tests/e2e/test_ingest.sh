@@ -14,7 +14,7 @@ sink_start() # NAME OPTIONS...: ${ports[@]} are those it listens on
 
 	shift
 	spawn "sink_$name" "$ns_a" "$tools/ingest_sink" "$@"
-	wait_for 5 has_line "$tmp/sink_$name.out" '^ready' || die "the sink does not start: $(cat "$tmp/sink_$name.err")"
+	wait_for 60 has_line "$tmp/sink_$name.out" '^ready' || die "the sink does not start: $(cat "$tmp/sink_$name.err")"
 	read -ra ports < <(sed -n 's/^ready //p' "$tmp/sink_$name.out")
 }
 
@@ -71,7 +71,7 @@ case_weir() # NAME URL SINK-OPTION...
 	traffic
 	weir_stop
 	expect "$name: weir's exit status" "$weir_rc" 0
-	wait_for 5 received "$name" "${ports[0]}"
+	wait_for 60 received "$name" "${ports[0]}"
 	sink_stop "$name"
 	expect "$name: as many records" "$(of "$name" .rows)" "$(records "$name" length)"
 	expect "$name: packets and bytes" "$(of "$name" '"\(.packets) \(.bytes)"')" "$(sum_of "$name")"
@@ -137,7 +137,7 @@ case_others()
 	needs "others: pmacctd" pmacctd || return
 	in_a tcpdump -ni va -w "$tmp/t.pcap" -s 0 -U --immediate-mode -B 16384 2>"$tmp/tcpdump.err" &
 	pids+=($!)
-	wait_for 5 has_line "$tmp/tcpdump.err" 'listening on' || die "tcpdump does not start"
+	wait_for 60 has_line "$tmp/tcpdump.err" 'listening on' || die "tcpdump does not start"
 	traffic
 	stop_pid "${pids[-1]}"
 	for v in 5 9 10; do
@@ -176,10 +176,10 @@ other() # NAME COMMAND...: PORT stands for the receiver's; once for the sink, on
 	sink_start other -u 0
 	sink=${ports[0]}
 	spawn nfcapd "$ns_a" nfcapd -w "$tmp/nf" -l "$tmp/nf" -p 9995 -b 127.0.0.1 -t 3600
-	wait_for 5 listening "$ns_a" udp 9995 || die "nfcapd does not start"
+	wait_for 60 listening "$ns_a" udp 9995 || die "nfcapd does not start"
 	for port in "$sink" 9995; do
 		"${@//PORT/$port}" >"$tmp/other.$port" 2>&1
-		wait_for 5 received other "$port"
+		wait_for 60 received other "$port"
 	done
 	stop_spawned nfcapd
 	sink_stop other
@@ -197,9 +197,9 @@ case_sflow()
 	sink_start sflow -u 0
 	in_a tcpdump -ni lo -w "$tmp/sflow.pcap" -s 0 -U --immediate-mode -B 16384 "port ${ports[0]}" 2>"$tmp/tcpdump2.err" &
 	pids+=($!)
-	wait_for 5 has_line "$tmp/tcpdump2.err" 'listening on' || die "tcpdump does not start"
+	wait_for 60 has_line "$tmp/tcpdump2.err" 'listening on' || die "tcpdump does not start"
 	probe sfprobe 5 "${ports[0]}" >"$tmp/sfprobe.log" 2>&1
-	wait_for 5 received sflow "${ports[0]}"
+	wait_for 60 received sflow "${ports[0]}"
 	stop_pid "${pids[-1]}"
 	sink_stop sflow
 	tshark -r "$tmp/sflow.pcap" -d "udp.port==${ports[0]},sflow" -Y sflow -T fields -e ip.len -e ipv6.plen \
@@ -219,7 +219,7 @@ case_overload()
 {
 	sink_start slow -u 0 -t 0 -b 3 -x 50000 -B 1048576
 	in_a "$build/tests/bench/bench_load" "${ports[0]}" -n 300000 -r 300000 >"$tmp/sent_udp" 2>"$tmp/load.err"
-	wait_for 5 received slow "${ports[0]}"
+	wait_for 60 received slow "${ports[0]}"
 	in_a "$build/tests/bench/bench_load" "${ports[1]}" -p tcp -n 300000 >"$tmp/sent_tcp" 2>"$tmp/load.err"
 	wait_for 20 hung_up "${ports[1]}"
 	sink_stop slow
@@ -245,7 +245,7 @@ case_busy()
 {
 	sink_start busy -u 0 -n 1 -b 3 -x 200000
 	in_a "$build/tests/bench/bench_load" "${ports[0]}" -f v5 -n 100000 -r 400000 >"$tmp/sent_busy"
-	wait_for 10 received busy "${ports[0]}"
+	wait_for 60 received busy "${ports[0]}"
 	sink_stop busy
 	expect "busy: nothing is lost" "$(of busy .rows)" "$(jq .flows "$tmp/sent_busy")"
 }
@@ -261,10 +261,10 @@ case_tail()
 	in_a "$build/tests/bench/bench_load" "${ports[0]}" -f v5 -m 1464 -n 60000 >"$tmp/sent_tail" &
 	load=$!
 	dropped_before=
-	wait_for 5 dropped "${ports[0]}" || die "the socket drops nothing"
+	wait_for 60 dropped "${ports[0]}" || die "the socket drops nothing"
 	kill -CONT "${spawned[sink_tail]}"
 	wait "$load"
-	wait_for 5 received tail "${ports[0]}"
+	wait_for 60 received tail "${ports[0]}"
 	sink_stop tail
 	expect_true "tail: some were dropped" test "$(of tail .kernel_drops)" -gt 0
 	expect "tail: no gap shows it" "$(of tail '[.exporters[].lost_sequence // 0] | add')" 0
@@ -294,7 +294,7 @@ case_restart()
 				s.sendto(head + data, ("127.0.0.1", int(sys.argv[1])))
 			EOF
 		fi
-		wait_for 5 received "$run" "$port"
+		wait_for 60 received "$run" "$port"
 		sink_stop "$run"
 	done
 	expect "restart: decoded without a template of its own" "$(of after .rows)" 23

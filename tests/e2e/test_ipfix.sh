@@ -28,7 +28,7 @@ traffic()
 capture_start() # NAME PORT
 {
 	spawn "$1" "$ns_a" tcpdump -ni lo -w "$tmp/$1.pcap" -s 0 -U --immediate-mode -B 16384 "port $2"
-	wait_for 5 has_line "$tmp/$1.err" 'listening on' || die "tcpdump does not start"
+	wait_for 60 has_line "$tmp/$1.err" 'listening on' || die "tcpdump does not start"
 }
 
 # A capture as tshark sees it: no message is malformed or draws a comment, none lacks its template.
@@ -68,7 +68,7 @@ case_nfcapd()
 	needs "nfcapd" nfcapd nfdump || return
 	mkdir -p "$tmp/nf"
 	spawn nfcapd "$ns_a" nfcapd -w "$tmp/nf" -l "$tmp/nf" -p 4739 -b 127.0.0.1 -t 3600
-	wait_for 5 listening "$ns_a" udp 4739 || die "nfcapd does not start"
+	wait_for 60 listening "$ns_a" udp 4739 || die "nfcapd does not start"
 	capture_start udp 4739
 	weir_start nf -i va --export ipfix://127.0.0.1:4739 || return
 	traffic
@@ -107,11 +107,11 @@ case_nfacctd()
 		print_output_file_append: true
 	EOF
 	spawn nfacctd "$ns_a" nfacctd -f "$tmp/nfacctd.conf"
-	wait_for 5 listening "$ns_a" udp 4740 || die "nfacctd does not start"
+	wait_for 60 listening "$ns_a" udp 4740 || die "nfacctd does not start"
 	weir_start acct -i va --export 'ipfix://127.0.0.1:4740?biflow=0' || return
 	traffic
 	weir_stop
-	wait_for 10 test -s "$tmp/nfacctd.csv"
+	wait_for 60 test -s "$tmp/nfacctd.csv"
 	# what is written at a refresh is complete when the process ends
 	kill -INT "${spawned[nfacctd]}"
 	wait "${spawned[nfacctd]}" 2>/dev/null
@@ -140,7 +140,7 @@ case_fixbuf()
 {
 	needs "ipfixDump" ipfixDump || return
 	spawn sink "$ns_a" socat -u TCP-LISTEN:4741,bind=127.0.0.1 "OPEN:$tmp/tcp.ipfix,creat"
-	wait_for 5 listening "$ns_a" tcp 4741 || die "socat does not start"
+	wait_for 60 listening "$ns_a" tcp 4741 || die "socat does not start"
 	capture_start tcp 4741
 	weir_start tcp -i va --export ipfix+tcp://127.0.0.1:4741 || return
 	traffic
@@ -193,7 +193,7 @@ tls_collector() # NAME PORT
 	spawn "$1" "$ns_a" socat -u \
 		"OPENSSL-LISTEN:$2,bind=127.0.0.1,reuseaddr,cert=$p/collector.pem,key=$p/collector.key,cafile=$p/ca.pem,verify=1" \
 		"OPEN:$tmp/$1.ipfix,creat,append"
-	wait_for 5 listening "$ns_a" tcp "$2" || die "socat does not start"
+	wait_for 60 listening "$ns_a" tcp "$2" || die "socat does not start"
 }
 
 some_pings()

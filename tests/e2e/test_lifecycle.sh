@@ -26,7 +26,7 @@ expect_no_process() # CASE PID...
 
 	shift
 	for p; do
-		wait_for 5 pid_gone "$p" || left+="$p "
+		wait_for 60 pid_gone "$p" || left+="$p "
 	done
 	expect "$name: no process is left" "$left" ''
 }
@@ -142,7 +142,7 @@ case_reader_gone()
 	head -n 1 "$tmp/fifo" >/dev/null &
 	wait_for 60 weir_is_up reader_gone 1
 	pings 5
-	wait_for 5 pid_gone $!
+	wait_for 60 pid_gone $!
 	pings 5
 	if ! weir_wait 5; then
 		not_ok "reader gone: weir ends" "still there after 5 s"

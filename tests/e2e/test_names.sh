@@ -31,7 +31,7 @@ all_named() # NAME
 expect_named() # CASE NAME REQUESTS
 {
 	expect "$1: requests in nginx's log" "$(wc -l <"$access_log")" "$3"
-	if wait_for 5 all_named "$2"; then
+	if wait_for 60 all_named "$2"; then
 		ok "$1: each of them was seen live with its name"
 	else
 		not_ok "$1: each of them was seen live with its name" "$(unnamed_in "$2" | head -n 5)"
@@ -63,7 +63,7 @@ case_tls() # NAME ARG...
 	hello a.very.long.name.that.no.server.here.has.but.clients.may.ask.for.example.test "$ip_b:443"
 	in_a wget -q --no-check-certificate -O /dev/null --header 'Host: shop.example.test' "http://$ip_b/wget"
 	expect_named "$name" "$name" 13
-	wait_for 5 has_line "$tmp/$name.json" 'a\.very\.long'
+	wait_for 60 has_line "$tmp/$name.json" 'a\.very\.long'
 	weir_stop
 	expect "$name: openssl's name, though it sent no request" \
 		"$(records "$name" 'map(.tls.sni // "") | index("a.very.long.name.that.no.server.here.has.but.clients.may.ask.for.example.test") != null')" true
@@ -152,7 +152,7 @@ case_quic()
 	needs quic gtlsserver gtlsclient || return
 	spawn quic_server "$ns_b" gtlsserver -q -d "$tmp/www/files" '*' 443 "$tmp/www/key.pem" \
 		"$tmp/www/cert.pem"
-	wait_for 5 listening "$ns_b" udp 443 ||
+	wait_for 60 listening "$ns_b" udp 443 ||
 		die "gtlsserver does not start: $(tail -n 2 "$tmp/quic_server.err")"
 	names_start quic || return
 	for n in quic1 quic2; do
@@ -160,7 +160,7 @@ case_quic()
 			"https://$n.example.test/" >"$tmp/quic.client" 2>&1
 	done
 	for n in quic1 quic2; do
-		wait_for 5 has_line "$tmp/quic.json" "\"sni\":\"$n.example.test\""
+		wait_for 60 has_line "$tmp/quic.json" "\"sni\":\"$n.example.test\""
 	done
 	weir_stop
 	stop_spawned quic_server

@@ -101,7 +101,7 @@ case_come_and_go()
 	ip netns del "$t2"
 	says come "^weir: $t2: the network namespace is gone" && ok "come and go: a namespace is gone"
 	expect "come and go: it is counted" "$("$weir" status -o json | jq -c .namespaces)" '{"watched":1,"gone":1}'
-	expect_true "come and go: weir does not keep it alive" wait_for 10 gone_with_it
+	expect_true "come and go: weir does not keep it alive" wait_for 60 gone_with_it
 	tenant_new "$t2" "$p2"
 	wait_for 20 said_times come 2 "^weir: $t2/eth0: .*ingress" && ok "come and go: it is watched again"
 	frames "$p2" peer0 97

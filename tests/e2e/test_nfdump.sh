@@ -129,7 +129,7 @@ net_new
 mkdir -p "$tmp/nf"
 collector_start --listen-udp 127.0.0.1:2055 --listen-tcp none
 spawn nfcapd "$ns_a" nfcapd -w "$tmp/nf" -l "$tmp/nf" -p 9995 -b 127.0.0.1 -t 3600
-wait_for 5 listening "$ns_a" udp 9995 || die "nfcapd does not start"
+wait_for 60 listening "$ns_a" udp 9995 || die "nfcapd does not start"
 in_a python3 tests/e2e/flows_v9.py "$flows" 77 2055 9995
 wait_for 20 all_there || die "not all flows are stored: $(stored_flows)"
 stop_spawned nfcapd

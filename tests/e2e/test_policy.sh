@@ -106,7 +106,7 @@ case_names()
 	w why shop.example.test
 	expect_match "names: why tells of both rules" "$(grep -c '^drop: ' "$tmp/w.out")" '^2$'
 	expect_true "names: reached again when its time is over" \
-		wait_for 10 reaches -4 https://shop.example.test/
+		wait_for 60 reaches -4 https://shop.example.test/
 }
 
 case_keepalive()
@@ -131,12 +131,12 @@ case_dns()
 case_established()
 {
 	spawn server "$ns_b" socat -u TCP4-LISTEN:7000,bind="$ip_b",fork,reuseaddr OPEN:/dev/null
-	wait_for 5 listening "$ns_b" tcp 7000 || die "socat does not listen"
+	wait_for 60 listening "$ns_b" tcp 7000 || die "socat does not listen"
 	mkfifo "$tmp/feed"
 	spawn feeder "$ns_a" socat -u "OPEN:$tmp/feed" TCP4:"$ip_b":7000
 	exec 9>"$tmp/feed"
 	echo before >&9
-	wait_for 5 established || die "the connection is not there"
+	wait_for 60 established || die "the connection is not there"
 	w block "dst.ip == $ip_b and dst.port == 7000 and proto tcp" --for 1m
 	echo after >&9
 	sleep 0.5
@@ -165,7 +165,7 @@ case_established_name()
 	local before
 
 	client curl -sk --max-time 6 --limit-rate 200k -4 https://www.example.test/bulk >"$tmp/bulk" &
-	wait_for 5 test -s "$tmp/bulk"
+	wait_for 60 test -s "$tmp/bulk"
 	sleep 1.2 # the flow has been read
 	w block 'tls.sni == "www.example.test"' --for 1m
 	sleep 0.5
@@ -183,7 +183,7 @@ case_quic()
 {
 	needs quic gtlsserver gtlsclient || return
 	spawn quic_server "$ns_b" gtlsserver -q -d "$tmp/www/files" '*' 443 "$tmp/www/key.pem" "$tmp/www/cert.pem"
-	wait_for 5 listening "$ns_b" udp 443 || die "gtlsserver does not start"
+	wait_for 60 listening "$ns_b" udp 443 || die "gtlsserver does not start"
 	w block 'tls.sni == "quic1.example.test"' --for 1m
 	client timeout 4 gtlsclient -q --exit-on-all-streams-close quic1.example.test 443 \
 		https://quic1.example.test/bulk >"$tmp/quic.client" 2>&1
@@ -262,7 +262,7 @@ case_counted()
 	expect_match "counted: the table has flows, and how long ago the last was" "$(cat "$tmp/w.out")" \
 		'HITS +BYTES +FLOWS +LAST.*'
 	expect_match "counted: in its row" "$(tail -n 1 "$tmp/w.out")" ' 3 +[0-9.]+ ?[a-zA-Z]* +3 +[0-9]+s +'
-	expect_true "counted: weir status has the same" wait_for 5 status_has packets 3
+	expect_true "counted: weir status has the same" wait_for 60 status_has packets 3
 	expect "counted: its flows" "$(of_status flows)" 3
 	expect "counted: its bytes" "$(of_status bytes)" "$(shown '.[0].bytes')"
 	expect_true "counted: its last" test "$(of_status last)" != null
@@ -276,7 +276,7 @@ case_counted()
 	in_b timeout 0.5 bash -c "exec 3<>/dev/tcp/$ip_a/7" 2>/dev/null
 	expect "counted: in shadow, what would have been" "$(shown '.[0] | "\(.would_packets > 0) \(.would_flows) \(.packets) \(.flows)"')" \
 		"true 1 0 0"
-	expect_true "counted: the metrics: what would have been" wait_for 5 would_flows_are 1
+	expect_true "counted: the metrics: what would have been" wait_for 60 would_flows_are 1
 	w flush
 }
 

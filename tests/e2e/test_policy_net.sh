@@ -107,12 +107,12 @@ case_iface()
 	in_a ip link set va name vnew
 	in_a ip link set vnew up
 	attacker_known vnew
-	expect_true "interface: and all the same when it comes" wait_for 5 no_pings "$bad4"
+	expect_true "interface: and all the same when it comes" wait_for 60 no_pings "$bad4"
 	in_a ip link set vnew down
 	in_a ip link set vnew name va
 	in_a ip link set va up
 	attacker_known va
-	expect_true "interface: no more when it has another name" wait_for 5 ping_once "$bad4"
+	expect_true "interface: no more when it has another name" wait_for 60 ping_once "$bad4"
 	no_rules
 }
 
@@ -145,7 +145,7 @@ case_limit_bits()
 	local bits
 
 	spawn iperf "$ns_a" iperf3 -s -1 -p 5301
-	wait_for 5 listening "$ns_a" tcp 5301 || die "iperf3 does not start"
+	wait_for 60 listening "$ns_a" tcp 5301 || die "iperf3 does not start"
 	w limit 'proto udp and dst.port == 5301' --rate 8Mbps --for 5m
 	in_b iperf3 -c "$ip_a" -p 5301 -u -b 40M -l 1000 -t 2 -J >"$tmp/iperf.json" 2>&1
 	bits=$(jq '.end.sum | .bits_per_second * (100 - .lost_percent) / 100 | floor' "$tmp/iperf.json")
@@ -228,8 +228,8 @@ tunnel_new() # VNI NET
 tenants()
 {
 	tunnel_new 7 7 && tunnel_new 8 8 || { skip "VXLAN" "this kernel has none"; return; }
-	wait_for 5 ping_once 10.80.7.2 || die "the tunnel does not come up"
-	wait_for 5 ping_once 10.80.8.2 || die "the tunnel does not come up"
+	wait_for 60 ping_once 10.80.7.2 || die "the tunnel does not come up"
+	wait_for 60 ping_once 10.80.8.2 || die "the tunnel does not come up"
 	w block 'host 10.80.7.2' --for 5m
 	expect "VXLAN: an inner address is blocked" "$(pings 2 10.80.7.2)" 0
 	expect "VXLAN: its neighbour in the tunnel is not" "$(pings 2 10.80.7.3)" 2

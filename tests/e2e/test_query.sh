@@ -58,7 +58,7 @@ expect "a list of filters too" \
 before=$(ask --measure flows -o json | jq .flows)
 echo broken >"$tmp/a.mmdb"
 kill -HUP "$collector_pid"
-expect_true "a reload" wait_for 5 reloaded
+expect_true "a reload" wait_for 60 reloaded
 expect_match "a broken database is named" "$(cat "$tmp/collector.err")" 'a\.mmdb: no database in MaxMind'
 in_a python3 tests/e2e/flows_v9.py "$flows" 78 2055
 flows=$((flows * 2))

@@ -74,7 +74,7 @@ for format in json parquet; do
 	on_terminal INT "$collector" query "${long[@]}" -o "$format"
 	expect "$format: Ctrl-C ends it" "$?" 130
 	expect "$format: nothing was written" "$(wc -c <"$tmp/terminal.out")" 0
-	expect_true "$format: and in the engine" wait_for 5 running 0
+	expect_true "$format: and in the engine" wait_for 60 running 0
 	expect "$format: counted" "$(collector_status .queries.cancelled)" $((cancelled + 1))
 done
 

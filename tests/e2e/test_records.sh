@@ -80,7 +80,7 @@ case_schema()
 		in_b "$tools/frames" vb "$k" >/dev/null
 	done
 	settle
-	wait_for 5 test "$(wc -l <"$tmp/schema.json")" -ge 8
+	wait_for 60 eval '[ "$(wc -l <"$tmp/schema.json")" -ge 8 ]'
 	weir_stop
 	expect_schema schema schema
 	weir_start schema_mirror -i va --role mirror || return
@@ -103,7 +103,7 @@ case_times()
 
 	tick=$((1000000 / $(getconf CLK_TCK) * 2)) # a jiffy is 1 to 10 ms; so is this
 	spawn tcpdump "$ns_a" tcpdump -ni va -w "$tmp/times.pcap" --immediate-mode -U icmp
-	wait_for 5 has_line "$tmp/tcpdump.err" 'listening on' || die "tcpdump does not start"
+	wait_for 60 has_line "$tmp/tcpdump.err" 'listening on' || die "tcpdump does not start"
 	weir_start times -i va || return
 	in_a ping -c 23 -i 0.05 -q "$ip_b" >/dev/null
 	settle
@@ -141,7 +141,7 @@ case_states()
 	in_a nc -w 1 10.77.1.77 80 </dev/null >/dev/null 2>&1 # nobody has this address
 	ip -n "$ns_a" neigh replace 10.77.1.78 lladdr 02:00:00:00:00:99 nud permanent dev va
 	in_a nc -w 1 10.77.1.78 80 </dev/null >/dev/null 2>&1
-	wait_for 5 has_line "$tmp/states.json" no_reply
+	wait_for 60 has_line "$tmp/states.json" no_reply
 	expect "states: an unanswered SYN is written after the SYN timeout" \
 		"$(records states 'map(select(.dst.ip == "10.77.1.78") | "\(.state) \(.in.packets)") | unique | join(",")')" \
 		'no_reply 0'
@@ -189,7 +189,7 @@ case_idle()
 {
 	weir_start idle -i va --idle-timeout 500ms --drain-interval 100ms || return
 	in_a ping -c 7 -i 0.01 -q "$ip_b" >/dev/null
-	wait_for 5 has_line "$tmp/idle.json" idle
+	wait_for 60 has_line "$tmp/idle.json" idle
 	expect "idle: written while weir runs" "$(records idle 'map("\(.reason) \(.packets)") | join(",")')" 'idle 14'
 	in_a ping -c 5 -i 0.01 -q "$ip_b" >/dev/null
 	settle

@@ -7,7 +7,7 @@
 
 says() # REGEX
 {
-	wait_for 10 has_line "$tmp/reload.err" "$1"
+	wait_for 60 has_line "$tmp/reload.err" "$1"
 }
 
 reloads()
@@ -21,7 +21,7 @@ reload()
 
 	n=$(reloads)
 	kill -HUP "$weir_pid"
-	wait_for 10 more_reloads "$n"
+	wait_for 60 more_reloads "$n"
 }
 
 more_reloads()
@@ -68,7 +68,7 @@ case_reload_under_load()
 	n=$(reloads)
 	expect "reload: weir reload" "$("$weir" reload --config "$tmp/weir.conf" 2>&1)" \
 		"weir: process $weir_pid reads its configuration again; its messages say what changed"
-	wait_for 10 more_reloads "$n"
+	wait_for 60 more_reloads "$n"
 	expect "reload: status is silent about the next, which was none" \
 		"$("$weir" status -o json | jq -c '[.starting, .reload_refused]')" '[false,null]'
 	expect_attached "reload: an interface that is not asked for any more" '' "$ns_a" va2
@@ -95,7 +95,7 @@ case_files()
 	done
 	mv "$tmp/log/flows.json" "$tmp/log/moved.json"
 	kill -HUP "$weir_pid"
-	wait_for 5 test -e "$tmp/log/flows.json" || not_ok "files: reopened after SIGHUP" "$(ls "$tmp/log")"
+	wait_for 60 test -e "$tmp/log/flows.json" || not_ok "files: reopened after SIGHUP" "$(ls "$tmp/log")"
 	in_b "$tools/flood" -n 500 vb 100 >/dev/null
 	settle
 	weir_stop

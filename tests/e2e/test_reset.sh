@@ -79,11 +79,11 @@ stream_open() # FAMILY ADDRESS
 	rm -f "$tmp/feed"
 	mkfifo "$tmp/feed"
 	spawn echo "$ns_b" socat "TCP$1-LISTEN:7000,fork,reuseaddr${keepalive:-}" EXEC:cat
-	wait_for 5 listening "$ns_b" tcp 7000 || die "socat does not listen"
+	wait_for 60 listening "$ns_b" tcp 7000 || die "socat does not listen"
 	spawn feeder "$ns_a" python3 -c "$stream_client" "$2" "$tmp/feed"
 	exec 9>"$tmp/feed"
 	echo before >&9
-	wait_for 5 has_line "$tmp/feeder.out" before || die "the stream does not begin"
+	wait_for 60 has_line "$tmp/feeder.out" before || die "the stream does not begin"
 }
 
 stream_close()
@@ -102,9 +102,9 @@ stream_is_cut() # CASE FAMILY ADDRESS
 	expect_true "$name: the rule is taken" w block 'proto tcp and port 7000' --reset --for 1m
 	expect_true "$name: it goes on while nobody sends" test "$(sockets "$ns_a" 7000)" -gt 0
 	echo after >&9
-	expect_true "$name: the client is told" wait_for 1 has_line "$tmp/feeder.out" 'reset by peer'
-	expect_true "$name: the server's socket is gone" wait_for "${server_within:-1}" no_sockets "$ns_b" 7000
-	expect_true "$name: the client's too" wait_for 1 no_sockets "$ns_a" 7000
+	expect_true "$name: the client is told" wait_for 5 has_line "$tmp/feeder.out" 'reset by peer'
+	expect_true "$name: the server's socket is gone" wait_for "${server_within:-5}" no_sockets "$ns_b" 7000
+	expect_true "$name: the client's too" wait_for 5 no_sockets "$ns_a" 7000
 	expect "$name: nothing came through" "$(grep -c after "$tmp/feeder.out")" 0
 	stream_close
 	w flush
@@ -123,10 +123,10 @@ both_families() # CASE
 	w flush
 	w block 'tls.sni == "shop.example.test" or http.host == "shop.example.test"' --reset --for 1m
 	expect_reset "$1: a name" -4 https://shop.example.test/
-	expect_true "$1: a name: the server's socket is gone" wait_for 1 no_sockets "$ns_b" 443
+	expect_true "$1: a name: the server's socket is gone" wait_for 5 no_sockets "$ns_b" 443
 	expect_reset "$1: a name over IPv6" -6 https://shop.example.test/
 	expect_reset "$1: a Host" -4 http://shop.example.test/
-	expect_true "$1: a Host: the server's socket is gone" wait_for 1 no_sockets "$ns_b" 80
+	expect_true "$1: a Host: the server's socket is gone" wait_for 5 no_sockets "$ns_b" 80
 	expect_true "$1: its neighbour on the same address goes on" fetch -4 https://www.example.test/
 	expect_true "$1: resets were counted" test "$(counted resets_sent)" -gt 0
 	expect "$1: none failed" "$(counted resets_not_made)" 0
@@ -190,10 +190,10 @@ case_rules()
 case_name_before()
 {
 	client curl -sSk --max-time 20 --limit-rate 200k -4 https://www.example.test/bulk >"$tmp/bulk" 2>"$tmp/curl.err" &
-	wait_for 5 test -s "$tmp/bulk"
+	wait_for 60 test -s "$tmp/bulk"
 	sleep 1.2 # the flow has been read
 	w block 'tls.sni == "www.example.test"' --reset --for 1m
-	expect_true "a name read before: the server's socket is gone" wait_for 3 no_sockets "$ns_b" 443
+	expect_true "a name read before: the server's socket is gone" wait_for 5 no_sockets "$ns_b" 443
 	wait $!
 	expect "a name read before: curl is reset" "$?" 56
 	w flush
@@ -203,12 +203,12 @@ case_name_before()
 case_bulk() # CASE
 {
 	spawn sink "$ns_b" socat -u TCP4-LISTEN:7000,reuseaddr OPEN:/dev/null
-	wait_for 5 listening "$ns_b" tcp 7000 || die "socat does not listen"
+	wait_for 60 listening "$ns_b" tcp 7000 || die "socat does not listen"
 	spawn source "$ns_a" socat -u OPEN:/dev/zero "TCP4:$ip_b:7000"
-	wait_for 5 some_sockets "$ns_a" 7000 || die "nothing is sent"
+	wait_for 60 some_sockets "$ns_a" 7000 || die "nothing is sent"
 	w block 'proto tcp and port 7000' --reset --for 1m
-	expect_true "$1: the sender is reset in its stream" wait_for 1 no_sockets "$ns_a" 7000
-	expect_true "$1: the receiver too" wait_for 1 no_sockets "$ns_b" 7000
+	expect_true "$1: the sender is reset in its stream" wait_for 5 no_sockets "$ns_a" 7000
+	expect_true "$1: the receiver too" wait_for 5 no_sockets "$ns_b" 7000
 	expect "$1: none failed" "$(counted resets_not_made)" 0
 	stop_spawned source
 	stop_spawned sink
@@ -238,7 +238,7 @@ case_flood()
 	sent=$(counted resets_sent)
 	from=$(date +%s%3N)
 	in_b "$tools/flood" -s -n 20000 vb 20000 >/dev/null 2>"$tmp/flood.err" || cat "$tmp/flood.err"
-	expect_true "flood: all of it is dropped" wait_for 5 all_dropped
+	expect_true "flood: all of it is dropped" wait_for 60 all_dropped
 	from=$(($(date +%s%3N) - from))
 	sent=$(($(counted resets_sent) - sent))
 	limited=$(counted resets_limited)

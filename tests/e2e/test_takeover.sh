@@ -48,7 +48,7 @@ killed() # core and worker at once, in the middle of what they do
 	worker=$(pgrep -P "$weir_pid")
 	kill -KILL "$weir_pid" "$worker" 2>/dev/null
 	wait "$weir_pid" 2>/dev/null
-	wait_for 5 pid_gone "$worker"
+	wait_for 60 pid_gone "$worker"
 }
 
 # Traffic without an end, in bursts, until $tmp/enough is there; sums in $tmp/sent.
@@ -182,7 +182,7 @@ case_killed_before_removal()
 		"$bpftool" map pin pinned "$f" "$tmp/bpf/kept/${f##*/}"
 	done
 	run_pinned removal -i va --flows 2048 || die "weir does not start with other tables"
-	wait_for 10 ended || not_ok "killed before removal: the tables of before are read to the end" ""
+	wait_for 60 ended || not_ok "killed before removal: the tables of before are read to the end" ""
 	killed
 	mkdir "$old"
 	for f in "$tmp/bpf/kept"/*; do
@@ -212,7 +212,7 @@ case_begun_anew()
 	# shellcheck disable=SC2086
 	run_pinned anew -i va $fast || die "weir does not start"
 	in_a ping -c 23 -i 0.002 -q "$ip_b" >/dev/null
-	expect_true "begun anew: the first life is told" wait_for 5 has_line "$tmp/anew.json" '"icmp"'
+	expect_true "begun anew: the first life is told" wait_for 60 has_line "$tmp/anew.json" '"icmp"'
 	weir_stop
 	run_pinned anew -i va --idle-timeout 300ms --drain-interval 30s || die "weir does not start again: $(cat "$tmp/anew.err")"
 	in_a ping -c 23 -i 0.002 -q "$ip_b" >/dev/null
@@ -238,7 +238,7 @@ case_other_tables()
 		killed
 		in_a ping -c 23 -i 0.002 -q "$ip_b" >/dev/null
 		run_pinned other -i va --flows "$flows" || die "--flows $flows: $(cat "$tmp/other.err")"
-		expect_true "tables of another size: --flows $flows: the older ones go" wait_for 10 tables_are 1
+		expect_true "tables of another size: --flows $flows: the older ones go" wait_for 60 tables_are 1
 	done
 	in_a ping -c 23 -i 0.002 -q "$ip_b" >/dev/null
 	settle
@@ -281,7 +281,7 @@ case_replaced() # CASE ARG...: of the second
 	sleep 0.5
 	weir=${replaced_by:-$weir} run_pinned "$name" -i va --replace "$@" ||
 		die "$name: $(cat "$tmp/$name.err" "$tmp/$name-1.err")"
-	expect_true "$name: the first has left" wait_for 10 pid_gone "$first"
+	expect_true "$name: the first has left" wait_for 60 pid_gone "$first"
 	wait "$first"
 	expect "$name: its exit status" $? 0
 	expect_match "$name: it says why" "$(cat "$tmp/$name-1.err")" "process $weir_pid takes over"
@@ -289,7 +289,7 @@ case_replaced() # CASE ARG...: of the second
 	touch "$tmp/enough"
 	wait "$traffic"
 	settle
-	expect_true "$name: tables of one layout are left" wait_for 10 tables_are 1
+	expect_true "$name: tables of one layout are left" wait_for 60 tables_are 1
 	if [ -n "${replaced_by:-}" ]; then
 		expect "$name: they are of its version" "$(find "$pin" -maxdepth 1 -name 'tables-v65000-*' | wc -l)" \
 			"$([ "$replaced_by" = "$tools/weir_next" ] && echo 1 || echo 0)"
@@ -339,7 +339,7 @@ begun_and_stopped() # NAME ARG...
 		kill -CONT "$stopped_worker"
 		sleep "0.0$((i % 9 + 1))"
 	done
-	wait_for 10 can_be_asked && tables_are 2
+	wait_for 60 can_be_asked && tables_are 2
 }
 
 # Tables that the weir at work has yet to read to the end, and will then remove, are those that the next one
@@ -369,10 +369,10 @@ case_replaced_while_older_are_read()
 	kill -CONT "$stopped_worker"
 	expect_true "$name: then it takes over" wait_for 60 weir_is_up "$name" 1
 	expect_true "$name: the first has left" wait_for 20 pid_gone "$first"
-	expect_true "$name: tables of one layout are left" wait_for 10 tables_are 1
+	expect_true "$name: tables of one layout are left" wait_for 60 tables_are 1
 	in_a ping -c 23 -i 0.002 -q "$ip_b" >/dev/null
 	killed
-	expect_true "$name: they stay when it is killed" wait_for 10 tables_are 1
+	expect_true "$name: they stay when it is killed" wait_for 60 tables_are 1
 	in_a ping -c 23 -i 0.002 -q "$ip_b" >/dev/null
 	run_pinned "$name" -i va --flows 1024 || die "$name: weir does not start again: $(cat "$tmp/$name.err")"
 	settle

@@ -49,7 +49,7 @@ rates()
 {
 	local row
 
-	wait_for 15 steady
+	wait_for 60 steady
 	expect "once: one flow" "$(wc -l <<<"$row")" 1
 	between "once: rate" "$(jq .tx_bps <<<"$row")" 18000000 23500000
 	between "once: acknowledgements" "$(jq .rx_bps <<<"$row")" 1 2000000
@@ -176,7 +176,7 @@ the_end()
 hold_request()
 {
 	spawn web "$ns_a" socat TCP-LISTEN:80,fork,reuseaddr,bind="$ip_a" EXEC:cat
-	wait_for 5 listening "$ns_a" tcp 80
+	wait_for 60 listening "$ns_a" tcp 80
 	spawn request "$ns_b" bash -c "
 		exec 3<>/dev/tcp/$ip_a/80
 		printf 'GET /a HTTP/1.1\r\nHost: shop.example.test\r\n\r\n' >&3
@@ -191,7 +191,7 @@ export LC_ALL=C.UTF-8 TERM=xterm
 net_new
 weir_start w -i va --idle-timeout 30s --drain-interval 500ms || exit 1
 spawn iperf "$ns_a" iperf3 -s -1 -p 5201
-wait_for 5 listening "$ns_a" tcp 5201
+wait_for 60 listening "$ns_a" tcp 5201
 hold_request
 spawn client "$ns_b" iperf3 -c "$ip_a" -p 5201 -b 20M -t 110
 rates
