@@ -178,7 +178,7 @@ has_again() # SOURCE: knocks until it is let in: those that were cut keep their 
 }
 for i in 11 12; do
 	since=$(date -u +%FT%T)
-	expect_true "quota: there is room again, $i" wait_for 30 has_again "10.77.1.$i"
+	expect_true "quota: there is room again, $i" wait_for 60 has_again "10.77.1.$i"
 done
 expect_true 'quota: it ends, too' wait_for 30 listed 'all(.[]; .state == "complete")'
 expect_true 'quota: the oldest have gone' counted removed 1
