@@ -33,7 +33,9 @@
 
 static __always_inline __u32 cache_set(__u32 cpu, __u64 hash)
 {
-	return cpu << cfg_set_bits | hash >> (64 - cfg_set_bits);
+	__u32 bits = cfg_set_bits;
+
+	return cpu << bits | hash >> (64 - bits);
 }
 
 /* A flow's own way: it is looked for there first, and goes there if it can. */
@@ -64,9 +66,9 @@ _Static_assert(WEIR_WAYS == 16, "two words hold the marks of a set");
 /* A flow's mark, never 0: that says a way has had nobody. */
 static __always_inline __u8 cache_mark(__u64 hash)
 {
-	__u8 mark = hash;
+	__u64 mark = hash & 0xff;
 
-	return mark + !mark;
+	return mark + ((mark - 1) >> 63); /* without a branch */
 }
 
 /* Ways that bear @mark, four bits each, way w at bit 8 * (w & 7) + 4 * (w >> 3); the lowest is right,

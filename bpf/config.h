@@ -15,6 +15,7 @@ const volatile __u64 cfg_seed[12] = {}; /* hash keys, random per boot */
 const volatile __u32 cfg_netns = 0;	/* of flow_key; cfg_seed[2] is another for each */
 const volatile __u32 cfg_idle_ticks = 3750; /* an entry silent for longer starts anew */
 const volatile __u32 cfg_decap_depth = 0;   /* tunnels followed; 0 = count the outer flow */
+const volatile __u8 cfg_rare = 1;	    /* one of sample, replay, consume, rt, recent is on */
 const volatile __u32 cfg_sample = 1;	    /* account 1 packet in N */
 const volatile __u8 cfg_replay = 0;	    /* time comes from `control` */
 const volatile __u8 cfg_consume = 0;	    /* role mirror: decapsulated packets end here */

@@ -12,38 +12,33 @@
 #include "gso.h"
 #include "verdict.h"
 
-/* Facts of a packet on its way; lives in registers and on the stack of the entry program. */
+/*
+ * Facts of a packet on its way, on the stack of the entry program. Its address is given to a call (cpu, as a key), so
+ * the compiler keeps it there: in registers, with what they spill, the frames of a chain of calls are too large.
+ */
 struct way {
 	struct fast f;
 	struct counter_row *row;
 	__u32 cpu;
 	__u32 now;
 	__u32 segs;
-	__u32 hook;    /* enum weir_hook */
-	__u32 parsed;  /* the full parser took it: scratch->pkt holds it */
-	__u32 pass;    /* nibble of flow_hot.policy that lets the hook's packets pass */
+	__u32 need;   /* bytes of the frame that its headers speak of; 0: no parser takes it */
+	__u32 hook;   /* enum weir_hook */
+	__u32 parsed; /* the full parser took it: scratch->pkt holds it */
+	__u32 pass;   /* nibble of flow_hot.policy that lets the hook's packets pass */
+	__u64 bytes;
+
+	/* if cfg_enforce */
 	__u32 verdict; /* enum packet_verdict */
 	int answer;    /* VERDICT_RESET: what the program returns */
-	__u32 early;   /* for recent.h: not just another packet of a long flow */
-	__u32 noted;   /* for recent.h: it is there already */
-	__u64 bytes;
-	__u64 active; /* policy_control.active, read once; 0: nothing is in force */
+	__u64 active;  /* policy_control.active, read once; 0: nothing is in force */
 	const struct policy_control *control;
 	__u32 policy_now; /* policy clock, where there is a control */
-};
 
-/* What is read though nothing may have been written there. */
-static __always_inline void way_begin(struct way *w)
-{
-	w->f.l4 = (struct l4){};
-	w->parsed = 0;
-	w->verdict = 0;
-	w->active = 0;
-	w->control = 0;
-	w->policy_now = 0;
-	w->early = 1;
-	w->noted = 0;
-}
+	/* for recent.h */
+	__u32 early; /* not just another packet of a long flow */
+	__u32 noted; /* it is there already */
+};
 
 /* The full parser's result in place of parse_fast's. */
 static __always_inline void way_from_full(struct way *w, const struct scratch *s)
@@ -62,18 +57,25 @@ static __always_inline int hot_is_judged(const struct flow_hot *h, const struct 
 	       !((h->policy ^ ((__u32)w->active | w->pass << 4 * d)) & CACHED_MASK(d));
 }
 
+/* An entry seen from direction @d: element 0 of its arrays of @size bytes an element is that direction's. */
+static __always_inline struct flow_hot *hot_side(const struct flow_hot *h, __u32 d, __u32 size)
+{
+	return (void *)h + d * size;
+}
+
 /* Is this packet something else than the next one of its direction? */
 static __always_inline int hot_is_unusual(const struct flow_hot *h, const struct way *w, __u32 d)
 {
+	const struct flow_hot *h1 = hot_side(h, d, 1), *h4 = hot_side(h, d, 4);
 	const struct l4 *l = &w->f.l4;
 
-	if (!h->packets[d] || l->ttl != h->ttl[d] || l->dscp != h->dscp[d] ||
-	    w->now - h->last[d] > cfg_idle_ticks)
+	if (!h4->packets[0] || l->ttl != h1->ttl[0] || l->dscp != h1->dscp[0] ||
+	    w->now - h4->last[0] > cfg_idle_ticks)
 		return 1;
 	if (l->payload_len && h->l7 & 1u << d)
 		return 1;
-	return l->proto == IPPROTO_TCP && (l->tcp_flags & (~h->tcp_flags[d] | TCP_SYN) ||
-					   l->seq != h->next_seq[d] || !l->window);
+	return l->proto == IPPROTO_TCP && (l->tcp_flags & (~h1->tcp_flags[0] | TCP_SYN) ||
+					   l->seq != h4->next_seq[0] || !l->window);
 }
 
 /*
@@ -156,7 +158,7 @@ static __always_inline int way_hit(struct way *w, __u32 *ret_slot)
 {
 	__u32 index = cache_set(w->cpu, w->f.hash), d = w->f.dir & 1, n;
 	struct set_marks *m = bpf_map_lookup_elem(&marks, &index);
-	struct flow_hot *h;
+	struct flow_hot *h, *h4, *h8;
 
 	*ret_slot = CACHE_MISS;
 	if (!m)
@@ -169,14 +171,16 @@ static __always_inline int way_hit(struct way *w, __u32 *ret_slot)
 		*ret_slot = index * WEIR_WAYS + n;
 		return 0;
 	}
+	h4 = hot_side(h, d, 4);
+	h8 = hot_side(h, d, 8);
 	/* in this order: who reads them the other way round never has a packet without its bytes */
-	h->bytes[d] += w->bytes;
-	h->packets[d] += w->segs;
-	h->last[d] = w->now;
-	if (cfg_recent_blocks)
-		w->early = h->bytes[d] <= cfg_recent_early;
+	h8->bytes[0] += w->bytes;
+	h4->packets[0] += w->segs;
+	h4->last[0] = w->now;
 	if (w->f.l4.proto == IPPROTO_TCP)
-		h->next_seq[d] = w->f.l4.seq + w->f.l4.payload_len + (w->f.l4.tcp_flags & TCP_FIN);
+		h4->next_seq[0] = w->f.l4.seq + w->f.l4.payload_len + (w->f.l4.tcp_flags & TCP_FIN);
+	if (cfg_rare)
+		w->early = h8->bytes[0] <= cfg_recent_early;
 	return 1;
 }
 
@@ -203,8 +207,8 @@ static __always_inline void way_clock(const struct way *w)
  */
 static __always_inline void way_policy(struct way *w)
 {
-	if (!cfg_enforce)
-		return;
+	w->verdict = 0;
+	w->active = 0;
 	w->control = policy_control_get();
 	w->policy_now = policy_now();
 	if (w->control && w->policy_now < w->control->lease_until)
@@ -218,6 +222,24 @@ static __always_inline void way_clock_spare(const struct way *w)
 
 	if (s)
 		s->dropping = 1;
+}
+
+/* Where and when, and what is read though nothing may have been written there. */
+static __always_inline void way_begin(struct way *w, enum weir_hook hook)
+{
+	w->cpu = bpf_get_smp_processor_id();
+	w->now = bpf_jiffies64();
+	w->hook = hook;
+	w->parsed = 0;
+	w->pass = CACHED_PASS | (hook == HOOK_XDP ? 0 : cached_side(hook));
+	if (cfg_rare) {
+		w->cpu = region_id();
+		w->now = now_tick();
+		w->early = 1;
+		w->noted = 0;
+	}
+	if (cfg_enforce)
+		way_policy(w);
 }
 
 /* 1:N sampling: systematic, per CPU. Return 1 if this packet, of @segs on the wire, is passed over. */
@@ -247,6 +269,17 @@ static __always_inline int way_enter(void)
 		return 1;
 	s = scratch_get();
 	return s && !__sync_lock_test_and_set(&s->busy, 1);
+}
+
+/* Is the packet, of @segs on the wire, to be accounted? Otherwise it is counted. */
+static __always_inline int way_goes_on(struct way *w, __u32 segs)
+{
+	if (way_sampled_out(w, segs))
+		return 0;
+	if (way_enter())
+		return 1;
+	w->row->v[CNT_BUSY_PACKETS]++;
+	return 0;
 }
 
 static __always_inline void way_leave(void)

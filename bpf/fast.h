@@ -8,6 +8,7 @@
 #ifndef WEIR_BPF_FAST_H
 #define WEIR_BPF_FAST_H
 
+#include <stddef.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
@@ -74,6 +75,7 @@ static __always_inline int fast_l4(void *data, void *p, void *data_end, __u32 le
 		*ret_ports = *(__u32 *)tcp;
 		return 0;
 	}
+	f->l4.tcp_flags = f->l4.window = f->l4.seq = 0;
 	if (f->l4.proto != IPPROTO_UDP || (void *)(udp + 1) > data_end)
 		return -1;
 	if (bpf_ntohs(udp->len) < sizeof(*udp) || bpf_ntohs(udp->len) > left)
@@ -116,6 +118,7 @@ static __always_inline int fast_ip4(void *data, void *p, void *data_end, __u32 m
 	f->l4.hdr_off = p - data;
 	f->l4.ttl = ip->ttl;
 	f->l4.dscp = ip->tos >> 2;
+	f->l4.icmp_type = f->l4.icmp_code = 0;
 	if (fast_l4(data, ip + 1, data_end, total - sizeof(*ip), f, &ports))
 		return -1;
 	saddr = ip->saddr;
@@ -147,6 +150,7 @@ static __always_inline int fast_ip6(void *data, void *p, void *data_end, __u32 m
 	f->l4.ip_bytes = len + sizeof(*ip);
 	f->l4.hdr_off = p - data;
 	f->l4.ttl = ip->hop_limit;
+	f->l4.icmp_type = f->l4.icmp_code = 0;
 	f->l4.dscp = bpf_ntohs(*(__be16 *)ip) >> 6 & 0x3f;
 	if (fast_l4(data, ip + 1, data_end, len, f, &ports))
 		return -1;
@@ -183,7 +187,7 @@ static __always_inline int parse_fast(void *data, void *data_end, __u16 tag, __u
 
 	if (p > data_end)
 		return -1;
-	proto = eth->h_proto;
+	proto = *(const __be16 *)(data + offsetof(struct ethhdr, h_proto)); /* one load */
 	if (proto == bpf_htons(ETH_P_8021Q) || proto == bpf_htons(ETH_P_8021AD)) {
 		struct fast_tag *t = p;
 		__u32 vid;

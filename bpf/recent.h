@@ -102,7 +102,7 @@ static __always_inline int recent_begin(const struct way *w, __u32 wire_len, str
 	r->wire_len = wire_len;
 	r->len = len;
 	r->hook = w->hook;
-	r->verdict = w->verdict;
+	r->verdict = cfg_enforce ? w->verdict : 0;
 	r->pad = 0;
 	p->block = b;
 	p->record = r;

@@ -128,10 +128,11 @@ static __always_inline __u32 xdp_len(struct xdp_md *ctx, __u32 linear, __u32 nee
 
 static __always_inline void xdp_recent(struct xdp_md *ctx, struct way *w)
 {
-	__u32 linear = ctx->data_end - ctx->data, need = w->f.l4.hdr_off + w->f.l4.ip_bytes;
+	__u32 linear = ctx->data_end - ctx->data;
 	struct recent_place p;
 
-	if (!cfg_recent_blocks || w->noted || recent_begin(w, xdp_len(ctx, linear, need ?: -1), &p))
+	if (!cfg_recent_blocks || w->noted ||
+	    recent_begin(w, xdp_len(ctx, linear, w->need ?: -1), &p))
 		return;
 	p.record->ifindex = ctx->ingress_ifindex;
 	p.record->tci = p.record->gso_size = 0;
@@ -170,6 +171,7 @@ static __always_inline int xdp_way(struct xdp_md *ctx, struct way *w)
 
 	if (parse_fast(data, data_end, 0, ctx->ingress_ifindex, &w->f)) {
 		s = scratch_get();
+		w->need = 0;
 		if (!s || xdp_parse_full(ctx)) {
 			*seen += xdp_len(ctx, 0, 1);
 			return 0; /* no parser takes it: counted by reason */
@@ -179,7 +181,8 @@ static __always_inline int xdp_way(struct xdp_md *ctx, struct way *w)
 	}
 	w->segs = 1;
 	w->bytes = w->f.l4.ip_bytes;
-	*seen += xdp_len(ctx, linear, w->f.l4.hdr_off + w->f.l4.ip_bytes);
+	w->need = w->f.l4.hdr_off + w->f.l4.ip_bytes;
+	*seen += xdp_len(ctx, linear, w->need);
 	slot = CACHE_MISS;
 	way_clock(w);
 	if (way_hit(w, &slot))
@@ -203,31 +206,23 @@ static __always_inline int xdp_entry(struct xdp_md *ctx)
 	struct way w;
 	int decapsulated = 0;
 
-	way_begin(&w);
-	w.cpu = region_id();
+	way_begin(&w, HOOK_XDP);
 	w.row = bpf_map_lookup_elem(&counters, &w.cpu);
 	if (!w.row)
 		return XDP_PASS;
 	w.row->v[CNT_XDP_FRAMES]++;
-	if (way_sampled_out(&w, 1)) {
+	if (cfg_rare && !way_goes_on(&w, 1)) {
 		w.row->v[CNT_XDP_BYTES] += xdp_len(ctx, 0, 1);
 		return XDP_PASS;
 	}
-	w.now = now_tick();
-	way_policy(&w);
-	w.hook = HOOK_XDP;
-	w.pass = CACHED_PASS;
-	if (way_enter()) {
-		decapsulated = xdp_way(ctx, &w);
+	decapsulated = xdp_way(ctx, &w);
+	if (cfg_rare) {
 		xdp_recent(ctx, &w);
 		way_leave();
-	} else {
-		w.row->v[CNT_BUSY_PACKETS]++;
-		w.row->v[CNT_XDP_BYTES] += xdp_len(ctx, 0, 1);
 	}
 	if (cfg_enforce && w.verdict)
 		return w.verdict == VERDICT_RESET ? w.answer : XDP_DROP;
-	return cfg_consume && decapsulated ? XDP_DROP : XDP_PASS;
+	return cfg_rare && cfg_consume && decapsulated ? XDP_DROP : XDP_PASS;
 }
 
 SEC("xdp.frags")
@@ -344,32 +339,25 @@ static __always_inline int tc_entry(struct __sk_buff *skb, enum weir_hook hook)
 	int decapsulated = 0;
 	__u64 *seen;
 
-	way_begin(&w);
-	w.cpu = bpf_get_smp_processor_id();
+	way_begin(&w, hook);
 	w.row = bpf_map_lookup_elem(&counters, &w.cpu);
 	if (!w.row)
 		return TC_ACT_UNSPEC;
-	if (way_sampled_out(&w, skb->gso_segs ?: 1)) {
+	if (cfg_rare && !way_goes_on(&w, skb->gso_segs ?: 1)) {
 		seen = &w.row->v[hook == HOOK_TC_INGRESS ? CNT_TC_INGRESS_FRAMES
 							 : CNT_TC_EGRESS_FRAMES];
 		seen[0] += skb->gso_segs ?: 1;
 		seen[1] += skb->len;
 		return TC_ACT_UNSPEC;
 	}
-	w.now = now_tick();
-	way_policy(&w);
-	w.hook = hook;
-	w.pass = CACHED_PASS | cached_side(hook);
-	if (way_enter()) {
-		decapsulated = tc_way(skb, &w, hook);
+	decapsulated = tc_way(skb, &w, hook);
+	if (cfg_rare) {
 		tc_recent(skb, &w);
 		way_leave();
-	} else {
-		w.row->v[CNT_BUSY_PACKETS]++;
 	}
 	if (cfg_enforce && w.verdict)
 		return w.verdict == VERDICT_RESET ? w.answer : TC_ACT_SHOT;
-	return cfg_consume && decapsulated ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+	return cfg_rare && cfg_consume && decapsulated ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
 SEC("tc")

@@ -73,6 +73,8 @@ static int configure(struct dataplane *dp, struct weir_bpf *skel, const struct d
 	skel->rodata->cfg_tso = 1;
 #endif
 	skel->rodata->cfg_rt = access("/sys/kernel/realtime", F_OK) == 0;
+	skel->rodata->cfg_rare = v->sample > 1 || v->role == ROLE_MIRROR || cfg->replay ||
+				 dp->recent_blocks || skel->rodata->cfg_rt;
 	return 0;
 }
 

@@ -69,7 +69,7 @@ static int load_bench(struct lab *l, uint32_t depth, bool keep, struct bench_bpf
 	memcpy(b->rodata, lab_settings(l), sizeof(*b->rodata));
 	b->rodata->cfg_decap_depth = depth;
 	if (!keep)
-		b->rodata->cfg_recent_blocks = 0;
+		b->rodata->cfg_recent_blocks = b->rodata->cfg_rare = 0;
 	r = lab_share_maps(b->obj, l->dp.object[0].skel->obj);
 	if (!r && l->plain && l->plain != b)
 		r = lab_share_maps(b->obj, l->plain->obj);

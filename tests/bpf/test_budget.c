@@ -126,6 +126,8 @@ static void measure(__u32 flags, struct measured *ret_m)
 	skel->rodata->cfg_replay = is_set(flags, SET_REPLAY);
 	skel->rodata->cfg_consume = is_set(flags, SET_CONSUME);
 	skel->rodata->cfg_enforce = is_set(flags, SET_ENFORCE);
+	skel->rodata->cfg_rare = (flags & (1u << SET_SAMPLE | 1u << SET_RT | 1u << SET_REPLAY |
+					   1u << SET_CONSUME)) != 0;
 	cr_assert_eq(weir_bpf__load(skel), 0, "settings 0x%02x do not load", flags);
 	for (int i = 0; i < PROGRAMS; i++) {
 		const struct bpf_program *prog =
