@@ -173,11 +173,15 @@ expect_true 'quota: some are refused meanwhile' wait_for 30 counted full 1
 expect_true 'quota: it ends' wait_for 30 listed 'all(.[]; .state == "complete")'
 has_again() # SOURCE: knocks until it is let in: those that were cut keep their places until their time is over
 {
-	knock 04 "$1"
+	# not while its own may keep one: who knocks meanwhile has that go on for longer
+	[ "$((SECONDS - knocked))" -lt 4 ] || {
+		knock 04 "$1"
+		knocked=$SECONDS
+	}
 	listed "any(.[]; .value == \"$1\" and .fired > \"$since\")"
 }
 for i in 11 12; do
-	since=$(date -u +%FT%T)
+	since=$(date -u +%FT%T) knocked=-4
 	expect_true "quota: there is room again, $i" wait_for 60 has_again "10.77.1.$i"
 done
 expect_true 'quota: it ends, too' wait_for 30 listed 'all(.[]; .state == "complete")'
