@@ -38,11 +38,14 @@ struct way {
 	/* for recent.h */
 	__u32 early; /* not just another packet of a long flow */
 	__u32 noted; /* it is there already */
+
+	__u32 layers; /* if cfg_rare: tunnels that were opened */
 };
 
 /* The full parser's result in place of parse_fast's. */
 static __always_inline void way_from_full(struct way *w, const struct scratch *s)
 {
+	w->layers = s->pkt.layers;
 	w->f.l4 = s->pkt.l4;
 	w->f.dir = key_dir(&s->pkt.key);
 	w->f.hash = key_hash(&s->pkt.key, w->f.dir, cfg_seed);
@@ -82,8 +85,8 @@ static __always_inline int hot_is_unusual(const struct flow_hot *h, const struct
  * Entry of a flow, or NULL. The marks name the way, so that what the CPU does next waits for no line of
  * the table: where its own way bears the flow's mark it is there but for one in some hundreds.
  */
-static __always_inline struct flow_hot *way_find(const struct set_marks *m, __u32 index, __u64 hash,
-						 __u32 *ret_n)
+static __always_inline struct flow_hot *way_find(const struct set_marks *m, const __u32 *index,
+						 __u64 hash, __u32 *ret_n)
 {
 	__u32 n = cache_own_way(hash), own = m->way[n] == cache_mark(hash);
 	struct flow_set *set;
@@ -91,7 +94,7 @@ static __always_inline struct flow_hot *way_find(const struct set_marks *m, __u3
 
 	if (unlikely(!own) && !marks_with(m, cache_mark(hash)))
 		return 0;
-	set = bpf_map_lookup_elem(&flows, &index);
+	set = bpf_map_lookup_elem(&flows, index);
 	if (!set)
 		return 0;
 	if (likely(own)) {
@@ -163,7 +166,7 @@ static __always_inline int way_hit(struct way *w, __u32 *ret_slot)
 	*ret_slot = CACHE_MISS;
 	if (!m)
 		return 0;
-	h = way_find(m, index, w->f.hash, &n);
+	h = way_find(m, &index, w->f.hash, &n);
 	if (!h)
 		return 0;
 	if (unlikely(hot_is_unusual(h, w, d) ||
@@ -237,6 +240,7 @@ static __always_inline void way_begin(struct way *w, enum weir_hook hook)
 		w->now = now_tick();
 		w->early = 1;
 		w->noted = 0;
+		w->layers = 0;
 	}
 	if (cfg_enforce)
 		way_policy(w);

@@ -59,7 +59,7 @@ static __always_inline int fast_l4(void *data, void *p, void *data_end, __u32 le
 	struct udphdr *udp = p;
 	struct tcphdr *tcp = p;
 
-	if (f->l4.proto == IPPROTO_TCP) {
+	if (likely(f->l4.proto == IPPROTO_TCP)) {
 		__u32 doff;
 
 		if ((void *)(tcp + 1) > data_end)
@@ -101,6 +101,15 @@ static __always_inline __u32 fast_order_ports(__u32 ports, __u32 dir)
 	return ports << s | (__u64)ports >> (32 - s);
 }
 
+/* Address of the hash keys, in a register: else it is worked out for each of them. */
+static __always_inline const volatile __u64 *fast_seed(void)
+{
+	const volatile __u64 *seed = cfg_seed;
+
+	asm("" : "+r"(seed));
+	return seed;
+}
+
 static __always_inline int fast_ip4(void *data, void *p, void *data_end, __u32 meta, __u32 ifindex,
 				    struct fast *f)
 {
@@ -127,7 +136,7 @@ static __always_inline int fast_ip4(void *data, void *p, void *data_end, __u32 m
 					: (__u16)ports > (__u16)(ports >> 16);
 	f->hash = key_terms(fast_pick(saddr, daddr, f->dir), fast_pick(daddr, saddr, f->dir),
 			    fast_order_ports(ports, f->dir), meta | f->l4.proto, ifindex, ETH_P_IP,
-			    cfg_seed);
+			    fast_seed());
 	f->hash = key_finish(f->hash);
 	f->src4 = saddr;
 	f->dst4 = daddr;
@@ -188,7 +197,8 @@ static __always_inline int parse_fast(void *data, void *data_end, __u16 tag, __u
 	if (p > data_end)
 		return -1;
 	proto = *(const __be16 *)(data + offsetof(struct ethhdr, h_proto)); /* one load */
-	if (proto == bpf_htons(ETH_P_8021Q) || proto == bpf_htons(ETH_P_8021AD)) {
+	if (unlikely(proto == bpf_htons(ETH_P_8021Q)) ||
+	    unlikely(proto == bpf_htons(ETH_P_8021AD))) {
 		struct fast_tag *t = p;
 		__u32 vid;
 
@@ -199,7 +209,7 @@ static __always_inline int parse_fast(void *data, void *data_end, __u16 tag, __u
 		meta |= vid << 8;
 		proto = t->proto;
 	}
-	if (proto == bpf_htons(ETH_P_IP))
+	if (likely(proto == bpf_htons(ETH_P_IP)))
 		return fast_ip4(data, p, data_end, meta, ifindex, f);
 	if (proto == bpf_htons(ETH_P_IPV6))
 		return fast_ip6(data, p, data_end, meta, ifindex, f);

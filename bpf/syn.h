@@ -18,7 +18,7 @@
 /* Is it a SYN that a flow may begin with, and nothing more? */
 static __always_inline int syn_is_bare(const struct l4 *l)
 {
-	return l->tcp_flags == TCP_SYN && l->proto == IPPROTO_TCP && !l->payload_len;
+	return unlikely(l->tcp_flags == TCP_SYN) && l->proto == IPPROTO_TCP && !l->payload_len;
 }
 
 /* Slot of a flow's first place; the other is its neighbour. */

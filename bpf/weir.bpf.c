@@ -123,7 +123,9 @@ static __always_inline __u32 xdp_len(struct xdp_md *ctx, __u32 linear, __u32 nee
 		if (c && c->replay_wire_len)
 			return c->replay_wire_len;
 	}
-	return unlikely(need > linear) ? bpf_xdp_get_buff_len(ctx) : linear;
+	if (likely(need <= linear))
+		return linear;
+	return bpf_xdp_get_buff_len(ctx);
 }
 
 static __always_inline void xdp_recent(struct xdp_md *ctx, struct way *w)
@@ -162,11 +164,11 @@ static __always_inline void xdp_judged(struct xdp_md *ctx, struct way *w, struct
 	}
 }
 
-static __always_inline int xdp_way(struct xdp_md *ctx, struct way *w)
+static __always_inline void xdp_way(struct xdp_md *ctx, struct way *w)
 {
 	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
 	__u64 *seen = &w->row->v[CNT_XDP_BYTES];
-	__u32 slot, linear = data_end - data, layers = 0;
+	__u32 slot, linear = data_end - data;
 	struct scratch *s;
 
 	if (parse_fast(data, data_end, 0, ctx->ingress_ifindex, &w->f)) {
@@ -174,10 +176,9 @@ static __always_inline int xdp_way(struct xdp_md *ctx, struct way *w)
 		w->need = 0;
 		if (!s || xdp_parse_full(ctx)) {
 			*seen += xdp_len(ctx, 0, 1);
-			return 0; /* no parser takes it: counted by reason */
+			return; /* no parser takes it: counted by reason */
 		}
 		way_from_full(w, s);
-		layers = s->pkt.layers;
 	}
 	w->segs = 1;
 	w->bytes = w->f.l4.ip_bytes;
@@ -186,25 +187,23 @@ static __always_inline int xdp_way(struct xdp_md *ctx, struct way *w)
 	slot = CACHE_MISS;
 	way_clock(w);
 	if (way_hit(w, &slot))
-		return layers;
+		return;
 	if (slot == CACHE_MISS && way_listed4(w, ctx->ingress_ifindex))
-		return layers;
+		return;
 	s = scratch_get();
 	if (!s)
-		return 0;
+		return;
 	s->frame_len = bpf_xdp_get_buff_len(ctx);
 	way_to_scratch(w, s, slot);
 	if (cfg_enforce && w->active)
 		xdp_judged(ctx, w, s);
 	else if (xdp_slow(ctx) && cfg_names)
 		xdp_l7(ctx);
-	return layers;
 }
 
 static __always_inline int xdp_entry(struct xdp_md *ctx)
 {
 	struct way w;
-	int decapsulated = 0;
 
 	way_begin(&w, HOOK_XDP);
 	w.row = bpf_map_lookup_elem(&counters, &w.cpu);
@@ -215,14 +214,14 @@ static __always_inline int xdp_entry(struct xdp_md *ctx)
 		w.row->v[CNT_XDP_BYTES] += xdp_len(ctx, 0, 1);
 		return XDP_PASS;
 	}
-	decapsulated = xdp_way(ctx, &w);
+	xdp_way(ctx, &w);
 	if (cfg_rare) {
 		xdp_recent(ctx, &w);
 		way_leave();
 	}
 	if (cfg_enforce && w.verdict)
 		return w.verdict == VERDICT_RESET ? w.answer : XDP_DROP;
-	return cfg_rare && cfg_consume && decapsulated ? XDP_DROP : XDP_PASS;
+	return cfg_rare && cfg_consume && w.layers ? XDP_DROP : XDP_PASS;
 }
 
 SEC("xdp.frags")
@@ -292,12 +291,12 @@ static __always_inline void tc_judged(struct __sk_buff *skb, struct way *w, stru
 	}
 }
 
-static __always_inline int tc_way(struct __sk_buff *skb, struct way *w, enum weir_hook hook)
+static __always_inline void tc_way(struct __sk_buff *skb, struct way *w, enum weir_hook hook)
 {
 	void *data = (void *)(long)skb->data, *data_end = (void *)(long)skb->data_end;
 	__u64 *seen =
 		&w->row->v[hook == HOOK_TC_INGRESS ? CNT_TC_INGRESS_FRAMES : CNT_TC_EGRESS_FRAMES];
-	__u32 slot, layers = 0;
+	__u32 slot;
 	struct scratch *s;
 
 	seen[1] += skb->len;
@@ -305,10 +304,9 @@ static __always_inline int tc_way(struct __sk_buff *skb, struct way *w, enum wei
 		s = scratch_get();
 		if (!s || tc_parse_full(skb)) {
 			seen[0]++;
-			return 0; /* no parser takes it: counted by reason */
+			return; /* no parser takes it: counted by reason */
 		}
 		way_from_full(w, s);
-		layers = s->pkt.layers;
 	}
 	w->segs = 1;
 	w->bytes = w->f.l4.ip_bytes;
@@ -318,25 +316,23 @@ static __always_inline int tc_way(struct __sk_buff *skb, struct way *w, enum wei
 	slot = CACHE_MISS;
 	way_clock(w);
 	if (way_hit(w, &slot))
-		return layers;
+		return;
 	if (slot == CACHE_MISS && way_listed4(w, skb->ifindex))
-		return layers;
+		return;
 	s = scratch_get();
 	if (!s)
-		return 0;
+		return;
 	s->frame_len = skb->len;
 	way_to_scratch(w, s, slot);
 	if (cfg_enforce && w->active)
 		tc_judged(skb, w, s);
 	else if (tc_slow(skb) && cfg_names)
 		tc_l7(skb);
-	return layers;
 }
 
 static __always_inline int tc_entry(struct __sk_buff *skb, enum weir_hook hook)
 {
 	struct way w;
-	int decapsulated = 0;
 	__u64 *seen;
 
 	way_begin(&w, hook);
@@ -350,14 +346,14 @@ static __always_inline int tc_entry(struct __sk_buff *skb, enum weir_hook hook)
 		seen[1] += skb->len;
 		return TC_ACT_UNSPEC;
 	}
-	decapsulated = tc_way(skb, &w, hook);
+	tc_way(skb, &w, hook);
 	if (cfg_rare) {
 		tc_recent(skb, &w);
 		way_leave();
 	}
 	if (cfg_enforce && w.verdict)
 		return w.verdict == VERDICT_RESET ? w.answer : TC_ACT_SHOT;
-	return cfg_rare && cfg_consume && decapsulated ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+	return cfg_rare && cfg_consume && w.layers ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
 SEC("tc")

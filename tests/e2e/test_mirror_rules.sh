@@ -87,7 +87,7 @@ cat >"$tmp/rules/test.yaml" <<-EOF
 	    where: proto == udp and dst.port == 2800
 	    by: [src.ip, dst.ip]
 	    mode: detect
-	    actions: [ { mirror: { scope: pair, to: suspects, ttl: 4s } } ]
+	    actions: [ { mirror: { scope: pair, to: suspects, ttl: 12s } } ]
 EOF
 cat >"$tmp/collector.conf" <<-EOF
 	[rules]
@@ -149,7 +149,7 @@ sent 2800 1
 expect_true "own: the pair is mirrored too" wait_for 30 session_is 32766 '.filter | test("odd-port")'
 expect_true "own: as a second one" rules_are 1 '.open == 2 and .begun == 2'
 sent 7003 40
-expect_true "own: over with its time" wait_for 30 rules_are 1 '.open == 1 and .ended == 1'
+expect_true "own: over with its time" wait_for 60 rules_are 1 '.open == 1 and .ended == 1'
 expect_match "own: the other one goes on" "$(session 32766 .filter)" "^$suspect .knocks-often.$"
 expect_conserved "own: no count was lost" 32766 "$(session 32766 .matched)"
 expect_true "own: packets of both are mirrored once" session_is 32766 '.matched >= 366 and .matched < 700'
