@@ -127,6 +127,8 @@ collector_stop
 start
 expect_true "after its restart the collector knows, and the node is there" wait_for 40 captures 'length == 1 and .[0].available'
 expect "the same" "$(c captures list -o json | jq -c .)" "$(jq -c . "$tmp/row")"
+# what the sockets between would hold is all of the file
+in_a sysctl -qw net.ipv4.tcp_wmem='4096 65536 131072' net.ipv4.tcp_rmem='4096 65536 131072'
 in_a curl -s --limit-rate 200k -o "$tmp/cut" -H "Authorization: Bearer $reader" "$api/captures/$id/file" &
 slow=$!
 expect_true "a fetch is under way" wait_for 20 test -s "$tmp/cut"
