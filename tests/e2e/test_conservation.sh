@@ -4,7 +4,7 @@
 # test_conservation.sh - real transfers: what weir counts is what the interface counters, a separate
 # XDP counter on the other end, and the TCP stacks say, exactly.
 . "$(dirname "$0")/lib.sh"
-needs conservation iperf3 ethtool || exit 0
+needs conservation iperf3 ethtool tcpdump || exit 0
 
 transfer() # ADDRESS ARG...: bulk TCP from weir's side to the peer (-R: from the peer)
 {
@@ -118,6 +118,31 @@ case_gso_ingress()
 	offloads off
 }
 
+# BIG TCP over IPv6: packets of more than 64 KB, with a jumbo payload option (RFC 2675) as long as they are whole.
+case_big_tcp()
+{
+	local before sent
+
+	offloads on
+	ip -n "$ns_a" link set va gso_max_size 185000
+	ip -n "$ns_b" link set vb gro_max_size 185000
+	in_a sysctl -qw net.ipv4.tcp_tso_win_divisor=1 # a packet may take the whole window
+	weir_start big_tcp -i va --hook tc || return
+	spawn big "$ns_a" tcpdump -lni va -c 1 --immediate-mode -s 128 'ip6 and greater 70000'
+	wait_for 60 has_line "$tmp/big.err" listening || die "tcpdump does not listen"
+	before=$(tcp_segments "$ns_a")
+	transfer "$ip6_b" -w 180K -n 100M
+	settle
+	sent=$(($(tcp_segments "$ns_a") - before))
+	weir_stop
+	expect_true "big_tcp: packets were larger than 64 KB" wait_for 60 has_line "$tmp/big.out" IP6
+	stop_spawned big
+	expect "big_tcp: segments out = segments that TCP sent" "$(counter big_tcp tc_egress_frames)" "$sent"
+	expect "big_tcp: segments were computed, not guessed" "$(counter big_tcp gso_unknown)" 0
+	expect_accounted big_tcp big_tcp
+	net_new
+}
+
 case_jumbo()
 {
 	local before after
@@ -195,6 +220,7 @@ case_offloads_off off_xdp 0
 case_offloads_off off_tc 14 --hook tc
 case_gso gso
 case_gso_ingress
+case_big_tcp
 case_sample
 case_jumbo
 case_vxlan vxlan_off off
