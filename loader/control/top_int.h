@@ -21,6 +21,8 @@ struct screen {
 	enum mode mode;
 	enum top_units units;
 	bool paused, quit;
+	bool asked; /* a request is under way */
+	bool stale; /* what is shown is no answer to it: also shown while paused */
 	size_t selected, scroll;
 	int seen[TOP_COLUMNS]; /* widest cells so far of columns to the left */
 	char edit[TOP_FILTER]; /* the filter being typed */

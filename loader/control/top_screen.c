@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * top_screen.c - `weir top` on a terminal. The answers come by themselves, once an interval; a key
- * that changes what is asked sends a new request on the same connection.
+ * that changes what is asked sends a new request on a new connection: on the old one there may be an answer to
+ * the old one yet.
  */
 #include <errno.h>
 #include <locale.h>
@@ -20,12 +21,31 @@
 
 /* ---- asking ---- */
 
-static void ask(struct screen *s)
+static void show(struct screen *s)
 {
-	s->rc = client_ask(s->client, top_request(s->wish));
+	json_decref(s->head);
+	json_decref(s->rows);
+	s->head = json_incref(s->answer.head);
+	s->rows = json_incref(s->answer.rows);
+}
+
+/* @keeps: what is on the screen stays until the answer comes: its rows are the same, in another order. */
+static void ask(struct screen *s, bool keeps)
+{
+	if (s->asked) {
+		client_close(s->client);
+		top_answer_done(&s->answer);
+		s->rc = client_open(s->where, s->client);
+	}
+	s->asked = true;
+	s->rc = s->rc ?: client_ask(s->client, top_request(s->wish));
 	s->quit |= s->rc != 0;
 	s->selected = s->scroll = 0;
+	s->stale = true;
+	if (keeps)
+		return;
 	memset(s->seen, 0, sizeof(s->seen));
+	show(s); /* nothing yet */
 }
 
 static void say(struct screen *s, const char *text)
@@ -80,7 +100,7 @@ static void open_row(struct screen *s)
 	s->back[s->backs++] = *s->wish;
 	snprintf(s->wish->filter, sizeof(s->wish->filter), "%s", both);
 	snprintf(s->wish->by, sizeof(s->wish->by), "flow");
-	ask(s);
+	ask(s, false);
 }
 
 static void go_back(struct screen *s)
@@ -88,7 +108,7 @@ static void go_back(struct screen *s)
 	if (!s->backs)
 		return;
 	*s->wish = s->back[--s->backs];
-	ask(s);
+	ask(s, false);
 }
 
 static void next_group(struct screen *s)
@@ -100,7 +120,7 @@ static void next_group(struct screen *s)
 	while (i < n && strcmp(words[i], s->wish->by) != 0)
 		i++;
 	snprintf(s->wish->by, sizeof(s->wish->by), "%s", words[(i + 1) % n]);
-	ask(s);
+	ask(s, false);
 }
 
 /* ---- keys ---- */
@@ -159,7 +179,7 @@ static void take_filter(struct screen *s)
 	snprintf(s->wish->filter, sizeof(s->wish->filter), "%s", s->edit);
 	s->backs = 0;
 	s->mode = MODE_LIST;
-	ask(s);
+	ask(s, false);
 }
 
 static void filter_key(struct screen *s, int key)
@@ -253,7 +273,7 @@ static void list_key(struct screen *s, int key)
 	switch (key) {
 	case 's':
 		s->wish->sort = (s->wish->sort + 1) % _SORT_MAX;
-		ask(s);
+		ask(s, true);
 		break;
 	case 'g':
 		next_group(s);
@@ -299,14 +319,6 @@ static void key(struct screen *s, int ch)
 
 /* ---- the loop ---- */
 
-static void show(struct screen *s)
-{
-	json_decref(s->head);
-	json_decref(s->rows);
-	s->head = json_incref(s->answer.head);
-	s->rows = json_incref(s->answer.rows);
-}
-
 static void take_answers(struct screen *s)
 {
 	json_t *line, *error = NULL;
@@ -321,10 +333,12 @@ static void take_answers(struct screen *s)
 			break;
 		}
 		r = top_take(&s->answer, line, &error);
-		if (r < 0)
+		if (r < 0) {
 			say(s, json_string_value(json_object_get(error, "message")) ?: "refused");
-		else if (r && !s->paused)
+		} else if (r && (!s->paused || s->stale)) {
 			show(s);
+			s->stale = false;
+		}
 		json_decref(error);
 		error = NULL;
 	}
@@ -351,12 +365,13 @@ int top_screen(struct control_client *client, const struct client_where *where, 
 
 	s = (struct screen){.client = client, .where = where, .wish = w};
 	w->follow = true;
-	ask(&s);
+	ask(&s, false);
 	if (s.quit)
 		return s.rc;
 	begin();
 	while (!s.quit) {
 		top_draw(&s);
+		p[1].fd = client->fd;
 		if (poll(p, 2, 1000) < 0 && errno != EINTR)
 			break;
 		while ((ch = getch()) != ERR && !s.quit)

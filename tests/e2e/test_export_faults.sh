@@ -83,7 +83,7 @@ case_collector_away()
 	wait_for 60 ls "$tmp"/spool/*.ipfix
 	expect_true "collector away: records are on disk" ls "$tmp"/spool/*.ipfix
 	many_flows 5003
-	sleep 2
+	sleep "${WEIR_AWAY:-2}"
 	collector_start two 4801
 	many_flows 503
 	wait_for 20 eval '! ls "$tmp"/spool/*.ipfix'

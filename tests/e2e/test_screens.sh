@@ -9,13 +9,12 @@
 # shellcheck source=tests/e2e/screen.sh
 . "$(dirname "$0")/screen.sh"
 
-# A command on a screen of its own, until it has ended or, with a REGEX, shows that. WEIR_SCREENS=1 prints it.
+# A command on a screen of its own, until it has ended or, with a REGEX, shows that.
 look() # COLUMNS COMMAND [REGEX]
 {
 	"${tm[@]}" resize-window -x "$1" -y 60
 	"${tm[@]}" respawn-pane -k "$2; echo status=\$?; exec cat"
 	wait_for 20 screen_has "${3:-^status=}" || not_ok "$2: shows what it is to" "$(screen)"
-	[ -z "${WEIR_SCREENS:-}" ] || screen | sed '/^$/d; s/^/     | /'
 }
 
 status()

@@ -13,6 +13,21 @@ hides() # NAME REGEX
 	expect_true "$1" wait_for 8 screen_lacks "$2"
 }
 
+# While one answer gives way to the next, too.
+never() # NAME REGEX
+{
+	local i
+
+	for ((i = 0; i < 30; i++)); do
+		if screen_has "$2"; then
+			not_ok "$1" "/$2/ on the screen"
+			return
+		fi
+		sleep 0.02
+	done
+	ok "$1"
+}
+
 screen_lacks()
 {
 	! screen_has "$1"
@@ -104,8 +119,13 @@ pause()
 {
 	keys p
 	shows "paused" 'PAUSED$'
+	keys g
+	shows "paused: other groups are shown once" '^5201/tcp .* [0-9.]+ M '
+	shows "paused: still" 'PAUSED$'
 	keys p
 	hides "goes on" 'PAUSED'
+	keys g g g g g
+	shows "by name again" 'by name,'
 }
 
 filter()
@@ -142,6 +162,7 @@ details()
 	shows "back to the list" '^SRC +DST'
 	keys Escape
 	shows "back to the groups" 'by name, .*, where dst.port == 80$'
+	never "no row of what was asked before" '^\(none\)'
 	keys '?'
 	shows "help" 'Tab completes'
 	keys Escape
