@@ -26,6 +26,7 @@ enum {
 	OPT_DEDUP,
 	OPT_PREVIOUS,
 	OPT_RAW,
+	OPT_UNSCALED,
 	OPT_EXPLAIN,
 	OPT_CURSOR,
 	OPT_ASCENDING,
@@ -37,8 +38,8 @@ enum {
 static const struct cli_option query_options[] = {
 	{OPT_BY, 'b', "by", "FIELDS", CLI_FIELD, NULL,
 	 "groups by these fields, separated by commas; src.ip/24 groups networks"},
-	{OPT_MEASURE, 'm', "measure", "LIST", "?bytes|packets|flows", "bytes,packets,flows",
-	 "what is counted: bytes, packets, flows, distinct(F), avg(F), p95(F), min(F), max(F), sum(F)"},
+	{OPT_MEASURE, 'm', "measure", "LIST", "?bytes|packets|flows|sampled", "bytes,packets,flows",
+	 "what is counted: bytes, packets, flows, sampled, distinct(F), avg(F), p95(F), min(F), max(F), sum(F)"},
 	{OPT_TOP, 't', "top", "N", NULL, "10", "groups to show; all others are one row"},
 	{OPT_ORDER, 0, "order", "MEASURE[:asc]", NULL, "the first measure",
 	 "what decides which groups"},
@@ -51,6 +52,8 @@ static const struct cli_option query_options[] = {
 	 "count a flow once, however many interfaces and exporters of a node saw it"},
 	{OPT_PREVIOUS, 0, "previous", NULL, NULL, NULL, "beside it the time before, as long"},
 	{OPT_RAW, 0, "raw", NULL, NULL, NULL, "read the flows even where sums of them are kept"},
+	{OPT_UNSCALED, 0, "unscaled", NULL, NULL, NULL,
+	 "bytes and packets as exporters counted them, not times the rate of those that sample"},
 	{OPT_EXPLAIN, 0, "explain", NULL, NULL, NULL, "say how it would be answered"},
 	{OPT_OUTPUT, 'o', "output", "FORMAT", "table|json|csv|parquet", "table",
 	 "format on standard output"},
@@ -124,7 +127,7 @@ static const char *key_of(int id)
 		[OPT_TO] = "to",	 [OPT_STEP] = "step",
 		[OPT_DEDUP] = "dedup",	 [OPT_PREVIOUS] = "previous",
 		[OPT_RAW] = "raw",	 [OPT_EXPLAIN] = "explain",
-		[OPT_CURSOR] = "cursor",
+		[OPT_CURSOR] = "cursor", [OPT_UNSCALED] = "unscaled",
 	};
 
 	return id > 0 && id < (int)(sizeof(keys) / sizeof(keys[0])) ? keys[id] : NULL;

@@ -143,6 +143,9 @@ static void put_exporter(const json_t *was, const json_t *now, const json_t *e)
 	       units_grouped(sum(json_object_get(e, "lost")), lost),
 	       clock_text(json_object_get(e, "skew_us"), clock),
 	       units_duration(age < INT64_MAX / 1000 ? age * 1000 : 0, seen));
+	if (number(e, "sampling") > 1)
+		printf("    sampling: 1 packet in %s\n",
+		       units_grouped(number(e, "sampling"), total));
 	put_reasons("lost", json_object_get(e, "lost"));
 	put_reasons("malformed", json_object_get(e, "malformed"));
 }

@@ -86,9 +86,9 @@ static int fill_in(struct api_call *call)
 /* Order is said of measures, the last hour of its end. */
 static int read_spec(struct api_call *call, struct spec *s)
 {
-	static const char *const keys[] = {"filter", "by",	 "measure", "top",  "order",
-					   "to",     "last",	 "from",    "step", "dedup",
-					   "raw",    "previous", "cursor"};
+	static const char *const keys[] = {"filter", "by",	 "measure", "top",     "order",
+					   "to",     "last",	 "from",    "step",    "dedup",
+					   "raw",    "previous", "cursor",  "unscaled"};
 	char why[SPEC_ERROR];
 	int r;
 

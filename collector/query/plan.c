@@ -13,7 +13,7 @@
 
 bool plan_additive(const struct spec_measure *m)
 {
-	return m->kind <= MK_FLOWS || m->kind == MK_SUM;
+	return m->kind <= MK_SAMPLED || m->kind == MK_SUM;
 }
 
 int plan_filter(struct bound *sql, const struct spec *q, struct flow_source_cfg *source,
@@ -105,17 +105,21 @@ static void put_distinct(struct bound *s, enum flow_field f)
 		bound_add(s, "count(DISTINCT %s)", column_name(f));
 }
 
+/* How many packets one that was counted stands for; 0: nobody knows. */
+#define SQL_RATE " * greatest(coalesce(sampling, 1), 1)"
+
 /* The time a measure is about, and what its counters are added as. */
 struct measured {
 	const char *when; /* " FILTER (...)", or "" */
 	const char *cast; /* "::BIGINT", or "": as they are */
+	const char *rate; /* SQL_RATE, or "": not scaled */
 };
 
 /* Both directions: added up apart, since adding them flow by flow takes longer than a sum more. */
 static void put_both(struct bound *s, const char *what, const struct measured *d)
 {
-	bound_add(s, "coalesce(sum(out_%s%s)%s, 0) + coalesce(sum(in_%s%s)%s, 0)", what, d->cast,
-		  d->when, what, d->cast, d->when);
+	bound_add(s, "coalesce(sum(out_%s%s%s)%s, 0) + coalesce(sum(in_%s%s%s)%s, 0)", what,
+		  d->cast, d->rate, d->when, what, d->cast, d->rate, d->when);
 }
 
 static void put_aggregate(struct bound *s, const struct spec_measure *m, const struct measured *d)
@@ -131,6 +135,9 @@ static void put_aggregate(struct bound *s, const struct spec_measure *m, const s
 		return;
 	case MK_FLOWS:
 		bound_add(s, "count(*)");
+		break;
+	case MK_SAMPLED:
+		bound_add(s, "count(sampling)");
 		break;
 	case MK_DISTINCT:
 		put_distinct(s, m->field);
@@ -154,9 +161,13 @@ static void put_aggregate(struct bound *s, const struct spec_measure *m, const s
 }
 
 /* All measures as m0, m1 ..., and p0, p1 ... of the time before. */
-static void put_aggregates(struct bound *s, const struct spec *q, bool wide)
+static void put_aggregates(struct bound *s, const struct spec *q, const struct plan *p)
 {
-	struct measured d = {.when = "", .cast = wide ? "" : "::BIGINT"};
+	struct measured d = {.when = "",
+			     .cast = !p->wide	 ? "::BIGINT"
+				     : p->scaled ? "::HUGEINT"
+						 : "",
+			     .rate = p->scaled ? SQL_RATE : ""};
 	char when[64];
 
 	for (uint32_t k = 0; k < (q->previous ? 2 : 1); k++) {
@@ -193,9 +204,11 @@ static void put_sums(struct bound *s, const struct spec *q, const char *before, 
 
 /* ---- where from ---- */
 
-static void use_columns(const struct spec *q, struct flow_source_cfg *source)
+static void use_columns(const struct spec *q, const struct plan *p, struct flow_source_cfg *source)
 {
 	flow_source_add(source, BC_END);
+	if (p->scaled)
+		flow_source_add(source, BC_SAMPLING);
 	for (uint32_t i = 0; i < q->n_by; i++)
 		column_use(source, q->by[i].field);
 	for (uint32_t i = 0; i < q->n_measures; i++) {
@@ -206,6 +219,8 @@ static void use_columns(const struct spec *q, struct flow_source_cfg *source)
 
 			flow_source_add(source, bytes ? BC_OUT_BYTES : BC_OUT_PACKETS);
 			flow_source_add(source, bytes ? BC_IN_BYTES : BC_IN_PACKETS);
+		} else if (m->kind == MK_SAMPLED) {
+			flow_source_add(source, BC_SAMPLING);
 		} else if (m->kind != MK_FLOWS) {
 			column_use(source, m->field);
 		}
@@ -238,7 +253,7 @@ static int put_groups(struct store *store, const struct spec *q, struct plan *p,
 
 	if (q->previous)
 		source.range.from_us -= q->to_us - q->from_us;
-	use_columns(q, &source);
+	use_columns(q, p, &source);
 	r = plan_filter(&where, q, &source, error);
 	if (!r)
 		r = store_source(store, &source, &from);
@@ -252,7 +267,7 @@ static int put_groups(struct store *store, const struct spec *q, struct plan *p,
 		put_key(s, &q->by[i], i);
 		bound_add(s, ", ");
 	}
-	put_aggregates(s, q, p->wide);
+	put_aggregates(s, q, p);
 	bound_add(s, " FROM %s AS f", from);
 	free(from);
 	if (*q->filter) { /* again: now its values get their numbers */

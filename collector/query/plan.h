@@ -19,7 +19,8 @@
  *   measures  then, if asked for, the same of the time before
  */
 struct plan {
-	bool wide; /* set before: flow_source_cfg.wide */
+	bool wide;   /* set before: flow_source_cfg.wide */
+	bool scaled; /* set before: bytes and packets times the rate of each flow */
 	struct bound sql;
 	char source[32];  /* "flows", "rollup 5m" */
 	int64_t first_us; /* where step 0 begins */

@@ -318,11 +318,11 @@ static int select_plan(const struct query_env *env, const struct spec *q, struct
 		       struct store_result **ret, char *error)
 {
 	struct store_query sq = {.timeout_ms = env->timeout_ms};
-	const bool wide = p->wide;
+	const bool wide = p->wide, scaled = p->scaled;
 	int r;
 
 	plan_done(p);
-	*p = (struct plan){.wide = wide};
+	*p = (struct plan){.wide = wide, .scaled = scaled};
 	r = plan_make(env->store, q, p, error);
 	if (r)
 		return r;
@@ -340,15 +340,32 @@ static bool ask_again(int r, int tries, bool wide)
 	return r == -ERANGE ? !wide : r == -EIO && tries < 2;
 }
 
-static int run_groups(const struct query_env *env, const struct spec *q,
+/* Whoever reads estimates is told of how many flows they are. */
+static void mark_sampled(struct spec *q)
+{
+	bool counts = false;
+
+	for (uint32_t i = 0; i < q->n_measures; i++) {
+		if (q->measures[i].kind == MK_SAMPLED)
+			return;
+		counts |= q->measures[i].kind <= MK_PACKETS;
+	}
+	if (counts && q->n_measures < SPEC_MEASURES)
+		q->measures[q->n_measures++] = (struct spec_measure){.kind = MK_SAMPLED};
+}
+
+static int run_groups(const struct query_env *env, const struct spec *asked,
 		      const struct answer_sink *k, char *error)
 {
 	const uint64_t start = now_us();
+	struct spec marked = *asked, *q = &marked;
 	struct answer_end end = {};
-	struct plan plan = {};
+	struct plan plan = {.scaled = !asked->unscaled && store_is_sampled(env->store)};
 	struct run x;
 	int r = 0, tries = 0;
 
+	if (plan.scaled)
+		mark_sampled(q);
 	do {
 		plan.wide |= r == -ERANGE;
 		*error = 0;

@@ -37,7 +37,7 @@ bool rollup_fits(const struct spec *q)
 	if (q->step_us % (ROLLUP_1M * US))
 		return false;
 	for (uint32_t i = 0; i < q->n_measures; i++)
-		if (q->measures[i].kind > MK_FLOWS)
+		if (q->measures[i].kind > MK_SAMPLED)
 			return false;
 	return true;
 }
@@ -54,18 +54,33 @@ static uint32_t choose_step(const struct spec *q)
 	return ROLLUP_1M;
 }
 
-static void put_measures(struct bound *s, const struct spec *q, bool wide)
-{
-	static const char *const sums[][2] = {
-		[MK_BYTES] = {"sum(out_bytes::BIGINT) + sum(in_bytes::BIGINT)",
-			      "sum(out_bytes) + sum(in_bytes)"},
-		[MK_PACKETS] = {"sum(out_packets::BIGINT) + sum(in_packets::BIGINT)",
-				"sum(out_packets) + sum(in_packets)"},
-		[MK_FLOWS] = {"sum(flows::BIGINT)", "sum(flows)"},
-	};
+/* Narrow and wide. Of sampled flows a roll-up has what they stand for: all flows of a sum that has some. */
+static const char *const counted[][2] = {
+	[MK_BYTES] = {"sum(out_bytes::BIGINT) + sum(in_bytes::BIGINT)",
+		      "sum(out_bytes) + sum(in_bytes)"},
+	[MK_PACKETS] = {"sum(out_packets::BIGINT) + sum(in_packets::BIGINT)",
+			"sum(out_packets) + sum(in_packets)"},
+	[MK_FLOWS] = {"sum(flows::BIGINT)", "sum(flows)"},
+	[MK_SAMPLED] =
+		{"sum(CASE WHEN est_packets::BIGINT <> out_packets::BIGINT + in_packets::BIGINT "
+		 "THEN flows::BIGINT ELSE 0 END)",
+		 "sum(CASE WHEN est_packets <> out_packets::HUGEINT + in_packets THEN flows ELSE 0 "
+		 "END)"},
+};
+static const char *const scaled[][2] = {
+	[MK_BYTES] = {"sum(est_bytes::BIGINT)", "sum(est_bytes)"},
+	[MK_PACKETS] = {"sum(est_packets::BIGINT)", "sum(est_packets)"},
+};
 
-	for (uint32_t i = 0; i < q->n_measures; i++)
-		bound_add(s, "%s%s AS m%u", i ? ", " : "", sums[q->measures[i].kind][wide], i);
+static void put_measures(struct bound *s, const struct spec *q, const struct plan *p)
+{
+	for (uint32_t i = 0; i < q->n_measures; i++) {
+		const uint8_t kind = q->measures[i].kind;
+		const char *const *sum = p->scaled && kind <= MK_PACKETS ? scaled[kind]
+									 : counted[kind];
+
+		bound_add(s, "%s%s AS m%u", i ? ", " : "", sum[p->wide], i);
+	}
 }
 
 int rollup_groups(struct store *store, const struct spec *q, struct plan *p, char *error)
@@ -93,7 +108,7 @@ int rollup_groups(struct store *store, const struct spec *q, struct plan *p, cha
 			  p->first_us, q->step_us);
 	if (field >= 0)
 		bound_add(&p->sql, "%s AS k0, ", fields[field].key);
-	put_measures(&p->sql, q, p->wide);
+	put_measures(&p->sql, q, p);
 	bound_add(&p->sql, " FROM %s AS r", from);
 	free(from);
 	if (q->n_by || q->step_us)

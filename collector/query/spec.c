@@ -18,9 +18,10 @@
 #define LAST_MAX_NS   (UINT64_C(36500) * 86400 * 1000000000)
 
 static const char *const measure_words[] = {
-	[MK_BYTES] = "bytes",	    [MK_PACKETS] = "packets", [MK_FLOWS] = "flows",
-	[MK_DISTINCT] = "distinct", [MK_AVG] = "avg",	      [MK_P95] = "p95",
-	[MK_MIN] = "min",	    [MK_MAX] = "max",	      [MK_SUM] = "sum",
+	[MK_BYTES] = "bytes",	  [MK_PACKETS] = "packets",   [MK_FLOWS] = "flows",
+	[MK_SAMPLED] = "sampled", [MK_DISTINCT] = "distinct", [MK_AVG] = "avg",
+	[MK_P95] = "p95",	  [MK_MIN] = "min",	      [MK_MAX] = "max",
+	[MK_SUM] = "sum",
 };
 
 #define MEASURE_WORDS (sizeof(measure_words) / sizeof(measure_words[0]))
@@ -133,10 +134,11 @@ static int measure_kind(const char *word, size_t len, char *err)
 	if (near.best)
 		return bad(err, "unknown measure '%.*s', did you mean '%s'?", (int)len, word,
 			   near.best);
-	return bad(err,
-		   "unknown measure '%.*s': there are bytes, packets, flows, distinct(FIELD), "
-		   "avg(FIELD), p95(FIELD), min(FIELD), max(FIELD), sum(FIELD)",
-		   (int)len, word);
+	return bad(
+		err,
+		"unknown measure '%.*s': there are bytes, packets, flows, sampled, distinct(FIELD), "
+		"avg(FIELD), p95(FIELD), min(FIELD), max(FIELD), sum(FIELD)",
+		(int)len, word);
 }
 
 static bool is_number(enum flow_field f)
@@ -355,6 +357,11 @@ static int set_raw(struct spec *s, const char *value, char *err)
 	return set_bool(&s->raw, value, err);
 }
 
+static int set_unscaled(struct spec *s, const char *value, char *err)
+{
+	return set_bool(&s->unscaled, value, err);
+}
+
 static int set_explain(struct spec *s, const char *value, char *err)
 {
 	return set_bool(&s->explain, value, err);
@@ -372,11 +379,14 @@ static const struct {
 	const char *key;
 	int (*set)(struct spec *s, const char *value, char *err);
 } keys[] = {
-	{"what", set_what},	  {"filter", set_filter},   {"by", set_by},
-	{"measure", set_measure}, {"top", set_top},	    {"order", set_order},
-	{"to", set_to},		  {"last", set_last},	    {"from", set_from},
-	{"step", set_step},	  {"dedup", set_dedup},	    {"previous", set_previous},
-	{"raw", set_raw},	  {"explain", set_explain}, {"cursor", set_cursor},
+	{"what", set_what},	{"filter", set_filter},
+	{"by", set_by},		{"measure", set_measure},
+	{"top", set_top},	{"order", set_order},
+	{"to", set_to},		{"last", set_last},
+	{"from", set_from},	{"step", set_step},
+	{"dedup", set_dedup},	{"previous", set_previous},
+	{"raw", set_raw},	{"explain", set_explain},
+	{"cursor", set_cursor}, {"unscaled", set_unscaled},
 };
 
 int spec_set(struct spec *s, const char *key, const char *value, char *reterr)
@@ -474,6 +484,8 @@ void spec_each(const struct spec *s, put_fn *put, void *arg)
 		put(arg, "previous", "yes");
 	if (s->raw)
 		put(arg, "raw", "yes");
+	if (s->unscaled)
+		put(arg, "unscaled", "yes");
 	if (s->explain)
 		put(arg, "explain", "yes");
 	if (*s->cursor)

@@ -20,6 +20,7 @@ enum measure_kind {
 	MK_BYTES,
 	MK_PACKETS,
 	MK_FLOWS,
+	MK_SAMPLED, /* flows that stand for others: their bytes and packets are estimates */
 	MK_DISTINCT,
 	MK_AVG,
 	MK_P95,
@@ -56,6 +57,7 @@ struct spec {
 	bool dedup;
 	bool previous;		/* the same for the time before */
 	bool raw;		/* no roll-up, though one would do */
+	bool unscaled;		/* counts as they came, though some were sampled */
 	bool explain;		/* how it would be answered, instead of an answer */
 	int64_t from_us, to_us; /* [from, to) of the flows' ends */
 	int64_t step_us;	/* 0: no series */
@@ -69,7 +71,8 @@ void spec_init(struct spec *s, enum spec_what what, int64_t now_us);
 
 /**
  * spec_set - take a pair
- * @key:    filter by measure top order last from to step dedup previous raw explain cursor what
+ * @key:    filter by measure top order last from to step dedup previous raw unscaled explain cursor
+ *          what
  * @reterr: SPEC_ERROR octets: what is wrong with the value, with the nearest word
  *
  * Return: 0, -EINVAL, -ENOENT: no such key.

@@ -498,6 +498,11 @@ static uint64_t days_left(const struct store *s, const struct store_stats *st)
 			  (double)span_s / 8640);
 }
 
+bool store_is_sampled(const struct store *s)
+{
+	return __atomic_load_n(&s->sampled, __ATOMIC_RELAXED);
+}
+
 void store_stats(struct store *s, struct store_stats *ret)
 {
 	pthread_mutex_lock(&s->lock);

@@ -435,10 +435,21 @@ static void add_some(struct rollup *r, const struct adding *a, const struct numb
 	}
 }
 
+static void note_sampled(struct store *s, const struct block *b)
+{
+	uint64_t any = 0;
+
+	for (uint32_t w = 0; block_is_used(b, BC_SAMPLING) && w < (b->rows + 63) / 64; w++)
+		any |= b->valid[BC_SAMPLING][w];
+	if (any)
+		__atomic_store_n(&s->sampled, true, __ATOMIC_RELAXED);
+}
+
 void rollup_add_rows(struct rollup *r, const struct adding *a)
 {
 	struct numbers v;
 
+	note_sampled(r->s, a->b);
 	for (uint32_t from = 0; from < a->b->rows; from += SOME) {
 		uint32_t left = a->b->rows - from, n = left < SOME ? left : SOME;
 

@@ -225,7 +225,14 @@ int state_open(struct store *s, char *error)
 	if (r)
 		return r;
 	s->last_batch = (uint32_t)n;
-	r = duck_number(s->c, error, "SELECT value FROM meta WHERE key = 'partition_s'", &n);
+	r = duck_number(s->c, error, "SELECT count(*)::UBIGINT FROM meta WHERE key = 'sampled'",
+			&n);
+	s->sampled_saved = !r && n;
+	if (s->sampled_saved)
+		__atomic_store_n(&s->sampled, true, __ATOMIC_RELAXED);
+	if (!r)
+		r = duck_number(s->c, error, "SELECT value FROM meta WHERE key = 'partition_s'",
+				&n);
 	if (r)
 		return r;
 	if (n != s->cfg.partition_s)
@@ -364,6 +371,7 @@ static int save_partitions(struct store *s, char *error)
 
 int state_commit(struct store *s, uint32_t batch, char *error)
 {
+	const bool sampled = store_is_sampled(s);
 	uint32_t exporters, interfaces, zones, asns;
 	char ignored[STORE_ERROR];
 	int r;
@@ -388,6 +396,8 @@ int state_commit(struct store *s, uint32_t batch, char *error)
 		r = save_committed(s, error);
 	if (!r)
 		r = save_partitions(s, error);
+	if (!r && sampled && !s->sampled_saved)
+		r = duck_exec(s->c, error, "INSERT INTO meta VALUES ('sampled', 1)");
 	if (!r)
 		r = rollup_save(s->rollup, batch, error);
 	if (!r)
@@ -401,6 +411,7 @@ int state_commit(struct store *s, uint32_t batch, char *error)
 	s->interfaces.saved = interfaces;
 	s->zones.saved = zones;
 	s->asns.saved = asns;
+	s->sampled_saved = sampled;
 	rollup_saved(s->rollup);
 	return 0;
 }

@@ -218,4 +218,7 @@ struct store_stats {
 
 void store_stats(struct store *s, struct store_stats *ret);
 
+/* Has a flow ever come that was sampled, one that has a rate? Sums that pass over it are too small. Any thread. */
+bool store_is_sampled(const struct store *s);
+
 #endif

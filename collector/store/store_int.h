@@ -109,6 +109,8 @@ struct store {
 	bool spare_failed;   /* it could not be written, which was told */
 	uint32_t kept_names; /* exporters and others that it has, all together */
 	uint32_t last_batch;
+	bool sampled;	    /* some flow has a rate; atomic, never taken back */
+	bool sampled_saved; /* state.db knows */
 	struct store_stats stats;
 	bool complained;
 	/* writer */

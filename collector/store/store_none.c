@@ -38,6 +38,7 @@ NONE(int, store_interface,
 NONE(int, store_as, (struct store * s, uint32_t number, struct flow_str name), -ENOSYS)
 NONE(int, store_zone, (struct store * s, struct flow_str name, uint16_t *ret), -ENOSYS)
 NONE(void, store_hold, (struct store * s), )
+NONE(bool, store_is_sampled, (const struct store *s), false)
 NONE(void, store_release, (struct store * s), )
 NONE(int, store_select,
      (struct store * s, const struct store_query *q, char *error, struct store_result **ret),

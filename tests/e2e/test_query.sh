@@ -3,7 +3,7 @@
 #
 # test_query.sh - a store as an operator meets it: what is known of addresses in groups and filters, a
 # reload with a database that is broken, mistakes and their suggestions, answers with and without a
-# collector, a store whose state is gone.
+# collector, a store whose state is gone, an exporter that samples.
 # shellcheck disable=SC2154
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/collector.sh"
@@ -96,3 +96,22 @@ collector_start --listen-udp none --listen-tcp none
 expect_match "made anew, and said" "$(cat "$tmp/collector.err")" 'state.db was made anew from'
 expect "the same answer from a state made anew" "$(ask --by src.ip -o json | jq -cS .)" "$running"
 collector_stop
+
+# sums of what was sampled stand for all of it, and say so; also of roll-ups, and when no collector runs
+export WEIR_COLLECTOR_STORE=$tmp/store.sampled
+printf '[exporter 127.0.0.1]\nsampling = 100\n' >"$tmp/sampled.conf"
+flows=100
+collector_start --config "$tmp/sampled.conf" --listen-udp 127.0.0.1:2055 --listen-tcp none
+in_a python3 tests/e2e/flows_v9.py "$flows" 79 2055
+wait_for 60 all_there || die "not all flows are stored: $(stored_flows)"
+estimate=$(ask --unscaled -o json | jq -c '[.bytes * 100, .packets * 100, .flows, .flows]')
+sums()
+{
+	ask -o json "$@" | jq -c '[.bytes, .packets, .flows, .sampled]'
+}
+expect "sampled: bytes and packets of the flows" "$(sums --raw)" "$estimate"
+expect "sampled: of roll-ups" "$(sums)" "$estimate"
+expect "sampled: nothing is said of what is not scaled" "$(ask --unscaled -o json | jq .sampled)" null
+expect_match "sampled: status tells the rate" "$("$collector" status)" 'sampling: 1 packet in 100'
+collector_stop
+expect "sampled: without a collector" "$(sums --raw) $(sums)" "$estimate $estimate"

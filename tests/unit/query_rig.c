@@ -300,9 +300,17 @@ static double distinct(enum flow_field f, const struct flow_record *const *flows
 	return have;
 }
 
-bool query_rig_measure(const struct spec_measure *m, const struct flow_record *const *flows,
+/* So many packets one that was counted stands for. */
+static double rate_of(const struct spec *q, const struct flow_record *r)
+{
+	return !q->unscaled && flow_has(r, FF_SAMPLING) && r->sampling ? r->sampling : 1;
+}
+
+bool query_rig_measure(const struct spec *q, uint32_t of, const struct flow_record *const *flows,
 		       uint32_t n, double *ret)
 {
+	static const struct spec_measure sampled = {.kind = MK_SAMPLED};
+	const struct spec_measure *m = of < q->n_measures ? &q->measures[of] : &sampled;
 	double *v = calloc(n ?: 1, sizeof(*v));
 	uint32_t have = 0;
 	bool any = true;
@@ -310,9 +318,11 @@ bool query_rig_measure(const struct spec_measure *m, const struct flow_record *c
 	*ret = 0;
 	for (uint32_t i = 0; i < n; i++) {
 		if (m->kind == MK_BYTES)
-			*ret += (double)flows[i]->bytes;
+			*ret += (double)flows[i]->bytes * rate_of(q, flows[i]);
 		else if (m->kind == MK_PACKETS)
-			*ret += (double)flows[i]->packets;
+			*ret += (double)flows[i]->packets * rate_of(q, flows[i]);
+		else if (m->kind == MK_SAMPLED)
+			*ret += flow_has(flows[i], FF_SAMPLING);
 		else if (m->kind > MK_DISTINCT && flow_has(flows[i], m->field))
 			v[have++] = (double)flow_number(flows[i], m->field);
 	}

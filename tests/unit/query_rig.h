@@ -50,8 +50,8 @@ bool query_rig_takes(const struct spec *q, const struct filter *f, const struct 
 /* Key of a flow as query_row has it. */
 void query_rig_key(const struct spec *q, const struct flow_record *r, char *ret);
 
-/* A measure over @n flows. False: there is none. */
-bool query_rig_measure(const struct spec_measure *m, const struct flow_record *const *flows,
+/* The @m-th measure over @n flows; one more: how many of them were sampled. False: there is none. */
+bool query_rig_measure(const struct spec *q, uint32_t m, const struct flow_record *const *flows,
 		       uint32_t n, double *ret);
 
 #endif

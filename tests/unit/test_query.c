@@ -82,7 +82,7 @@ static uint32_t check_row(const struct query_row *row, int64_t from, int64_t to)
 
 	for (uint32_t i = 0; i < q.n_measures; i++) {
 		double want;
-		const bool any = query_rig_measure(&q.measures[i], flows, n, &want);
+		const bool any = query_rig_measure(&q, i, flows, n, &want);
 
 		spec_measure_name(&q.measures[i], name, sizeof(name));
 		cr_assert(eq(int, row->has[i], any), "%s of %s", name, row->key);
@@ -126,7 +126,7 @@ static void check_top(void)
 	if (!rest)
 		return;
 	cr_assert(eq(u32, groups, q.top));
-	query_rig_measure(&q.measures[q.order], flows, all, &total);
+	query_rig_measure(&q, q.order, flows, all, &total);
 	if (q.measures[q.order].kind <= MK_FLOWS)
 		near(a.rows[a.n - 1].v[q.order], total - shown, "other");
 }
@@ -249,7 +249,7 @@ Test(query, all_steps_of_all_groups_add_up)
 		for (uint32_t m = 0; m < 3; m++)
 			sum[m] += a.rows[i].v[m];
 	for (uint32_t m = 0; m < 3; m++) {
-		query_rig_measure(&q.measures[m], flows, n, &want);
+		query_rig_measure(&q, m, flows, n, &want);
 		near(sum[m], want, "all steps");
 	}
 }
@@ -268,10 +268,60 @@ Test(query, the_time_before_stands_beside)
 		struct query_row before = a.rows[i];
 
 		check_row(&a.rows[i], q.from_us, q.to_us);
-		memmove(before.v, before.v + 3, 3 * sizeof(before.v[0]));
-		memmove(before.has, before.has + 3, 3 * sizeof(before.has[0]));
+		/* behind what is asked for: how many were sampled */
+		memmove(before.v, before.v + 4, 3 * sizeof(before.v[0]));
+		memmove(before.has, before.has + 4, 3 * sizeof(before.has[0]));
 		check_row(&before, g.first_us, half);
 	}
+}
+
+static bool says_sampled(void)
+{
+	for (uint32_t i = 0; i < a.n_columns; i++)
+		if (!strcmp(a.columns[i].name, "sampled"))
+			return true;
+	return false;
+}
+
+Test(query, what_was_sampled_stands_for_more_and_is_told)
+{
+	static const struct flow_record *flows[FLOWS];
+	static const char *const bys[] = {"", "node", "dst.port"};
+	double scaled[3] = {}, sampled, want;
+
+	for (size_t i = 0; i < 3; i++) {
+		cr_assert(eq(int,
+			     query_rig_ask(&g, &q,
+					   PAIRS("by", bys[i], "top", "100000", "raw", "yes"), &a),
+			     0));
+		cr_assert(says_sampled());
+		sampled = 0;
+		for (uint32_t r = 0; r < a.n; r++) {
+			const uint32_t n = check_row(&a.rows[r], q.from_us, q.to_us);
+
+			cr_assert(
+				eq(u32, n, select_flows(a.rows[r].key, q.from_us, q.to_us, flows)));
+			query_rig_measure(&q, q.n_measures, flows, n, &want);
+			near(a.rows[r].v[3], want, "sampled");
+			sampled += want;
+			scaled[i] += a.rows[r].v[0];
+		}
+		cr_assert(gt(dbl, sampled, 100));
+		near(scaled[i], scaled[0], "bytes of all groups");
+		cr_assert(eq(int,
+			     query_rig_ask(&g, &q,
+					   PAIRS("by", bys[i], "top", "100000", "unscaled", "yes"),
+					   &a),
+			     0));
+		cr_assert(not(says_sampled()));
+		for (uint32_t r = 0; r < a.n; r++)
+			check_row(&a.rows[r], q.from_us, q.to_us);
+		cr_assert(lt(dbl, a.rows[0].v[0], scaled[i]));
+	}
+	/* asked for alone, and in a store that has none */
+	cr_assert(eq(int, query_rig_ask(&g, &q, PAIRS("measure", "sampled", "raw", "yes"), &a), 0));
+	near(a.rows[0].v[0], sampled, "sampled");
+	cr_assert(eq(u32, a.n_columns, 1));
 }
 
 Test(query, roll_ups_say_what_the_flows_say)
@@ -395,6 +445,7 @@ Test(query, an_observation_counts_once_if_asked_for)
 	cr_assert(eq(int, store_flush(s.s), 0));
 	own.store = s;
 	cr_assert(eq(int, query_rig_ask(&own, &q, raw, &a), 0));
+	cr_expect(not(says_sampled()), "nothing was");
 	cr_expect(eq(dbl, a.rows[0].v[0], 6));
 	cr_expect(eq(dbl, a.rows[0].v[1], 2100));
 	cr_assert(eq(int, query_rig_ask(&own, &q, once, &a), 0));
