@@ -43,13 +43,15 @@ static int walk_fixed(struct records *r, const struct template *t, const uint8_t
 static const uint8_t *walk_one(struct records *r, const struct template *t, const uint8_t *p,
 			       const uint8_t *end)
 {
-	for (unsigned int k = 0; k < t->anchors; k++) {
-		const size_t ref = (size_t)k * r->stride + r->n;
+	const uint32_t *fixed = t->fixed, *const behind = fixed + t->anchors;
+	const uint32_t stride = r->stride;
+
+	for (size_t ref = r->n; fixed < behind; fixed++, ref += stride) {
 		uint32_t len;
 
-		if ((size_t)(end - p) < t->fixed[k] + 1u)
+		if ((size_t)(end - p) < *fixed + 1u)
 			return NULL;
-		p += t->fixed[k];
+		p += *fixed;
 		len = *p++;
 		if (len == 255) {
 			if (end - p < 2)
@@ -63,7 +65,7 @@ static const uint8_t *walk_one(struct records *r, const struct template *t, cons
 		r->end[ref] = p;
 		r->len[ref] = (uint16_t)len;
 	}
-	return (size_t)(end - p) < t->fixed[t->anchors] ? NULL : p + t->fixed[t->anchors];
+	return (size_t)(end - p) < *behind ? NULL : p + *behind;
 }
 
 int records_walk(struct records *r, const struct template *t, const uint8_t **p, const uint8_t *end)

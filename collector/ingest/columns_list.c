@@ -10,15 +10,56 @@
 
 #define SEPARATOR  0x1f
 #define LISTED_MAX 64u
+#define BASIC_OWN  9u /* octets before the elements, where these are an enterprise's */
+
+/* A name is seldom longer than 32 octets: two copies of half of that, which may overlap, take no call. */
+static inline void copy_text(char *to, const uint8_t *p, uint32_t len)
+{
+	if (len > 32 || len < 8) {
+		memcpy(to, p, len);
+	} else if (len < 16) {
+		memcpy(to, p, 8);
+		memcpy(to + len - 8, p + len - 8, 8);
+	} else {
+		memcpy(to, p, 16);
+		memcpy(to + len - 16, p + len - 16, 16);
+	}
+}
+
+/* Texts of variable length, which no column has too long; see block_put_text(). */
+static void fill_texts(const struct fill *f, const struct template_op *op)
+{
+	const size_t first = (size_t)(op->anchor - 1) * f->r->stride;
+	struct block_str *to = BLOCK_COLUMN(f->b, struct block_str, op->to) + f->row;
+	uint32_t at = f->b->text_len;
+
+	for (uint32_t i = 0; i < f->r->n; i++) {
+		const uint32_t len = f->r->len[first + i];
+
+		if (!len)
+			continue;
+		copy_text(f->b->text + at, f->r->end[first + i] - len, len);
+		to[i] = (struct block_str){.at = at, .len = len};
+		at += len;
+		fill_valid(f, op->to, i, true);
+	}
+	if (at != f->b->text_len)
+		fill_used(f, op->to);
+	f->b->text_len = at;
+}
 
 void fill_strings(const struct fill *f, const struct template_op *op)
 {
+	if (op->len == TEMPLATE_VARIABLE) {
+		fill_texts(f, op);
+		return;
+	}
 	for (uint32_t i = 0; i < f->r->n; i++) {
 		uint32_t len;
 		const uint8_t *p = fill_value(f, op, i, &len);
 
-		/* of fixed length: filled up with zeros */
-		while (op->len != TEMPLATE_VARIABLE && len && !p[len - 1])
+		/* filled up with zeros */
+		while (len && !p[len - 1])
 			len--;
 		if (len)
 			block_put_text(f->b, op->to, f->row + i, p, len);
@@ -127,33 +168,51 @@ static unsigned int list_column(const struct fill *f, const struct basic *l)
 	return _BC_MAX;
 }
 
-static void fill_basic_list(const struct fill *f, const struct template_op *op, uint32_t i)
+static void put_listed(const struct fill *f, unsigned int to, uint32_t i, struct basic *l)
 {
 	struct flow_str v[LISTED_MAX];
 	struct flow_strs list = {v, 0};
 	struct ipfix_value value;
-	struct basic l;
-	uint32_t len;
-	const uint8_t *p = fill_value(f, op, i, &len);
-	unsigned int to;
 
-	if (!begin_basic(p, len, &l))
-		return;
-	to = list_column(f, &l);
-	if (to == _BC_MAX) {
-		put_unknown(f, op, i);
-		return;
-	}
-	while (list.n < LISTED_MAX && l.c.p < l.c.end && !ipfix_read_value(&l.c, l.len, &value))
+	while (list.n < LISTED_MAX && l->c.p < l->c.end && !ipfix_read_value(&l->c, l->len, &value))
 		v[list.n++] = (struct flow_str){(const char *)value.p, value.len};
 	if (list.n)
 		block_put_list(f->b, to, f->row + i, &list);
 }
 
+/* Return: it has a column, and nothing in it. */
+static bool fill_basic_list(const struct fill *f, uint32_t i, const struct template_op *op,
+			    const uint8_t *p, uint32_t len)
+{
+	struct basic l;
+	unsigned int to;
+
+	if (!begin_basic(p, len, &l))
+		return false;
+	to = list_column(f, &l);
+	if (to == _BC_MAX) {
+		put_unknown(f, op, i);
+		return false;
+	}
+	if (l.c.p == l.c.end)
+		return true;
+	put_listed(f, to, i, &l);
+	return false;
+}
+
 void fill_basic_lists(const struct fill *f, const struct template_op *op)
 {
-	for (uint32_t i = 0; i < f->r->n; i++)
-		fill_basic_list(f, op, i);
+	const uint8_t *empty = NULL; /* the last one that was: most are, and have the same octets */
+
+	for (uint32_t i = 0; i < f->r->n; i++) {
+		uint32_t len;
+		const uint8_t *p = fill_value(f, op, i, &len);
+
+		if (len == BASIC_OWN && empty && !memcmp(p, empty, BASIC_OWN))
+			continue;
+		if (fill_basic_list(f, i, op, p, len) && len == BASIC_OWN)
+			empty = p;
+	}
 }
 
 static void query_value(struct flow_query *q, const struct template_field *f,

@@ -191,11 +191,11 @@ void fill_reason(const struct fill *f, const struct template_op *op)
 
 static inline int64_t ntp_us(const uint8_t *p)
 {
-	uint64_t s = fill_load(p, 4), fraction = fill_load(p + 4, 4);
+	const uint64_t v = fill_load(p, 8), fraction = (uint32_t)v;
+	/* NTP's era ends in 2036: seconds before 1970 are those of the next one */
+	const uint32_t s = (uint32_t)(v >> NTP_FRACTION) - (uint32_t)NTP_UNIX;
 
-	/* NTP's era ends in 2036 */
-	s += s < NTP_UNIX ? (UINT64_C(1) << 32) - NTP_UNIX : -NTP_UNIX;
-	return (int64_t)(s * 1000000 + ((fraction * 1000000) >> NTP_FRACTION));
+	return (int64_t)((uint64_t)s * 1000000 + (fraction * 1000000 >> NTP_FRACTION));
 }
 
 /* Return: 0: not known. */

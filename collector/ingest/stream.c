@@ -24,11 +24,12 @@
 
 #define CONNS_MAX 1024u
 #define ROOM	  (256u << 10) /* octets read at once, and at least one message */
+#define RECORD	  (16u << 10)  /* octets of a record of TLS at most (RFC 8446 section 5.1) */
 #define ACKS_MAX  64u	       /* observation domains of one connection */
 #define OUT_MAX	  (ACKS_MAX * ACK_BYTES * 2)
 #define TICK_MS	  100
 #define EVENTS	  32
-#define NAP_US	  1000
+#define NAP_US	  4000
 
 struct acked {
 	struct numbering *n;
@@ -280,27 +281,38 @@ static bool take_messages(struct stream_worker *w, struct conn *c, int64_t now_u
 	return good;
 }
 
+/* What there is, as far as there is room: of TLS record by record. Return: what the last reading gave. */
+static ssize_t fill(struct conn *c, uint32_t *ret_octets, bool *ret_write)
+{
+	const uint32_t before = c->have;
+	ssize_t n;
+
+	do {
+		n = conn_read(c, ret_write);
+		c->have += n > 0 ? (uint32_t)n : 0;
+	} while (n > 0 && c->ssl && ROOM - c->have >= RECORD);
+	*ret_octets = c->have - before;
+	return n;
+}
+
 static void serve(struct stream_worker *w, struct conn *c)
 {
+	uint32_t octets;
 	bool write;
-	const ssize_t n = conn_read(c, &write);
+	const ssize_t n = fill(c, &octets, &write);
 
+	w->octets += octets;
+	if (octets && !take_messages(w, c, ingest_now_us()))
+		c->closed = true;
+	else if (octets && c->out_len)
+		send_out(w, c);
 	if (n == -EAGAIN || n == -EINTR) {
 		want(w, c, write || c->out_len);
 		return;
 	}
-	if (n <= 0) {
-		if (n == -EPROTO && !c->have)
-			add_atomic(&c->l->refused, 1);
-		c->closed = true;
-		return;
-	}
-	c->have += (uint32_t)n;
-	w->octets += (uint64_t)n;
-	if (!take_messages(w, c, ingest_now_us()))
-		c->closed = true;
-	else if (c->out_len)
-		send_out(w, c);
+	if (n == -EPROTO && !octets && !c->have)
+		add_atomic(&c->l->refused, 1);
+	c->closed |= n <= 0;
 }
 
 /* ---- thread ---- */
