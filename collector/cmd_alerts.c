@@ -7,6 +7,7 @@
 
 #include "collector/command.h"
 #include "collector/talk.h"
+#include "common/units.h"
 
 enum {
 	OPT_STATE = 1,
@@ -249,6 +250,20 @@ static void show_captures(const json_t *o)
 	talk_field("captures", text);
 }
 
+/* What its decisions have stopped, or would have. */
+static void show_hits(const json_t *h)
+{
+	char packets[UNITS_TEXT], bytes[UNITS_TEXT], last[20], text[3 * UNITS_TEXT + 64];
+
+	if (!h)
+		return;
+	snprintf(text, sizeof(text), "%s packets, %s bytes, last %s",
+		 units_grouped((uint64_t)talk_number(h, "packets"), packets),
+		 units_grouped((uint64_t)talk_number(h, "bytes"), bytes),
+		 talk_time(h, "last", last));
+	talk_field("decisions hit", text);
+}
+
 static void show_all(struct talk_call *k, const json_t *o)
 {
 	const json_t *acked = json_object_get(o, "acknowledged");
@@ -275,6 +290,7 @@ static void show_all(struct talk_call *k, const json_t *o)
 		talk_field("exempt", "yes: nothing is done about it");
 	talk_field("acknowledged", talk_text(acked, "by"));
 	talk_field("note", talk_text(o, "note"));
+	show_hits(json_object_get(o, "hits"));
 	show_captures(o);
 	json_object_foreach(json_object_get(o, "labels"), key, v)
 		talk_field(key, json_string_value(v) ?: "");

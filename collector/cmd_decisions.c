@@ -7,6 +7,7 @@
 
 #include "collector/command.h"
 #include "collector/talk.h"
+#include "common/units.h"
 
 enum { OPT_STATE = 1, OPT_RULE, OPT_ALERT, OPT_LIMIT };
 
@@ -142,17 +143,19 @@ static const char *what_text(const json_t *o, char *buf, size_t cap)
 
 static void list_head(void)
 {
-	printf("%6s %-9s %-8s %-19s %-18s %s\n", "ID", "STATE", "MODE", "EXPIRES", "RULE", "WHAT");
+	printf("%6s %-9s %-8s %-19s %8s %-18s %s\n", "ID", "STATE", "MODE", "EXPIRES", "PACKETS",
+	       "RULE", "WHAT");
 }
 
 static void show_listed(struct talk_call *k, const json_t *o)
 {
-	char expires[20], what[160];
+	char expires[20], what[160], packets[UNITS_TEXT];
 
 	if (!k->lines)
 		list_head();
-	printf("%6" PRId64 " %-9s %-8s %-19s %-18.18s %s%s%s%s%s\n", talk_number(o, "id"),
+	printf("%6" PRId64 " %-9s %-8s %-19s %8s %-18.18s %s%s%s%s%s\n", talk_number(o, "id"),
 	       talk_text(o, "state"), talk_text(o, "mode"), talk_time(o, "expires", expires),
+	       units_si((uint64_t)talk_number(json_object_get(o, "hits"), "packets"), packets),
 	       talk_text(o, "rule"), what_text(o, what, sizeof(what)),
 	       *talk_text(o, "node") ? ", on " : "", talk_text(o, "node"),
 	       *talk_text(o, "reason") ? ": " : "", talk_text(o, "reason"));
@@ -175,6 +178,33 @@ static int cmd_list(int argc, char **argv)
 		puts("(none)");
 	}
 	return rc;
+}
+
+/* "18,223 packets, 1,822,300 bytes, 12 flows, last 2026-09-01 12:41:08" */
+static void hits_field(const char *name, const json_t *h)
+{
+	char packets[UNITS_TEXT], bytes[UNITS_TEXT], flows[UNITS_TEXT], last[20];
+	char text[4 * UNITS_TEXT + 64];
+
+	snprintf(text, sizeof(text), "%s packets, %s bytes, %s flows, last %s",
+		 units_grouped((uint64_t)talk_number(h, "packets"), packets),
+		 units_grouped((uint64_t)talk_number(h, "bytes"), bytes),
+		 units_grouped((uint64_t)talk_number(h, "flows"), flows),
+		 talk_time(h, "last", last));
+	talk_field(name, text);
+}
+
+static void show_hits(const json_t *o)
+{
+	const json_t *hits = json_object_get(o, "hits"), *node;
+	const bool shadow = !strcmp(talk_text(o, "mode"), "shadow");
+	size_t i;
+
+	if (!hits)
+		return;
+	hits_field(shadow ? "would have hit" : "hit", hits);
+	json_array_foreach(json_object_get(hits, "by_node"), i, node)
+		hits_field(talk_text(node, "node"), node);
 }
 
 static void show_all(struct talk_call *k, const json_t *o)
@@ -201,6 +231,7 @@ static void show_all(struct talk_call *k, const json_t *o)
 	talk_field("again", talk_time(o, "again", text));
 	talk_field("ended", talk_time(o, "ended", text));
 	talk_field("approver", talk_text(o, "approver"));
+	show_hits(o);
 	if (!strcmp(talk_text(o, "state"), "active"))
 		printf("  undo: weir-collector decisions withdraw %" PRId64 "\n",
 		       talk_number(o, "id"));

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/scan.h"
+
 #define TOKEN_HEAD  "weir1-"
 #define TOKEN_CHARS 64u /* base64 of pin and secret; nothing is filled up */
 
@@ -63,6 +65,22 @@ int node_name_check(const char *name)
 	return len && len <= NODE_NAME && strchr(first, name[0]) && strspn(name, others) == len
 		       ? 0
 		       : -EINVAL;
+}
+
+int node_id_read(const char *text, uint8_t ret[16])
+{
+	if (strlen(text) != 32 || strspn(text, "0123456789abcdef") != 32)
+		return -EINVAL;
+	for (unsigned int i = 0; i < 16; i++)
+		ret[i] = (uint8_t)(scan_hex_digit(text[2 * i]) << 4 |
+				   scan_hex_digit(text[2 * i + 1]));
+	return 0;
+}
+
+void node_id_write(const uint8_t id[16], char ret[33])
+{
+	for (unsigned int i = 0; i < 16; i++)
+		snprintf(ret + 2 * i, 3, "%02x", id[i]);
 }
 
 /* ---- reading ---- */

@@ -22,6 +22,7 @@
 #define NODE_PATH_RENEW	   "/node/v1/renew"
 #define NODE_PATH_SYNC	   "/node/v1/sync"
 #define NODE_PATH_DECIDED  "/node/v1/decided"
+#define NODE_PATH_HITS	   "/node/v1/hits"
 #define NODE_PATH_CAPTURES "/node/v1/captures"
 #define NODE_PATH_PIECE	   "/node/v1/piece"
 
@@ -30,6 +31,7 @@ enum node_message {
 	NODE_ENROLLED,
 	NODE_REPORT,
 	NODE_DECIDED,
+	NODE_HIT, /* one of a list */
 	NODE_CAPTURES,
 	NODE_CAPTURE, /* one of them */
 	NODE_PIECE,
@@ -55,6 +57,7 @@ struct node_text {
 	char title[64 + 1], detail[256 + 1], code[32 + 1];
 	int64_t generation, highest, rules, entries, refused, wait_ms, clock_us;
 	int64_t port, made_us, took_us, ttl_s, shadow;
+	int64_t entry, flows;
 	int64_t round, all, alert, decision, fired_us, first_us, last_us, packets, dropped, bytes;
 	int64_t fetch, offset, size, remove;
 };
@@ -78,6 +81,10 @@ enum node_state node_state_read(const char *word);
 
 /* Letters, digits, . _ -, at most NODE_NAME, none at first but a letter or digit. */
 int node_name_check(const char *name);
+
+/* 32 hexadecimal digits. Return: 0, -EINVAL. */
+int node_id_read(const char *text, uint8_t ret[16]);
+void node_id_write(const uint8_t id[16], char ret[33]);
 
 /* Two parts as text, NODE_TOKEN bytes. */
 void node_token_write(const uint8_t pin[NODE_PIN], const uint8_t secret[NODE_SECRET], char *ret);

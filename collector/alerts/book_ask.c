@@ -9,6 +9,7 @@
 
 #include "collector/alerts/book_int.h"
 #include "collector/control/audit.h"
+#include "collector/control/hits.h"
 #include "common/filter.h"
 #include "common/num_text.h"
 #include "common/scan.h"
@@ -92,7 +93,8 @@ bool book_matches(struct book *b, const struct filter *f, const char *by)
 #define COLUMNS                                                                                 \
 	"id, state, reason, first_us, last_us, resolved_us, count, proven, silence, acked_us, " \
 	"acked_by, note, by, json, severity, rule, host, "                                      \
-	"(SELECT json_group_array(c.id) FROM capture c WHERE c.alert = alert.id)"
+	"(SELECT json_group_array(c.id) FROM capture c WHERE c.alert = alert.id), " HITS_OF(    \
+		"IN (SELECT d.id FROM decision d WHERE d.alert = alert.id)")
 
 enum column {
 	C_ID,
@@ -112,7 +114,8 @@ enum column {
 	C_SEVERITY,
 	C_RULE,
 	C_HOST,
-	C_CAPTURES
+	C_CAPTURES,
+	C_HITS
 };
 
 static json_t *row_json(sqlite3_stmt *s)
@@ -142,6 +145,7 @@ static json_t *row_json(sqlite3_stmt *s)
 		json_object_set_new(o, "note", json_string(db_text(s, C_NOTE)));
 	if (strcmp(db_text(s, C_CAPTURES), "[]") != 0)
 		json_object_set_new(o, "captures", json_loads(db_text(s, C_CAPTURES), 0, NULL));
+	hits_put(o, db_text(s, C_HITS));
 	return o;
 }
 

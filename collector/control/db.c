@@ -109,6 +109,21 @@ static const char *const steps[] = {
 	" round INTEGER NOT NULL, UNIQUE (node, file));"
 	"CREATE INDEX capture_alert ON capture (alert) WHERE alert IS NOT NULL;"
 	"CREATE INDEX capture_removed ON capture (node, removed_us) WHERE removed_us IS NOT NULL;",
+
+	/* what decisions have hit, see nodes/hits.h; record: id of the rule that a decision stands under in policies */
+	"ALTER TABLE decision ADD COLUMN record BLOB;"
+	"CREATE INDEX decision_record ON decision (record, a) WHERE record IS NOT NULL;"
+	"CREATE TABLE hit ("
+	" node TEXT NOT NULL, record BLOB NOT NULL, a BLOB NOT NULL, entry INTEGER NOT NULL,"
+	" decision INTEGER NOT NULL, packets INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+	" flows INTEGER NOT NULL, last_us INTEGER NOT NULL,"
+	" PRIMARY KEY (node, record, a, entry, decision)) WITHOUT ROWID;"
+	"CREATE INDEX hit_decision ON hit (decision, node);"
+	"CREATE TRIGGER decision_hits AFTER DELETE ON decision"
+	" BEGIN DELETE FROM hit WHERE decision = OLD.id; END;"
+	"CREATE TABLE hit_sum ("
+	" rule TEXT NOT NULL, action TEXT NOT NULL, mode TEXT NOT NULL, packets INTEGER NOT NULL,"
+	" bytes INTEGER NOT NULL, flows INTEGER NOT NULL, PRIMARY KEY (rule, action, mode)) WITHOUT ROWID;",
 };
 
 #define VERSION ((int64_t)(sizeof(steps) / sizeof(steps[0])))

@@ -69,6 +69,26 @@ static json_t *detail_of(const struct proposal *p, const char *mode, const char 
 	return o;
 }
 
+/* The rule of policies that it stands under: nodes tell by that what it has hit. */
+static void record_of(const struct proposal *p, const char *mode, uint8_t ret[16])
+{
+	const struct publish_group g = {
+		.rule_id = p->rule->id,
+		.rate = p->action->rate ?: "",
+		.mode = mode,
+		.action = decide_action(p->action),
+		.scope = decide_scope(p),
+		.to = p->has_b ? p->b : NULL,
+		.at = (int)p->at,
+		.port = p->port,
+		.direction = p->action->direction,
+	};
+	char text[PUBLISH_GROUP];
+
+	publish_group_text(&g, text);
+	policy_id(text, ret);
+}
+
 static int insert(struct book *b, const struct proposal *p, const char *mode, enum decide_gate gate)
 {
 	const char *state = !gate ? "active" : gate == GATE_INTERNAL ? "held" : "refused";
@@ -79,18 +99,20 @@ static int insert(struct book *b, const struct proposal *p, const char *mode, en
 			      : decide_is_retried(gate) ? now + DECIDE_RETRY_US
 							: 0;
 	char actor[RULE_NAME_MAX + 8];
+	uint8_t record[16];
 	int64_t id;
 	int r;
 
+	record_of(p, mode, record);
 	r = db_run(
 		b->db,
 		"INSERT INTO decision (alert, rule_id, rule, at, action, scope, a, b, port, direction,"
-		" rate, mode, state, reason, step, made_us, ttl_us, expires_us)"
-		" VALUES (?, ?, ?, ?, ?, ?, ?, nullif(?, x''), ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0))",
-		"ittittbbiittttiiii", p->alert, p->rule->id, p->rule->name, (int64_t)p->at,
+		" rate, mode, state, reason, step, made_us, ttl_us, expires_us, record)"
+		" VALUES (?, ?, ?, ?, ?, ?, ?, nullif(?, x''), ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0), ?)",
+		"ittittbbiittttiiiib", p->alert, p->rule->id, p->rule->name, (int64_t)p->at,
 		decide_action(p->action), decide_scope(p), p->a, 16, p->b, p->has_b ? 16 : 0,
 		(int64_t)p->port, (int64_t)p->action->direction, p->action->rate, mode, state,
-		reason, step, now, ttl, until);
+		reason, step, now, ttl, until, record, 16);
 	if (r)
 		return r;
 	id = db_last_id(b->db);

@@ -8,6 +8,7 @@
 
 #include "collector/control/audit.h"
 #include "collector/control/decide_int.h"
+#include "collector/control/hits.h"
 #include "common/log.h"
 #include "common/num_text.h"
 
@@ -15,7 +16,7 @@
 
 #define COLUMNS                                                                              \
 	"id, alert, rule, action, scope, a, b, port, direction, rate, mode, state, reason, " \
-	"step, made_us, expires_us, ended_us, approver, ttl_us, node"
+	"step, made_us, expires_us, ended_us, approver, ttl_us, node, " HITS_OF("= decision.id")
 
 enum column {
 	C_ID,
@@ -37,7 +38,8 @@ enum column {
 	C_ENDED,
 	C_APPROVER,
 	C_TTL,
-	C_NODE
+	C_NODE,
+	C_HITS
 };
 
 static void put_text(json_t *o, const char *key, const char *value)
@@ -85,6 +87,7 @@ static json_t *row_json(sqlite3_stmt *s)
 	book_put_time(o, "ended", sqlite3_column_int64(s, C_ENDED));
 	put_text(o, "approver", db_text(s, C_APPROVER));
 	put_text(o, "node", db_text(s, C_NODE));
+	hits_put(o, db_text(s, C_HITS));
 	return o;
 }
 
@@ -125,10 +128,13 @@ json_t *decide_json(struct book *b, int64_t id)
 
 static json_t *show(struct book *b, int64_t id)
 {
-	json_t *o = decide_json(b, id), *out;
+	json_t *o = decide_json(b, id), *hits, *out;
 
 	if (!o)
 		return book_refuse("unknown", "there is no decision %lld", (long long)id);
+	hits = json_object_get(o, "hits");
+	if (hits)
+		json_object_set_new(hits, "by_node", hits_by_node(b->db, id));
 	out = json_array();
 	json_array_append_new(out, o);
 	return book_ended(b, out, false);

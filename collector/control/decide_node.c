@@ -6,6 +6,7 @@
 
 #include "collector/control/decide_int.h"
 #include "collector/rules/node_rule.h"
+#include "common/node_message.h"
 #include "common/num_text.h"
 
 static json_t *detail_of(const struct node_decision *d, const char *mode)
@@ -39,17 +40,18 @@ static int insert(struct book *b, const struct node_decision *d, const struct pr
 	const int64_t now = book_now_us();
 	char id[33];
 
-	for (unsigned int i = 0; i < sizeof(d->id); i++)
-		snprintf(id + 2 * i, 3, "%02x", d->id[i]);
+	node_id_write(d->id, id);
 	return db_run(
 		b->db,
 		"INSERT OR IGNORE INTO decision (alert, rule_id, rule, at, action, scope, a, b, port,"
-		" direction, rate, mode, state, step, made_us, ttl_us, expires_us, node, node_us)"
-		" VALUES (0, ?, ?, ?, ?, 'src.ip', ?, NULL, 0, ?, ?, ?, 'active', 0, ?, ?, ?, ?, ?)",
-		"ttitbittiiiti", p->rule ? p->rule->id : id, d->rule, (int64_t)p->at,
+		" direction, rate, mode, state, step, made_us, ttl_us, expires_us, node, node_us,"
+		" record)"
+		" VALUES (0, ?, ?, ?, ?, 'src.ip', ?, NULL, 0, ?, ?, ?, 'active', 0, ?, ?, ?, ?, ?, ?)",
+		"ttitbittiiitib", p->rule ? p->rule->id : id, d->rule, (int64_t)p->at,
 		p->action ? decide_action(p->action) : "drop", d->addr, 16,
 		(int64_t)(p->action ? p->action->direction : 0), p->action ? p->action->rate : NULL,
-		mode_of(d, p->rule), now, d->ttl_us, now + d->ttl_us, d->node, d->made_us);
+		mode_of(d, p->rule), now, d->ttl_us, now + d->ttl_us, d->node, d->made_us, d->id,
+		16);
 }
 
 /* Why it would not have been decided here, or is not any more; NULL: it stands. */

@@ -261,20 +261,36 @@ static int add_entry(struct making *m, sqlite3_stmt *s)
 	return policy_add(&m->draft, POLICY_ADDR, &a);
 }
 
+void publish_group_text(const struct publish_group *g, char *ret)
+{
+	char to[IP_TEXT] = "";
+
+	if (g->to)
+		ip_text(g->to, 0, to);
+	snprintf(ret, PUBLISH_GROUP, "%s %d %s %d %s %s %s %s %d", g->rule_id, g->at, to, g->port,
+		 g->rate, g->mode, g->action, g->scope, g->direction);
+}
+
 static int add_row(struct making *m, sqlite3_stmt *s)
 {
+	const struct publish_group g = {
+		.rule_id = db_text(s, C_RULE_ID),
+		.rate = db_text(s, C_RATE),
+		.mode = db_text(s, C_MODE),
+		.action = db_text(s, C_ACTION),
+		.scope = db_text(s, C_SCOPE),
+		.to = sqlite3_column_bytes(s, C_B) == 16 ? sqlite3_column_blob(s, C_B) : NULL,
+		.at = sqlite3_column_int(s, C_AT),
+		.port = sqlite3_column_int(s, C_PORT),
+		.direction = sqlite3_column_int(s, C_DIR),
+	};
 	const bool shadow = making_is_shadow(m, db_text(s, C_MODE));
-	char group[sizeof(m->group)], to[IP_TEXT] = "";
+	char group[PUBLISH_GROUP];
 	int r = 0;
 
 	if (((uint64_t)sqlite3_column_int64(s, C_EXPIRES) + 999999) / 1000000 <= m->now)
 		return 0; /* a rule without entries would be none */
-	if (sqlite3_column_bytes(s, C_B) == 16)
-		ip_text(sqlite3_column_blob(s, C_B), 0, to);
-	snprintf(group, sizeof(group), "%s %d %s %d %s %s %s %s %d", db_text(s, C_RULE_ID),
-		 sqlite3_column_int(s, C_AT), to, sqlite3_column_int(s, C_PORT), db_text(s, C_RATE),
-		 db_text(s, C_MODE), db_text(s, C_ACTION), db_text(s, C_SCOPE),
-		 sqlite3_column_int(s, C_DIR));
+	publish_group_text(&g, group);
 	if (strcmp(group, m->group) != 0 && m->number == POLICY_RULES_MAX) {
 		m->left_out++; /* the weakest and latest: the others hold */
 		return 0;

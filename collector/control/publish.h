@@ -41,6 +41,17 @@ int publish_open(const struct publish_cfg *cfg, struct publish *ret, char *error
 /* Has the breaker acted: does everything automatic only count? Where nobody can tell, it does. */
 bool publish_breaker(struct db *d);
 
+/* What entries of one rule of a policy have in common. */
+struct publish_group {
+	const char *rule_id, *rate, *mode, *action, *scope;
+	const uint8_t *to; /* NULL: no second address */
+	int at, port, direction;
+};
+
+/* In words; @ret: PUBLISH_GROUP. policy_id() of them is the rule's id in policies. */
+#define PUBLISH_GROUP 400u
+void publish_group_text(const struct publish_group *g, char *ret);
+
 /* In a transaction: the next generation, above those of a database that is gone. Return: 0, -EIO. */
 int publish_next(const struct publish *p, struct db *d, int64_t *ret);
 

@@ -14,8 +14,8 @@ struct making {
 	bool canary;  /* for nodes where canary rules act */
 	bool breaker; /* everything automatic only counts */
 	uint64_t now;
-	struct policy_rule rule; /* of the rows at hand */
-	char group[400];	 /* all that its entries have in common */
+	struct policy_rule rule;   /* of the rows at hand */
+	char group[PUBLISH_GROUP]; /* all that its entries have in common */
 	uint32_t number, left_out;
 };
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "collector/alerts/book_int.h"
+#include "collector/nodes/hits.h"
 #include "collector/nodes/nodes_int.h"
 #include "common/num_text.h"
 #include "common/scan.h"
@@ -245,6 +246,7 @@ json_t *nodes_status(struct nodes *n)
 	put_u64(o, "fetched", n->counts.fetched);
 	put_u64(o, "fetched_octets", n->counts.fetched_octets);
 	put_u64(o, "fetch_failed", n->counts.fetch_failed);
+	put_u64(o, "hits_unknown", n->counts.hits_unknown);
 	pthread_mutex_unlock(&n->lock);
 	return o;
 }
@@ -328,5 +330,9 @@ void nodes_metrics(struct nodes *n, FILE *out)
 	one(out, "weir_captures_fetch_failed_total",
 	    "Fetches that failed, at their beginning or later: the node or the file was gone.",
 	    n->counts.fetch_failed);
+	one(out, "weir_node_hits_unknown_total",
+	    "What nodes said to have hit by decisions that are not known here, or have too many entries.",
+	    n->counts.hits_unknown);
+	hits_metrics(n, out);
 	pthread_mutex_unlock(&n->lock);
 }

@@ -13,6 +13,7 @@
 
 #include "collector/control/decide.h"
 #include "collector/nodes/captures.h"
+#include "collector/nodes/hits.h"
 #include "collector/nodes/nodes_http.h"
 #include "common/listen.h"
 #include "common/log.h"
@@ -329,6 +330,25 @@ static enum MHD_Result do_decided(struct waiter *w)
 	return http_text(w->c, MHD_HTTP_NO_CONTENT, NULL, NULL);
 }
 
+/* Locked. */
+static enum MHD_Result do_hits(struct waiter *w)
+{
+	char error[NODE_MESSAGE_ERROR] = "";
+	struct who who;
+	int r;
+
+	http_identify(w->n, w->c, false, &who);
+	if (who.code)
+		return http_deny(w, &who);
+	r = hits_heard(&(struct who_tells){w->n, who.node->name}, w->body ?: "", w->len, error);
+	if (r == -EINVAL)
+		return http_problem(w->c, MHD_HTTP_BAD_REQUEST, "request", error);
+	if (r)
+		return http_problem(w->c, MHD_HTTP_SERVICE_UNAVAILABLE, "store",
+				    "it can't be written down; try again");
+	return http_text(w->c, MHD_HTTP_NO_CONTENT, NULL, NULL);
+}
+
 void http_wake(struct nodes *n)
 {
 	const int64_t now = nodes_mono_us();
@@ -358,6 +378,8 @@ static enum MHD_Result dispatch(struct waiter *w, const char *url)
 		r = do_sync(w);
 	else if (!strcmp(url, NODE_PATH_PIECE))
 		r = http_piece(w);
+	else if (!strcmp(url, NODE_PATH_HITS))
+		r = do_hits(w);
 	else if (!strcmp(url, NODE_PATH_CAPTURES))
 		r = http_captures(w);
 	else if (!strcmp(url, NODE_PATH_RENEW))

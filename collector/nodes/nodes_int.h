@@ -67,6 +67,7 @@ struct node {
 struct nodes_counts {
 	uint64_t enrolled, enrol_refused, renewed, renew_refused, reports, sent, resyncs, denied;
 	uint64_t fetched, fetched_octets, fetch_failed;
+	uint64_t hits_unknown;
 };
 
 struct nodes {

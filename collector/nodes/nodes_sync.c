@@ -11,7 +11,6 @@
 #include "collector/nodes/nodes_int.h"
 #include "common/address.h"
 #include "common/log.h"
-#include "common/scan.h"
 
 #define AGAIN_US       INT64_C(2000000)
 #define AGAIN_LATER_US INT64_C(60000000)   /* after a rollback or a refusal: it may happen again */
@@ -110,16 +109,6 @@ static int wrong(char *reterr, const char *why)
 	return -EINVAL;
 }
 
-static bool read_id(const char *text, uint8_t ret[16])
-{
-	if (strlen(text) != 32 || strspn(text, "0123456789abcdef") != 32)
-		return false;
-	for (unsigned int i = 0; i < 16; i++)
-		ret[i] = (uint8_t)(scan_hex_digit(text[2 * i]) << 4 |
-				   scan_hex_digit(text[2 * i + 1]));
-	return true;
-}
-
 int sync_read_decided(const char *text, size_t len, struct node_decision *ret,
 		      struct node_text *ret_text, char *reterr)
 {
@@ -133,7 +122,7 @@ int sync_read_decided(const char *text, size_t len, struct node_decision *ret,
 				      .took_us = m->took_us,
 				      .ttl_us = m->ttl_s * 1000000,
 				      .shadow = m->shadow != 0};
-	if (!read_id(m->id, ret->id))
+	if (node_id_read(m->id, ret->id))
 		return wrong(reterr, "id: want 32 hexadecimal digits");
 	if (!m->rule[0])
 		return wrong(reterr, "rule: is empty");

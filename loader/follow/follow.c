@@ -170,30 +170,37 @@ static enum follow_round take_answer(struct follow *f, const struct http_reply *
 	return ROUND_GOOD;
 }
 
-/* One decision of the agent. */
-static enum follow_round tell_one(struct follow *f, const struct policy_decided *d)
+enum follow_round follow_tell(struct follow *f, const char *path, char *body, int *ret_status)
 {
 	const struct http_reply *reply = NULL;
-	char *body = follow_decided(d);
 	struct node_text m;
-	int r = body ? https_post(f->h, NODE_PATH_DECIDED, body, ANSWER_MS) : -ENOMEM;
+	int r = body ? https_post(f->h, path, body, ANSWER_MS) : -ENOMEM;
 
+	*ret_status = 0;
 	free(body);
 	r = r ?: https_wait(f->h, ANSWER_MS, NODE_MESSAGE_MAX, &reply);
 	if (r != 1)
 		return lost(f, r);
-	if (reply->status == 204) {
-		f->told = d->made_us;
+	*ret_status = reply->status;
+	if (reply->status == 204)
 		return ROUND_GOOD;
-	}
 	follow_problem(reply, &m);
-	if (!strcmp(m.code, "expired")) {
-		f->renew_at_s = 0;
-		return ROUND_GOOD;
-	}
-	if (reply->status == 400 || reply->status == 404)
-		f->told = d->made_us; /* it does not want to know, and will not later */
-	return follow_denied(f, reply, &m);
+	if (strcmp(m.code, "expired") != 0)
+		return follow_denied(f, reply, &m);
+	f->renew_at_s = 0;
+	return ROUND_GOOD;
+}
+
+/* One decision of the agent. */
+static enum follow_round tell_one(struct follow *f, const struct policy_decided *d)
+{
+	int status;
+	const enum follow_round round =
+		follow_tell(f, NODE_PATH_DECIDED, follow_decided(d), &status);
+
+	if (status == 204 || status == 400 || status == 404)
+		f->told = d->made_us; /* or it does not want to know, and will not later */
+	return round;
 }
 
 /* What the agent has decided since it was last told. */
@@ -210,21 +217,29 @@ static enum follow_round tell_decided(struct follow *f)
 	return round;
 }
 
+/* Messages that go before the question. */
+static enum follow_round tell_news(struct follow *f)
+{
+	enum follow_round round = f->decided > f->told ? tell_decided(f) : ROUND_GOOD;
+
+	if (round == ROUND_GOOD && f->renew_at_s && f->h && follow_hits_due(f))
+		round = follow_tell_hits(f);
+	return round;
+}
+
 static enum follow_round ask(struct follow *f)
 {
 	const struct http_reply *reply = NULL;
-	const int wait_ms = f->pending ? 0 : NODE_WAIT_MS;
+	const int wait_ms = f->pending ? 0 : f->report.rules ? FOLLOW_HITS_MS : NODE_WAIT_MS;
+	enum follow_round told;
 	struct node_text m;
 	char *body;
 	int r;
 
 	follow_look(f);
-	if (f->decided > f->told) {
-		const enum follow_round told = tell_decided(f);
-
-		if (told != ROUND_GOOD || !f->renew_at_s || !f->h)
-			return told;
-	}
+	told = tell_news(f);
+	if (told != ROUND_GOOD || !f->renew_at_s || !f->h)
+		return told;
 	m = f->report;
 	m.wait_ms = wait_ms;
 	m.clock_us = wall_us();

@@ -28,7 +28,8 @@ void follow_say(bool json, const uint8_t *image, size_t len, const struct policy
 
 /* ---- the parts of it ---- */
 
-#define FOLLOW_CONFIRM_S 20u /* then the core goes back, if nobody has heard of the collector */
+#define FOLLOW_HITS_MS	 5000 /* between two reports of what decisions hit */
+#define FOLLOW_CONFIRM_S 20u  /* then the core goes back, if nobody has heard of the collector */
 
 struct follow {
 	const struct enrolment *e;
@@ -42,7 +43,10 @@ struct follow {
 	char error[257];	 /* why */
 	int64_t pending;	 /* generation that waits to be confirmed; 0: none */
 	uint64_t decided,
-		told; /* made_us of the agent's last decision; of the last that was told */
+		told;	     /* made_us of the agent's last decision; of the last that was told */
+	uint32_t hits_since; /* policy clock: what was told of them is as of then */
+	int64_t hits_at_ms;  /* monotonic: when they are told again */
+	bool hits_off;	     /* the collector does not know of that */
 	int64_t renew_at_s;
 	bool warned_clock;
 	char complaint[HTTPS_ERROR]; /* the last one that was said */
@@ -59,6 +63,13 @@ void follow_problem(const struct http_reply *reply, struct node_text *ret);
 /* It is said, and the connection ends. */
 enum follow_round follow_denied(struct follow *f, const struct http_reply *reply,
 				const struct node_text *m);
+
+/* One message (taken over; NULL: no memory) whose answer is no more than yes. @ret_status: of HTTP; 0: none came. */
+enum follow_round follow_tell(struct follow *f, const char *path, char *body, int *ret_status);
+
+/* ---- hits.c: is it time to tell them? Then do. ---- */
+bool follow_hits_due(const struct follow *f);
+enum follow_round follow_tell_hits(struct follow *f);
 
 /* What the core has of this issuer now, into f->report. Return: has it changed? */
 bool follow_look(struct follow *f);

@@ -131,8 +131,7 @@ char *follow_decided(const struct policy_decided *d)
 			      .ttl_s = d->ttl_s,
 			      .shadow = d->shadow != 0};
 
-	for (unsigned int i = 0; i < sizeof(d->id); i++)
-		snprintf(m.id + 2 * i, 3, "%02x", d->id[i]);
+	node_id_write(d->id, m.id);
 	snprintf(m.rule, sizeof(m.rule), "%.63s", (const char *)d->name);
 	ip_text(d->addr, 0, m.value);
 	ip_text(d->to, 0, m.to);

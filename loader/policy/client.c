@@ -125,6 +125,8 @@ static size_t size_of(uint32_t ask)
 		return sizeof(struct policy_decided);
 	case ASK_MIRROR_SHOW:
 		return sizeof(struct mirror_shown);
+	case ASK_HITS:
+		return sizeof(struct policy_hit);
 	default:
 		return sizeof(struct policy_shown);
 	}
@@ -147,6 +149,8 @@ static bool map_answer(int memory, uint32_t ask, struct policy_result *ret)
 		ret->decided = at;
 	else if (ask == ASK_MIRROR_SHOW)
 		ret->mirrors = at;
+	else if (ask == ASK_HITS)
+		ret->hits = at;
 	else
 		ret->shown = at;
 	return true;

@@ -18,6 +18,7 @@ struct policy_result {
 	struct policy_shown *shown;	/* mapped; reply.n of them */
 	struct policy_decided *decided; /* the same */
 	struct mirror_shown *mirrors;	/* the same */
+	struct policy_hit *hits;	/* the same */
 	size_t bytes;
 };
 

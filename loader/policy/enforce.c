@@ -206,6 +206,8 @@ void enforce_answer(struct enforce *e, const struct policy_request *q,
 		r = enforce_held(e, (const char *)q->issuer, reply);
 	else if (q->ask == ASK_DECIDED)
 		r = enforce_decided(e, q, ret);
+	else if (q->ask == ASK_HITS)
+		r = enforce_ask_hits(e, q, ret);
 	else if (!peer->may_change && !(q->flags & REQUEST_DRY))
 		r = enforce_refuse(reply, -EACCES,
 				   "changing policies is for root and the group of policy.group");
@@ -377,6 +379,7 @@ int enforce_new(const struct enforce_start *start, struct enforce **ret)
 	e->recorder = start->recorder;
 	e->mirror = start->mirror;
 	policy_table_titles(e->table, start->titles);
+	enforce_hits_begin(e);
 	policy_table_time(e->table, &start->now);
 	state_load(e);
 	policy_table_sweep(e->table);
@@ -420,5 +423,6 @@ void enforce_free(struct enforce *e)
 	enforce_names_free(e);
 	guard_done(&e->guard);
 	policy_table_free(e->table);
+	enforce_hits_done(e);
 	free(e);
 }

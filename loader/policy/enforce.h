@@ -80,6 +80,7 @@ struct policy_answer {
 	struct policy_shown *shown;	/* reply.n of them, to be freed; or NULL */
 	struct policy_decided *decided; /* the same */
 	struct mirror_shown *mirrors;	/* the same */
+	struct policy_hit *hits;	/* the same */
 };
 
 /* Do what is asked for. */

@@ -105,6 +105,11 @@ static int put_made(struct enforce *e, const struct agent *a, struct policy_addr
 	const struct policy_rule twin = twin_of(e, a);
 	const struct policy_set set = {.rules = &twin, .rules_n = 1, .addrs = addrs, .addrs_n = n};
 
+	struct agent_twin t = {.slot = a->slot};
+
+	memcpy(t.twin, twin.id, sizeof(t.twin));
+	memcpy(t.id, a->rule->id, sizeof(t.id));
+	enforce_twin_note(e, &t);
 	for (uint32_t i = 0; i < n; i++)
 		addrs[i].rule = twin.number;
 	return n ? policy_table_add(e->table, SLOT_AGENT, &set, NULL) : 0;

@@ -47,6 +47,25 @@ struct agents {
 	uint64_t refused;	 /* ever */
 };
 
+#define HITS_GONE  65536u /* entries that have gone, for the collector: the last so many */
+#define HITS_TWINS (2 * POLICY_AGENTS_MAX) /* rules that agents' entries stand under, or stood */
+
+/* The rule that what an agent's rule has led to stands under. */
+struct agent_twin {
+	uint8_t twin[16], id[16]; /* their ids */
+	uint32_t slot;		  /* of the issuer; 0: there is none */
+};
+
+struct hits {
+	struct {
+		struct policy_hit hit;
+		uint32_t slot;
+	} * gone;		  /* a ring; NULL: nothing has gone yet */
+	uint64_t n_gone, n_twins; /* ever */
+	struct agent_twin twin[HITS_TWINS];
+	uint32_t life; /* other tables count anew */
+};
+
 #define CAPTURES_TOLD 1024u /* of the last ones, so that none begins twice */
 
 struct captures_told {
@@ -115,6 +134,7 @@ struct enforce {
 	struct recorder *recorder;  /* or NULL */
 	struct mirror_host *mirror; /* or NULL */
 	struct captures_told told;
+	struct hits hits;
 };
 
 uint64_t enforce_mono_s(void);
@@ -214,6 +234,14 @@ bool enforce_mirror_hit(struct enforce *e, const struct agent *a, const struct a
 void enforce_mirrors_changed(struct enforce *e);
 /* What of an issuer is refused now, in words, or "". */
 void enforce_refused_mirrors(const struct enforce *e, uint32_t slot, char *buf, size_t size);
+
+/* enforce_hits.c: the tables are there; they will go. */
+void enforce_hits_begin(struct enforce *e);
+void enforce_hits_done(struct enforce *e);
+/* Entries of @t->slot stand under this rule too. */
+void enforce_twin_note(struct enforce *e, const struct agent_twin *t);
+/* ASK_HITS. 0 or -ENOMEM. */
+int enforce_ask_hits(struct enforce *e, const struct policy_request *q, struct policy_answer *ret);
 
 /* enforce_name.c */
 void enforce_names_free(struct enforce *e);

@@ -163,6 +163,8 @@ static int seal_answer(const struct policy_answer *a)
 		return seal(a->decided, n * sizeof(*a->decided));
 	if (a->mirrors)
 		return seal(a->mirrors, n * sizeof(*a->mirrors));
+	if (a->hits)
+		return seal(a->hits, n * sizeof(*a->hits));
 	return seal(a->shown, n * sizeof(*a->shown));
 }
 
@@ -173,7 +175,7 @@ static int answer(int fd, struct policy_answer *a)
 	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
 	int memory = -1, r;
 
-	if (a->shown || a->decided || a->mirrors) {
+	if (a->shown || a->decided || a->mirrors || a->hits) {
 		struct cmsghdr *c;
 
 		memory = seal_answer(a);
@@ -222,6 +224,7 @@ static int handle(struct serve *s, int fd)
 	free(a.shown);
 	free(a.decided);
 	free(a.mirrors);
+	free(a.hits);
 	if (image.at)
 		munmap((void *)(uintptr_t)image.at, image.len);
 	return r;

@@ -115,6 +115,12 @@ void policy_table_titles(struct policy_table *t, struct policy_titles *titles)
 	t->titles = titles;
 }
 
+void policy_table_gone(struct policy_table *t, policy_each_fn *fn, void *arg)
+{
+	t->gone = fn;
+	t->gone_arg = arg;
+}
+
 struct policy_table *policy_table_free(struct policy_table *t)
 {
 	if (!t)

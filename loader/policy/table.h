@@ -135,6 +135,13 @@ int policy_table_failsafe(struct policy_table *t, const uint32_t *ports, size_t 
 
 void policy_table_usage(const struct policy_table *t, struct policy_usage *ret);
 
+/* A decision, whose it is, and the record of its rule. Return nonzero to stop. */
+typedef int policy_each_fn(void *arg, uint32_t issuer, const struct policy_rule *rule,
+			   const struct policy_decision *d);
+
+/* @fn is told of each decision that no packet can meet any more: it has counted to its end. */
+void policy_table_gone(struct policy_table *t, policy_each_fn *fn, void *arg);
+
 /* ---- reading ---- */
 
 /* The rule's element of policy_rules, as it is in flow_dropped.rule and drop_row.rule; 0: none. */
@@ -155,6 +162,13 @@ void policy_table_counters(const struct policy_table *t, uint32_t rule,
 typedef int policy_visit(void *arg, uint32_t number, const struct policy_decision *d);
 void policy_table_decisions(const struct policy_table *t, const uint8_t *addr, policy_visit *fn,
 			    void *arg);
+
+/* Those of an issuer that are in force. */
+void policy_table_each(const struct policy_table *t, uint32_t issuer, policy_each_fn *fn,
+		       void *arg);
+
+/* A number of these tables, 1 to 2^31 - 1: what is counted in others has begun anew. */
+uint32_t policy_table_life(const struct policy_table *t);
 
 /* The decision that a record of the rule at @rule became, or NULL. One of @set's arrays has one record. */
 const struct policy_decision *policy_table_decision(const struct policy_table *t, uint32_t rule,

@@ -432,6 +432,16 @@ void decision_undo(struct policy_table *t, uint32_t n)
 	decision_end(t, n); /* from == until: it holds for nobody */
 }
 
+/* A grace period is over since it ended. Its rule is taken back later, if at all. */
+static void tell_gone(struct policy_table *t, uint32_t n)
+{
+	const struct policy_decision *d = &t->decisions[n];
+	const struct rule_meta *rule = &t->rule[d->rule];
+
+	if (t->gone && rule->used)
+		(void)t->gone(t->gone_arg, t->meta[n].issuer, &rule->rec, d);
+}
+
 uint32_t decisions_reclaim(struct policy_table *t)
 {
 	uint32_t freed = 0;
@@ -446,6 +456,7 @@ uint32_t decisions_reclaim(struct policy_table *t)
 			t->dead--;
 			freed++;
 		} else if (m->state == DECISION_ENDED && t->decisions[n].until <= t->generation) {
+			tell_gone(t, n);
 			index_remove(t, n);
 			unshare(t, n);
 			count_kind(t, &t->decisions[n], UINT32_MAX);

@@ -84,7 +84,9 @@ struct policy_table {
 	uint32_t of_length4[33];
 	uint32_t of_length6[129];
 	uint32_t of_suffix[256];
-	uint32_t of_kind[5]; /* enum policy_kind */
+	uint32_t of_kind[5];  /* enum policy_kind */
+	policy_each_fn *gone; /* or NULL */
+	void *gone_arg;
 };
 
 /* ---- table_index.c ---- */

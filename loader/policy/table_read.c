@@ -3,6 +3,7 @@
  * table_read.c - what the tables hold and have counted.
  */
 #include <errno.h>
+#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,6 +140,27 @@ void policy_table_decisions(const struct policy_table *t, const uint8_t *addr, p
 		if ((!addr || speaks_of(&t->decisions[n], a)) && fn(arg, n, &t->decisions[n]))
 			return;
 	}
+}
+
+void policy_table_each(const struct policy_table *t, uint32_t issuer, policy_each_fn *fn, void *arg)
+{
+	for (uint32_t n = 1; n <= t->max; n++) {
+		const struct policy_decision *d = &t->decisions[n];
+
+		if (t->meta[n].state == DECISION_LIVE && t->meta[n].issuer == issuer &&
+		    fn(arg, issuer, &t->rule[d->rule].rec, d))
+			return;
+	}
+}
+
+uint32_t policy_table_life(const struct policy_table *t)
+{
+	uint8_t hash[SHA256_DIGEST_LENGTH]; /* the seed itself is nobody's business */
+	uint32_t life;
+
+	SHA256((const uint8_t *)t->control->seed, sizeof(t->control->seed), hash);
+	memcpy(&life, hash, sizeof(life));
+	return (life & INT32_MAX) ?: 1;
 }
 
 const struct policy_decision *policy_table_decision(const struct policy_table *t, uint32_t rule,

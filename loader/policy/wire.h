@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include "weir/policy.h"
 
-#define POLICY_WIRE_VERSION  5u
+#define POLICY_WIRE_VERSION  6u
 #define POLICY_SOCKET_SUFFIX ".policy" /* behind the path of the control socket */
 
 enum policy_ask {
@@ -30,6 +30,7 @@ enum policy_ask {
 	ASK_MIRROR_SHOW = 13, /* struct mirror_shown of each session; as HELD */
 	ASK_MIRROR_ADD = 14,  /* the session that comes along */
 	ASK_MIRROR_END = 15,  /* that of a number, or all */
+	ASK_HITS = 16,	      /* what entries of an issuer have hit; as HELD */
 	_ASK_MAX
 };
 
@@ -49,8 +50,8 @@ struct policy_request {
 	uint32_t ask;	    /* enum policy_ask */
 	uint32_t flags;	    /* enum policy_request_flag */
 	uint32_t confirm_s; /* APPLY, ADD: rolled back after so long without ASK_CONFIRM; 0: never */
-	uint64_t after;	    /* DECIDED: those since then, policy_decided.made_us */
-	/* FLUSH, ROLLBACK, CONFIRM, HELD, DECIDED; empty: all, the last one, all, -, - */
+	uint64_t after; /* DECIDED: those since then, policy_decided.made_us; HITS: policy_reply.clock */
+	/* FLUSH, ROLLBACK, CONFIRM, HELD, DECIDED, HITS; empty: all, the last one, all, -, -, - */
 	uint8_t issuer[32];
 	uint8_t id[16];	     /* REMOVE */
 	uint8_t what;	     /* WHY: enum why_what */
@@ -74,7 +75,7 @@ struct policy_reply {
 	uint32_t decisions, decisions_max;
 	uint32_t added,
 		removed; /* decisions, or rules without; mirrors: number of the new one, how many */
-	uint32_t n; /* policy_shown, policy_decided, mirror_shown in the memory that comes along */
+	uint32_t n; /* policy_shown, policy_decided, mirror_shown, policy_hit in the memory that comes along */
 	uint8_t stopped; /* panic */
 	uint8_t breaker; /* all in shadow */
 	uint8_t confirm; /* waits for a confirmation */
@@ -90,7 +91,8 @@ struct policy_reply {
 	uint64_t decided_us; /* policy_decided.made_us of the last one; 0: none */
 	uint8_t hash[32];    /* SHA-256 of the image; zero where it was not signed */
 	uint8_t why;	     /* enum policy_held */
-	uint8_t pad[7];
+	uint8_t pad[3];
+	uint32_t clock; /* HITS: policy clock of the answer */
 };
 
 /* A rule with what became of it. */
@@ -130,8 +132,20 @@ struct policy_decided {
 	uint8_t shadow;
 };
 
+/* What an entry of the kernel's tables has hit since it came. */
+struct policy_hit {
+	uint8_t id[16]; /* of the issuer's rule */
+	uint8_t addr[16];
+	uint64_t entry; /* which of those that the address has had under this rule; never 0 */
+	uint64_t packets, bytes;
+	uint64_t last_us; /* since 1970 */
+	uint32_t flows;
+	uint32_t at; /* policy clock: when it was looked at, or had gone */
+};
+
 _Static_assert(sizeof(struct policy_request) == 376, "one message");
 _Static_assert(sizeof(struct policy_decided) % 8 == 0, "an array");
 _Static_assert(sizeof(struct policy_shown) % 8 == 0, "an array");
+_Static_assert(sizeof(struct policy_hit) == 72, "an array");
 
 #endif

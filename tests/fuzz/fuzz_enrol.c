@@ -5,10 +5,10 @@
  * answers of HTTP, whole and in pieces.
  *
  * The first byte chooses: 'e' enrolment, 'r' a report, 'd' what a node has
- * decided, 'k' captures, 'o' octets of one, 'w' what is wanted of one, 'p' a problem, 'c' a certificate request, 't' a token, 'l' labels, others an answer of HTTP whose
+ * decided, 'i' what decisions hit, 'k' captures, 'o' octets of one, 'w' what is wanted of one, 'p' a problem, 'c' a certificate request, 't' a token, 'l' labels, others an answer of HTTP whose
  * pieces are as long as that byte says.
  *
- * Covers: common/node_message.c common/node_capture.c loader/follow/http_reply.c
+ * Covers: common/node_message.c common/node_capture.c common/node_hits.c loader/follow/http_reply.c
  * Options: -max_len=8192
  */
 #include <jansson.h>
@@ -19,6 +19,7 @@
 #include "collector/control/decide.h"
 #include "collector/nodes/nodes_int.h"
 #include "common/node_capture.h"
+#include "common/node_hits.h"
 #include "loader/follow/http_reply.h"
 
 #define BODY_MAX 4096u
@@ -109,6 +110,24 @@ static void captures(const char *text, size_t len)
 		return;
 	again = node_captures_write(&first, &second, 1);
 	if (!again || node_captures_read(again, strlen(again), &to, &first, error))
+		abort();
+	free(again);
+}
+
+static void hits(const char *text, size_t len)
+{
+	static struct node_hit v[NODE_HITS_MAX], w[NODE_HITS_MAX];
+	char error[NODE_MESSAGE_ERROR] = "", *again;
+	size_t n, m;
+
+	if (node_hits_read(text, len, v, &n, error)) {
+		if (!error[0])
+			abort();
+		return;
+	}
+	again = node_hits_write(v, n);
+	if (!again || node_hits_read(again, strlen(again), w, &m, error) || m != n ||
+	    memcmp(v, w, n * sizeof(*v)) != 0)
 		abort();
 	free(again);
 }
@@ -220,6 +239,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 'k':
 		captures((const char *)data + 1, size - 1);
+		break;
+	case 'i':
+		hits((const char *)data + 1, size - 1);
 		break;
 	case 'o':
 		octets(data + 1, size - 1);

@@ -55,6 +55,8 @@ static struct policy_reply reply_to(struct fake_core *c, const struct policy_req
 
 	if (q->ask == ASK_HELD)
 		return c->held;
+	if (q->ask == ASK_HITS) /* nothing was hit */
+		return done;
 	c->last = *q;
 	if (q->ask == ASK_CONFIRM) {
 		c->confirmed++;
