@@ -236,6 +236,16 @@ void merge_ignore_changes(struct merge *m);
 /* Some of the flows noted, as merge_live(). Return: true: there are more. */
 bool merge_changed(struct merge *m, uint32_t n, merge_live_fn fn, void *arg);
 
+/*
+ * Of a flow, for who looks at changes: bits of his own, which are 0 again once the flow has changed. NULL: nobody
+ * looks. @ref: as in merge_live_fn, or merge_emitting()
+ */
+#define MERGE_PICKED_MAX 64u
+uint64_t *merge_picked(struct merge *m, uint32_t ref);
+
+/* Of all flows: bit I becomes bit @to[I]; from MERGE_PICKED_MAX on it goes. */
+void merge_picked_move(struct merge *m, const uint8_t to[MERGE_PICKED_MAX]);
+
 /* Changes that were not noted since there were too many, ever. */
 uint64_t merge_changes_missed(const struct merge *m);
 

@@ -30,7 +30,10 @@ int merge_note_changes(struct merge *m)
 	if (!c)
 		return -ENOMEM;
 	c->noted = calloc(m->cfg.max_flows / BITS + 1, sizeof(*c->noted));
-	if (!c->noted) {
+	c->picked = calloc(m->cfg.max_flows + 1, sizeof(*c->picked));
+	if (!c->noted || !c->picked) {
+		free(c->noted);
+		free(c->picked);
 		free(c);
 		return -ENOMEM;
 	}
@@ -44,6 +47,7 @@ void merge_ignore_changes(struct merge *m)
 		return;
 	m->missed += m->changed->missed;
 	free(m->changed->noted);
+	free(m->changed->picked);
 	free(m->changed);
 	m->changed = NULL;
 }
@@ -53,6 +57,7 @@ void merge_note(struct merge *m, const struct flow_state *st)
 	struct changed *c = m->changed;
 	const uint32_t ref = merge_ref(m, st);
 
+	c->picked[ref] = 0;
 	if (*noted(c, ref) & bit(ref))
 		return;
 	if (c->n == MERGE_CHANGED_MAX) {
@@ -81,6 +86,25 @@ bool merge_changed(struct merge *m, uint32_t n, merge_live_fn fn, void *arg)
 		return true;
 	c->at = c->n = 0;
 	return false;
+}
+
+uint64_t *merge_picked(struct merge *m, uint32_t ref)
+{
+	return m->changed ? &m->changed->picked[ref] : NULL;
+}
+
+void merge_picked_move(struct merge *m, const uint8_t to[MERGE_PICKED_MAX])
+{
+	for (uint32_t ref = 1; m->changed && ref <= m->slab_used; ref++) {
+		uint64_t was = m->changed->picked[ref], now = 0;
+
+		for (; was; was &= was - 1) {
+			const uint8_t bit = to[__builtin_ctzll(was)];
+
+			now |= bit < MERGE_PICKED_MAX ? UINT64_C(1) << bit : 0;
+		}
+		m->changed->picked[ref] = now;
+	}
 }
 
 uint64_t merge_changes_missed(const struct merge *m)

@@ -99,8 +99,9 @@ struct ref_list {
 
 /* merge_changed.c: references in the order they came, each once. */
 struct changed {
-	uint64_t *noted; /* bit by reference */
-	uint32_t n, at;	 /* of refs; looked at up to there */
+	uint64_t *noted;  /* bit by reference */
+	uint64_t *picked; /* by reference, see merge_picked() */
+	uint32_t n, at;	  /* of refs; looked at up to there */
 	uint64_t missed;
 	uint32_t refs[MERGE_CHANGED_MAX];
 };

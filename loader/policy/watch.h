@@ -29,6 +29,7 @@ struct watch {
 	bool sweeping;
 	uint32_t n;
 	struct agent_rows rows;
+	uint64_t known[POLICY_AGENTS_MAX];	  /* hashes of them */
 	struct filter *filter[POLICY_AGENTS_MAX]; /* NULL: it could not be read, and picks nothing */
 	struct watch_told told[WATCH_TOLD];
 	struct agent_counts counts; /* but missed, made, refused */
@@ -49,7 +50,10 @@ static inline uint64_t watch_until(const struct watch *w, uint64_t until_ns)
 /* Some of the flows that have changed. Return: true: there are more. */
 bool watch_some(struct watch *w);
 
-/* A record that is being written: flows that were gone before anybody looked. @ref: merge_emitting() */
+/*
+ * A record that is being written: flows that were gone before anybody looked. What a rule has picked as it was when
+ * it last changed is not told again. @ref: merge_emitting()
+ */
 void watch_record(struct watch *w, uint32_t ref, const struct flow_record *r);
 
 struct policy_state;

@@ -265,3 +265,93 @@ Test(watch, more_flows_than_the_queue_holds)
 	cr_expect(eq(u64, merge_changes_missed(g.m), more));
 	free(e);
 }
+
+/* Nothing was told lately, as some time later. */
+static void later(void)
+{
+	memset(w.told, 0, sizeof(w.told));
+}
+
+/* A flow that lies idle until its record: what was done about it may have ended, and is not done anew. */
+Test(watch, a_record_tells_nothing_that_was_told_of_the_flow_as_it_is)
+{
+	struct entry e;
+
+	rule(FORBIDDEN);
+	begin(&e, &rig_key);
+	entry_payload(&g, &e, 1, 400);
+	entry_read(&g, &e);
+	look();
+	cr_expect(eq(u32, count(), 1));
+	later();
+	merge_flush(g.m, FLOW_SHUTDOWN);
+	cr_expect(eq(u32, count(), 0));
+}
+
+Test(watch, a_record_tells_of_packets_that_nobody_has_looked_at)
+{
+	struct entry e;
+
+	rule(FORBIDDEN);
+	begin(&e, &rig_key);
+	entry_payload(&g, &e, 1, 400);
+	entry_read(&g, &e);
+	look();
+	cr_expect(eq(u32, count(), 1));
+	later();
+	entry_packet(&g, &e, 0, ACK, 0);
+	entry_read(&g, &e);
+	merge_flush(g.m, FLOW_SHUTDOWN);
+	cr_expect(eq(u32, count(), 1), "it went on");
+}
+
+Test(watch, what_only_a_record_says_is_told_with_it)
+{
+	static const char *const two[] = {FORBIDDEN, "proto == tcp and reason == shutdown"};
+	struct agent_hit hit;
+	struct entry e;
+
+	rules(two, 2);
+	begin(&e, &rig_key);
+	entry_payload(&g, &e, 1, 400);
+	entry_read(&g, &e);
+	look();
+	cr_expect(eq(u32, count(), 1));
+	later();
+	merge_flush(g.m, FLOW_SHUTDOWN);
+	cr_assert(told(&hit));
+	cr_expect(eq(u32, hit.id[0], 2));
+	cr_expect(eq(u32, count(), 0));
+}
+
+/* Each change of a policy brings its rules again, perhaps in another order. */
+Test(watch, rules_that_come_again_tell_nothing_again)
+{
+	static const char *const other[] = {"proto == tcp and dst.port == 443", FORBIDDEN};
+	static struct agent_rows rows;
+	struct agent_hit hit;
+	struct entry e;
+
+	rule(FORBIDDEN);
+	begin(&e, &rig_key);
+	entry_payload(&g, &e, 1, 400);
+	entry_read(&g, &e);
+	look();
+	cr_expect(eq(u32, count(), 1));
+	later();
+	rule(FORBIDDEN);
+	cr_expect(eq(u32, count(), 0));
+	rows.n = 2; /* another rule before it, which keeps its id */
+	for (uint32_t i = 0; i < 2; i++) {
+		rows.row[i].slot = 2;
+		rows.row[i].id[0] = (uint8_t)(2 - i);
+		snprintf(rows.row[i].where, sizeof(rows.row[i].where), "%s", other[i]);
+	}
+	agent_board_put(&board, &rows);
+	watch_wanted(&w);
+	later();
+	look();
+	cr_assert(told(&hit));
+	cr_expect(eq(u32, hit.id[0], 2), "the new one");
+	cr_expect(eq(u32, count(), 0));
+}
