@@ -112,6 +112,18 @@ int api_begin(struct api_call *call, const struct job_spec *spec, int64_t *ret_i
 int api_result(struct api_call *call, int64_t id);
 /* ---- query.c: stored flows ---- */
 int api_run_query(struct api_call *call);
+/* A question of the request's parameters as a job: @run is given the pairs of it, and "ip" of the path. Return: 0, -1. */
+int api_query(struct api_call *call, int (*run)(void *arg, const json_t *request,
+						const struct endpoint_answer *to, char *error));
+/* Pairs as a specification. @error: SPEC_ERROR octets. Return: 0, -EINVAL, -ENOENT. */
+struct spec;
+int api_query_spec(const struct api *a, const json_t *pairs, struct spec *ret, char *error);
+/* Its rows, as lines of @to. Return: 0, or as endpoint_ops.query. */
+int api_query_rows(const struct api *a, const struct spec *s, const struct endpoint_answer *to,
+		   char *error);
+/* ---- views.c ---- */
+int api_run_graph(struct api_call *call);
+int api_run_host(struct api_call *call);
 
 /* The problem of a refusal (book_refuse()). Return: -1. */
 int api_refuse(struct api_call *call, const char *code, const char *text);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "collector/api/route.h"
+#include "common/address.h"
 #include "common/cli.h"
 #include "common/filter.h"
 #include "common/scan.h"
@@ -109,6 +110,7 @@ static int check_filter(const struct api_member *m, struct api_text v, struct ap
 /* What it stands for, by its type. */
 static int check_value(const struct api_member *m, struct api_text v, struct api_problem *p)
 {
+	uint8_t ip[16];
 	uint64_t n;
 
 	switch (m->type) {
@@ -117,6 +119,11 @@ static int check_value(const struct api_member *m, struct api_text v, struct api
 				    : api_problem(p, BAD, "value",
 						  "%s '%.40s': want letters, digits, . _ -",
 						  m->name, v.s);
+	case AT_ADDRESS:
+		return !address_ip(v.s, ip)
+			       ? 0
+			       : api_problem(p, BAD, "value", "%s '%.45s': want an address",
+					     m->name, v.s);
 	case AT_DURATION:
 		return !scan_duration_ns(v.s, 1, UINT64_MAX, &n)
 			       ? 0

@@ -78,7 +78,8 @@ static int fill_in(struct api_call *call)
 				   "last and from are two ways to say the same");
 	if (!last && !from)
 		json_object_set_new(call->values, "last", json_string("1h"));
-	if (call->route == ROUTE_PAIRS && !json_object_get(call->values, "by"))
+	if ((call->route == ROUTE_PAIRS || call->route == ROUTE_GRAPH) &&
+	    !json_object_get(call->values, "by"))
 		json_object_set_new(call->values, "by", json_string("src.ip,dst.ip"));
 	return 0;
 }
@@ -103,6 +104,9 @@ static int read_spec(struct api_call *call, struct spec *s)
 	if (!r && call->route == ROUTE_PAIRS && s->n_by != 2)
 		r = api_problem(&call->problem, MHD_HTTP_BAD_REQUEST, "value",
 				"by: a pair is of two fields, such as src.ip,dst.ip");
+	if (!r && call->route == ROUTE_GRAPH && s->n_by < 2)
+		r = api_problem(&call->problem, MHD_HTTP_BAD_REQUEST, "value",
+				"by: links are between two fields or more, such as src.ip,dst.ip");
 	return r;
 }
 
@@ -184,7 +188,7 @@ static int on_progress(void *arg, double percent)
 	return x->to->progress(x->to->arg, percent);
 }
 
-static int run(const struct api *a, const struct spec *s, struct answering *x, char *error)
+static int run_spec(const struct api *a, const struct spec *s, struct answering *x, char *error)
 {
 	const struct answer_sink k = {.head = on_head,
 				      .row = on_row,
@@ -205,33 +209,45 @@ static int run(const struct api *a, const struct spec *s, struct answering *x, c
 	return a->cfg.ops->query(a->cfg.arg, s, &k, error);
 }
 
+int api_query_rows(const struct api *a, const struct spec *s, const struct endpoint_answer *to,
+		   char *error)
+{
+	struct answering *x = calloc(1, sizeof(*x));
+	int r = -ENOMEM;
+
+	if (!x)
+		return r;
+	x->to = to;
+	r = run_spec(a, s, x, error);
+	answer_print_free(x->print);
+	output_free(x->flows);
+	if (x->out)
+		fclose(x->out);
+	free(x->text);
+	free(x);
+	return r;
+}
+
+int api_query_spec(const struct api *a, const json_t *pairs, struct spec *ret, char *error)
+{
+	const char *key;
+	json_t *v;
+	int r = 0;
+
+	spec_init(ret, SPEC_TOP, now_us());
+	ret->env = a->cfg.ops->lists(a->cfg.arg);
+	json_object_foreach((json_t *)(uintptr_t)pairs, key, v)
+		r = r ?: spec_set(ret, key, json_string_value(v), error);
+	return r ?: spec_finish(ret, error);
+}
+
 /* A job: the request is the specification's pairs. */
 static int answer(void *arg, const json_t *request, const struct endpoint_answer *to, char *error)
 {
-	struct answering *x = calloc(1, sizeof(*x));
 	struct spec *s = malloc(sizeof(*s));
-	const struct api *a = arg;
-	const char *key;
-	int r = x && s ? 0 : -ENOMEM;
-	json_t *v;
+	int r = s ? api_query_spec(arg, request, s, error) : -ENOMEM;
 
-	if (!r) {
-		x->to = to;
-		spec_init(s, SPEC_TOP, now_us());
-		s->env = a->cfg.ops->lists(a->cfg.arg);
-		json_object_foreach((json_t *)(uintptr_t)request, key, v)
-			r = r ?: spec_set(s, key, json_string_value(v), error);
-		r = r ?: spec_finish(s, error);
-		r = r ?: run(a, s, x, error);
-	}
-	if (x) {
-		answer_print_free(x->print);
-		output_free(x->flows);
-		if (x->out)
-			fclose(x->out);
-		free(x->text);
-	}
-	free(x);
+	r = r ?: api_query_rows(arg, s, to, error);
 	free(s);
 	return r;
 }
@@ -247,11 +263,11 @@ static bool has_gone(void *arg)
 	return poll(&p, 1, 0) > 0 && p.revents & (POLLRDHUP | POLLHUP | POLLERR);
 }
 
-int api_run_query(struct api_call *call)
+int api_query(struct api_call *call, job_fn *run)
 {
 	struct jobs *jobs = call->api->jobs;
 	struct spec *s = malloc(sizeof(*s));
-	struct job_spec job = {.run = answer,
+	struct job_spec job = {.run = run,
 			       .arg = call->api,
 			       .owner = call->who.name,
 			       .wait_ms = call->api->patience_ms};
@@ -264,6 +280,8 @@ int api_run_query(struct api_call *call)
 	if (!r) {
 		job.request = json_object();
 		spec_each(s, put_pair, job.request);
+		if (json_object_get(call->values, "ip"))
+			json_object_set(job.request, "ip", json_object_get(call->values, "ip"));
 	}
 	free(s);
 	if (r || api_begin(call, &job, &id))
@@ -279,4 +297,9 @@ int api_run_query(struct api_call *call)
 	}
 	(void)jobs_cancel(jobs, id); /* what has been answered is not kept */
 	return r ? -1 : 0;
+}
+
+int api_run_query(struct api_call *call)
+{
+	return api_query(call, answer);
 }

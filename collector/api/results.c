@@ -93,7 +93,7 @@ static int failed(struct api_call *call, const struct job_view *v)
 
 /*
  * Lines as one object: targets belong to the rule before them, the line of type done is about all, and what stands in
- * one of type end is the object's own.
+ * one of type end is the object's own. One of type whole is all of it.
  */
 static json_t *whole(json_t *lines)
 {
@@ -105,9 +105,15 @@ static json_t *whole(json_t *lines)
 		const bool done = !strcmp(type_of(line), "done");
 		const bool rule = !strcmp(type_of(line), "rule");
 		const bool end = !strcmp(type_of(line), "end");
+		const bool all = !strcmp(type_of(line), "whole");
 		const bool part = !strcmp(type_of(line), "target") && last;
 
 		json_object_del(line, "type");
+		if (all) {
+			json_decref(items);
+			json_decref(o);
+			return json_incref(line);
+		}
 		if (done) {
 			json_object_set(o, "summary", line);
 		} else if (end) {

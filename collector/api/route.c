@@ -81,7 +81,11 @@ static size_t part_length(const char *pattern, const char *path)
 	static const char word[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 
-	return strspn(path, !strncmp(pattern, "{id}", 4) ? digits : word);
+	static const char address[] = "abcdefABCDEF0123456789.:";
+
+	return strspn(path, !strncmp(pattern, "{id}", 4)   ? digits
+			    : !strncmp(pattern, "{ip}", 4) ? address
+							   : word);
 }
 
 /* Does @path look like @pattern? Then @ret is what stands for the part in braces. */

@@ -37,6 +37,7 @@ enum api_type {
 	AT_TEXT,     /* no control characters but tabs and line ends */
 	AT_LONG,     /* the same, a file */
 	AT_NAME,     /* letters, digits, . _ - */
+	AT_ADDRESS,  /* of IP */
 	AT_ID,	     /* a whole number, 1 or more */
 	AT_NUMBER,   /* a whole number */
 	AT_COUNT,    /* 1 to max */

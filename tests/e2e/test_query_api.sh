@@ -63,6 +63,31 @@ both "a series, steps without flows among them" series step=5m by=proto top=2 pr
 	query --step 5m --by proto --top 2 --previous
 both "flows" flows limit=1000 'filter=proto == udp' dedup=true -- flows 'proto == udp' --top 1000 --dedup
 
+# who with whom, as nodes and links: names in place of numbers they are the pairs
+api GET /api/v1/graph "$viewer" -G -d top=1000 --data-urlencode "from=$from" --data-urlencode "to=$to"
+expect "a graph has the pairs for links" "$code $(body '.nodes as $n | [.links[] | [$n[.source].name, $n[.target].name, .value]] | sort | tostring')" \
+	"200 $("$collector" query --by src.ip,dst.ip --top 1000 --from "$from" --to "$to" -o json |
+		jq -s '[.[] | select(.other | not) | [."src.ip" // .src.ip, ."dst.ip" // .dst.ip, .bytes]] | sort | tostring' -r)"
+api GET /api/v1/graph "$viewer" -G -d by=src.ip/24,proto,dst.port -d top=3 -d measure=flows --data-urlencode "from=$from" --data-urlencode "to=$to"
+expect "of three layers all flows are in links or others" \
+	"$code $(body '. as $g | [0, 1 | . as $l | [$g.links[] | select($g.nodes[.source].layer == $l).value] | add + $g.other] | tostring')" \
+	"200 [$flows,$flows]"
+expect_api "one layer is no graph" 400 GET '/api/v1/graph?by=src.ip' "$viewer"
+expect_api "a breaker draws none" 403 GET /api/v1/graph "$breaker"
+
+# all about a host
+host=$("$collector" query --by src.ip --top 1 --from "$from" --to "$to" -o json | jq -rs '.[0] | ."src.ip" // .src.ip')
+api GET "/api/v1/hosts/$host" "$viewer" -G --data-urlencode "from=$from" --data-urlencode "to=$to"
+expect "a host: what it sent and got" "$code $(body '.as_source | "\(.flows) \(.bytes)"')" \
+	"200 $("$collector" query "src.ip == $host" --from "$from" --to "$to" -o json | jq -r '"\(.flows) \(.bytes)"')"
+expect "a host: with whom" "$(jq -cS '.talks_to[]' "$tmp/body" | sha256sum)" \
+	"$("$collector" query "src.ip == $host" --by dst.ip --from "$from" --to "$to" -o json | jq -cS 'select(.other | not)' | sha256sum)"
+expect "a host: what there is of it" "$(body 'keys | join(" ")')" \
+	'alerts as_destination as_source asks_for decisions from ip server_names serves talked_to_by talks_to to uses'
+expect_api "a host by IPv6" 200 GET '/api/v1/hosts/2001:db8::1' "$viewer"
+expect_api "a host that is none" 400 GET '/api/v1/hosts/1.2.3' "$viewer"
+expect_api "a breaker looks at no host" 403 GET "/api/v1/hosts/$host" "$breaker"
+
 cursor='' pages=0
 : >"$tmp/pages"
 while [ "$pages" -lt 20 ]; do

@@ -137,6 +137,8 @@ static const struct {
 	{ROUTE_FLOWS, "vaupd"},
 	{ROUTE_TOP, "vaupd"},
 	{ROUTE_PAIRS, "vaupd"},
+	{ROUTE_GRAPH, "vaupd"},
+	{ROUTE_HOST, "vaupd"},
 	{ROUTE_SERIES, "vaupd"},
 	{ROUTE_ALERTS, "vaupd"},
 	{ROUTE_ALERT, "vaupd"},

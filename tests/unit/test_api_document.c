@@ -103,7 +103,10 @@ static void put_sample(const char *path, char *ret, size_t cap)
 
 	if (brace)
 		snprintf(ret, cap, "%.*s%s%s", (int)(brace - path), path,
-			 !strncmp(brace, "{id}", 4) ? "17" : "edge-1", strchr(brace, '}') + 1);
+			 !strncmp(brace, "{id}", 4)   ? "17"
+			 : !strncmp(brace, "{ip}", 4) ? "192.0.2.1"
+						      : "edge-1",
+			 strchr(brace, '}') + 1);
 	else
 		snprintf(ret, cap, "%s", path);
 }

@@ -23,7 +23,10 @@ static void sample(enum api_route_id r, char *ret, size_t cap)
 
 	if (brace)
 		snprintf(ret, cap, "%.*s%s%s", (int)(brace - path), path,
-			 !strncmp(brace, "{id}", 4) ? "17" : "nobody", strchr(brace, '}') + 1);
+			 !strncmp(brace, "{id}", 4)   ? "17"
+			 : !strncmp(brace, "{ip}", 4) ? "192.0.2.1"
+						      : "nobody",
+			 strchr(brace, '}') + 1);
 	else
 		snprintf(ret, cap, "%s", path);
 }
