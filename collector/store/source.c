@@ -239,10 +239,16 @@ static void add_nothing(struct from *q, const struct flow_source_cfg *cfg)
 	from_add(q, " WHERE false");
 }
 
-static bool overlaps(const struct partition *p, const struct flow_range *r)
+/* While it is being written more may come before the query reads: of its own span, unless it takes others' too. */
+static bool overlaps(const struct store *s, const struct partition *p, const struct flow_range *r)
 {
-	/* while it is being written its bounds are not known */
-	return p->writing || (p->rows && p->max_us >= r->from_us && p->min_us < r->to_us);
+	const int64_t first_us = p->start_s * 1000000,
+		      span_us = (int64_t)s->cfg.partition_s * 1000000;
+	const int64_t last_us = first_us < INT64_MAX - span_us ? first_us + span_us : INT64_MAX;
+
+	if (p->rows && p->max_us >= r->from_us && p->min_us < r->to_us)
+		return true;
+	return p->writing && (p->odd || (last_us >= r->from_us && first_us < r->to_us));
 }
 
 /* All partitions of the range. A partition that can't be opened is left out, and said. */
@@ -261,7 +267,7 @@ static void add_partitions(struct from *q, struct store *s, const struct flow_so
 	for (struct partition *p = s->partitions; p; p = p->next) {
 		int r;
 
-		if (p->damaged || !overlaps(p, &cfg->range))
+		if (p->damaged || !overlaps(s, p, &cfg->range))
 			continue;
 		if (p->cold) {
 			from_add(q, "%s", between);

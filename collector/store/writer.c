@@ -119,6 +119,9 @@ static int part_of(struct store *s, int64_t start, uint32_t *n, uint32_t *ret, c
 	}
 	if (*n == FEEDS_MAX || (*n && count_feeds(s) >= FEEDS_MAX && !is_fed(s, start))) {
 		*ret = *n - 1;
+		pthread_mutex_lock(&s->lock);
+		parts[*ret].p->odd = true;
+		pthread_mutex_unlock(&s->lock);
 		return 0;
 	}
 	r = begin(s, start, &parts[*n].p, error);
@@ -272,6 +275,7 @@ static void finish(struct store *s)
 			p->max_us = p->new_max_us;
 		p->rows += p->new_rows;
 		p->new_rows = 0;
+		p->odd = false;
 		p->used_ms = store_now_ms();
 	}
 	s->stats.appended += s->held_rows;

@@ -197,6 +197,60 @@ Test(store, rollups_are_equal_to_raw_flows_open_closed_and_reopened)
 	store_rig_done(&g);
 }
 
+#define HOUR_US INT64_C(3600000000)
+
+/* Partitions that a question about a range reads. */
+static uint32_t partitions_of(struct store_rig *g, int64_t from, int64_t to)
+{
+	struct flow_source_cfg cfg = {.range = {from, to}};
+	uint32_t n = 0;
+	char *text;
+
+	flow_source_add(&cfg, BC_END);
+	cr_assert(eq(int, store_source(g->s, &cfg, &text), 0));
+	for (const char *at = text; (at = strstr(at, "FROM p")); at++)
+		n++;
+	free(text);
+	return n;
+}
+
+static uint64_t count_in(struct store_rig *g, int64_t from, int64_t to)
+{
+	g->from = from;
+	g->to = to;
+	return store_rig_number(g, "SELECT count(*) FROM %s");
+}
+
+Test(store, of_partitions_that_are_being_written_those_of_the_range_are_read)
+{
+	const int64_t first = T0 / HOUR_US * HOUR_US;
+	struct store_rig g;
+	struct rows rows;
+
+	if (!store_rig_open(&g, NULL))
+		return;
+	rows_init(&rows, 3, first, HOUR_US / 10);
+	for (unsigned int i = 0; i < 3; i++) { /* ten flows an hour, ten hours at once */
+		store_rig_send(&g, &rows, 100);
+		cr_assert(eq(int, store_flush(g.s), 0));
+	}
+	cr_expect(eq(u32, partitions_of(&g, first, first + 30 * HOUR_US), 30));
+	for (int64_t h = 0; h < 30; h += 4) {
+		const int64_t from = first + h * HOUR_US;
+
+		cr_expect(le(u32, partitions_of(&g, from, from + HOUR_US), 2), "hour %d", (int)h);
+		cr_expect(eq(u64, count_in(&g, from, from + HOUR_US), 10), "hour %d", (int)h);
+	}
+	/* more hours at once than a flush writes: the last ones are where others' flows are */
+	rows.end_us = first + 40 * HOUR_US;
+	store_rig_send(&g, &rows, 300);
+	cr_assert(eq(int, store_flush(g.s), 0));
+	for (int64_t h = 40; h < 70; h += 3)
+		cr_expect(eq(u64, count_in(&g, first + h * HOUR_US, first + (h + 1) * HOUR_US), 10),
+			  "hour %d", (int)h);
+	store_rig_done(&g);
+}
+
 Test(store, flows_that_come_meanwhile_are_in_the_range_or_not_in_the_answer)
 {
 	struct store_query q = {};
