@@ -14,6 +14,9 @@
 #define SECOND UINT64_C(1000000000)
 #define EXACT  9e15 /* up to here a double is exact to the one */
 
+#define STEPS_OF_KEEP 60u /* in which a rule without a window lets an alert fire on */
+#define STEP_MOST     (60 * SECOND)
+
 /* ---- set-up ---- */
 
 static bool same_filter(const struct batch_filter *a, const struct batch_filter *b)
@@ -157,6 +160,21 @@ static bool wants_ids(const struct rule_state *s)
 	return yes;
 }
 
+/*
+ * Of a rule without a window the step says no more than how soon it's seen that no flow came: what fires on for an
+ * hour need not be looked at each second.
+ */
+static uint64_t step_of(const struct rule *r)
+{
+	uint64_t step = r->keep_ns / STEPS_OF_KEEP / SECOND * SECOND;
+
+	if (r->window.slide_ns)
+		return r->window.slide_ns;
+	if (r->for_ns || step < SECOND)
+		return SECOND;
+	return step < STEP_MOST ? step : STEP_MOST;
+}
+
 static int state_init(struct engine *e, const struct rule *rule, struct rule_state *s)
 {
 	uint32_t key;
@@ -164,9 +182,10 @@ static int state_init(struct engine *e, const struct rule *rule, struct rule_sta
 
 	*s = (struct rule_state){
 		.rule = rule, .engine = e, .pane = INT64_MIN, .begin_ns = UINT64_C(1) << 63};
-	s->slide = rule->window.slide_ns ?: SECOND;
+	s->slide = step_of(rule);
 	s->panes = rule->window.size_ns ? (uint32_t)(rule->window.size_ns / s->slide) : 1;
 	s->monotone = !rule->test || rule->test->monotone;
+	s->once = !rule->test && !rule->for_ns;
 	r = batch_add_filter(&e->batch, rule->filter, &s->where);
 	if (!r)
 		r = batch_add_key(&e->batch, &rule->by, &key);
@@ -359,7 +378,7 @@ static uint64_t leaf_bytes(const struct rule *r, uint32_t agg, uint32_t panes,
 
 void rule_cost(const struct rule *r, struct rule_cost *ret)
 {
-	const uint64_t slide = r->window.slide_ns ?: SECOND;
+	const uint64_t slide = step_of(r);
 	const uint32_t panes = r->window.size_ns ? (uint32_t)(r->window.size_ns / slide) : 1;
 
 	/* a bucket's octets are two and some for each place; a quarter of the places is free */

@@ -8,7 +8,8 @@
  * step in which it ended and its group is looked at over the last size/slide steps, the one under way
  * among them; when a step is over, groups with an alert are looked at over size/slide whole steps.
  * What may become false by adding flows (<, ==, not, ratio) is looked at only then, in all groups.
- * A flow that ended before the window is late: counted, not used.
+ * A flow that ended before the window is late: counted, not used. Steps of a rule without a window are of a
+ * second, or of a sixtieth of what its alerts fire on for, up to a minute.
  *
  * Bounded: groups_max groups for each rule; beyond, one of about a dozen goes that was not seen again
  * since it was last considered (an alert of it is resolved, reason "evicted") and is counted. One thread.

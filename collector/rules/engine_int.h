@@ -328,7 +328,8 @@ struct rule_state {
 	uint8_t age;	   /* mark of now */
 	uint32_t n_parts;
 	bool monotone;
-	bool ids; /* it asks for ids.*, so it looks at rows of FLOW_IDS, which others have seen */
+	bool once; /* without having and for the first flow of a step says all that the step can */
+	bool ids;  /* it asks for ids.*, so it looks at rows of FLOW_IDS, which others have seen */
 	bool distinct; /* any of it */
 	bool plain;    /* all leaves are totals that values are added to */
 	bool gated;    /* it can hold only where leaf @gate comes to @gate_value */

@@ -123,7 +123,7 @@ static inline void add_row(struct rule_state *s, const struct batch *b, uint32_t
 	if (count_row(s, g, b, row, pane))
 		s->engine->stats.lost++;
 	if (s->monotone) {
-		if (g->watch || groups_near(s, g))
+		if (s->once ? g->cells[s->leaf_at[0]] == 1 : g->watch || groups_near(s, g))
 			alert_look(s, slot, b->clock[row]);
 	} else if (s->gated && !g->watch && groups_near(s, g) && !watch_get(s, slot)) {
 		s->engine->stats.lost++;

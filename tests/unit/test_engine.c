@@ -285,6 +285,25 @@ Test(engine, knows_no_late_flow_where_there_is_no_window)
 	cr_expect(eq(u32, count("a", ALERT_FIRING), 1));
 }
 
+/* A minute is a step of an hour's alert: what comes within one is one alert, which ends an hour after it. */
+Test(engine, looks_each_minute_at_what_fires_on_for_an_hour)
+{
+	begin(HEAD "    where: dst.port == 25\n    by: src.ip\n    keep_firing_for: 1h\n");
+	for (uint32_t i = 0; i < 10; i++)
+		feed(1, 1, 25, BEGIN + (10 + 10 * i) * SECOND);
+	engine_advance(engine, BEGIN + 3719 * SECOND);
+	cr_assert(eq(u32, seen.n, 1), "one alert, which has not ended");
+	cr_expect(eq(u64, seen.v[0].at_ns, BEGIN + 10 * SECOND));
+	feed(1, 1, 25, BEGIN + 3720 * SECOND);
+	engine_flush(engine);
+	cr_assert(eq(u32, seen.n, 3), "it ends, and another begins");
+	cr_expect(eq(u8, seen.v[1].state, ALERT_RESOLVED));
+	cr_expect(eq(u64, seen.v[1].at_ns, BEGIN + 3720 * SECOND));
+	cr_expect(eq(u8, seen.v[2].state, ALERT_FIRING));
+	engine_advance(engine, BEGIN + 7380 * SECOND);
+	cr_assert(eq(u32, count("a", ALERT_RESOLVED), 2));
+}
+
 /* A clumsy hash makes this take minutes: values that have much in common, and a small seed. */
 Test(engine, finds_a_hundred_thousand_pairs_soon)
 {
