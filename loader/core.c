@@ -252,6 +252,7 @@ static void reload(struct core *c)
 		places_change(&c->places);
 		c->cfg.mirrors = c->news->mirrors;
 		mirror_host_configure(&c->mirror, &c->cfg.mirrors);
+		recorder_reload(&c->recorder, &c->news->recorder.disk);
 		ipc_send(c->ipc, &m);
 		iface_table_reloaded(c->places.own.table, false);
 		log_info(NULL, "reloaded, %u interfaces", places_count(&c->places));
@@ -279,7 +280,7 @@ static bool heard_worker(struct core *c)
 	return false;
 }
 
-enum { P_SIGNAL, P_WORKER, P_LINKS, P_BROKER, P_HEIRS, _P_MAX };
+enum { P_SIGNAL, P_WORKER, P_LINKS, P_BROKER, P_HEIRS, P_RECORDER, _P_MAX };
 
 /* Something came from outside. False: it is time to end. */
 static bool act_on(struct core *c, const struct pollfd *p)
@@ -292,6 +293,8 @@ static bool act_on(struct core *c, const struct pollfd *p)
 		places_update(&c->places);
 	if (p[P_BROKER].revents)
 		broker_answer(c->broker, c->cfg.exports, c->cfg.n_exports);
+	if (p[P_RECORDER].revents)
+		recorder_gone(&c->recorder);
 	return true;
 }
 
@@ -310,6 +313,7 @@ static int wait_for_stop(struct core *c)
 		int r;
 
 		policy_host_poll(&c->policy, p + _P_MAX);
+		p[P_RECORDER].fd = c->recorder.fd;
 		r = poll(p, _P_MAX + POLICY_HOST_FDS, next_ms(c));
 		if (r < 0 && errno != EINTR)
 			return 0;

@@ -56,6 +56,8 @@ struct iface_table {
 	struct policy_titles titles;	   /* core: names of rules */
 	struct agent_board agents;	   /* core: rules for the worker to hold flows against */
 	struct record_counts records;	   /* core and recorder */
+	struct recorder_board recorder;	   /* who looks after the recorder */
+	struct disk_board disk;		   /* core and recorder */
 	struct mirror_rule_counts mirrors; /* core */
 	struct iface_row row[IFACE_ROWS];
 };

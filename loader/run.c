@@ -132,6 +132,9 @@ static int make_recorder(const struct settings *s, struct recorder_cfg *cfg)
 	const char *dir = settings_text(s, SET_CAPTURE_DIR);
 
 	cfg->quota = settings_num(s, SET_CAPTURE_QUOTA);
+	cfg->disk = (struct disk_cfg){.quota = settings_num(s, SET_CAPTURE_DISK),
+				      .file_bytes = settings_num(s, SET_CAPTURE_DISK_FILE),
+				      .file_ns = settings_num(s, SET_CAPTURE_DISK_TIME)};
 	snprintf(cfg->group, sizeof(cfg->group), "%s", settings_text(s, SET_CAPTURE_GROUP));
 	if (settings_is_word(s, SET_CAPTURE_DIR))
 		return 0;

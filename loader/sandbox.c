@@ -119,10 +119,10 @@ static const int allowed[] = {
 	SCMP_SYS(pwritev),
 };
 
-/* Of the recorder, beside those above: files in its directory. */
+/* Of the recorder, beside those above: files in its directories; the end of the process that writes them. */
 static const int files[] = {
-	SCMP_SYS(openat),    SCMP_SYS(unlinkat),   SCMP_SYS(renameat),
-	SCMP_SYS(renameat2), SCMP_SYS(getdents64), SCMP_SYS(fcntl),
+	SCMP_SYS(openat),     SCMP_SYS(unlinkat), SCMP_SYS(renameat), SCMP_SYS(renameat2),
+	SCMP_SYS(getdents64), SCMP_SYS(fcntl),	  SCMP_SYS(flock),    SCMP_SYS(wait4),
 };
 
 /* TCP, TLS and UDP to a collector: sockets of these families and no other. */

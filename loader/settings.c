@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "loader/capture/disk_board.h"
 #include "loader/dataplane.h"
 #include "loader/netns.h"
 
@@ -68,6 +69,24 @@ static const struct settings_profile profiles[] = {
 	{},
 };
 
+/* The disk ring is written from the ring in memory, in files of a size that is worth it. */
+static void check_disk(const struct settings *s, struct config_errors *errs)
+{
+	const struct setting_value *v = &s->v[SET_CAPTURE_DISK];
+
+	if (v->num && v->num < DISK_LEAST)
+		config_error(errs, v->line, v->col, "capture.disk: '%s': want 0, or 1Mi at least",
+			     v->text);
+	else if (v->num && !settings_num(s, SET_CAPTURE_RING))
+		config_error(
+			errs, v->line, v->col,
+			"capture.disk: nothing keeps packets that could be written: set capture.ring, such "
+			"as 64Mi");
+	else if (v->num && settings_is_word(s, SET_CAPTURE_DIR))
+		config_error(errs, v->line, v->col,
+			     "capture.disk: capture.dir is none: name a directory");
+}
+
 static int finish(struct settings *s, struct config_errors *errs)
 {
 	struct settings_own *own = calloc(1, sizeof(*own));
@@ -75,6 +94,7 @@ static int finish(struct settings *s, struct config_errors *errs)
 	s->own = own;
 	if (!own)
 		return -ENOMEM;
+	check_disk(s, errs);
 	return settings_exports_load(s, &own->exports, errs)
 		       ?: settings_mirror_load(s, &own->mirrors, errs);
 }

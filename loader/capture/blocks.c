@@ -48,7 +48,7 @@ size_t blocks_packet(struct blocks *b, const struct recent_packet *p, int iface,
 		/* what the program returned for a reset is of the reset, not of this packet */
 		.verdict_by = h->verdict == VERDICT_DROP ? h->hook == HOOK_XDP ? 2 : 1 : 0,
 		.verdict = h->hook == HOOK_XDP ? XDP_DROP : TC_ACT_SHOT,
-		.comment = h->verdict == VERDICT_RESET ? "weir: answered with a reset" : NULL,
+		.comment = h->verdict == VERDICT_RESET ? BLOCKS_RESET : NULL,
 	};
 
 	b->iface[iface].taken++;

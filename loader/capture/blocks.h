@@ -11,6 +11,7 @@
 #include "loader/iface_table.h"
 
 #define BLOCKS_IFACES_MAX 1024u
+#define BLOCKS_RESET	  "weir: answered with a reset"	      /* a packet's comment */
 #define BLOCKS_ROOM	  (PCAPNG_BLOCK_MAX + RECENT_LEN_MAX) /* that any block has room in */
 
 struct blocks_iface {

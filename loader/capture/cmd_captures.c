@@ -14,6 +14,7 @@
 #include "common/cli.h"
 #include "common/num_text.h"
 #include "common/units.h"
+#include "loader/capture/files.h"
 #include "loader/capture/store.h"
 #include "loader/command.h"
 #include "loader/settings.h"
@@ -102,32 +103,7 @@ struct captures_cmd {
 
 static int open_dir(struct captures_cmd *m)
 {
-	static struct config_errors errs;
-	const struct settings_args args = {.config = m->config};
-	struct settings *s = NULL;
-	const char *dir = m->dir;
-	int rc = 0;
-
-	errs.count = 0;
-	if (!dir && settings_one(&weir_settings, SET_CAPTURE_DIR, m->config, &s, &errs)) {
-		settings_print_errors(&weir_settings, &args, &errs, stderr);
-		return EXIT_USAGE;
-	}
-	if (!dir && settings_is_word(s, SET_CAPTURE_DIR)) {
-		fputs("weir: capture.dir is none: rules have no place for packets here\n", stderr);
-		rc = EXIT_FAILED;
-	}
-	dir = dir ?: settings_text(s, SET_CAPTURE_DIR);
-	m->fd = rc ? -1 : open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (!rc && m->fd < 0) {
-		rc = errno == EACCES ? EXIT_PERM : EXIT_FAILED;
-		fprintf(stderr, "weir: %s: %s%s\n", dir, strerror(errno),
-			errno == EACCES ? " — packets are for root, and the group of capture.group"
-			: errno == ENOENT ? " — it is made when weir runs with capture.ring"
-					  : "");
-	}
-	settings_free(s);
-	return rc;
+	return files_dir_open(m->dir, m->config, NULL, &m->fd);
 }
 
 static int parse(struct captures_cmd *m, const struct cli_command *cmd, int argc, char **argv)

@@ -5,22 +5,21 @@
 #ifndef WEIR_LOADER_RECORDER_INT_H
 #define WEIR_LOADER_RECORDER_INT_H
 
-#include "loader/capture/blocks.h"
+#include "loader/capture/packet_file.h"
 #include "loader/capture/recorder.h"
 #include "loader/capture/store.h"
+
+#define RECORDER_LOOK	   4096u	     /* packets looked at a step */
+#define RECORDER_SETTLE_NS UINT64_C(5000000) /* no CPU still writes a packet so old */
 
 /* One file. */
 struct recording {
 	bool used;
 	struct record_order order;
 	uint64_t from_ns, end_ns; /* CLOCK_MONOTONIC; end: no packet of later */
-	int fd;			  /* -1: it is as long as it may be */
 	char id[STORE_ID + 1];
-	uint64_t bytes; /* in the file, all of them whole blocks */
-	size_t n;	/* in buf, not yet in the file */
-	uint8_t *buf;
-	struct recent_reader *reader;
-	struct blocks blocks;
+	struct recent_reader *reader; /* NULL: it is as long as it may be */
+	struct packet_file file;
 };
 
 struct recording_env {

@@ -4,10 +4,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "loader/bytes.h"
@@ -18,6 +20,17 @@
 bool store_is_id(const char *text)
 {
 	return strspn(text, "0123456789abcdef") == STORE_ID && !text[STORE_ID];
+}
+
+void store_new_id(uint64_t *last, char ret[STORE_ID + 1])
+{
+	struct timespec ts;
+	uint64_t id;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	id = (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
+	*last = id > *last ? id : *last + 1;
+	snprintf(ret, STORE_ID + 1, "%016" PRIx64, *last);
 }
 
 void store_name(const char *id, bool part, char ret[STORE_NAME])

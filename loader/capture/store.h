@@ -26,6 +26,9 @@ struct store_file {
 /* "0123456789abcdef" and nothing else? */
 bool store_is_id(const char *text);
 
+/* One for a file that begins now, greater than @last, which it becomes. */
+void store_new_id(uint64_t *last, char ret[STORE_ID + 1]);
+
 void store_name(const char *id, bool part, char ret[STORE_NAME]);
 
 /**

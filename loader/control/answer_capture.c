@@ -10,14 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bpf/parse.h"
-#include "common/packet_record.h"
 #include "common/peer.h"
 #include "loader/capture/blocks.h"
+#include "loader/capture/packet_match.h"
 #include "loader/control/control_int.h"
 #include "loader/dataplane.h"
 #include "loader/iface_table.h"
-#include "weir/policy_map.h"
 
 #define LOOK	  512u		    /* packets looked at a step */
 #define SETTLE_NS UINT64_C(5000000) /* no CPU still writes a packet so old */
@@ -90,28 +88,15 @@ void capture_begin(struct control_server *c, struct client *cl)
 static bool wanted(const struct client *cl, const struct recent_packet *p,
 		   const struct blocks_iface *i)
 {
-	static const struct parse_cfg outer;
-	struct flow_record r = {};
-	struct pkt k = {};
+	const struct packet_seen s = {.bytes = p->bytes,
+				      .len = p->head.len,
+				      .wire_len = p->head.wire_len,
+				      .vlan = p->head.tci & 0x0fff,
+				      .ifindex = p->head.ifindex,
+				      .iface = i->name,
+				      .verdict = p->head.verdict};
 
-	if (!cl->q.filter)
-		return true;
-	if (parse_frame(p->bytes, p->head.len, p->head.wire_len, &outer, &k))
-		return false;
-	if (p->head.tci)
-		k.key.vlan[0] = p->head.tci & 0x0fff;
-	packet_record(&k, &r);
-	r.packets = r.out.packets = 1;
-	r.bytes = r.out.bytes;
-	flow_set_counts(&r);
-	r.ifindex = p->head.ifindex;
-	r.iface = (struct flow_str){i->name, (uint32_t)strlen(i->name)};
-	flow_set(&r, FF_IFACE);
-	if (p->head.verdict) {
-		r.verdict = p->head.verdict == VERDICT_RESET ? FLOW_REFUSE : FLOW_DROP;
-		flow_set(&r, FF_VERDICT);
-	}
-	return filter_match(cl->q.filter, &r);
+	return packet_match(cl->q.filter, &s);
 }
 
 static void put_totals(struct control_server *c, struct client *cl)

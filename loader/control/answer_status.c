@@ -237,6 +237,31 @@ static void put_captures(const struct control_server *c, struct json *j)
 	json_close(j, '}');
 }
 
+/* The process that writes files of packets; and the disk ring, if there is to be one. */
+static void put_recorder(const struct control_server *c, struct json *j)
+{
+	const struct recorder_board *r = &c->env.ifaces->recorder;
+	const struct disk_board *d = &c->env.ifaces->disk;
+	const uint64_t quota = __atomic_load_n(&d->cfg.quota, __ATOMIC_RELAXED);
+
+	put_key(j, "recorder");
+	json_open(j, '{');
+	put_count(j, "pid", (uint64_t)__atomic_load_n(&r->pid, __ATOMIC_RELAXED));
+	put_count(j, "restarts", __atomic_load_n(&r->restarts, __ATOMIC_RELAXED));
+	json_close(j, '}');
+	put_key(j, "disk");
+	json_open(j, '{');
+	put_count(j, "quota", quota);
+	put_count(j, "kept_bytes", __atomic_load_n(&d->kept_bytes, __ATOMIC_RELAXED));
+	put_count(j, "kept_files", __atomic_load_n(&d->kept_files, __ATOMIC_RELAXED));
+	put_time(j, "oldest", __atomic_load_n(&d->oldest_ns, __ATOMIC_RELAXED));
+#define COUNTED(member, metric, help) \
+	put_count(j, #member, __atomic_load_n(&d->member, __ATOMIC_RELAXED));
+#include "loader/capture/disk_counts.def"
+#undef COUNTED
+	json_close(j, '}');
+}
+
 static void put_mirrors(const struct control_server *c, struct json *j)
 {
 	const struct mirror_rule_counts *n = &c->env.ifaces->mirrors;
@@ -337,6 +362,7 @@ void status_answer(struct control_server *c, struct client *cl)
 	put_counters(c, &j);
 	put_exports(c, &j);
 	put_policy(c, &j);
+	put_recorder(c, &j);
 	put_control(c, &j);
 	json_close(&j, '}');
 	if (!json_end(&j, &len)) {

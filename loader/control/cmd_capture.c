@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * cmd_capture.c - `weir capture`: packets of the running weir into a pcapng file, those to come and, with
- * --pre, those of before.
+ * --pre, those of before. With --from or --to: out of the disk ring (past.h).
  */
 #include <endian.h>
 #include <errno.h>
@@ -10,10 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/filter.h"
 #include "common/scan.h"
+#include "loader/capture/files.h"
+#include "loader/capture/past.h"
 #include "loader/command.h"
 #include "loader/control/client.h"
 #include "loader/control/control.h"
@@ -24,7 +27,18 @@
 #define OPT_DROPPED	 5u
 #define FOR_MAX_NS	 (UINT64_C(86400000000000) * 30)
 
-enum { OPT_WRITE = 1, OPT_FOR, OPT_PRE, OPT_COUNT, OPT_SNAPLEN };
+enum {
+	OPT_WRITE = 1,
+	OPT_FOR,
+	OPT_PRE,
+	OPT_COUNT,
+	OPT_SNAPLEN,
+	OPT_FROM,
+	OPT_TO,
+	OPT_DIR,
+	OPT_OUTPUT,
+	OPT_VERBOSE
+};
 
 static const struct cli_option options[] = {
 	{OPT_WRITE, 'w', "write", "FILE", "@file", NULL,
@@ -34,6 +48,16 @@ static const struct cli_option options[] = {
 	 "and the packets of so long before, as far as they are kept"},
 	{OPT_COUNT, 'c', "count", "N", NULL, NULL, "end after N packets"},
 	{OPT_SNAPLEN, 's', "snaplen", "BYTES", NULL, NULL, "so much of each packet at most"},
+	{OPT_FROM, 0, "from", "TIME", NULL, NULL,
+	 "out of the disk ring, from then on: 2026-09-01T12:41:08Z, or -10m"},
+	{OPT_TO, 0, "to", "TIME", NULL, NULL,
+	 "out of the disk ring, up to before then (else until now)"},
+	{OPT_DIR, 0, "dir", "DIR", CLI_DIR, NULL,
+	 "with --from or --to: where the ring is; else capture.dir of the configuration"},
+	{OPT_OUTPUT, 'o', "output", "FORMAT", "text|json", "text",
+	 "with --from or --to: the account at the end; json: on standard output, unless the packets go there"},
+	{OPT_VERBOSE, 'v', "verbose", NULL, NULL, NULL,
+	 "with --from or --to: say of each file whether it was read"},
 	{},
 };
 
@@ -47,18 +71,25 @@ const struct cli_command command_capture = {
 	.doc = "Packets as they came, those that were dropped too, with their interface, direction and what became "
 	       "of them. weir keeps the last ones if capture.ring says so (weir.conf(5)), and has those of before "
 	       "with --pre. FILTER is described in weir-filter(5), and sees what a packet's headers say: addresses, "
-	       "ports, protocol, flags, lengths.",
+	       "ports, protocol, flags, lengths. With --from or --to packets come out of the disk ring (capture.disk), "
+	       "whether a weir runs or not; files that can have none of them, by their time and their index of addresses "
+	       "and ports, are not opened.",
 	.options = options,
 	.more = client_options,
-	.examples = "weir capture 'host 192.0.2.7' --pre 30s --for 2m -w suspect.pcapng\n"
-		    "weir capture 'dst port 53' -w - | tshark -r -\n",
+	.examples =
+		"weir capture 'host 192.0.2.7' --pre 30s --for 2m -w suspect.pcapng\n"
+		"weir capture 'dst port 53' -w - | tshark -r -\n"
+		"weir capture 'host 192.0.2.7' --from -2h --to -1h -w was.pcapng\n"
+		"weir capture --from 2026-09-01T12:40:00Z --to 2026-09-01T12:45:00Z -o json -w was.pcapng\n",
 	.run = cmd_capture,
 };
 
 struct capture {
 	char filter[FILTER_TEXT_MAX + 1];
 	struct client_where where;
-	const char *path;
+	const char *path, *from, *to, *dir;
+	bool json, verbose;
+	const char *past_only, *live_only; /* an option that asks for either; or NULL */
 	uint64_t for_ns, pre_ns, count, snaplen;
 	struct control_client client;
 	FILE *file;
@@ -82,6 +113,24 @@ static int take_time(struct cli *c, const char *option, uint64_t *ret)
 	return 0;
 }
 
+/* Options of the disk ring alone. */
+static bool take_past(struct capture *f, int id, const char *arg)
+{
+	const char **text = id == OPT_FROM  ? &f->from
+			    : id == OPT_TO  ? &f->to
+			    : id == OPT_DIR ? &f->dir
+					    : NULL;
+
+	if (text)
+		*text = arg;
+	f->json |= id == OPT_OUTPUT && !strcmp(arg, "json");
+	f->verbose |= id == OPT_VERBOSE;
+	if (!text && id != OPT_OUTPUT && id != OPT_VERBOSE)
+		return false;
+	f->past_only = id == OPT_DIR ? "--dir" : id == OPT_OUTPUT ? "--output" : "--verbose";
+	return true;
+}
+
 static int take(struct cli *c, struct capture *f, int id)
 {
 	switch (id) {
@@ -89,8 +138,10 @@ static int take(struct cli *c, struct capture *f, int id)
 		f->path = c->arg;
 		break;
 	case OPT_FOR:
+		f->live_only = "--for";
 		return take_time(c, "--for", &f->for_ns);
 	case OPT_PRE:
+		f->live_only = "--pre";
 		return take_time(c, "--pre", &f->pre_ns);
 	case OPT_COUNT:
 		if (scan_u64(c->arg, 1, UINT64_MAX, &f->count))
@@ -101,6 +152,8 @@ static int take(struct cli *c, struct capture *f, int id)
 			return cli_error(c, "--snaplen '%s': want 1 to 65535", c->arg);
 		break;
 	default:
+		if (take_past(f, id, c->arg))
+			break;
 		if (client_option(&f->where, id, c->arg))
 			break;
 		if (!client_join(f->filter, sizeof(f->filter), c->arg))
@@ -216,15 +269,7 @@ static int read_head(struct capture *f)
 /* Not before there is something to write: what was there stays until then. */
 static int open_file(struct capture *f)
 {
-	const bool out = !strcmp(f->path, "-");
-	int fd = out ? STDOUT_FILENO
-		     : open(f->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	f->file = fd < 0 ? NULL : fdopen(fd, "w");
-	if (f->file)
-		return EXIT_OK;
-	fprintf(stderr, "weir: %s: %s\n", f->path, strerror(errno));
-	return errno == EACCES ? EXIT_PERM : EXIT_FAILED;
+	return files_create(f->path, &f->file);
 }
 
 static void set_timer(uint64_t ns)
@@ -261,6 +306,46 @@ static int capture(struct capture *f)
 	return rc;
 }
 
+/* Return: 0; EXIT_USAGE. */
+static int read_time(const struct cli *c, const char *option, const char *text, uint64_t *ret)
+{
+	struct timespec ts;
+	uint64_t now;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	now = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	if (!text || !past_time(text, now, ret))
+		return 0;
+	return cli_error(c, "%s '%s': want a time such as 2026-09-01T12:41:08Z, -10m, or now",
+			 option, text);
+}
+
+/* Out of the disk ring. */
+static int capture_past(const struct cli *c, const struct capture *f)
+{
+	struct past p = {.filter = f->filter,
+			 .path = f->path,
+			 .dir = f->dir,
+			 .config = f->where.config,
+			 .count = f->count,
+			 .snaplen = (uint32_t)f->snaplen,
+			 .verbose = f->verbose,
+			 .json = f->json,
+			 .end = &interrupted};
+	int rc;
+
+	if (f->live_only)
+		return cli_error(
+			c,
+			"%s is for packets of the running weir: leave it out with --from and --to",
+			f->live_only);
+	rc = read_time(c, "--from", f->from, &p.from_ns);
+	rc = rc ?: read_time(c, "--to", f->to ?: "now", &p.to_ns);
+	if (!rc && p.from_ns >= p.to_ns)
+		rc = cli_error(c, "--from is not before --to");
+	return rc ?: past_capture(&p);
+}
+
 static int cmd_capture(int argc, char **argv)
 {
 	static struct capture f;
@@ -286,5 +371,9 @@ static int cmd_capture(int argc, char **argv)
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGALRM, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	if (f.from || f.to)
+		return capture_past(&c, &f);
+	if (f.past_only)
+		return cli_error(&c, "%s wants --from or --to", f.past_only);
 	return capture(&f);
 }

@@ -264,6 +264,31 @@ static void print_policy(FILE *f, const json_t *status)
 	print_rules(f, status, json_object_get(p, "by_rule"));
 }
 
+/* "disk 1.2 GB of 10 GB in 40 files, from 2h14m ago, 3 packets lost", and what is wrong. */
+static void print_disk(FILE *f, const json_t *status)
+{
+	const json_t *d = json_object_get(status, "disk"), *r = json_object_get(status, "recorder");
+	const uint64_t missing = number_of(d, "lost") + number_of(d, "unwritten");
+	char kept[UNITS_TEXT], quota[UNITS_TEXT], files[UNITS_TEXT], from[UNITS_TEXT],
+		n[UNITS_TEXT];
+
+	if (number_of(d, "quota")) {
+		fprintf(f, "disk %sB of %sB in %s files, from %s ago, %s packets lost",
+			units_si(number_of(d, "kept_bytes"), kept),
+			units_si(number_of(d, "quota"), quota),
+			units_grouped(number_of(d, "kept_files"), files),
+			age(status, d, "oldest", from), units_grouped(missing, n));
+		if (number_of(d, "failed"))
+			fprintf(f, " ! the disk did not take %s packets: the log says why",
+				units_grouped(number_of(d, "unwritten"), n));
+		fputc('\n', f);
+	}
+	if (number_of(r, "restarts"))
+		fprintf(f, "recorder ! has died %s times: %s; the log says how\n",
+			units_grouped(number_of(r, "restarts"), n),
+			number_of(r, "pid") ? "another one took its place" : "nothing is recorded");
+}
+
 /* ---- what its processes may do: the kernel is asked, not weir ---- */
 
 static json_t *capability_names(uint64_t set)
@@ -338,6 +363,7 @@ static int print_lines(const json_t *status, const struct privileges *p)
 	print_flows(f, status);
 	print_pin(f, status);
 	print_policy(f, status);
+	print_disk(f, status);
 	print_exports(f, status);
 	if (p && !json_is_true(json_object_get(status, "starting")))
 		print_processes(f, p);

@@ -259,6 +259,30 @@ static void put_policy(struct control_server *c, struct text *t)
 #undef COUNTED
 }
 
+/* ---- files of packets ---- */
+
+static void put_disk(struct control_server *c, struct text *t)
+{
+	const struct recorder_board *r = &c->env.ifaces->recorder;
+	const struct disk_board *d = &c->env.ifaces->disk;
+
+	head(t, "recorder_restarts_total", "counter",
+	     "Times that the process that writes packets died, and another was started.");
+	put(t, "weir_recorder_restarts_total %" PRIu64 "\n",
+	    __atomic_load_n(&r->restarts, __ATOMIC_RELAXED));
+	head(t, "disk_kept_bytes", "gauge", "Bytes of the disk ring's files and indexes.");
+	put(t, "weir_disk_kept_bytes %" PRIu64 "\n",
+	    __atomic_load_n(&d->kept_bytes, __ATOMIC_RELAXED));
+	head(t, "disk_quota_bytes", "gauge", "What they take at most; 0: there is no disk ring.");
+	put(t, "weir_disk_quota_bytes %" PRIu64 "\n",
+	    __atomic_load_n(&d->cfg.quota, __ATOMIC_RELAXED));
+#define COUNTED(member, metric, help)     \
+	head(t, metric, "counter", help); \
+	put(t, "weir_" metric " %" PRIu64 "\n", __atomic_load_n(&d->member, __ATOMIC_RELAXED));
+#include "loader/capture/disk_counts.def"
+#undef COUNTED
+}
+
 /* ---- exports ---- */
 
 static void put_export_values(struct control_server *c, struct text *t, const char *name,
@@ -342,6 +366,7 @@ int metrics_text(struct control_server *c, char *buf, size_t cap)
 	put_class(c, &t, "MIRROR", "mirror_total",
 		  "Packets for mirror sessions, their bytes, and what became of them.");
 	put_policy(c, &t);
+	put_disk(c, &t);
 	put_exports(c, &t);
 	return t.full ? -ENOSPC : (int)t.len;
 }

@@ -57,9 +57,10 @@ static const char *const names[] = {
 
 #define NAMES (sizeof(names) / sizeof(names[0]))
 
-static pid_t first_child(pid_t pid)
+/* Who looks after the recorder, if there is one, was begun before the worker. */
+static pid_t last_child(pid_t pid)
 {
-	char path[64], text[32] = "";
+	char path[64], text[64] = "", *last;
 	uint64_t child;
 	FILE *f;
 
@@ -70,8 +71,10 @@ static pid_t first_child(pid_t pid)
 	if (!fgets(text, sizeof(text), f))
 		text[0] = '\0';
 	fclose(f);
-	text[strcspn(text, " \n")] = '\0';
-	return scan_u64(text, 1, INT32_MAX, &child) ? -ESRCH : (pid_t)child;
+	text[strcspn(text, "\n")] = '\0';
+	while ((last = strrchr(text, ' ')) && !last[1])
+		*last = '\0';
+	return scan_u64(last ? last + 1 : text, 1, INT32_MAX, &child) ? -ESRCH : (pid_t)child;
 }
 
 int privileges_read(int fd, struct privileges ret[_PRIVILEGES_MAX])
@@ -85,7 +88,7 @@ int privileges_read(int fd, struct privileges ret[_PRIVILEGES_MAX])
 	if (peer.pid <= 0) /* in another namespace of processes */
 		return -ESRCH;
 	ret[PRIVILEGES_CORE].pid = peer.pid;
-	ret[PRIVILEGES_WORKER].pid = first_child(peer.pid);
+	ret[PRIVILEGES_WORKER].pid = last_child(peer.pid);
 	if (ret[PRIVILEGES_WORKER].pid < 0)
 		return (int)ret[PRIVILEGES_WORKER].pid;
 	for (int i = 0; !r && i < _PRIVILEGES_MAX; i++)

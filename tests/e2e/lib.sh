@@ -97,6 +97,16 @@ stop_pid() # PID: TERM, and KILL after ten seconds or more: what it has to say m
 	kill -KILL "$1" 2>/dev/null
 }
 
+kill_tree() # PID: KILL, and its children and theirs: none of them can end anything well
+{
+	local child
+
+	for child in $(pgrep -P "$1"); do
+		kill_tree "$child"
+	done
+	kill -KILL "$1"
+}
+
 net_del() # NAMESPACE: ends what still runs in it, then removes it
 {
 	local p

@@ -131,10 +131,7 @@ knock 03
 expect_true 'kill: it is being written' wait_for 20 eval 'f=$(echo "$tmp"/captures/*.part) && [ "$(packets_in "$f")" -ge 8 ]'
 in_a "$weir" captures rm all
 expect_true 'kill: what is being written stays' listed 'length == 1 and .[0].state == "open"'
-for child in $(pgrep -P "$weir_pid"); do
-	kill -KILL "$child"
-done
-kill -KILL "$weir_pid"
+kill_tree "$weir_pid"
 wait "$weir_pid" 2>/dev/null
 f=$(echo "$tmp"/captures/*.part)
 expect_true 'kill: it can be read' capinfos "$f"
