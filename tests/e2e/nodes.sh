@@ -66,6 +66,65 @@ node_enrol() # K [OPTION_OF_TOKEN...]
 	in_node "$k" "$weir" enrol "$(node_url "$k")" --token-file "$tmp/token" --name "node$k"
 }
 
+# Enrolled, at work, and following the collector.
+node_start() # K ARG...: as node_weir()
+{
+	local k=$1
+
+	node_enrol "$k" >"$tmp/enrol$k.out" || die "node $k: $(cat "$tmp/enrol$k.out")"
+	node_weir "$@" --export "ipfix://10.77.1$k.1:4739"
+	node_follow "$k"
+}
+
+# Two nodes without weir, and a collector whose rule `knocks-often` is about $suspect, a host beside node 1, once
+# that knocks at five ports of it.
+suspect=10.77.11.9
+suspect_new() # ACTION [RULE]: of the rule; another rule
+{
+	ns_new "$ns_a"
+	node_new 1
+	node_new 2
+	ip -n "$ns_a" addr add "$suspect/24" dev n1
+	ip -n "$node_ns_1" neigh replace "$suspect" lladdr "$(in_a cat /sys/class/net/n1/address)" nud permanent dev eth
+	mkdir "$tmp/rules"
+	cat >"$tmp/rules/test.yaml" <<-EOF
+		groups:
+		- name: test
+		  rules:
+		  - id: 9b0e6b0e-6c1c-4f6e-9a54-0b5f8f2d8a31
+		    name: knocks-often
+		    version: 1.0.0
+		    where: proto == tcp and dst.port >= 2600 and dst.port <= 2700
+		    window: { size: 60s, slide: 5s }
+		    by: [src.ip]
+		    having: distinct(dst.port) >= 5
+		    mode: detect
+		    actions: [ { $1 } ]
+		${2:-}
+	EOF
+	cat >"$tmp/collector.conf" <<-EOF
+		[rules]
+		directories = $tmp/rules
+		[nodes]
+		listen = 0.0.0.0:4741
+	EOF
+	suspect_collector
+}
+
+suspect_collector()
+{
+	collector_start --config "$tmp/collector.conf" --listen-udp 0.0.0.0:4739 --listen-tcp none
+}
+
+suspect_knocks()
+{
+	local port
+
+	for port in 2601 2602 2603 2604 2605 2606; do
+		in_a nc -n -w 1 -s "$suspect" 10.77.11.2 "$port" </dev/null >/dev/null 2>&1
+	done
+}
+
 node_is() # NAME FILTER_OF_JQ: true of what the collector says of it?
 {
 	"$collector" nodes show "$1" -o json | jq -e "$2"

@@ -8,7 +8,6 @@
 . "$(dirname "$0")/collector.sh"
 . "$(dirname "$0")/nodes.sh"
 needs capture_fetch tshark jq nc curl || exit 0
-suspect=10.77.11.9
 export WEIR_COLLECTOR_API_LISTEN=127.0.0.1:8080
 api=http://$WEIR_COLLECTOR_API_LISTEN/api/v1
 
@@ -33,42 +32,9 @@ ask() # TOKEN PATH [ARG...]: the status; the body in $tmp/body, the head in $tmp
 	in_a curl -s --max-time 40 -o "$tmp/body" -D "$tmp/head" -w '%{http_code}' -H "Authorization: Bearer $token" "$@" "$api$path"
 }
 
-start()
-{
-	collector_start --config "$tmp/collector.conf" --listen-udp 0.0.0.0:4739 --listen-tcp none
-}
-
-ns_new "$ns_a"
-node_new 1
-node_new 2
-ip -n "$ns_a" addr add "$suspect/24" dev n1
-ip -n "$node_ns_1" neigh replace "$suspect" lladdr "$(in_a cat /sys/class/net/n1/address)" nud permanent dev eth
-mkdir "$tmp/rules"
-cat >"$tmp/rules/test.yaml" <<-EOF2
-	groups:
-	- name: test
-	  rules:
-	  - id: 9b0e6b0e-6c1c-4f6e-9a54-0b5f8f2d8a31
-	    name: knocks-often
-	    version: 1.0.0
-	    where: proto == tcp and dst.port >= 2600 and dst.port <= 2700
-	    window: { size: 60s, slide: 5s }
-	    by: [src.ip]
-	    having: distinct(dst.port) >= 5
-	    mode: detect
-	    actions: [ { capture: { scope: src.ip, pre: 60s, post: 5s, max_bytes: 4Mi } } ]
-EOF2
-cat >"$tmp/collector.conf" <<-EOF2
-	[rules]
-	directories = $tmp/rules
-	[nodes]
-	listen = 0.0.0.0:4741
-EOF2
-start
+suspect_new 'capture: { scope: src.ip, pre: 60s, post: 5s, max_bytes: 4Mi }'
 for k in 1 2; do
-	node_enrol "$k" >"$tmp/enrol$k.out" || die "node $k: $(cat "$tmp/enrol$k.out")"
-	node_weir "$k" --capture-ring 16Mi --export "ipfix://10.77.1$k.1:4739"
-	node_follow "$k"
+	node_start "$k" --capture-ring 16Mi
 done
 viewer=$(c token create --role viewer --for 1h)
 reader=$(c token create --role viewer --capture --for 1h --name reader)
@@ -76,9 +42,7 @@ admin=$(c token create --role admin --for 1h --name boss)
 expect_true "both have their policy" wait_for 30 enforced node1 node2
 # much that is kept, so that a fetch is many pieces
 in_a ping -q -f -c 1500 -s 1400 -I "$suspect" 10.77.11.2 >/dev/null
-for port in 2601 2602 2603 2604 2605 2606; do
-	in_a nc -n -w 1 -s "$suspect" 10.77.11.2 "$port" </dev/null >/dev/null 2>&1
-done
+suspect_knocks
 
 # ---- listed ----
 expect_true "the collector lists the file while it is written" wait_for 60 captures 'length == 1'
@@ -124,7 +88,7 @@ expect_match "all of it is in the audit log" "$(c audit list | tr -s ' ')" "toke
 
 # ---- the collector comes back, the node goes ----
 collector_stop
-start
+suspect_collector
 expect_true "after its restart the collector knows, and the node is there" wait_for 40 captures 'length == 1 and .[0].available'
 expect "the same" "$(c captures list -o json | jq -c .)" "$(jq -c . "$tmp/row")"
 # what the sockets between would hold is all of the file

@@ -8,7 +8,6 @@
 . "$(dirname "$0")/collector.sh"
 . "$(dirname "$0")/nodes.sh"
 needs capture_nodes tshark jq nc || exit 0
-suspect=10.77.11.9
 
 c()
 {
@@ -25,43 +24,13 @@ counted() # K MEMBER LEAST
 	[ "$(in_node "$1" "$weir" status -o json | jq -r ".policy.captures.$2")" -ge "$3" ]
 }
 
-ns_new "$ns_a"
-node_new 1
-node_new 2
-ip -n "$ns_a" addr add "$suspect/24" dev n1
-ip -n "$node_ns_1" neigh replace "$suspect" lladdr "$(in_a cat /sys/class/net/n1/address)" nud permanent dev eth
-mkdir "$tmp/rules"
-cat >"$tmp/rules/test.yaml" <<-EOF
-	groups:
-	- name: test
-	  rules:
-	  - id: 9b0e6b0e-6c1c-4f6e-9a54-0b5f8f2d8a31
-	    name: knocks-often
-	    version: 1.0.0
-	    where: proto == tcp and dst.port >= 2600 and dst.port <= 2700
-	    window: { size: 60s, slide: 5s }
-	    by: [src.ip]
-	    having: distinct(dst.port) >= 5
-	    mode: detect
-	    actions: [ { capture: { scope: src.ip, pre: 60s, post: 5s, max_bytes: 1Mi } } ]
-EOF
-cat >"$tmp/collector.conf" <<-EOF
-	[rules]
-	directories = $tmp/rules
-	[nodes]
-	listen = 0.0.0.0:4741
-EOF
-collector_start --config "$tmp/collector.conf" --listen-udp 0.0.0.0:4739 --listen-tcp none
+suspect_new 'capture: { scope: src.ip, pre: 60s, post: 5s, max_bytes: 1Mi }'
 for k in 1 2; do
-	node_enrol "$k" >"$tmp/enrol$k.out" || die "node $k: $(cat "$tmp/enrol$k.out")"
-	node_weir "$k" --capture-ring 8Mi --export "ipfix://10.77.1$k.1:4739"
-	node_follow "$k"
+	node_start "$k" --capture-ring 8Mi
 done
 expect_true "both have their policy" wait_for 30 enforced node1 node2
 in_a ping -q -c 20 -i 0.02 -I "$suspect" 10.77.11.2 >/dev/null
-for port in 2601 2602 2603 2604 2605 2606; do
-	in_a nc -n -w 1 -s "$suspect" 10.77.11.2 "$port" </dev/null >/dev/null 2>&1
-done
+suspect_knocks
 expect_true "an alert, and a decision to capture" wait_for 60 eval \
 	'[ "$(c decisions list --state all -o json | jq -rs ".[] | select(.action == \"capture\") | .value")" = "$suspect" ]'
 expect_true "the node that saw them has a file" wait_for 30 listed 'length == 1'

@@ -10,7 +10,6 @@
 . "$(dirname "$0")/nodes.sh"
 . "$(dirname "$0")/mirrors.sh"
 needs mirror_rules tshark python3 jq nc || exit 0
-suspect=10.77.11.9
 
 c()
 {
@@ -60,64 +59,31 @@ heard() # FILTER
 	tshark -r "$tmp/heard.pcap" -Y "vxlan.vni == 77 and !icmp and $1" 2>/dev/null | wc -l
 }
 
-ns_new "$ns_a"
-node_new 1
-node_new 2
+suspect_new 'mirror: { scope: src.ip, to: suspects, ttl: 10m }' '  - id: 9b0e6b0e-6c1c-4f6e-9a54-0b5f8f2d8a42
+    name: odd-port
+    version: 1.0.0
+    where: proto == udp and dst.port == 2800
+    by: [src.ip, dst.ip]
+    mode: detect
+    actions: [ { mirror: { scope: pair, to: suspects, ttl: 12s } } ]'
 ns_new "$ns_t"
 pair_new "$node_ns_1" vt "$ns_t" tv 9 1600
-ip -n "$ns_a" addr add "$suspect/24" dev n1
-ip -n "$node_ns_1" neigh replace "$suspect" lladdr "$(in_a cat /sys/class/net/n1/address)" nud permanent dev eth
-mkdir "$tmp/rules"
-cat >"$tmp/rules/test.yaml" <<-EOF
-	groups:
-	- name: test
-	  rules:
-	  - id: 9b0e6b0e-6c1c-4f6e-9a54-0b5f8f2d8a41
-	    name: knocks-often
-	    version: 1.0.0
-	    where: proto == tcp and dst.port >= 2600 and dst.port <= 2700
-	    window: { size: 60s, slide: 5s }
-	    by: [src.ip]
-	    having: distinct(dst.port) >= 5
-	    mode: detect
-	    actions: [ { mirror: { scope: src.ip, to: suspects, ttl: 10m } } ]
-	  - id: 9b0e6b0e-6c1c-4f6e-9a54-0b5f8f2d8a42
-	    name: odd-port
-	    version: 1.0.0
-	    where: proto == udp and dst.port == 2800
-	    by: [src.ip, dst.ip]
-	    mode: detect
-	    actions: [ { mirror: { scope: pair, to: suspects, ttl: 12s } } ]
-EOF
-cat >"$tmp/collector.conf" <<-EOF
-	[rules]
-	directories = $tmp/rules
-	[nodes]
-	listen = 0.0.0.0:4741
-EOF
 cat >"$tmp/n1.conf" <<-EOF
 	[mirror-target suspects]
 	to = vxlan:$to_4,vni=77
 	length = 300
 	budget = none
 EOF
-collector_start --config "$tmp/collector.conf" --listen-udp 0.0.0.0:4739 --listen-tcp none
-for k in 1 2; do
-	node_enrol "$k" >"$tmp/enrol$k.out" || die "node $k: $(cat "$tmp/enrol$k.out")"
-	[ "$k" = 1 ] && config=(--config "$tmp/n1.conf") || config=()
-	# a flow's record would have its rule fire again
-	node_weir "$k" "${config[@]}" --idle-timeout 10m --export "ipfix://10.77.1$k.1:4739"
-	node_follow "$k"
-done
+# a flow's record would have its rule fire again
+node_start 1 --config "$tmp/n1.conf" --idle-timeout 10m
+node_start 2 --idle-timeout 10m
 expect_true "both have their policy" wait_for 30 enforced node1 node2
 spawn heard "$ns_t" tshark -i tv -B 16 -l -P -w "$tmp/heard.pcap" -T fields -e udp.dstport
 wait_for 20 is_heard 9999 || die "tshark hears nothing"
 ns=$ns_t weir_start second -i tv --mirror-target --control-socket none --hook tc || exit 1
 
 # ---- an alert of the collector ----
-for port in 2601 2602 2603 2604 2605 2606; do
-	in_a nc -n -w 1 -s "$suspect" 10.77.11.2 "$port" </dev/null >/dev/null 2>&1
-done
+suspect_knocks
 expect_true "alert: the node mirrors the suspect" wait_for 60 session_is 32766 '.from == "rules" and .reachable'
 expect "alert: by a decision" "$(decision value) $(decision state)" "$suspect active"
 expect_match "alert: whom, and why" "$(session 32766 .filter)" "^$suspect .knocks-often.$"
