@@ -230,7 +230,7 @@ test-systemd: ## the package and its service on a Debian with systemd, in QEMU (
 	@packaging/package.sh $(BUILD)/package $(VERSION)
 	@$(forget); tests/kernels/run_systemd $(BUILD)/package/weir_$(VERSION)_*.deb; tests/run --total
 
-demo: ## real traffic in namespaces: flows live and from the store, exact sums; a scan and its packets (root)
+demo: ## real traffic in namespaces: flows live and from the store, exact sums; a scan, its packets, its mirror (root)
 	@packaging/deps.sh build test
 	@$(if $(DUCKDB_SYSTEM),,packaging/npm.sh $(DEPS)/duckdb)
 	@$(MAKE) --no-print-directory all $(E2E_BINS)
