@@ -82,7 +82,8 @@ weir_stop
 # ---- those of before, those to come, those that were dropped ----
 
 weir_start on -i va --capture-ring 8Mi || exit 1
-rule 02 src.ip 30s 2s 1Mi | apply
+# long enough for the second knock on a slow machine
+rule 02 src.ip 30s 8s 1Mi | apply
 expect_match 'explained' "$("$collector" rules explain "$tmp/rules.yaml")" 'capture src\.ip'
 expect 'checked: no word of what is not supported' \
 	"$("$collector" rules check "$tmp/rules.yaml" 2>&1 | grep -c 'not yet')" 0
