@@ -43,7 +43,7 @@ struct partition {
 	bool attached;
 	bool writing; /* state.db says that it may have rows of an unfinished batch */
 	uint8_t cold; /* COLD_... */
-	bool odd; /* rows of other spans go into it, which min_us and max_us do not tell yet */
+	bool odd;     /* rows of other spans go into it, which min_us and max_us do not tell yet */
 	bool has_db;
 	bool damaged; /* left out */
 	uint64_t rows;

@@ -54,7 +54,7 @@ static uint64_t hash_of(const struct agent_row *row)
 /* Rules that stay, wherever they stand now: what they have picked they don't pick again. */
 static void keep_picked(struct watch *w)
 {
-	uint64_t known[POLICY_AGENTS_MAX];
+	uint64_t known[POLICY_AGENTS_MAX] = {};
 	uint8_t to[MERGE_PICKED_MAX];
 	const uint32_t n = w->rows.n <= POLICY_AGENTS_MAX ? w->rows.n : 0;
 
