@@ -123,7 +123,7 @@ expect_match "and said" "$(c rules mode climber)" 'would act on +1 alerts of it'
 # ---- shadow ----
 expect_match "to shadow" "$(promote shadow --note 'looks right')" \
 	'rule climber: shadow, was detect; undo: weir-collector rules demote climber --to detect'
-expect_match "shadow asks anew" "$(promote canary)" 'rule climber stays in shadow: seen 0 of 2 s'
+expect_match "shadow asks anew" "$(promote canary)" 'rule climber stays in shadow: seen [01] of 2 s'
 expect_true "shadow: a decision that counts" wait_for 30 decided shadow
 expect_true "shadow: the nodes count it" wait_for 30 counts 1
 expect_true "shadow: and let it through" gets 1
