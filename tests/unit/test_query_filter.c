@@ -33,12 +33,18 @@ static void add_flow(struct block *b, const struct flow_record *r, uint32_t numb
 	block_set_valid(b, BC_OUT_IF, row);
 }
 
-static struct store_result *ask(struct store_rig *g, const struct bound *sql)
+#define TRIES 5u
+
+/* NULL: a partition has been closed since the question was written, before the last of TRIES. */
+static struct store_result *ask(struct store_rig *g, const struct bound *sql, unsigned int tries)
 {
 	const struct store_query q = {.sql = sql->text, .values = sql->values, .values_n = sql->n};
 	struct store_result *r = NULL;
+	const int e = store_select(g->s, &q, g->error, &r);
 
-	if (store_select(g->s, &q, g->error, &r))
+	if (e == -EIO && tries + 1 < TRIES)
+		return NULL;
+	if (e)
 		fprintf(stderr, "%s: %s\n", g->error, strstr(sql->text, " AS f ") ?: sql->text);
 	cr_assert(r != NULL, "%s", g->error);
 	return r;
@@ -53,10 +59,9 @@ struct flows {
 static bool ask_filter(struct store_rig *g, const struct filter_tree *t, struct flows *ret)
 {
 	struct flow_source_cfg source = {.range = all_times};
-	struct bound where = {}, sql = {};
-	struct store_result *r;
+	struct bound where = {};
+	struct store_result *r = NULL;
 	struct store_value v;
-	char *from;
 	uint32_t n;
 
 	memset(ret, 0, sizeof(*ret));
@@ -67,19 +72,24 @@ static bool ask_filter(struct store_rig *g, const struct filter_tree *t, struct 
 		bound_done(&where);
 		return false;
 	}
-	cr_assert(eq(int, store_source(g->s, &source, &from), 0));
-	bound_add(&sql, "SELECT out_if FROM %s AS f WHERE ", from);
-	filter_sql(&sql, t, &source);
-	r = ask(g, &sql);
+	for (unsigned int i = 0; !r; i++) {
+		struct bound sql = {};
+		char *from;
+
+		cr_assert(eq(int, store_source(g->s, &source, &from), 0));
+		bound_add(&sql, "SELECT out_if FROM %s AS f WHERE ", from);
+		filter_sql(&sql, t, &source);
+		r = ask(g, &sql, i);
+		free(from);
+		bound_done(&sql);
+	}
 	while (!store_next(r, &n))
 		for (uint32_t i = 0; i < n; i++) {
 			cr_assert(store_get(r, 0, i, &v));
 			ret->in[v.u]++;
 		}
 	store_result_free(r);
-	free(from);
 	bound_done(&where);
-	bound_done(&sql);
 	return true;
 }
 
@@ -109,19 +119,22 @@ static bool random_tree(struct filter_tree *ret, char *text, size_t cap)
 static struct store_result *ask_rows(struct store_rig *g)
 {
 	struct flow_source_cfg source = {.range = all_times};
-	struct bound sql = {};
-	struct store_result *r;
-	char *from;
+	struct store_result *r = NULL;
 
 	flow_row_columns(&source);
 	flow_source_add(&source, BC_OUT_IF);
-	cr_assert(eq(int, store_source(g->s, &source, &from), 0));
-	bound_add(&sql, "SELECT ");
-	flow_row_select(&sql);
-	bound_add(&sql, ", out_if FROM %s AS f ORDER BY out_if", from);
-	r = ask(g, &sql);
-	free(from);
-	bound_done(&sql);
+	for (unsigned int i = 0; !r; i++) {
+		struct bound sql = {};
+		char *from;
+
+		cr_assert(eq(int, store_source(g->s, &source, &from), 0));
+		bound_add(&sql, "SELECT ");
+		flow_row_select(&sql);
+		bound_add(&sql, ", out_if FROM %s AS f ORDER BY out_if", from);
+		r = ask(g, &sql, i);
+		free(from);
+		bound_done(&sql);
+	}
 	return r;
 }
 
