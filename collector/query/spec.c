@@ -254,10 +254,24 @@ static int set_by(struct spec *s, const char *value, char *err)
 	return each_item(s, value, add_by, err);
 }
 
+/* What was said to order by before stays, if it is no longer among them behind them. */
 static int set_measure(struct spec *s, const char *value, char *err)
 {
-	s->n_measures = 0;
-	return each_item(s, value, add_measure, err);
+	const bool ordered = s->order && s->order < s->n_measures;
+	const struct spec_measure by = ordered ? s->measures[s->order] : s->measures[0];
+	int r;
+
+	s->n_measures = s->order = 0;
+	r = each_item(s, value, add_measure, err);
+	if (r || !ordered)
+		return r;
+	for (; s->order < s->n_measures; s->order++)
+		if (same_measure(&s->measures[s->order], &by))
+			return 0;
+	if (s->n_measures == SPEC_MEASURES)
+		return bad(err, "more than %u measures", SPEC_MEASURES);
+	s->measures[s->n_measures++] = by;
+	return 0;
 }
 
 static int set_top(struct spec *s, const char *value, char *err)
