@@ -285,11 +285,14 @@ tidy: $(SKELETONS) ## clang-tidy with the list of .clang-tidy (slow)
 	$(Q)clang-tidy --quiet $(wildcard common/*.c loader/*.c loader/*/*.c) -- -std=gnu17 $(CPPFLAGS_ALL)
 
 DOCS := docs/fields.md docs/counters.md docs/ipfix.md
+PAGES := $(patsubst packaging/%.yaml,docs/%.md,$(wildcard packaging/rules/*.yaml)) # tests/e2e/test_cli.sh compares
 $(BUILD)/docs/gen: docs/gen.c include/weir/fields.def include/weir/counters.def include/weir/policy_counts.def include/weir/ipfix.def
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 $(WARNINGS) -Iinclude $< -o $@
-docs: $(BUILD)/docs/gen ## write the reference pages that come from the tables
+docs: $(BUILD)/docs/gen $(OUT)/weir-collector ## write the reference pages that come from the tables, and those of rules
 	$(Q)for d in $(DOCS); do $< $$(basename $$d .md) > $$d || exit 1; done
+	$(Q)for d in $(PAGES); do $(OUT)/weir-collector rules explain -o markdown \
+		packaging/rules/$$(basename $$d .md).yaml > $$d || exit 1; done
 docs-check: $(BUILD)/docs/gen ## fail if a generated page is not what the tables say
 	@for d in $(DOCS); do $< $$(basename $$d .md) | diff -u $$d - || { echo "run: make docs"; exit 1; }; done
 
@@ -343,6 +346,7 @@ install: all man $(SHELLS) $(BUILD)/weir.conf $(BUILD)/collector.conf ## install
 	install -D -m 644 packaging/systemd/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/weir.conf
 	install -D -m 644 -t $(SHARE)/doc/weir/examples packaging/k8s/weir.yaml
 	install -D -m 644 -t $(SHARE)/doc/weir README.md docs/security.md docs/policy.md docs/rules.md docs/packs.md docs/nodes.md docs/api.md $(DOCS)
+	install -D -m 644 -t $(SHARE)/doc/weir/rules $(PAGES)
 uninstall: ## remove what install put there, but not the configuration
 	rm -f $(PRIVATE_LIB)/libduckdb.so \
 		$(addprefix $(SHARE)/man/man5/,$(notdir $(filter %.5,$(MAN_PAGES)))) \

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * cmd_rules.c - `weir-collector rules`: check, explain, test, compile; what of it needs neither a
+ * cmd_rules.c - `weir-collector rules`: check, test, compile; what of it needs neither a
  * collector that runs nor a store.
  */
 #include <errno.h>
@@ -22,13 +22,6 @@ static const struct cli_option check_options[] = {
 	{},
 };
 
-static const struct cli_option explain_options[] = {
-	{RULES_OUTPUT, 'o', "output", "FORMAT", "table|json|markdown", "table",
-	 "format on standard output"},
-	RULES_SITE_OPTIONS,
-	{},
-};
-
 static const struct cli_option test_options[] = {
 	{RULES_OUTPUT, 'o', "output", "FORMAT", "table|json", "table", "format on standard output"},
 	{RULES_FLOWS, 'f', "flows", "FILE", CLI_FILE, NULL,
@@ -46,7 +39,6 @@ static const struct cli_option compile_options[] = {
 
 static int cmd_rules(int argc, char **argv);
 static int cmd_check(int argc, char **argv);
-static int cmd_explain(int argc, char **argv);
 static int cmd_test(int argc, char **argv);
 static int cmd_compile(int argc, char **argv);
 
@@ -62,16 +54,6 @@ static const struct cli_command command_check = {
 	.examples = "weir-collector rules check rules/\n"
 		    "weir-collector rules check scan.yaml -o json\n",
 	.run = cmd_check,
-};
-
-static const struct cli_command command_explain = {
-	.name = "explain",
-	.help = "what rules do, where they run, how soon, and what that costs",
-	.operands = "FILE...",
-	.words = CLI_FILE,
-	.options = explain_options,
-	.examples = "weir-collector rules explain scan.yaml\n",
-	.run = cmd_explain,
 };
 
 static const struct cli_command command_test = {
@@ -101,7 +83,7 @@ static const struct cli_command command_compile = {
 	.run = cmd_compile,
 };
 
-static const struct cli_command *const commands[] = {&command_check,	    &command_explain,
+static const struct cli_command *const commands[] = {&command_check,	    &rules_command_explain,
 						     &command_test,	    &rules_command_backtest,
 						     &command_compile,	    &rules_command_diff,
 						     &rules_command_mode,   &rules_command_promote,
@@ -254,30 +236,6 @@ static int cmd_check(int argc, char **argv)
 		check_table(&k, &f, errors);
 	}
 	return rules_finish(&k, &f, errors ? EXIT_FAILED : EXIT_OK);
-}
-
-/* ---- explain ---- */
-
-static int cmd_explain(int argc, char **argv)
-{
-	static struct rules_call k;
-	struct rule_files f;
-	int rc = rules_begin(&k, &command_explain, argc, argv);
-
-	if (rc >= 0)
-		return rc;
-	rc = rules_need_all(&k, &f);
-	for (uint32_t i = 0; !rc && i < f.set.n; i++) {
-		if (!strcmp(k.format, "json"))
-			explain_json(&f.set, &f.set.v[i], stdout);
-		else if (!strcmp(k.format, "markdown"))
-			explain_page(&f.set, &f.set.v[i], stdout);
-		else
-			explain_text(&f.set, &f.set.v[i], stdout);
-		if (!strcmp(k.format, "table") && i + 1 < f.set.n)
-			putchar('\n');
-	}
-	return rules_finish(&k, &f, rc);
 }
 
 /* ---- test ---- */

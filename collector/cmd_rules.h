@@ -48,7 +48,7 @@ struct rules_call {
 	uint32_t n;
 	const char *format, *flows, *write;
 	bool quiet;
-	/* of backtest */
+	/* of backtest, and of explain */
 	struct client_at at;
 	struct spec spec;
 	const char *last;
@@ -73,7 +73,7 @@ int rules_finish(struct rules_call *k, struct rule_files *f, int rc);
 /* cmd_backtest.c: an option about times and stores. Return: 0, or the exit status; said. */
 int rules_take_time(struct rules_call *k, int id);
 
-extern const struct cli_command rules_command_backtest, rules_command_diff;
+extern const struct cli_command rules_command_backtest, rules_command_diff, rules_command_explain;
 
 /* cmd_modes.c */
 extern const struct cli_command rules_command_mode, rules_command_promote, rules_command_demote;

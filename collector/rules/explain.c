@@ -119,7 +119,7 @@ static void put_cost(const struct rule *r, FILE *out)
 			c.distinct_exact, 100 * c.distinct_error);
 }
 
-void explain_text(const struct rule_set *set, const struct rule *r, FILE *out)
+void explain_rule(const struct rule_set *set, const struct rule *r, bool cost, FILE *out)
 {
 	fprintf(out, "%s %s (%s, %s)\n", r->name, r->version,
 		rule_word(RO_RULE, "status", r->status), rule_word(RO_RULE, "mode", r->mode));
@@ -127,37 +127,17 @@ void explain_text(const struct rule_set *set, const struct rule *r, FILE *out)
 		r->class_why ?: "");
 	put_what(set, r, out);
 	put_params(r, out);
-	put_cost(r, out);
+	if (cost)
+		put_cost(r, out);
 	put_actions(r, out);
 	for (uint32_t i = 0; i < set->n_notes; i++)
 		if (set->notes[i].file == r->file && set->notes[i].rule == r->id)
 			fprintf(out, "  note      %s\n", set->notes[i].text);
 }
 
-/* ---- a page ---- */
-
-static void put_list(const char *head, const struct rule_texts *t, FILE *out)
+void explain_text(const struct rule_set *set, const struct rule *r, FILE *out)
 {
-	for (uint32_t i = 0; i < t->n; i++)
-		fprintf(out, "%s- %s\n", i ? "" : head, t->v[i]);
-	if (t->n)
-		fputc('\n', out);
-}
-
-void explain_page(const struct rule_set *set, const struct rule *r, FILE *out)
-{
-	const size_t len = r->description ? strlen(r->description) : 0;
-
-	fprintf(out, "## %s\n\n`%s` %s, %s, mode %s; id %s\n\n", r->title ?: r->name, r->name,
-		r->version, rule_word(RO_RULE, "status", r->status),
-		rule_word(RO_RULE, "mode", r->mode), r->id);
-	if (len)
-		fprintf(out, "%s%s\n", r->description, r->description[len - 1] == '\n' ? "" : "\n");
-	put_list("What else looks like it:\n\n", &r->false_positives, out);
-	fputs("```\n", out);
-	explain_text(set, r, out);
-	fputs("```\n\n", out);
-	put_list("To read on:\n\n", &r->references, out);
+	explain_rule(set, r, true, out);
 }
 
 /* ---- JSON ---- */

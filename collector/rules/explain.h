@@ -10,8 +10,13 @@
 #include "collector/rules/rule_files.h"
 
 void explain_text(const struct rule_set *set, const struct rule *r, FILE *out);
+/* The same, with what it costs (@cost) or without: that depends on the machine. */
+void explain_rule(const struct rule_set *set, const struct rule *r, bool cost, FILE *out);
 
-/* The rule's page, in Markdown. */
+/*
+ * The rule's page, in Markdown (page.c): what it finds, what else looks like it, how to tune it, and the tests of its
+ * file that are about it. The file is read again; where it can't be, the page says nothing of tests.
+ */
 void explain_page(const struct rule_set *set, const struct rule *r, FILE *out);
 
 /* One line of JSON. */

@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "collector/rules/rule_files.h"
+#include "collector/rules/yaml.h"
 
 struct test_result {
 	const char *name;
@@ -31,6 +32,16 @@ int tests_run(struct rule_files *files, const char *path, test_result_fn *tell, 
 /* The same of a text that somebody has brought: it names no files, and is not read on where there are no tests. */
 int tests_run_text(struct rule_files *files, const struct rule_source *src, test_result_fn *tell,
 		   void *arg);
+
+/**
+ * tests_about - names of the tests in a file that are about a rule
+ * @fires: those that expect alerts of it; else those that expect none of it, or none at all
+ * @ret:   @cap at most; they point into the tree
+ *
+ * Return: how many there are.
+ */
+uint32_t tests_about(const struct yaml *y, const char *rule, bool fires, const char **ret,
+		     uint32_t cap);
 
 /* {"file", "line", "test", "passed", "flows", "why"}; NULL: no memory. */
 json_t *test_result_json(const struct test_result *r, const char *file);

@@ -41,6 +41,11 @@ status_is() # FILTER VALUE
 	[ "$(collector_status "$1")" = "$2" ]
 }
 
+for pack in packaging/rules/*.yaml; do
+	expect "each rule has its page: $pack" "$("$collector" rules explain -o markdown "$pack")" \
+		"$(cat "docs/rules/$(basename "$pack" .yaml).md")"
+done
+
 net_new
 mkdir "$tmp/rules"
 rule one 1 'count() >= 20' >"$tmp/rules/one.yaml"
@@ -57,6 +62,11 @@ expect "a rule is at work" "$(collector_status .rules.rules)" 1
 
 attack 192.0.2.1 19
 expect_true "the rules see the flows" wait_for 20 status_is .rules.flows 19
+"$collector" rules explain one --config "$tmp/collector.conf" >"$tmp/explain.out" 2>&1
+expect_match "it is explained by its name" "$(cat "$tmp/explain.out")" 'having +count\(\) >= 20'
+"$collector" rules explain ona --config "$tmp/collector.conf" >"$tmp/explain.out" 2>&1
+expect "one that is not there" "$? $(cat "$tmp/explain.out")" \
+	"1 weir-collector: ona: no such file or rule, did you mean 'one'?"
 expect "nineteen are too few" "$(collector_status '.rules.list[0].fired')" 0
 attack 192.0.2.1 1
 expect_true "twenty are not" wait_for 20 fired one 1
