@@ -246,20 +246,16 @@ static __always_inline void way_begin(struct way *w, enum weir_hook hook)
 		way_policy(w);
 }
 
-/* 1:N sampling: systematic, per CPU. Return 1 if this packet, of @segs on the wire, is passed over. */
-static __always_inline int way_sampled_out(struct way *w, __u32 segs)
+/* 1:N sampling: systematic, per CPU. Return 1 if this packet is passed over. */
+static __always_inline int way_sampled_out(void)
 {
 	struct scratch *s;
 
 	if (cfg_sample <= 1)
 		return 0;
 	s = scratch_get();
-	if (!s)
+	if (!s || ++s->sampled < cfg_sample)
 		return 1;
-	if (++s->sampled < cfg_sample) {
-		w->row->v[CNT_SAMPLED_OUT] += segs;
-		return 1;
-	}
 	s->sampled = 0;
 	return 0;
 }
@@ -275,15 +271,26 @@ static __always_inline int way_enter(void)
 	return s && !__sync_lock_test_and_set(&s->busy, 1);
 }
 
-/* Is the packet, of @segs on the wire, to be accounted? Otherwise it is counted. */
-static __always_inline int way_goes_on(struct way *w, __u32 segs)
+enum way_stop { WAY_GOES_ON, WAY_SAMPLED_OUT, WAY_BUSY };
+
+/* Is the packet not to be accounted? Then way_stopped() is for it. */
+static __always_inline enum way_stop way_stops(void)
 {
-	if (way_sampled_out(w, segs))
-		return 0;
-	if (way_enter())
-		return 1;
-	w->row->v[CNT_BUSY_PACKETS]++;
-	return 0;
+	if (way_sampled_out())
+		return WAY_SAMPLED_OUT;
+	return way_enter() ? WAY_GOES_ON : WAY_BUSY;
+}
+
+/* It is not, with @segs on the wire, @bytes of frames: counted by what keeps it out. */
+static __always_inline void way_stopped(const struct way *w, enum way_stop why, __u32 segs,
+					__u64 bytes)
+{
+	if (why == WAY_SAMPLED_OUT) {
+		w->row->v[CNT_SAMPLED_OUT] += segs;
+		return;
+	}
+	w->row->v[CNT_BUSY_PACKETS] += segs;
+	w->row->v[CNT_BUSY_BYTES] += bytes;
 }
 
 static __always_inline void way_leave(void)

@@ -203,15 +203,20 @@ static __always_inline void xdp_way(struct xdp_md *ctx, struct way *w)
 
 static __always_inline int xdp_entry(struct xdp_md *ctx)
 {
+	enum way_stop stop;
 	struct way w;
+	__u64 bytes;
 
 	way_begin(&w, HOOK_XDP);
 	w.row = bpf_map_lookup_elem(&counters, &w.cpu);
 	if (!w.row)
 		return XDP_PASS;
 	w.row->v[CNT_XDP_FRAMES]++;
-	if (cfg_rare && !way_goes_on(&w, 1)) {
-		w.row->v[CNT_XDP_BYTES] += xdp_len(ctx, 0, 1);
+	stop = cfg_rare ? way_stops() : WAY_GOES_ON;
+	if (unlikely(stop)) {
+		bytes = xdp_len(ctx, 0, 1);
+		w.row->v[CNT_XDP_BYTES] += bytes;
+		way_stopped(&w, stop, 1, bytes);
 		return XDP_PASS;
 	}
 	xdp_way(ctx, &w);
@@ -332,6 +337,7 @@ static __always_inline void tc_way(struct __sk_buff *skb, struct way *w, enum we
 
 static __always_inline int tc_entry(struct __sk_buff *skb, enum weir_hook hook)
 {
+	enum way_stop stop;
 	struct way w;
 	__u64 *seen;
 
@@ -339,11 +345,13 @@ static __always_inline int tc_entry(struct __sk_buff *skb, enum weir_hook hook)
 	w.row = bpf_map_lookup_elem(&counters, &w.cpu);
 	if (!w.row)
 		return TC_ACT_UNSPEC;
-	if (cfg_rare && !way_goes_on(&w, skb->gso_segs ?: 1)) {
+	stop = cfg_rare ? way_stops() : WAY_GOES_ON;
+	if (unlikely(stop)) {
 		seen = &w.row->v[hook == HOOK_TC_INGRESS ? CNT_TC_INGRESS_FRAMES
 							 : CNT_TC_EGRESS_FRAMES];
 		seen[0] += skb->gso_segs ?: 1;
 		seen[1] += skb->len;
+		way_stopped(&w, stop, skb->gso_segs ?: 1, skb->len);
 		return TC_ACT_UNSPEC;
 	}
 	tc_way(skb, &w, hook);
