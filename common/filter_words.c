@@ -29,6 +29,7 @@ static const struct words tables[_FT_MAX] = {
 	[FT_NONAME] = {{{1, _NN_MAX - 1}}, NULL, 0},
 	[FT_VERDICT] = {{{1, _FLOW_VERDICT_MAX - 1}}, NULL, 0},
 	[FT_NAMED] = {{{1, _FLOW_NAMED_MAX - 1}}, NULL, 0},
+	[FT_DIRECTION] = {{{FLOW_INGRESS, FLOW_EGRESS}}, NULL, 0},
 	[FT_ECH] = {{{1, 2}}, NULL, 0},
 	[FT_TLSVER] = {{{0x0300, 0x0304}, {0xfefc, 0xfefd}, {0xfeff, 0xfeff}}, "0x", 0xffff},
 	[FT_QTYPE] = {{{0, 262}, {32768, 32769}}, "TYPE", 0xffff},

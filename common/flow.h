@@ -30,27 +30,28 @@ enum flow_type {
 	FT_U16,
 	FT_U32,
 	FT_U64,
-	FT_IP,	    /* uint8_t[16], IPv4 as ::ffff:a.b.c.d */
-	FT_STR,	    /* struct flow_str: any bytes, not terminated */
-	FT_STRS,    /* struct flow_strs */
-	FT_ALPN,    /* struct flow_str in wire form: length-prefixed strings */
-	FT_QUERIES, /* struct flow_queries */
-	FT_VLAN,    /* uint16_t[FLOW_VLANS_MAX], 0 = none */
-	FT_PROTO,   /* uint8_t */
-	FT_FLAGS,   /* uint8_t, RFC 9293 bits */
-	FT_STATE,   /* uint8_t, enum conn_state */
-	FT_REASON,  /* uint8_t, enum flow_reason */
-	FT_TUNNEL,  /* uint8_t, enum weir_tunnel */
-	FT_NONAME,  /* uint8_t, enum no_name */
-	FT_VERDICT, /* uint8_t, enum flow_verdict */
-	FT_NAMED,   /* uint8_t, enum flow_named */
-	FT_ECH,	    /* uint8_t, 1 = ECH, 2 = ESNI */
-	FT_TLSVER,  /* uint16_t as on the wire: 0x0303 = TLS 1.2, 0xfefd = DTLS 1.2 */
-	FT_QTYPE,   /* uint16_t */
-	FT_RCODE,   /* uint16_t */
-	FT_QUICVER, /* uint32_t */
-	FT_COUNTRY, /* uint16_t, two letters, the first in the upper octet */
-	FT_CID,	    /* no member: community_id.h */
+	FT_IP,	      /* uint8_t[16], IPv4 as ::ffff:a.b.c.d */
+	FT_STR,	      /* struct flow_str: any bytes, not terminated */
+	FT_STRS,      /* struct flow_strs */
+	FT_ALPN,      /* struct flow_str in wire form: length-prefixed strings */
+	FT_QUERIES,   /* struct flow_queries */
+	FT_VLAN,      /* uint16_t[FLOW_VLANS_MAX], 0 = none */
+	FT_PROTO,     /* uint8_t */
+	FT_FLAGS,     /* uint8_t, RFC 9293 bits */
+	FT_STATE,     /* uint8_t, enum conn_state */
+	FT_REASON,    /* uint8_t, enum flow_reason */
+	FT_TUNNEL,    /* uint8_t, enum weir_tunnel */
+	FT_NONAME,    /* uint8_t, enum no_name */
+	FT_VERDICT,   /* uint8_t, enum flow_verdict */
+	FT_NAMED,     /* uint8_t, enum flow_named */
+	FT_DIRECTION, /* uint8_t, enum flow_direction */
+	FT_ECH,	      /* uint8_t, 1 = ECH, 2 = ESNI */
+	FT_TLSVER,    /* uint16_t as on the wire: 0x0303 = TLS 1.2, 0xfefd = DTLS 1.2 */
+	FT_QTYPE,     /* uint16_t */
+	FT_RCODE,     /* uint16_t */
+	FT_QUICVER,   /* uint32_t */
+	FT_COUNTRY,   /* uint16_t, two letters, the first in the upper octet */
+	FT_CID,	      /* no member: community_id.h */
 	_FT_MAX
 };
 
@@ -83,6 +84,9 @@ enum flow_named {
 	FLOW_NAMED_DNS,
 	_FLOW_NAMED_MAX
 };
+
+/* IANA: flowDirection */
+enum flow_direction { FLOW_INGRESS, FLOW_EGRESS };
 
 enum conn_state {
 	FLOW_NEW = 1,
@@ -125,6 +129,8 @@ struct flow_dir {
 	uint32_t retransmits;
 	uint32_t out_of_order;
 	uint32_t zero_windows;
+	uint64_t copied_packets;
+	uint64_t copied_bytes;
 	uint8_t ttl_min;
 	uint8_t ttl_max;
 	uint8_t dscp;
@@ -172,6 +178,7 @@ struct flow_record {
 	uint8_t src_name_from;
 	uint8_t dst_name_from;
 	uint8_t ids_severity;
+	uint8_t direction;
 	uint32_t vni;
 	uint32_t quic_version;
 	uint32_t sampling;

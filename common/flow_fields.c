@@ -73,6 +73,7 @@ unsigned int flow_number_width(enum flow_type t)
 	case FT_NONAME:
 	case FT_VERDICT:
 	case FT_NAMED:
+	case FT_DIRECTION:
 	case FT_ECH:
 		return 1;
 	default:
@@ -119,6 +120,8 @@ const char *flow_word(enum flow_type t, uint64_t v, char *buf)
 		return verdict_word((uint8_t)v, buf);
 	case FT_NAMED:
 		return named_word((uint8_t)v, buf);
+	case FT_DIRECTION:
+		return direction_word((uint8_t)v, buf);
 	case FT_TUNNEL:
 		return tunnel_word((uint8_t)v, buf);
 	case FT_NONAME:

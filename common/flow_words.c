@@ -198,6 +198,8 @@ static const char *const no_names[_NN_MAX] = {
 	[NN_DECRYPT] = "decrypt",	[NN_TRUNCATED] = "truncated",
 };
 
+static const char *const directions[] = {[FLOW_INGRESS] = "ingress", [FLOW_EGRESS] = "egress"};
+
 static const char *const echs[] = {[1] = "ech", [2] = "esni"};
 
 static const char *word(const char *const *table, size_t n, unsigned int v, char *buf)
@@ -231,6 +233,11 @@ const char *verdict_word(uint8_t verdict, char *buf)
 const char *named_word(uint8_t named, char *buf)
 {
 	return word(names_from, LEN(names_from), named, buf);
+}
+
+const char *direction_word(uint8_t direction, char *buf)
+{
+	return word(directions, LEN(directions), direction, buf);
 }
 
 const char *tunnel_word(uint8_t tunnel, char *buf)

@@ -24,6 +24,7 @@ const char *state_word(uint8_t state, char *buf);
 const char *verdict_word(uint8_t verdict, char *buf);
 const char *named_word(uint8_t named, char *buf);
 const char *reason_word(uint8_t reason, char *buf);
+const char *direction_word(uint8_t direction, char *buf);
 const char *tunnel_word(uint8_t tunnel, char *buf);
 const char *no_name_word(uint8_t no_name, char *buf);
 

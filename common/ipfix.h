@@ -26,9 +26,13 @@
 #define IPFIX_SET_OPTIONS  3u
 #define IPFIX_ID_MIN	   256u
 
-/* Ids of our templates. Those of flow records are a base + a key that says what is in them. */
-#define IPFIX_FLOW_TEMPLATES 4096u
+/* Ids of our templates. Those of flow records are a base + a key that says what is in them: 4096 keys
+ * with the form above them, and above that the key's thirteenth bit.
+ */
+#define IPFIX_FLOW_TEMPLATES 8192u
 #define IPFIX_ID_FLOW(form)  (4096u * (form))
+#define IPFIX_ID_FORM(id)    ((id) / 4096u % 8u)
+#define IPFIX_ID_KEY(id)     ((id) % 4096u + (id) / 32768u * 4096u)
 #define IPFIX_ID_QUERY	     256u
 #define IPFIX_ID_OPTION(o)   (257u + (o))
 

@@ -266,6 +266,10 @@ static void take_number(struct flowing *w, const struct ipfix_row *row, uint64_t
 		if (n != 255)
 			set_number(r, FF_DNS_RCODE, n, 2);
 		break;
+	case IE_DIRECTION:
+		if (n <= FLOW_EGRESS)
+			set_number(r, FF_DIRECTION, n, 1);
+		break;
 	case IE_FORWARDING:
 		take_forwarding(r, n);
 		break;

@@ -20,6 +20,7 @@ enum ipfix_group {
 	IG_ICMP,
 	IG_TCP,
 	IG_TCPBIFLOW,
+	IG_MIRRORBIFLOW,
 	IG_TIMING,
 	IG_PLACE,
 	IG_TLS,
@@ -28,6 +29,7 @@ enum ipfix_group {
 	IG_MORE,
 	IG_POLICY,
 	IG_ANSWERS,
+	IG_MIRROR,
 	_IG_MAX
 };
 
@@ -53,6 +55,7 @@ enum ipfix_encoding {
 	IE_SEGMENT,
 	IE_FORWARDING, /* RFC 7270 section 4.12, of `verdict` */
 	IE_RCODE,      /* absent: all ones */
+	IE_DIRECTION,  /* the same */
 	IE_STRING,     /* variable length from here on */
 	IE_ALPN,
 	IE_STRINGS,

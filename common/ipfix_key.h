@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ipfix_key.h - bits of the key that names a flow template; its id is IPFIX_ID_FLOW(form) + key.
+ * ipfix_key.h - bits of the key that names a flow template; ipfix_flow_id() makes its id of it.
  * They are seen on the wire: never changed.
  */
 #ifndef WEIR_COMMON_IPFIX_KEY_H
@@ -27,6 +27,7 @@ enum {
 	KEY_MORE = 32 << KEY_FLAGS_SHIFT,
 	KEY_POLICY = 64 << KEY_FLAGS_SHIFT,
 	KEY_ANSWERS = 128 << KEY_FLAGS_SHIFT,
+	KEY_MIRROR = 256 << KEY_FLAGS_SHIFT,
 };
 
 /* What a record needs. */

@@ -319,6 +319,8 @@ static uint64_t number_of(const struct flow_record *r, const struct ipfix_row *r
 		return has ? r->vni : UINT32_MAX;
 	case IE_RCODE:
 		return has ? r->dns_rcode : 255;
+	case IE_DIRECTION:
+		return has ? r->direction : 255;
 	default:
 		return special(r, row);
 	}
@@ -392,6 +394,8 @@ static void turn_round(const struct flow_record *r, struct flow_record *ret)
 		{FF_OUT_TTL_MIN, FF_IN_TTL_MIN},
 		{FF_OUT_TTL_MAX, FF_IN_TTL_MAX},
 		{FF_OUT_DSCP, FF_IN_DSCP},
+		{FF_OUT_COPIED_PACKETS, FF_IN_COPIED_PACKETS},
+		{FF_OUT_COPIED_BYTES, FF_IN_COPIED_BYTES},
 	};
 
 	*ret = *r;
@@ -401,6 +405,7 @@ static void turn_round(const struct flow_record *r, struct flow_record *ret)
 	ret->dst_port = r->src_port;
 	ret->out = r->in;
 	ret->in = r->out;
+	ret->direction = !r->direction;
 	for (unsigned int i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
 		const unsigned int to = pairs[i].to;
 

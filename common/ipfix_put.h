@@ -53,7 +53,7 @@ static inline uint8_t *put_text(uint8_t *p, const struct flow_str *s)
 
 static inline uint16_t ipfix_flow_id(const struct ipfix_cfg *cfg, uint32_t key)
 {
-	return (uint16_t)(IPFIX_ID_FLOW(cfg->form) + key);
+	return (uint16_t)(IPFIX_ID_FLOW(cfg->form) + key % 4096 + key / 4096 * 32768);
 }
 
 /* Room for @len octets in a set of that id, the open one or a new one. NULL: not in this message. */

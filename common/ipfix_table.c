@@ -138,6 +138,9 @@ uint32_t ipfix_key(const struct flow_record *r)
 		{FF_DNS_QUERIES, FF_DNS_QUERIES, KEY_MORE},
 		{FF_DNS_ANSWERS, FF_DNS_ANSWERS, KEY_ANSWERS},
 		{FF_VERDICT, FF_DROPPED_BYTES, KEY_POLICY},
+		{FF_DIRECTION, FF_DIRECTION, KEY_MIRROR},
+		{FF_OUT_COPIED_PACKETS, FF_OUT_COPIED_BYTES, KEY_MIRROR},
+		{FF_IN_COPIED_PACKETS, FF_IN_COPIED_BYTES, KEY_MIRROR},
 	};
 	uint32_t key = layers(r);
 
@@ -161,12 +164,15 @@ uint32_t ipfix_groups(const struct ipfix_cfg *cfg, uint32_t key)
 	for (unsigned int i = 0; i < _IG_MAX - IG_TIMING; i++)
 		if (key >> (KEY_FLAGS_SHIFT + i) & 1)
 			g |= 1u << (IG_TIMING + i);
+	if (key & KEY_MIRROR)
+		g |= 1u << IG_MIRRORBIFLOW;
 	if (cfg->form & IPFIX_FORM_MICRO)
 		g |= 1u << IG_MICRO;
 	if (cfg->form & IPFIX_FORM_MILLI)
 		g |= 1u << IG_MILLI;
 	if (!(cfg->form & IPFIX_FORM_BIFLOW))
-		g &= ~(1u << IG_BIFLOW | 1u << IG_IPBIFLOW | 1u << IG_TCPBIFLOW);
+		g &= ~(1u << IG_BIFLOW | 1u << IG_IPBIFLOW | 1u << IG_TCPBIFLOW |
+		       1u << IG_MIRRORBIFLOW);
 	return g;
 }
 

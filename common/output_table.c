@@ -230,10 +230,21 @@ static void duration_text(uint64_t ns, char *buf, size_t cap)
 		snprintf(buf, cap, "%llu s", cs / 100);
 }
 
+/* Is all of it in another record too? */
+static bool is_copied(const struct flow_record *r)
+{
+	const uint64_t out = flow_has(r, FF_OUT_COPIED_PACKETS) ? r->out.copied_packets : 0,
+		       in = flow_has(r, FF_IN_COPIED_PACKETS) ? r->in.copied_packets : 0;
+
+	return out + in && out + in == r->packets;
+}
+
 static const char *state_note(const struct flow_record *r, char *buf)
 {
 	if (flow_has(r, FF_VERDICT))
 		return verdict_word(r->verdict, buf);
+	if (is_copied(r))
+		return "copied";
 	if (!flow_has(r, FF_STATE))
 		return "";
 	switch (r->state) {

@@ -320,9 +320,12 @@ static struct flow_state *settle_state(struct merge *m, const struct merge_delta
 	struct span s;
 
 	if (!ref) {
-		/* where another interface may count the flow, that must be known first */
+		/* where another interface may count the flow, or another tunnel have it, that must be
+		 * known first
+		 */
 		if (final && delta_lone_syn(d) && !(d->hot->extra & EXTRA_MOVED) &&
-		    (!m->sightings || sighting_counts_all(m->sightings, key))) {
+		    (!m->sightings || sighting_counts_all(m->sightings, key)) &&
+		    !(key->tun_type && merge_copies_possible(m))) {
 			emit_alone(m, d, FLOW_EVICTED);
 			return NULL;
 		}
@@ -387,6 +390,8 @@ static void merge_one(struct merge *m, const struct merge_delta *d, uint32_t has
 			begin_in_the_middle(m, st, d);
 		merge_schedule(m, st);
 	}
+	if (st->key.tun_type && m->copies)
+		merge_copies_absorb(m, st, d, true);
 	if (d->flow_ref)
 		*d->flow_ref = st->flags & FS_ENDED ? 0 : merge_ref(m, st);
 	if (m->changed)
@@ -409,6 +414,8 @@ bool merge_known(struct merge *m, const struct merge_delta *d)
 		absorb_counts(m, st, d, dir);
 		st->l7_gap &= (uint8_t) ~(L7_OPEN_0 << dir);
 	}
+	if (st->did & FD_TWIN)
+		merge_copies_absorb(m, st, d, false);
 	m->stats.entries++;
 	if (!(st->flags & FS_CLOSING) && state_closed(st))
 		merge_closing(m, st);
@@ -517,8 +524,10 @@ int merge_new(const struct merge_cfg *cfg, struct merge **ret)
 		merge_free(m);
 		return r;
 	}
-	if (cfg->ledger)
+	if (cfg->ledger) {
 		merge_table_adopt(m);
+		merge_copies_adopt(m);
+	}
 	*ret = m;
 	return 0;
 }
@@ -534,6 +543,7 @@ void merge_free(struct merge *m)
 			merge_name_free(m, st);
 	}
 	merge_ignore_changes(m);
+	merge_copies_done(m);
 	merge_policy_done(m);
 	merge_table_done(m);
 	free(m);

@@ -102,6 +102,9 @@ struct merge_delta {
 	X(elsewhere_records, "records not written: the flow is counted on another interface")     \
 	X(elsewhere_packets, "packets counted on another interface")                              \
 	X(elsewhere_bytes, "their IP bytes")                                                      \
+	X(copied_packets,                                                                         \
+	  "packets in records that another record has too: mirrored more than once")              \
+	X(copied_bytes, "their IP bytes")                                                         \
 	X(names, "names put on flows")                                                            \
 	X(names_dropped, "names not kept: limit of memory or of entries reached")                 \
 	X(names_orphaned, "names of flows whose packets are in no record")
@@ -123,6 +126,9 @@ int merge_new(const struct merge_cfg *cfg, struct merge **ret);
 
 /* Bytes that merge takes with room for @max_flows when @live are there, names beside (names_bytes). */
 uint64_t merge_memory(uint32_t max_flows, uint32_t live);
+
+/* Bytes more where @live of them come in tunnels: which of them are copies. */
+uint64_t merge_copies_memory(uint32_t max_flows, uint32_t live);
 
 /* How many flows a ledger holds that has been opened; nobody works on it. */
 uint32_t merge_flows_in(const struct ledger *l);

@@ -74,6 +74,10 @@ _Static_assert(offsetof(struct flow_state, key) == 128, "two of them for what is
 enum {
 	FD_SOME = 1,	/* the flow's struct flow_did means something */
 	FD_PENDING = 2, /* packets in it are in no record yet */
+	/* not of policy: see merge_copies.c */
+	FD_TWIN = 4,   /* there are flows with the same packets within other tunnels */
+	FD_PROVEN = 8, /* some of them are copies of it */
+	FD_FIRST = 16, /* it is the one of them that has no copies */
 };
 
 /* What policy did to a flow since its last record. Beside the states, touched for such flows alone. */
@@ -135,6 +139,8 @@ struct merge {
 	void *end_arg;
 	struct merge_stats stats;
 	struct sightings *sightings;		  /* or NULL */
+	struct copies *copies;			  /* NULL: no flow in a tunnel yet, or no memory */
+	bool no_copies;				  /* it has been tried */
 	struct changed *changed;		  /* or NULL: nobody asks */
 	uint64_t missed;			  /* of those before */
 	struct flow_str seen_on[SIGHTING_IFACES]; /* of the record at hand */
@@ -223,6 +229,29 @@ void merge_did_absorb(struct merge *m, struct flow_state *st, const struct merge
 void merge_did_fill(struct merge *m, const struct flow_state *st, struct flow_record *r);
 /* What has been reported is not reported again. */
 void merge_did_reported(struct merge *m, struct flow_state *st);
+
+/* ---- merge_copies.c; @m->copies may be NULL but where it says so ---- */
+/* Of a new state in the table: the packets within a tunnel, which others may have too. */
+void merge_copies_insert(struct merge *m, struct flow_state *st);
+/* Of one that goes; there are copies. */
+void merge_copies_remove(struct merge *m, struct flow_state *st);
+/* @d has been absorbed. @cold: of all the entry. */
+void merge_copies_absorb(struct merge *m, struct flow_state *st, const struct merge_delta *d,
+			 bool cold);
+/* Before a record of it is made: is something known by now that makes it a copy? */
+void merge_copies_look(struct merge *m, struct flow_state *st);
+/* What is copied, into a record. @ref: of the flow, @st: it or a copy. */
+void merge_copies_fill(struct merge *m, uint32_t ref, const struct flow_state *st,
+		       struct flow_record *r);
+/* What has been reported is not reported again. */
+void merge_copies_reported(struct merge *m, const struct flow_state *st);
+/* Several sources mirror to here: what is final alone may be a copy. */
+bool merge_copies_possible(const struct merge *m);
+/* Flows of a process before. */
+void merge_copies_adopt(struct merge *m);
+void merge_copies_done(struct merge *m);
+/* The direction at the machine that is mirrored. */
+void merge_mirrored_fill(const struct merge *m, const struct flow_state *st, struct flow_record *r);
 
 /* ---- merge_record.c, too ---- */
 /* Node, labels, and the interface's name. */

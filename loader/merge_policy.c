@@ -65,7 +65,7 @@ void merge_did_absorb(struct merge *m, struct flow_state *st, const struct merge
 	struct flow_did *f = did_of(m, st, true);
 	const uint8_t verdict = verdict_of(d);
 
-	if (!st->did)
+	if (!(st->did & FD_SOME))
 		*f = (struct flow_did){};
 	f->packets += d->packets;
 	f->bytes += d->bytes;
@@ -108,7 +108,7 @@ void merge_did_fill(struct merge *m, const struct flow_state *st, struct flow_re
 void merge_did_reported(struct merge *m, struct flow_state *st)
 {
 	*did_of(m, st, true) = (struct flow_did){};
-	st->did = 0;
+	st->did &= (uint8_t) ~(FD_SOME | FD_PENDING);
 }
 
 /* ---- dropped before they were in a flow ---- */

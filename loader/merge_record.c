@@ -211,6 +211,8 @@ static void fill_place(const struct merge *m, const struct flow_state *st, struc
 		r->vlan[1] = k->vlan[1];
 		flow_set(r, FF_VLAN);
 	}
+	if (k->tun_type != TUN_NONE && is_ip(k))
+		merge_mirrored_fill(m, st, r);
 	merge_place_fill(m, k->netns, k->ifindex, r);
 	if (st->sampling > 1) {
 		r->sampling = st->sampling;
@@ -221,6 +223,8 @@ static void fill_place(const struct merge *m, const struct flow_state *st, struc
 /* What has been reported is not reported again. */
 static void state_reported(struct merge *m, struct flow_state *st, bool final)
 {
+	if (st->did & FD_PROVEN)
+		merge_copies_reported(m, st);
 	st->prev_end = state_last(st);
 	st->flags |= FS_REPORTED;
 	for (int d = 0; d < 2; d++) {
@@ -230,7 +234,7 @@ static void state_reported(struct merge *m, struct flow_state *st, bool final)
 		st->out_of_order[d] = 0;
 		st->zero_windows[d] = 0;
 	}
-	if (st->did)
+	if (st->did & FD_SOME)
 		merge_did_reported(m, st);
 	if (st->names && !final)
 		merge_name_reported(m, st);
@@ -257,7 +261,7 @@ static void fill_record(struct merge *m, const struct flow_state *st, enum flow_
 		merge_name_fill(st, final || !reason, r);
 	if (st->l7_gap)
 		merge_gap_fill(st, final, r);
-	if (st->did)
+	if (st->did & FD_SOME)
 		merge_did_fill(m, st, r);
 	fill_place(m, st, r);
 	if (r->family)
@@ -323,7 +327,11 @@ void merge_emit(struct merge *m, struct flow_state *st, enum flow_reason reason,
 		state_reported(m, st, final);
 		return;
 	}
+	if (st->did & FD_TWIN)
+		merge_copies_look(m, st);
 	fill_record(m, st, reason, final, &r);
+	if (st->did & FD_PROVEN)
+		merge_copies_fill(m, merge_ref(m, st), st, &r);
 	r.seen_on = (struct flow_strs){m->seen_on, seen_on};
 	if (seen_on)
 		flow_set(&r, FF_SEEN_ON);
@@ -359,6 +367,8 @@ void merge_show(struct merge *m, uint32_t ref, merge_live_fn fn, void *arg)
 	if (!(st.flags & FS_REPORTED) && st.flags & FS_TIE)
 		st.init_dir = settle_tie(&st);
 	fill_record(m, &st, 0, false, &r);
+	if (st.did & FD_PROVEN)
+		merge_copies_fill(m, ref, &st, &r);
 	fn(arg, ref, &r);
 }
 

@@ -214,6 +214,8 @@ struct flow_state *merge_insert(struct merge *m, const struct flow_key *key, uin
 	m->table[i] = (uint64_t)hash << 32 | merge_ref(m, st);
 	m->live++;
 	m->stats.flows++;
+	if (key->tun_type)
+		merge_copies_insert(m, st);
 	return st;
 }
 
@@ -244,6 +246,8 @@ void merge_unlink(struct merge *m, struct flow_state *st)
 void merge_release(struct merge *m, struct flow_state *st)
 {
 	merge_name_free(m, st);
+	if (st->key.tun_type && m->copies)
+		merge_copies_remove(m, st);
 	st->flags = 0;
 	st->fp = 0;
 	st->next_free = m->free_head;

@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 
 #include "loader/dataplane.h"
 #include "loader/key_hash.h"
+#include "loader/pages.h"
 
 #define TICKS_A_ROUND 16u
 
@@ -27,14 +27,6 @@ struct sightings {
 	uint32_t hand; /* of sightings_tick() */
 	struct sighting_stats stats;
 };
-
-static void *map_pages(size_t size)
-{
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return p == MAP_FAILED ? NULL : p;
-}
 
 static uint32_t places_for(uint32_t max)
 {
@@ -59,8 +51,8 @@ int sightings_new(uint32_t max, sighting_role_fn role, void *arg, struct sightin
 	if (!s)
 		return -ENOMEM;
 	*s = (struct sightings){.role = role, .arg = arg, .mask = places - 1, .max = max};
-	s->chain = map_pages(places * sizeof(*s->chain));
-	s->slab = map_pages(max * sizeof(*s->slab));
+	s->chain = pages_map(places * sizeof(*s->chain));
+	s->slab = pages_map(max * sizeof(*s->slab));
 	if (!s->chain || !s->slab) {
 		sightings_free(s);
 		return -ENOMEM;
@@ -77,10 +69,8 @@ void sightings_free(struct sightings *s)
 {
 	if (!s)
 		return;
-	if (s->chain)
-		munmap(s->chain, ((size_t)s->mask + 1) * sizeof(*s->chain));
-	if (s->slab)
-		munmap(s->slab, s->max * sizeof(*s->slab));
+	pages_unmap(s->chain, ((size_t)s->mask + 1) * sizeof(*s->chain));
+	pages_unmap(s->slab, s->max * sizeof(*s->slab));
 	free(s);
 }
 

@@ -164,6 +164,11 @@ void summary_text(const struct summary *s, const struct dataplane *dp, FILE *out
 		put_grouped(out, sampled);
 		fputs(" passed over by sampling", out);
 	}
+	if (s->merge.copied_packets) {
+		fputs(", ", out);
+		put_grouped(out, s->merge.copied_packets);
+		fputs(" of them copies", out);
+	}
 	fputc('\n', out);
 	for (unsigned int i = 0; i < s->n_exports; i++)
 		export_text(&s->exports[i], out);

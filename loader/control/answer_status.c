@@ -120,6 +120,8 @@ static void put_flows(struct control_server *c, struct json *j)
 	put_count(j, "records", m->records);
 	put_count(j, "elsewhere_packets", m->elsewhere_packets);
 	put_count(j, "elsewhere_bytes", m->elsewhere_bytes);
+	put_count(j, "copied_packets", m->copied_packets);
+	put_count(j, "copied_bytes", m->copied_bytes);
 	put_count(j, "kept", c->history.next - c->history.first);
 	json_close(j, '}');
 }

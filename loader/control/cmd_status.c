@@ -149,6 +149,8 @@ static void print_flows(FILE *f, const json_t *status)
 	if (number_of(flows, "elsewhere_packets"))
 		fprintf(f, ", counted on another interface %s",
 			units_grouped(number_of(flows, "elsewhere_packets"), a));
+	if (number_of(flows, "copied_packets"))
+		fprintf(f, ", copies %s", units_grouped(number_of(flows, "copied_packets"), a));
 	fputc('\n', f);
 }
 

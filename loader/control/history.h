@@ -10,7 +10,7 @@
 #include "common/flow.h"
 
 #define HISTORY_MIN	     1024u
-#define HISTORY_RECORD_BYTES 832u /* memory a record; longer ones take the room of others */
+#define HISTORY_RECORD_BYTES 864u /* memory a record; longer ones take the room of others */
 
 struct history {
 	char *mem;

@@ -16,6 +16,8 @@
 struct live_counted {
 	uint64_t bytes[2];
 	uint64_t packets[2];
+	uint64_t copied_bytes[2];
+	uint64_t copied_packets[2];
 };
 
 void live_init(struct live *l, struct merge *m, uint32_t max, live_fn tell, void *arg)
@@ -64,12 +66,31 @@ static unsigned int lower_end(const struct flow_record *r)
 	return flow_has(r, FF_SRC_PORT) && r->src_port > r->dst_port;
 }
 
+static struct live_news all_of(const struct flow_record *r)
+{
+	const bool out = flow_has(r, FF_OUT_COPIED_PACKETS), in = flow_has(r, FF_IN_COPIED_PACKETS);
+
+	return (struct live_news){
+		.packets = {r->out.packets, r->in.packets},
+		.bytes = {r->out.bytes, r->in.bytes},
+		.copied_packets = {out ? r->out.copied_packets : 0, in ? r->in.copied_packets : 0},
+		.copied_bytes = {out ? r->out.copied_bytes : 0, in ? r->in.copied_bytes : 0},
+	};
+}
+
+/* Of @now, what is beyond @told; which it becomes. */
+static uint64_t beyond(uint64_t now, uint64_t *told, bool forget)
+{
+	const uint64_t n = now > *told ? now - *told : 0;
+
+	*told = forget ? 0 : now;
+	return n;
+}
+
 /* @forget: its record has been written, it begins again at 0. */
 static void tell(struct live *l, uint32_t ref, const struct flow_record *r, bool forget)
 {
-	struct live_news news = {.ref = ref, .live = !forget};
-	const uint64_t bytes[2] = {r->out.bytes, r->in.bytes};
-	const uint64_t packets[2] = {r->out.packets, r->in.packets};
+	struct live_news news = all_of(r);
 	const unsigned int swap = lower_end(r);
 	struct live_counted *c;
 
@@ -79,18 +100,20 @@ static void tell(struct live *l, uint32_t ref, const struct flow_record *r, bool
 	for (unsigned int d = 0; d < 2; d++) {
 		const unsigned int k = d ^ swap;
 
-		news.bytes[d] = bytes[d] > c->bytes[k] ? bytes[d] - c->bytes[k] : 0;
-		news.packets[d] = packets[d] > c->packets[k] ? packets[d] - c->packets[k] : 0;
-		c->bytes[k] = forget ? 0 : bytes[d];
-		c->packets[k] = forget ? 0 : packets[d];
+		news.bytes[d] = beyond(news.bytes[d], &c->bytes[k], forget);
+		news.packets[d] = beyond(news.packets[d], &c->packets[k], forget);
+		news.copied_bytes[d] = beyond(news.copied_bytes[d], &c->copied_bytes[k], forget);
+		news.copied_packets[d] =
+			beyond(news.copied_packets[d], &c->copied_packets[k], forget);
 	}
+	news.ref = ref;
+	news.live = !forget;
 	l->tell(l->arg, r, &news);
 }
 
 void live_record(struct live *l, const struct flow_record *r)
 {
-	const struct live_news news = {.packets = {r->out.packets, r->in.packets},
-				       .bytes = {r->out.bytes, r->in.bytes}};
+	const struct live_news news = all_of(r);
 
 	if (l->counted)
 		tell(l, merge_emitting(l->merge), r, true);

@@ -17,6 +17,9 @@
 struct live_news {
 	uint64_t packets[2];
 	uint64_t bytes[2];
+	uint64_t copied_packets
+		[2]; /* found to be in another record too: may be of packets told before */
+	uint64_t copied_bytes[2];
 	uint32_t ref;
 	bool live; /* seen by the sweep; else it has just been written */
 };

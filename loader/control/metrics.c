@@ -152,6 +152,11 @@ static void put_flows(struct control_server *c, struct text *t)
 	put(t, "weir_elsewhere_packets_total %" PRIu64 "\n", m->elsewhere_packets);
 	head(t, "elsewhere_bytes_total", "counter", "IP bytes of those packets.");
 	put(t, "weir_elsewhere_bytes_total %" PRIu64 "\n", m->elsewhere_bytes);
+	head(t, "copied_packets_total", "counter",
+	     "Packets in records that another record has too: mirrored more than once.");
+	put(t, "weir_copied_packets_total %" PRIu64 "\n", m->copied_packets);
+	head(t, "copied_bytes_total", "counter", "IP bytes of those packets.");
+	put(t, "weir_copied_bytes_total %" PRIu64 "\n", m->copied_bytes);
 	head(t, "map_entries", "gauge", "Entries of a table in use.");
 	put(t, "weir_map_entries{map=\"flows\"} %" PRIu32 "\n", merge_flows(c->env.merge));
 	head(t, "map_capacity", "gauge", "Entries that a table has room for.");

@@ -153,12 +153,18 @@ static struct flow_str cut(struct flow_str s)
 	return s;
 }
 
+/* What no other flow has counted too. */
+static uint64_t once(uint64_t all, uint64_t copied)
+{
+	return all > copied ? all - copied : 0;
+}
+
 /* @swap: seen from the other end. */
 static void add(struct group *g, const struct live_news *news, bool swap)
 {
 	for (unsigned int d = 0; d < 2; d++) {
-		g->bytes[d ^ swap] += news->bytes[d];
-		g->packets[d ^ swap] += news->packets[d];
+		g->bytes[d ^ swap] += once(news->bytes[d], news->copied_bytes[d]);
+		g->packets[d ^ swap] += once(news->packets[d], news->copied_packets[d]);
 	}
 	g->flows += news->live;
 }
@@ -221,8 +227,8 @@ void top_view_add(struct top_view *v, const struct flow_record *r, const struct 
 	if (!filter_match(v->q.filter, r))
 		return;
 	for (unsigned int d = 0; d < 2; d++) {
-		v->sums.bytes[d] += news->bytes[d];
-		v->sums.packets[d] += news->packets[d];
+		v->sums.bytes[d] += once(news->bytes[d], news->copied_bytes[d]);
+		v->sums.packets[d] += once(news->packets[d], news->copied_packets[d]);
 	}
 	v->sums.flows += news->live;
 	if (v->q.by == BY_FLOW) {

@@ -20,7 +20,7 @@ struct top_view;
 int top_view_new(const struct request *q, struct top_view **ret);
 void top_view_free(struct top_view *v);
 
-/* Add what came of a flow. */
+/* Add what came of a flow. Packets that were mirrored more than once count once. */
 void top_view_add(struct top_view *v, const struct flow_record *r, const struct live_news *news);
 
 /* The sweep is complete: sort. Return: number of rows. */

@@ -137,6 +137,10 @@ static void flows_need(const struct settings *s, uint64_t slots, struct need *n)
 		n->beside += sightings_memory(max, flows);
 		n->most += sightings_memory(max, max);
 	}
+	if (settings_num(s, SET_ROLE) == ROLE_MIRROR) {
+		n->beside += merge_copies_memory(max, flows);
+		n->most += merge_copies_memory(max, max);
+	}
 	if (has_control(s)) {
 		n->beside += history_memory((uint32_t)settings_num(s, SET_CONTROL_HISTORY));
 		n->most += history_memory((uint32_t)settings_num(s, SET_CONTROL_HISTORY)) +

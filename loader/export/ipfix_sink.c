@@ -40,10 +40,10 @@ uint8_t ipfix_used_of(const uint8_t *msg, uint32_t len, struct ipfix_used *ret)
 	while (at + IPFIX_SET_HEADER <= len) {
 		const uint32_t id = get16(msg + at), set = get16(msg + at + 2);
 
-		const uint32_t key = id % IPFIX_ID_FLOW(1);
+		const uint32_t key = IPFIX_ID_KEY(id);
 
-		if (id >= IPFIX_ID_FLOW(1) && key < IPFIX_FLOW_TEMPLATES) {
-			form = (uint8_t)(id / IPFIX_ID_FLOW(1));
+		if (IPFIX_ID_FORM(id)) {
+			form = IPFIX_ID_FORM(id);
 			ret->bits[key / 64] |= UINT64_C(1) << key % 64;
 		}
 		if (set < IPFIX_SET_HEADER)

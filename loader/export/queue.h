@@ -12,12 +12,12 @@
 #include <stdint.h>
 
 struct chunk {
-	uint32_t len;	   /* bytes of data[] */
-	uint32_t done;	   /* of these written; receiver's */
-	uint32_t flows;	   /* flows in it */
-	uint32_t records;  /* IPFIX data records in it */
-	uint64_t used[64]; /* IPFIX: bit per template used */
-	uint64_t upto;	   /* number of the record after its last one; see struct export_mark */
+	uint32_t len;	    /* bytes of data[] */
+	uint32_t done;	    /* of these written; receiver's */
+	uint32_t flows;	    /* flows in it */
+	uint32_t records;   /* IPFIX data records in it */
+	uint64_t used[128]; /* IPFIX: bit per template used */
+	uint64_t upto;	    /* number of the record after its last one; see struct export_mark */
 	uint8_t data[];
 };
 

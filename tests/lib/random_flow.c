@@ -199,6 +199,22 @@ static void set_place(struct random_flow *f, uint64_t *s)
 	maybe_number(f, s, FF_SAMPLING, 4);
 }
 
+/* Few: they double the templates that there are, and who reads them has so much room. */
+static void set_mirrored(struct random_flow *f, uint64_t *s)
+{
+	if (next(s) % 64)
+		return;
+	f->r.direction = next(s) & 1;
+	flow_set(&f->r, FF_DIRECTION);
+	for (unsigned int base = 0; base <= FF_IN_PACKETS - FF_OUT_PACKETS;
+	     base += FF_IN_PACKETS - FF_OUT_PACKETS) {
+		if (!(base ? f->r.in.packets : f->r.out.packets))
+			continue;
+		maybe_number(f, s, FF_OUT_COPIED_PACKETS + base, 8);
+		maybe_number(f, s, FF_OUT_COPIED_BYTES + base, 8);
+	}
+}
+
 static void set_layers(struct random_flow *f, uint64_t *s)
 {
 	static const uint8_t protos[] = {6, 17, 1, 58, 132, 47};
@@ -253,6 +269,7 @@ void random_flow(struct random_flow *f, uint64_t *s)
 		set_names(f, s);
 	if (maybe(s))
 		set_place(f, s);
+	set_mirrored(f, s);
 	r->reason = (uint8_t)(1 + next(s) % 5);
 	flow_set(r, FF_REASON);
 }

@@ -167,6 +167,11 @@ static const struct {
 	{"ids.category", "\"Misc activity\""},
 	{"ids.severity", "3"},
 	{"ids.action", "\"blocked\""},
+	{"out.copied_packets", "1"},
+	{"out.copied_bytes", "40"},
+	{"in.copied_packets", "2"},
+	{"in.copied_bytes", "80"},
+	{"direction", "\"egress\""},
 	{"vni", "4096"},
 	{"tunnel.type", "\"geneve\""},
 	{"tunnel.src", "\"2001:db8::9\""},
@@ -211,6 +216,11 @@ static void set_numbers(void)
 	r.in.ttl_min = 50;
 	r.in.ttl_max = 57;
 	r.in.dscp = 10;
+	r.out.copied_packets = 1;
+	r.out.copied_bytes = 40;
+	r.in.copied_packets = 2;
+	r.in.copied_bytes = 80;
+	r.direction = FLOW_EGRESS;
 	r.icmp_type = 8;
 	r.icmp_code = 1;
 	r.tls_version = 0x0303;
