@@ -263,12 +263,9 @@ static void take_number(struct flowing *w, const struct ipfix_row *row, uint64_t
 			set_number(r, FF_VNI, n, 4);
 		break;
 	case IE_RCODE:
-		if (n != 255)
-			set_number(r, FF_DNS_RCODE, n, 2);
-		break;
 	case IE_DIRECTION:
-		if (n <= FLOW_EGRESS)
-			set_number(r, FF_DIRECTION, n, 1);
+		if (n != 255)
+			set_number(r, row->field, n, row->encoding == IE_RCODE ? 2 : 1);
 		break;
 	case IE_FORWARDING:
 		take_forwarding(r, n);
