@@ -271,10 +271,8 @@ static void take_number(struct flowing *w, const struct ipfix_row *row, uint64_t
 		take_forwarding(r, n);
 		break;
 	case IE_STARTMS:
-		take_ms(r, FF_START, n);
-		break;
 	case IE_ENDMS:
-		take_ms(r, FF_END, n);
+		take_ms(r, row->encoding == IE_STARTMS ? FF_START : FF_END, n);
 		break;
 	case IE_SEGMENT:
 		break; /* vni says the same */

@@ -7,8 +7,10 @@
 #include <criterion/new/assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "common/flow_words.h"
+#include "loader/ledger.h"
 #include "merge_rig.h"
 
 static struct rig g;
@@ -404,6 +406,50 @@ Test(copies, a_flood_of_networks_with_one_flow_is_no_work_without_end)
 	}
 	merge_flush(g.m, FLOW_SHUTDOWN);
 	cr_expect(eq(u64, merge_stats(g.m)->copied_packets, 0), "none is from the other end");
+}
+
+/* ---- another process goes on ---- */
+
+#define ROOM 64u
+
+static void *shared(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	cr_assert(ne(ptr, p, MAP_FAILED));
+	return p;
+}
+
+Test(copies, are_known_to_the_process_that_goes_on)
+{
+	const struct ledger_part part = {
+		.mem = shared(ledger_tables_bytes(16, 0)), .slots = 16, .id = 1};
+	void *mem = shared(ledger_bytes(ROOM));
+	struct merge_cfg cfg = merge_cfg_default;
+	struct ledger first = {}, second = {};
+	struct entry a, b;
+
+	rig_done(&g);
+	cfg.max_flows = ROOM;
+	cfg.ledger = &first;
+	cr_assert(eq(int, ledger_open(&first, mem, ROOM, &part, 1), 0));
+	rig_init(&g, &cfg);
+	begin(&a, 6, 7, 1);
+	begin(&b, 6, 8, 2);
+	sequence(&a, 0, 4711);
+	sequence(&b, 0, 4711);
+	packets(&a, 0, 4);
+	packets(&b, 0, 5);
+	entry_read(&g, &a);
+	entry_read(&g, &b);
+	ledger_commit(&first);
+	rig_done(&g);
+	cfg.ledger = &second;
+	cr_assert(eq(int, ledger_open(&second, mem, ROOM, &part, 1), 0));
+	rig_init(&g, &cfg);
+	cr_assert(eq(u32, merge_flows(g.m), 2));
+	merge_flush(g.m, FLOW_SHUTDOWN);
+	expect_sums(9, 5);
 }
 
 /* ---- which way ---- */
