@@ -98,24 +98,25 @@ target_stop()
 
 udp_talk='
 import socket, sys
-mine, port, there, n, size, wait = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), int(sys.argv[6])
+mine, there = sys.argv[1], sys.argv[2]
+port, n, size, before, after = map(int, sys.argv[3:])
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind((mine, port))
 s.settimeout(30)
-for i in range(wait):
+for i in range(before):
     s.recv(65536)
 for i in range(n):
     s.sendto(bytes(size), (there, port))
-if not wait:
+for i in range(after):
     s.recv(65536)
 '
 
-# UDP from A, and as soon as it is there the answers of B.
+# UDP from A, and as soon as it is there the answers of B, all of which A waits for: no ICMP says that it has gone.
 talk() # PORT THERE SIZE BACK SIZE
 {
-	spawn udp "$ns_b" python3 -c "$udp_talk" 10.77.1.2 "$1" 10.77.1.1 "$4" "$5" "$2"
+	spawn udp "$ns_b" python3 -c "$udp_talk" 10.77.1.2 10.77.1.1 "$1" "$4" "$5" "$2" 0
 	wait_for 30 listening "$ns_b" udp "$1" || die "nobody listens"
-	in_a python3 -c "$udp_talk" 10.77.1.1 "$1" 10.77.1.2 "$2" "$3" 0 || not_ok "udp $1" "no answer"
+	in_a python3 -c "$udp_talk" 10.77.1.1 10.77.1.2 "$1" "$2" "$3" 0 "$4" || not_ok "udp $1" "no answer"
 	wait "${spawned[udp]}"
 }
 
