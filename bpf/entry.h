@@ -188,20 +188,25 @@ static __always_inline int way_hit(struct way *w, __u32 *ret_slot)
 }
 
 /*
- * The fine clock of a SYN, read before anything is waited for: it waits for every load under way. After
- * a drop it may not be needed, way_to_scratch() has it then: listed sources send many packets.
+ * A SYN. Its fine clock is read before anything is waited for: it waits for every load under way. After a
+ * drop it may not be needed, way_to_scratch() has it then: listed sources send many packets.
+ * @tag: VLAN id that the NIC took out of the frame. Return: 1 if it is done with.
  */
-static __always_inline void way_clock(const struct way *w)
+static __always_inline int way_syn(const struct way *w, __u16 tag, __u32 ifindex)
 {
 	struct scratch *s;
 
 	if (likely(!syn_is_bare(&w->f.l4)))
-		return;
+		return 0;
 	s = scratch_get();
 	if (!s)
-		return;
+		return 0;
 	s->ns = cfg_enforce && s->dropping ? 0 : now_ns();
 	s->dropping = 0;
+	if (!w->f.src4 || w->f.l4.hdr_off != ETH_HLEN || tag || w->segs != 1 || cfg_netns ||
+	    cfg_sample > 1 || (cfg_enforce && w->active))
+		return 0;
+	return syn_short(&w->f, ifindex, w->now, w->hook);
 }
 
 /*

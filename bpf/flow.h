@@ -175,19 +175,54 @@ static __always_inline int flow_may_wait(const struct scratch *s)
 }
 
 /*
+ * It waits for the second packet of its flow. Return 0, or 1: the ring is full. Global: its frame is on no
+ * other way.
+ */
+__noinline int flow_wait(void)
+{
+	struct scratch *s = scratch_get();
+	struct lone_syn syn;
+	struct flow_key *k;
+	struct syn_pair p;
+	struct flow_hot *h;
+
+	if (!s || syn_pair(s->hash, &p))
+		return 1;
+	h = syn_take(&p, s->now, &s->slot);
+	if (!h)
+		return 1;
+	k = &s->pkt.key;
+	syn = (struct lone_syn){.src = key_load32(k->addr[0] + 12),
+				.dst = key_load32(k->addr[1] + 12),
+				.ports = k->port[0] | (__u32)k->port[1] << 16,
+				.ifindex = k->ifindex,
+				.dir = s->dir,
+				.bytes = s->bytes,
+				.now = s->now,
+				.seq = s->l4.seq,
+				.ns = s->ns,
+				.ttl = s->l4.ttl,
+				.dscp = s->l4.dscp,
+				.hook = s->hook & 3};
+	syn_write(h, s->hash, &syn);
+	return 0;
+}
+
+/*
  * The packet in scratch->pkt is of no flow of the cache. It may be the second of one whose SYN waits.
  * Return 1 if an entry was written.
  */
 static __always_inline int flow_insert(struct scratch *s)
 {
 	struct flow_hot *syn = 0;
+	struct syn_pair p;
 	__u32 slot;
 
 	s->slot = CACHE_MISS;
 	s->pkt.key.netns = cfg_netns;
 	s->dir = key_dir(&s->pkt.key) & 1;
-	if (s->l4.proto == IPPROTO_TCP && lone_syn_fits(&s->pkt.key)) {
-		syn = syn_find(s->hash, &slot);
+	if (s->l4.proto == IPPROTO_TCP && lone_syn_fits(&s->pkt.key) && !syn_pair(s->hash, &p)) {
+		syn = syn_find(&p, s->hash, &slot);
 		if (syn && flow_is_other(syn, s)) {
 			/* over: its record goes out, and its place is free */
 			if (syn_evict(syn, slot, 0)) {
@@ -203,17 +238,74 @@ static __always_inline int flow_insert(struct scratch *s)
 			return 0;
 		}
 		if (!syn && flow_may_wait(s)) {
-			if (syn_insert(s)) {
-				flow_lost(s);
-				return 0;
-			}
-			count(CNT_INSERTS, 1);
-			return 1;
+			if (!flow_wait())
+				return 1;
+			flow_lost(s);
+			return 0;
 		}
 	}
 	if (!syn)
 		count(CNT_INSERTS, 1);
 	return flow_enter(syn ? slot : CACHE_MISS);
+}
+
+/* Would the SYN that waits begin another connection than the entry's? */
+static __always_inline int flow_is_before(const struct flow_hot *h, const struct flow_hot *syn,
+					  __u32 now)
+{
+	const struct l4 l = {.tcp_flags = TCP_SYN};
+
+	return hot_age(h, now) > cfg_idle_ticks ||
+	       tcp_is_new_connection(h, &l, lone_syn_dir(syn) & 1);
+}
+
+/* A SYN that waited was one more of the entry's connection: all that is to say of it but its counts. */
+static __always_inline void flow_repeat(struct flow_hot *h, struct flow_cold *c,
+					const struct flow_hot *syn)
+{
+	__u32 d = lone_syn_dir(syn) & 1;
+	const struct l4 l = {.seq = syn->next_seq[d] - 1, .tcp_flags = TCP_SYN};
+
+	h->extra |= EXTRA_TAIL;
+	tcp_handshake(h, c, &l, d, lone_syn_ns(syn, now_ns()));
+	tcp_sequence(h, c, &l, d, 1);
+	h->tcp_flags[d] |= TCP_SYN;
+	h->cold_changes++;
+}
+
+/*
+ * An entry of the cache, and a packet that isn't the next: a SYN of its flow that took the short way goes
+ * along. Return: 1 if the packet is accounted, in a life that began with that SYN. Global: its frame is on
+ * no other way.
+ */
+__noinline int flow_rejoin(void)
+{
+	struct scratch *s = scratch_get();
+	struct flow_hot *h, *syn;
+	struct flow_cold *c;
+	struct syn_pair p;
+	__u32 slot;
+
+	if (!s || syn_pair(s->hash, &p))
+		return 0;
+	syn = syn_find(&p, s->hash, &slot);
+	h = hot_get(s->slot);
+	c = cold_get(s->slot);
+	if (!syn || !h || !c || flow_is_other(syn, s))
+		return 0;
+	if (!flow_is_before(h, syn, s->now)) {
+		if (!syn_leave(syn, slot))
+			flow_repeat(h, c, syn);
+		return 0;
+	}
+	/* the old life goes out first: its end tells the loader that the SYN is of another */
+	if (hot_is_read(h, s->now))
+		count(CNT_REUSED, 1);
+	else if (cache_evict(h, s->slot))
+		return 0;
+	count(CNT_RENEWED, 1);
+	flow_begin(h, c, s, syn_leave(syn, slot) ? 0 : syn);
+	return 1;
 }
 
 /* A packet of a known flow that is out of the ordinary. */
@@ -224,6 +316,8 @@ static __always_inline void flow_update(struct scratch *s)
 	__u32 d = s->dir & 1;
 
 	if (!h || !c)
+		return;
+	if (s->l4.proto == IPPROTO_TCP && flow_rejoin())
 		return;
 	if (hot_age(h, s->now) > cfg_idle_ticks ||
 	    (s->l4.proto == IPPROTO_TCP && tcp_is_new_connection(h, &s->l4, d)))

@@ -111,7 +111,7 @@ struct scratch {
 	__u32 parsed;	 /* pkt holds this packet */
 	__u32 sampled;	 /* packets since the last one that was accounted, cfg_sample */
 	__u32 busy;	 /* cfg_rt: a program on this CPU is at work */
-	__u64 ns;	 /* fine clock, of a lone SYN */
+	__u64 ns;	 /* fine clock, of a bare SYN */
 	__u64 active;	 /* policy_control.active, read once a packet */
 	__u32 verdict;	 /* enum packet_verdict */
 	__u32 cached;	 /* enum policy_cached: what a new flow keeps of it */

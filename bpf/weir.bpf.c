@@ -185,8 +185,7 @@ static __always_inline void xdp_way(struct xdp_md *ctx, struct way *w)
 	w->need = w->f.l4.hdr_off + w->f.l4.ip_bytes;
 	*seen += xdp_len(ctx, linear, w->need);
 	slot = CACHE_MISS;
-	way_clock(w);
-	if (way_hit(w, &slot))
+	if (way_syn(w, 0, ctx->ingress_ifindex) || way_hit(w, &slot))
 		return;
 	if (slot == CACHE_MISS && way_listed4(w, ctx->ingress_ifindex))
 		return;
@@ -319,8 +318,7 @@ static __always_inline void tc_way(struct __sk_buff *skb, struct way *w, enum we
 		seen[1] += tc_segments(skb, w);
 	seen[0] += w->segs;
 	slot = CACHE_MISS;
-	way_clock(w);
-	if (way_hit(w, &slot))
+	if (way_syn(w, tc_tag(skb), skb->ifindex) || way_hit(w, &slot))
 		return;
 	if (slot == CACHE_MISS && way_listed4(w, skb->ifindex))
 		return;

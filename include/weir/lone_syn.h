@@ -34,26 +34,55 @@ static inline __attribute__((__always_inline__)) __u32 lone_syn_dir(const struct
 	return h->tcp_flags[1] != 0;
 }
 
-/**
- * lone_syn_pack - make an entry that holds the SYN's counts, sequence, flags and TTL complete
- * @k:    the packet's key, source first, one that fits
- * @ns:   fine clock of the SYN
- * @hook: enum weir_hook
- */
-static inline __attribute__((__always_inline__)) void lone_syn_pack(struct flow_hot *h,
-								    const struct flow_key *k,
-								    __u64 ns, __u8 dscp, __u8 hook)
-{
-	__u32 d = lone_syn_dir(h) & 1, back = d ^ 1;
+/* What is kept of a SYN. Addresses and ports as they are on the wire, source first. */
+struct lone_syn {
+	__u32 src;
+	__u32 dst;
+	__u32 ports; /* the source's in the low half */
+	__u32 ifindex;
+	__u32 dir;   /* in the flow's key */
+	__u32 bytes; /* of the IP packet */
+	__u32 now;   /* tick */
+	__u32 seq;
+	__u64 ns; /* fine clock */
+	__u8 ttl;
+	__u8 dscp;
+	__u8 hook; /* enum weir_hook */
+};
 
-	h->bytes[back] = *(const lone_syn_u32 *)(k->addr[d] + 12) |
-			 (__u64) * (const lone_syn_u32 *)(k->addr[back] + 12) << 32;
-	h->packets[back] = ns >> LONE_SYN_SHIFT;
-	h->last[back] = k->port[d] | (__u32)k->port[back] << 16;
-	h->next_seq[back] = k->ifindex;
-	h->ttl[back] = dscp << 2 | hook;
+/* All of an entry but its tag. */
+static inline __attribute__((__always_inline__)) void lone_syn_pack(struct flow_hot *h,
+								    const struct lone_syn *syn)
+{
+	__u32 d = syn->dir & 1, back = d ^ 1, ports = syn->ports;
+	__u32 swap = (syn->src ^ syn->dst) & -d; /* as the key has them, without a branch */
+
+	h->bytes[d] = syn->bytes;
+	h->bytes[back] = (syn->src ^ swap) | (__u64)(syn->dst ^ swap) << 32;
+	h->packets[d] = 1;
+	h->packets[back] = syn->ns >> LONE_SYN_SHIFT;
+	h->last[d] = syn->now;
+	h->last[back] = ports << (d << 4) | (__u64)ports >> (32 - (d << 4));
+	h->next_seq[d] = syn->seq + 1;
+	h->next_seq[back] = syn->ifindex;
+	h->tcp_flags[d] = 2;
+	h->tcp_flags[back] = 0;
+	h->ttl[d] = syn->ttl;
+	h->ttl[back] = syn->dscp << 2 | syn->hook;
 	h->dscp[0] = h->dscp[1] = LONE_SYN_DSCP;
-	h->extra |= EXTRA_LONE;
+	h->l7 = L7_WANT_0 | L7_WANT_1;
+	h->extra = EXTRA_LONE;
+	h->policy = 0;
+	h->cold_changes = 1;
+}
+
+/* Its time by the fine clock, by which it is @now, not much later. */
+static inline __attribute__((__always_inline__)) __u64 lone_syn_ns(const struct flow_hot *h,
+								   __u64 now)
+{
+	__u32 age = (__u32)(now >> LONE_SYN_SHIFT) - h->packets[(lone_syn_dir(h) & 1) ^ 1];
+
+	return ((now >> LONE_SYN_SHIFT) - age) << LONE_SYN_SHIFT;
 }
 
 /**
@@ -64,7 +93,7 @@ static inline __attribute__((__always_inline__)) void lone_syn_pack(struct flow_
 static inline __attribute__((__always_inline__)) void lone_syn_cold(const struct flow_hot *h,
 								    struct flow_cold *c, __u64 now)
 {
-	__u32 d = lone_syn_dir(h) & 1, back = d ^ 1, age;
+	__u32 d = lone_syn_dir(h) & 1, back = d ^ 1;
 
 	for (int i = 0; i < 2; i++) {
 		c->key.addr[i][10] = c->key.addr[i][11] = 0xff;
@@ -75,8 +104,7 @@ static inline __attribute__((__always_inline__)) void lone_syn_cold(const struct
 	c->key.ifindex = h->next_seq[back];
 	c->key.ethertype = 0x0800;
 	c->key.proto = 6;
-	age = (__u32)(now >> LONE_SYN_SHIFT) - h->packets[back];
-	c->syn_ns = ((now >> LONE_SYN_SHIFT) - age) << LONE_SYN_SHIFT;
+	c->syn_ns = lone_syn_ns(h, now);
 	c->first[d] = h->last[d];
 	c->base_seq[d] = h->next_seq[d];
 	c->ttl_min[d] = c->ttl_max[d] = h->ttl[d];

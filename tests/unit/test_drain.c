@@ -97,23 +97,35 @@ static void insert(uint32_t slot, uint32_t flow)
 	w->flow[slot] = flow;
 }
 
+/* A SYN of 60 bytes with this key, source first. */
+static struct lone_syn lone_syn_of(const struct flow_key *k)
+{
+	struct lone_syn syn = {.ports = k->port[0] | (uint32_t)k->port[1] << 16,
+			       .ifindex = k->ifindex,
+			       .bytes = 60,
+			       .ttl = 64,
+			       .dscp = 46,
+			       .hook = HOOK_TC_EGRESS};
+
+	memcpy(&syn.src, k->addr[0] + 12, 4);
+	memcpy(&syn.dst, k->addr[1] + 12, 4);
+	return syn;
+}
+
 /* Its SYN has come and nothing more: the cold half is whatever the slot's last tenant left. */
 static void insert_lone_syn(uint32_t slot, uint32_t flow)
 {
 	struct flow_hot *h = hot_of(slot);
 	struct flow_cold *c = cold_of(slot);
-	struct flow_key k;
+	struct lone_syn syn;
 
 	insert(slot, flow);
-	k = c->key;
+	syn = lone_syn_of(&c->key);
+	syn.now = (uint32_t)w->clock.now_tick;
+	syn.ns = w->clock.now_tick * 1000000;
+	syn.seq = flow * 7;
 	memset(c, 0xa5, sizeof(*c));
-	h->tcp_flags[0] = 2;
-	h->packets[0] = 1;
-	h->bytes[0] = 60;
-	h->last[0] = (uint32_t)w->clock.now_tick;
-	h->next_seq[0] = flow * 7 + 1;
-	h->ttl[0] = 64;
-	lone_syn_pack(h, &k, w->clock.now_tick * 1000000, 46, HOOK_TC_EGRESS);
+	lone_syn_pack(h, &syn);
 	w->sent[flow].packets++;
 	w->sent[flow].bytes += 60;
 }
@@ -256,6 +268,7 @@ Test(drain, records_add_up_to_what_was_counted)
 Test(drain, a_lone_syn_becomes_the_entry_it_stands_for)
 {
 	struct flow_cold c = {}, want;
+	struct lone_syn syn;
 	struct flow_hot h;
 	const uint64_t ns = 987654321012345;
 
@@ -275,14 +288,13 @@ Test(drain, a_lone_syn_becomes_the_entry_it_stands_for)
 			wire.port[1] = k.port[0];
 		}
 		cr_assert(lone_syn_fits(&k));
-		h = (struct flow_hot){.tag = 5, .cold_changes = 1};
-		h.tcp_flags[d] = 2;
-		h.packets[d] = 1;
-		h.bytes[d] = 60;
-		h.last[d] = 77;
-		h.next_seq[d] = 1001;
-		h.ttl[d] = 64;
-		lone_syn_pack(&h, &wire, ns, 46, HOOK_TC_EGRESS);
+		h = (struct flow_hot){.tag = 5};
+		syn = lone_syn_of(&wire);
+		syn.dir = d;
+		syn.now = 77;
+		syn.seq = 1000;
+		syn.ns = ns;
+		lone_syn_pack(&h, &syn);
 		cr_expect(lone_syn_is(&h));
 		cr_expect(eq(u32, lone_syn_dir(&h), d));
 		c = (struct flow_cold){};

@@ -70,11 +70,11 @@ Test(replay_cache, survives_a_pause_of_years)
 
 Test(replay_cache, a_lone_syn_has_a_time_of_one_direction_alone)
 {
-	struct flow_key k = {.port = {1, 2}};
+	const struct lone_syn syn = {.ports = 0x00020001};
 	struct flow_hot *h = &sets[0].way[7];
 
-	*h = (struct flow_hot){.tag = 1, .tcp_flags = {2, 0}};
-	lone_syn_pack(h, &k, 0, 0, 0);
+	*h = (struct flow_hot){.tag = 1};
+	lone_syn_pack(h, &syn);
 	replay_cache_age(&cache, 1000 * MINUTE, 2000 * MINUTE);
 	cr_assert(eq(u32, age_at(2000 * MINUTE, 7, 0), REPLAY_AGE_TICKS));
 	cr_assert(eq(u32, h->last[1], 0x00020001), "the ports");
