@@ -86,8 +86,8 @@ static uint32_t is_busy(void)
 {
 	const uint32_t zero = 0;
 
-	cr_assert(zero(
-		int, bpf_map_lookup_elem(bpf_map__fd(skel->maps.scratch), &zero, scratches)));
+	cr_assert(
+		zero(int, bpf_map_lookup_elem(bpf_map__fd(skel->maps.scratch), &zero, scratches)));
 	return *flag();
 }
 
@@ -108,8 +108,7 @@ static struct counter_row counters(void)
 	const uint32_t zero = 0;
 	struct counter_row row;
 
-	cr_assert(zero(int,
-		       bpf_map_lookup_elem(bpf_map__fd(skel->maps.counters), &zero, &row)));
+	cr_assert(zero(int, bpf_map_lookup_elem(bpf_map__fd(skel->maps.counters), &zero, &row)));
 	return row;
 }
 
