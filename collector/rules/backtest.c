@@ -222,6 +222,31 @@ static int by_rule(const void *a, const void *b)
 	return memcmp(x->ip, y->ip, sizeof(x->ip));
 }
 
+static int by_time(const void *a, const void *b)
+{
+	const struct backtest_hit *x = a, *y = b;
+
+	if (x->first_ns != y->first_ns)
+		return x->first_ns < y->first_ns ? -1 : 1;
+	return by_rule(a, b);
+}
+
+/* The first so many of all, however many threads have found them. */
+static void keep_first(struct backtest *b)
+{
+	if (b->n_hits > BACKTEST_HITS_MAX)
+		qsort(b->hits, b->n_hits, sizeof(*b->hits), by_time);
+	for (; b->n_hits > BACKTEST_HITS_MAX; b->n_hits--) {
+		const struct backtest_hit *h = &b->hits[b->n_hits - 1];
+		struct backtest_rule *r = &b->rules[h->rule];
+
+		b->unkept += h->alerts;
+		r->hits--;
+		r->internal -= h->internal;
+		r->exempt -= h->exempt;
+	}
+}
+
 /* Hits of a part behind those that are there. */
 static int take_hits(struct backtest *b, const struct backtest_part *p)
 {
@@ -254,6 +279,7 @@ static int finish(struct run *t)
 	}
 	for (uint32_t i = 0; !r && i < t->n_parts; i++)
 		r = t->parts[i].no_memory ? -ENOMEM : take_hits(b, &t->parts[i]);
+	keep_first(b);
 	if (b->n_hits)
 		qsort(b->hits, b->n_hits, sizeof(*b->hits), by_rule);
 	return r;

@@ -13,6 +13,8 @@
 
 struct store;
 
+#define BACKTEST_HITS_MAX 65536u /* things that are kept one by one: the first */
+
 /* One thing that an action would have been done to. */
 struct backtest_hit {
 	uint32_t rule;	   /* index in the set */

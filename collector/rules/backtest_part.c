@@ -7,8 +7,6 @@
 
 #include "common/filter.h"
 
-#define HITS_MAX 65536u /* kept one by one */
-
 /* ---- what would have been done ---- */
 
 static bool is_local(const struct backtest_part *p, const uint8_t ip[16])
@@ -60,8 +58,8 @@ static uint32_t place_of(const struct backtest_part *p, const struct backtest_hi
 		hash = (hash ^ v) * 0x9e3779b97f4a7c15u;
 		hash ^= hash >> 29;
 	}
-	for (at = (uint32_t)hash & (2 * HITS_MAX - 1); p->places[at];
-	     at = (at + 1) & (2 * HITS_MAX - 1)) {
+	for (at = (uint32_t)hash & (2 * BACKTEST_HITS_MAX - 1); p->places[at];
+	     at = (at + 1) & (2 * BACKTEST_HITS_MAX - 1)) {
 		const struct backtest_hit *o = &p->hits[p->places[at] - 1];
 
 		if (o->rule == h->rule && o->action == h->action && o->scope == h->scope &&
@@ -79,7 +77,7 @@ static void add_hit(struct backtest_part *p, const struct backtest_hit *h)
 		p->hits[p->places[at] - 1].alerts++;
 		return;
 	}
-	if (p->n_hits == HITS_MAX) {
+	if (p->n_hits == BACKTEST_HITS_MAX) {
 		p->unkept++;
 		return;
 	}
@@ -179,7 +177,7 @@ int backtest_part_init(struct backtest_part *p, const uint8_t *owner)
 				       .drafts = true,
 				       .only = p->only = calloc(rules->n ?: 1, sizeof(*p->only))};
 
-	p->places = calloc(2 * HITS_MAX, sizeof(*p->places));
+	p->places = calloc(2 * BACKTEST_HITS_MAX, sizeof(*p->places));
 	if (!p->only || !p->places)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < rules->n; i++)
