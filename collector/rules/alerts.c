@@ -213,7 +213,8 @@ static bool holds(struct rule_state *s, const struct group *g)
 
 	if (g->ago >= s->panes)
 		return false; /* no flow in the window */
-	return !s->rule->test || (groups_near(s, g) && having_true(s->rule->test, value_of, &l));
+	return !s->rule->test ||
+	       (groups_near(s, g) && (s->gate_is_all || having_true(s->rule->test, value_of, &l)));
 }
 
 /* Where the group was looked at: is it watched on, and among which? */

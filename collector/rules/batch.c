@@ -388,40 +388,45 @@ bool batch_hash(const struct batch *b, enum flow_field f, uint32_t row, uint64_t
 	}
 }
 
-/* One field of @rows of word @w more in their hashes. */
-static void hash_column(const struct batch_column *c, uint32_t w, uint64_t rows, uint64_t h[64])
+static uint32_t hash_end(uint64_t h, uint32_t n)
 {
-	const uint64_t(*ips)[2] = c->ips + w * 64;
-	const uint64_t *numbers = c->numbers + w * 64;
-	const struct flow_str *strs = c->strs + w * 64;
+	return (uint32_t)(hash_add(h, n) >> 32);
+}
 
-	for (; rows; rows &= rows - 1) {
-		const uint32_t i = (uint32_t)__builtin_ctzll(rows);
-
-		if (c->kind == BATCH_IP)
-			h[i] = hash_ip(h[i], ips[i]);
-		else if (c->kind == BATCH_NUMBER)
-			h[i] = hash_add(h[i], numbers[i]);
-		else
-			h[i] = hash_bytes(h[i], strs[i].s, strs[i].len);
-	}
+static uint64_t hash_value(const struct batch_column *c, uint32_t row, uint64_t h)
+{
+	if (c->kind == BATCH_IP)
+		return hash_ip(h, c->ips[row]);
+	if (c->kind == BATCH_NUMBER)
+		return hash_add(h, c->numbers[row]);
+	return hash_bytes(h, c->strs[row].s, c->strs[row].len);
 }
 
 /* @rows of word @w that have no hash yet. */
-static void hash_word(struct batch *b, struct batch_key *k, uint32_t w, uint64_t rows)
+static void hash_word(const struct batch *b, struct batch_key *k, uint32_t w, uint64_t rows)
 {
+	const struct batch_column *first = &b->columns[k->fields[0]];
 	uint32_t *to = k->hashes + w * 64;
-	uint64_t h[64];
+	const uint32_t n = k->n;
 
 	k->done[w] |= rows;
-	for (uint64_t m = rows; m; m &= m - 1)
-		h[__builtin_ctzll(m)] = b->seed;
-	for (uint32_t i = 0; i < k->n; i++)
-		hash_column(&b->columns[k->fields[i]], w, rows, h);
+	if (n == 1 && first->kind == BATCH_IP) {
+		const uint64_t(*ips)[2] = first->ips + w * 64;
+
+		for (; rows; rows &= rows - 1) {
+			const uint32_t i = (uint32_t)__builtin_ctzll(rows);
+
+			to[i] = hash_end(hash_ip(b->seed, ips[i]), 1);
+		}
+		return;
+	}
 	for (; rows; rows &= rows - 1) {
 		const uint32_t i = (uint32_t)__builtin_ctzll(rows);
+		uint64_t h = b->seed;
 
-		to[i] = (uint32_t)(hash_add(h[i], k->n) >> 32);
+		for (uint32_t f = 0; f < n; f++)
+			h = hash_value(&b->columns[k->fields[f]], w * 64 + i, h);
+		to[i] = hash_end(h, n);
 	}
 }
 

@@ -242,6 +242,22 @@ static uint64_t ask_range(const struct batch_test *bt, const struct batch_column
 	return word;
 }
 
+/* The same of some of the rows. */
+static uint64_t ask_few(const struct batch_test *bt, const struct batch_column *c, uint32_t w,
+			uint64_t rows)
+{
+	const uint64_t lo = bt->test->range.lo, span = bt->test->range.hi - lo;
+	const uint64_t *v = c->numbers + w * 64;
+	uint64_t word = 0;
+
+	for (; rows; rows &= rows - 1) {
+		const uint32_t i = (uint32_t)__builtin_ctzll(rows);
+
+		word |= (uint64_t)(v[i] - lo <= span) << i;
+	}
+	return word;
+}
+
 static uint64_t ask_ips(const struct batch_test *bt, const struct batch_column *c, uint32_t w,
 			uint64_t rows)
 {
@@ -279,6 +295,8 @@ static uint64_t ask_rows(const struct batch_test *bt, const struct batch_column 
 
 	if (c->kind == BATCH_IP)
 		return ask_ips(bt, c, w, rows);
+	if (bt->test->type == TEST_RANGE && c->kind == BATCH_NUMBER && !bt->test->divide)
+		return ask_few(bt, c, w, rows);
 	for (; rows; rows &= rows - 1) {
 		const uint32_t i = (uint32_t)__builtin_ctzll(rows);
 

@@ -117,6 +117,14 @@ static const struct having_node *find_gate(const struct having *h, uint32_t node
 	return found;
 }
 
+/* The smallest whole number that is as large as the comparison with @value asks for, or larger. */
+static uint64_t least(const struct having_node *n, double value)
+{
+	const uint64_t whole = (uint64_t)value;
+
+	return n->op == FO_GT || (double)whole < value ? whole + 1 : whole;
+}
+
 static void add_gate(struct rule_state *s)
 {
 	const struct having *h = s->rule->test;
@@ -130,7 +138,9 @@ static void add_gate(struct rule_state *s)
 	if (h->aggs[n->agg].type == HA_RATE) /* no more than a filter: roundings do no harm */
 		s->gate_value *= (double)s->rule->window.size_ns / (double)SECOND * 0.999999;
 	if (s->leaves[s->gate].type <= HA_SUM && s->gate_value >= 1 && s->gate_value < EXACT)
-		s->gate_total = (uint64_t)s->gate_value;
+		s->gate_total = least(n, s->gate_value);
+	s->gate_is_all = s->gate_total && n == &h->nodes[h->root] && n->op != FO_EQ &&
+			 h->aggs[n->agg].type != HA_RATE;
 }
 
 static bool asks_ids(const struct filter *f)
@@ -253,7 +263,10 @@ static void run_batch(struct engine *e)
 	if (!b->n)
 		return;
 	e->stats.flows += b->n;
+	b->first = UINT64_MAX;
 	for (uint32_t i = 0; i < b->n; i++) {
+		if (b->end[i] < b->first)
+			b->first = b->end[i];
 		if (b->end[i] > e->clock)
 			e->clock = b->end[i];
 		b->clock[i] = e->clock;

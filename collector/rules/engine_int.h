@@ -101,7 +101,7 @@ struct batch {
 	uint64_t again[BATCH_WORDS]; /* rows of flows that were counted before (FLOW_IDS) */
 	bool any_again;
 	uint64_t clock[BATCH_ROWS]; /* latest end up to and with the row */
-	uint64_t end[BATCH_ROWS];
+	uint64_t end[BATCH_ROWS], first; /* the earliest of them */
 };
 
 /* A column will be looked at. Return: 0, -ENOMEM. */
@@ -336,6 +336,7 @@ struct rule_state {
 	uint32_t gate;
 	double gate_value;
 	uint64_t gate_total; /* the same of a total that is compared as it is; 0: it is not */
+	bool gate_is_all;    /* having says no more than that */
 	void *arena;	     /* buckets and slab */
 	size_t arena_bytes;
 	struct bucket *buckets;
@@ -466,14 +467,16 @@ bool groups_is_text(const struct rule_state *s, const struct group *g, const str
 static inline bool groups_is(const struct rule_state *s, const struct group *g,
 			     const struct batch *b, uint32_t row)
 {
-	const uint64_t *cell = g->cells;
-	uint64_t other = 0;
+	const uint64_t *cell = g->cells, *v = s->parts[0].values + (size_t)row * s->parts[0].words;
+	uint64_t other;
 
-	if (s->text_at)
+	if (s->text_at || !s->n_parts)
 		return groups_is_text(s, g, b, row);
-	for (uint32_t i = 0; i < s->n_parts; i++) {
-		const uint64_t *v = s->parts[i].values + (size_t)row * s->parts[i].words;
-
+	other = *cell++ ^ v[0];
+	if (s->parts[0].words == 2)
+		other |= *cell++ ^ v[1];
+	for (uint32_t i = 1; i < s->n_parts; i++) {
+		v = s->parts[i].values + (size_t)row * s->parts[i].words;
 		other |= *cell++ ^ v[0];
 		if (s->parts[i].words == 2)
 			other |= *cell++ ^ v[1];
@@ -543,7 +546,7 @@ struct engine {
 	struct joins *joins;	   /* correlations */
 	uint64_t clock;
 	uint16_t rows[BATCH_ROWS];  /* of the rule at hand */
-	uint32_t slots[BATCH_ROWS]; /* where a row's group is, most likely */
+	uint32_t slots[BATCH_ROWS]; /* of these, where its group is, most likely */
 	struct engine_stats stats;
 };
 

@@ -5,6 +5,7 @@
  */
 #include "collector/rules/engine_int.h"
 
+#define ALWAYS inline __attribute__((always_inline))
 #define AHEAD 16u /* rows that memory is asked for ahead */
 
 /* ---- time ---- */
@@ -90,31 +91,30 @@ void advance_to(struct rule_state *s, uint64_t clock)
 /* ---- rows ---- */
 
 /* A row of the step at hand into plain totals; the rest is groups_add()'s. */
-static inline int count_row(struct rule_state *s, struct group *g, const struct batch *b,
+static ALWAYS int count_row(struct rule_state *s, struct group *g, const struct batch *b,
 			    uint32_t row, int64_t pane)
 {
-	const uint64_t bit = UINT64_C(1) << (row % 64);
+	const uint32_t word = row / 64, bit = row % 64;
 
-	if (!s->plain || pane != s->pane || g->pane != (uint32_t)pane)
+	if (!s->plain || pane != s->pane)
 		return groups_add(s, g, b, row, pane);
 	for (uint32_t i = 0; i < s->n_leaves; i++) {
 		const struct leaf *l = &s->leaves[i];
-		const uint64_t v = l->values ? l->values[row] : 1;
 
-		if (!(l->bits.v[row / 64] & bit))
-			continue;
-		g->cells[s->leaf_at[i]] += v;
+		if (l->bits.v[word] >> bit & 1)
+			g->cells[s->leaf_at[i]] += l->values ? l->values[row] : 1;
 	}
 	g->ago = 0;
 	return 0;
 }
 
 /* The row is counted in its group. */
-static inline void add_row(struct rule_state *s, const struct batch *b, uint32_t row, uint32_t slot)
+static ALWAYS void add_row(struct rule_state *s, const struct batch *b, uint32_t row, uint32_t slot,
+			   bool calm)
 {
 	const uint64_t end = b->end[row];
 	/* without a window no flow is late: it counts when it comes */
-	const int64_t pane = end - s->begin_ns < s->slide || !s->rule->test
+	const int64_t pane = calm || end - s->begin_ns < s->slide || !s->rule->test
 				     ? s->pane
 				     : (int64_t)(end / s->slide);
 	struct group *g = slot_group(s, slot);
@@ -131,12 +131,13 @@ static inline void add_row(struct rule_state *s, const struct batch *b, uint32_t
 }
 
 /* The slot was looked up ahead: it may be another's by now, or there is one now. */
-static inline uint32_t find_row(struct rule_state *s, const struct batch *b, uint32_t row,
-				uint32_t hash)
+static ALWAYS uint32_t find_row(struct rule_state *s, const struct batch *b, uint32_t row,
+				uint32_t ahead)
 {
-	uint32_t slot = s->engine->slots[row];
+	const uint32_t hash = s->key->hashes[row];
+	uint32_t slot = ahead;
 
-	if (slot == UINT32_MAX || slot_group(s, slot)->hash != hash || !slot_used(s, slot) ||
+	if (slot == UINT32_MAX || slot_group(s, slot)->hash != hash ||
 	    !groups_is(s, slot_group(s, slot), b, row)) {
 		if (!slots_may_have(s, hash))
 			return groups_new(s, b, row, hash);
@@ -148,48 +149,75 @@ static inline uint32_t find_row(struct rule_state *s, const struct batch *b, uin
 	return slot;
 }
 
-static inline void take_row(struct rule_state *s, const struct batch *b, uint32_t row)
+/* @calm: its end and the clock are in the step at hand, as those of all of the batch. */
+static ALWAYS void take_row(struct rule_state *s,
+							    const struct batch *b, uint32_t at,
+							    bool calm)
 {
-	const uint32_t hash = s->key->hashes[row];
+	const uint32_t row = s->engine->rows[at];
 	uint32_t slot;
 
-	if (b->clock[row] - s->begin_ns >= s->slide)
+	if (!calm && b->clock[row] - s->begin_ns >= s->slide)
 		advance_to(s, b->clock[row]);
-	if (b->end[row] < s->begin_ns && s->rule->test &&
+	if (!calm && b->end[row] < s->begin_ns && s->rule->test &&
 	    (int64_t)(b->end[row] / s->slide) <= s->pane - s->panes) {
 		s->stats.late++;
 		return;
 	}
-	slot = find_row(s, b, row, hash);
+	slot = find_row(s, b, row, s->engine->slots[at]);
 	if (slot == UINT32_MAX)
 		s->engine->stats.lost++;
 	else
-		add_row(s, b, row, slot);
+		add_row(s, b, row, slot, calm);
 }
 
 /*
- * Groups are all over the memory, so what a row needs is asked for some rows ahead, in three rounds: the
- * bucket, the group that it names or would take, what that has besides.
+ * Groups are all over the memory, so what rows need is asked for some rows ahead, in three rounds: the
+ * buckets, the groups that they name or would take, what these have besides. @at: first and behind the last.
  */
-static inline void ask_group(const struct rule_state *s, uint32_t row)
+static void ask_buckets(const struct rule_state *s, const uint32_t at[2])
 {
-	const uint32_t hash = s->key->hashes[row], slot = slots_near(s, hash);
-	const uint32_t soon = slot != UINT32_MAX ? slot : slots_soon(s, hash);
+	const uint32_t *hashes = s->key->hashes;
+	const uint16_t *rows = s->engine->rows;
 
-	s->engine->slots[row] = slot;
-	if (soon == UINT32_MAX)
-		return;
-	__builtin_prefetch(slot_group(s, soon), 1);
-	if (s->stride > 64)
-		__builtin_prefetch((char *)slot_group(s, soon) + 64, 1);
+	for (uint32_t i = at[0]; i < at[1]; i++)
+		__builtin_prefetch(&s->buckets[slots_home(s, hashes[rows[i]])]);
 }
 
-static inline void ask_rest(const struct rule_state *s, uint32_t row)
+static void ask_groups(const struct rule_state *s, const uint32_t at[2])
 {
-	const uint32_t slot = s->engine->slots[row];
+	const uint32_t *hashes = s->key->hashes;
+	const uint16_t *rows = s->engine->rows;
+	const bool wide = s->stride > 64;
 
-	if (slot != UINT32_MAX)
-		groups_ask_rest(s, slot_group(s, slot));
+	for (uint32_t i = at[0]; i < at[1]; i++) {
+		const uint32_t hash = hashes[rows[i]], slot = slots_near(s, hash);
+		const uint32_t soon = slot != UINT32_MAX ? slot : slots_soon(s, hash);
+
+		s->engine->slots[i] = slot;
+		if (soon == UINT32_MAX)
+			continue;
+		__builtin_prefetch(slot_group(s, soon), 1);
+		if (wide)
+			__builtin_prefetch((char *)slot_group(s, soon) + 64, 1);
+	}
+}
+
+static void ask_rest(const struct rule_state *s, const uint32_t at[2])
+{
+	for (uint32_t i = at[0]; i < at[1]; i++)
+		if (s->engine->slots[i] != UINT32_MAX)
+			groups_ask_rest(s, slot_group(s, s->engine->slots[i]));
+}
+
+static void take_rows(struct rule_state *s, const struct batch *b, const uint32_t at[2], bool calm)
+{
+	if (calm)
+		for (uint32_t i = at[0]; i < at[1]; i++)
+			take_row(s, b, i, true);
+	else
+		for (uint32_t i = at[0]; i < at[1]; i++)
+			take_row(s, b, i, false);
 }
 
 /* Rows that the leaf counts. */
@@ -237,18 +265,25 @@ static uint32_t pick_rows(struct rule_state *s, struct batch *b)
 
 void run_rule(struct rule_state *s, struct batch *b)
 {
-	const uint16_t *rows = s->engine->rows;
 	const uint32_t n = pick_rows(s, b);
+	const bool calm = n && b->clock[b->n - 1] - s->begin_ns < s->slide &&
+			  (b->first >= s->begin_ns || !s->rule->test);
 
 	s->stats.matched += n;
-	for (uint32_t i = 0; n && i < n + 3 * AHEAD; i++) {
-		if (i < n)
-			__builtin_prefetch(&s->buckets[slots_home(s, s->key->hashes[rows[i]])]);
-		if (i >= AHEAD && i - AHEAD < n)
-			ask_group(s, rows[i - AHEAD]);
-		if (i >= 2 * AHEAD && i - 2 * AHEAD < n)
-			ask_rest(s, rows[i - 2 * AHEAD]);
-		if (i >= 3 * AHEAD)
-			take_row(s, b, rows[i - 3 * AHEAD]);
+	for (uint32_t i = 0; n && i < n + 3 * AHEAD; i += AHEAD) {
+		const uint32_t to = i + AHEAD;
+		uint32_t at[4][2];
+
+		/* of each round, which is behind the one before */
+		for (uint32_t k = 0; k < 4; k++) {
+			at[k][0] = i > k * AHEAD ? i - k * AHEAD : 0;
+			at[k][1] = to > k * AHEAD ? to - k * AHEAD : 0;
+			at[k][0] = at[k][0] < n ? at[k][0] : n;
+			at[k][1] = at[k][1] < n ? at[k][1] : n;
+		}
+		ask_buckets(s, at[0]);
+		ask_groups(s, at[1]);
+		ask_rest(s, at[2]);
+		take_rows(s, b, at[3], calm);
 	}
 }

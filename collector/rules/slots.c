@@ -97,6 +97,7 @@ static int set_cap(struct rule_state *s, uint32_t cap)
 	s->cap = cap;
 	s->stats.bytes += bytes - from.arena_bytes;
 	move_groups(s, &from);
+	memset(s->engine->slots, 0xff, sizeof(s->engine->slots)); /* they are of the old arena */
 	free(from.arena);
 	return 0;
 }
@@ -146,12 +147,14 @@ uint32_t slots_find(const struct rule_state *s, const struct batch *b, uint32_t 
 
 void slots_give(struct rule_state *s, uint32_t slot)
 {
+	struct group *g = slot_group(s, slot);
 	const uint32_t at = slot / (WAYS + 1);
 
-	for (uint32_t i = slots_home(s, slot_group(s, slot)->hash); i != at; i = next_bucket(s, i))
+	for (uint32_t i = slots_home(s, g->hash); i != at; i = next_bucket(s, i))
 		if (s->buckets[i].spilled < UINT8_MAX) /* of more it is not known how many */
 			s->buckets[i].spilled--;
 	s->buckets[at].tags[slot % (WAYS + 1)] = 0;
+	g->hash = ~g->hash; /* a row that was told of the slot does not find its key here any more */
 	s->n_groups--;
 }
 
