@@ -100,7 +100,7 @@ struct batch {
 	uint32_t at;
 	uint64_t again[BATCH_WORDS]; /* rows of flows that were counted before (FLOW_IDS) */
 	bool any_again;
-	uint64_t clock[BATCH_ROWS]; /* latest end up to and with the row */
+	uint64_t clock[BATCH_ROWS];	 /* latest end up to and with the row */
 	uint64_t end[BATCH_ROWS], first; /* the earliest of them */
 };
 

@@ -6,7 +6,7 @@
 #include "collector/rules/engine_int.h"
 
 #define ALWAYS inline __attribute__((always_inline))
-#define AHEAD 16u /* rows that memory is asked for ahead */
+#define AHEAD  16u /* rows that memory is asked for ahead */
 
 /* ---- time ---- */
 
@@ -150,9 +150,7 @@ static ALWAYS uint32_t find_row(struct rule_state *s, const struct batch *b, uin
 }
 
 /* @calm: its end and the clock are in the step at hand, as those of all of the batch. */
-static ALWAYS void take_row(struct rule_state *s,
-							    const struct batch *b, uint32_t at,
-							    bool calm)
+static ALWAYS void take_row(struct rule_state *s, const struct batch *b, uint32_t at, bool calm)
 {
 	const uint32_t row = s->engine->rows[at];
 	uint32_t slot;

@@ -154,7 +154,8 @@ void slots_give(struct rule_state *s, uint32_t slot)
 		if (s->buckets[i].spilled < UINT8_MAX) /* of more it is not known how many */
 			s->buckets[i].spilled--;
 	s->buckets[at].tags[slot % (WAYS + 1)] = 0;
-	g->hash = ~g->hash; /* a row that was told of the slot does not find its key here any more */
+	g->hash =
+		~g->hash; /* a row that was told of the slot does not find its key here any more */
 	s->n_groups--;
 }
 
