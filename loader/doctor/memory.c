@@ -30,7 +30,7 @@
 #ifndef BPF_FS_MAGIC
 #define BPF_FS_MAGIC 0xcafe4a11
 #endif
-#define PROGRAM_BYTES (8ull << 20) /* both processes: libraries, buffers, tables of fixed size */
+#define PROGRAM_BYTES (16ull << 20) /* both processes without a flow: libraries, buffers, tables */
 #define BPFFS	      "/sys/fs/bpf"
 
 const char *bytes_text(uint64_t bytes, char *buf, size_t cap)
