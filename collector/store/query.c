@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * query.c - one query: prepared, run task by task so that it can be stopped, read chunk by chunk. Each
- * has a connection of its own, and is one transaction from its plan to its last row.
+ * has a connection of its own.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -132,11 +132,6 @@ static int prepare(struct store *s, const struct store_query *q, struct store_re
 		s->readers++;
 	}
 	pthread_mutex_unlock(&s->lock);
-	/* The plan leaves out what statistics say needs no look: they have to be of the rows that are read. It ends
-	 * when the result is freed.
-	 */
-	if (!e)
-		e = duck_exec(r->c, r->error, "BEGIN");
 	if (e)
 		return e;
 	if (duck.prepare(r->c, q->sql, &r->p) != DuckDBSuccess)
@@ -467,9 +462,6 @@ struct store_result *store_result_free(struct store_result *r)
 	free(r->column);
 	if (r->p)
 		duck.destroy_prepare(&r->p);
-	/* a statement that changed something: after a question nothing is to be done */
-	if (r->c && r->running && r->done)
-		duck_exec(r->c, r->error, "COMMIT");
 	if (r->c)
 		duck.disconnect(&r->c);
 	if (r->s) {

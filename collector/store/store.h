@@ -128,8 +128,7 @@ struct store_result;
  * store_select - prepare a query; store_next() runs it
  * @error: STORE_ERROR octets
  *
- * The answer is taken while the engine computes; writes go on beside it. It is of the moment of this call: what is
- * written later is not in it.
+ * The answer is taken while the engine computes; writes go on beside it.
  * Return: 0; -EINVAL: the SQL is wrong; -ESTALE: it names a partition that is gone; -EIO; -ENOMEM. Of -ESTALE
  * and -EIO, the first store_next()'s too, a partition that has just been removed or has become Parquet may be
  * the reason: whoever asks makes the text once more (store_source()) and asks again.
