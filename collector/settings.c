@@ -76,7 +76,7 @@ static void load_feed(const struct settings *s, const struct config_section *sec
 		      struct collector_own *own, struct config_errors *errs)
 {
 	struct pack_list *l = &own->feeds[own->n_feeds];
-	const struct config_entry *first = &s->file->entries[sec->first];
+	const struct config_entry *first = config_entries(s->file, sec);
 	const uint32_t errors = errs->count;
 	char why[FEED_WHY];
 	bool some = false;

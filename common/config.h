@@ -70,6 +70,13 @@ struct config_errors {
  */
 int config_parse(const char *text, size_t len, struct config **ret, struct config_errors *errs);
 
+/* The first of @sec's entries; NULL: it has none. */
+static inline const struct config_entry *config_entries(const struct config *c,
+							const struct config_section *sec)
+{
+	return sec->entries ? &c->entries[sec->first] : NULL;
+}
+
 /* NULL is fine. */
 void config_free(struct config *c);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * settings_mirror.c - the mirror among the settings: sections [mirror-filter NAME], numbered entries that accept or
- * reject, [mirror NUMBER], sessions, and [mirror-target NAME], where rules may have packets mirrored to. What a session is: loader/mirror/want.h; here it gets places in the file.
+ * reject, [mirror NUMBER], sessions, and [mirror-target NAME], where rules may have packets mirrored to. What a session
+ * is: loader/mirror/want.h; here it gets places in the file.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -38,11 +39,6 @@ static const struct {
 } directions[] = {{"ingress", DIR_INGRESS}, {"egress", DIR_EGRESS}, {"both", DIR_BOTH}};
 
 #define N_DIRECTIONS (sizeof(directions) / sizeof(directions[0]))
-
-static const struct config_entry *first_of(const struct reader *r, const struct config_section *sec)
-{
-	return &r->s->file->entries[sec->first];
-}
 
 /* ---- filters ---- */
 
@@ -126,7 +122,7 @@ static const struct config_entry *next_entry(const struct reader *r,
 					     const struct config_section *sec, uint64_t after,
 					     uint8_t *ret_direction, uint64_t *ret_number)
 {
-	const struct config_entry *e = first_of(r, sec), *best = NULL;
+	const struct config_entry *e = config_entries(r->s->file, sec), *best = NULL;
 
 	for (uint32_t i = 0; i < sec->entries; i++) {
 		uint8_t direction;
@@ -147,7 +143,7 @@ static const struct config_entry *next_entry(const struct reader *r,
 static void read_filter(struct reader *r, const struct config_section *sec)
 {
 	struct mirror_filter *f = &r->filters[r->n_filters++];
-	const struct config_entry *e = first_of(r, sec);
+	const struct config_entry *e = config_entries(r->s->file, sec);
 	const uint32_t before = r->errs->count;
 	uint64_t number = 0, at;
 	uint8_t direction;
@@ -371,7 +367,7 @@ static void read_session(struct reader *r, const struct config_section *sec)
 	*w = (struct mirror_want){
 		.number = (uint32_t)number, .sample = 1, .budget_pct = 25, .for_s = 1};
 	for (uint32_t i = 0; i < sec->entries; i++)
-		take_session_key(r, &x, &first_of(r, sec)[i], false);
+		take_session_key(r, &x, &config_entries(r->s->file, sec)[i], false);
 	finish_match(r, &x);
 	if (!w->to && r->errs->count == before)
 		config_error(r->errs, sec->line, sec->kind_col,
@@ -403,7 +399,7 @@ static void read_target(struct reader *r, const struct config_section *sec)
 	memset(&image, 0, sizeof(image));
 	image.want = (struct mirror_want){.sample = 1, .budget_pct = 25};
 	for (uint32_t i = 0; i < sec->entries; i++)
-		take_session_key(r, &x, &first_of(r, sec)[i], true);
+		take_session_key(r, &x, &config_entries(r->s->file, sec)[i], true);
 	if (!image.want.to && r->errs->count == before)
 		config_error(r->errs, sec->line, sec->kind_col,
 			     "to whom? to = vxlan:192.0.2.10,vni=7");
