@@ -239,6 +239,7 @@ demo: ## real traffic in namespaces: flows live and from the store, exact sums; 
 
 bench: ## ns per packet beside other designs, drain, live rate (root): build/bench.csv
 	@packaging/deps.sh build test bench
+	@$(if $(DUCKDB_SYSTEM),,packaging/npm.sh $(DEPS)/duckdb)
 	@$(MAKE) --no-print-directory all $(BENCH_BINS) $(E2E_BINS) $(call skels,tests/bench)
 	@tests/bench/run
 
