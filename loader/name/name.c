@@ -101,10 +101,12 @@ static int tell_server(struct names *n, struct name_flow *f, const struct handsh
 	uint16_t version = hello_read_server(h, &n->hello);
 
 	f->told |= TOLD_SERVER;
+	if (f->proto == L7P_DTLS)
+		version = dtls_version(version);
 	if (version == 0)
 		return 0;
 	ret->kind = NAME_TLS_SERVER;
-	ret->tls.version = f->proto == L7P_DTLS ? dtls_version(version) : version;
+	ret->tls.version = version;
 	n->stats.servers++;
 	return 1;
 }

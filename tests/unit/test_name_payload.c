@@ -373,3 +373,19 @@ Test(name_payload, reads_dtls)
 	cr_expect(eq(int, nr_end(), 0));
 	cr_expect(eq(u64, names_memory(nr_names), 0));
 }
+
+Test(name_payload, a_dtls_server_whose_version_is_none_is_told_as_nothing)
+{
+	static struct build_bytes body, d;
+
+	build_server_hello(&body, 0x7f7f, 1);
+	build_dtls_record(&d, &(struct build_dtls){.version = 0xfefd,
+						   .type = 2,
+						   .body = &body,
+						   .len = body.len});
+	build_event(&nr_ev, EV_DATAGRAM, 1, 1);
+	build_event_data(&nr_ev, 0, d.b, d.len);
+	cr_expect(eq(int, nr_feed(), 0));
+	cr_expect(eq(u64, nr_stats()->servers, 0));
+	cr_expect(eq(int, nr_end(), 0));
+}
