@@ -467,11 +467,12 @@ bool groups_is_text(const struct rule_state *s, const struct group *g, const str
 static inline bool groups_is(const struct rule_state *s, const struct group *g,
 			     const struct batch *b, uint32_t row)
 {
-	const uint64_t *cell = g->cells, *v = s->parts[0].values + (size_t)row * s->parts[0].words;
+	const uint64_t *cell = g->cells, *v;
 	uint64_t other;
 
 	if (s->text_at || !s->n_parts)
 		return groups_is_text(s, g, b, row);
+	v = s->parts[0].values + (size_t)row * s->parts[0].words;
 	other = *cell++ ^ v[0];
 	if (s->parts[0].words == 2)
 		other |= *cell++ ^ v[1];
