@@ -258,8 +258,7 @@ static __always_inline int send_on(const struct mirror_session *m)
 
 /* Put the clone into a packet to the target. 0, or what failed. */
 static __always_inline long wrap(struct __sk_buff *skb, struct mirror_work *w,
-				 const struct mirror_session *m, struct mirror_count *c,
-				 const struct mirror_clone *k)
+				 struct mirror_session *m, const struct mirror_clone *k)
 {
 	__u32 tunnel = put_tunnel(skb, w, m, k), l3 = m->v6 ? 40 : 20, n, l4;
 
@@ -270,7 +269,7 @@ static __always_inline long wrap(struct __sk_buff *skb, struct mirror_work *w,
 	if (l4 + 20 > 0xffff)
 		return -1;
 	if (m->to == MIRROR_TO_ERSPAN)
-		put_gre(w->head + L4_AT, c->sequence++);
+		put_gre(w->head + L4_AT, __sync_fetch_and_add(&m->sequence, 1));
 	else
 		put_udp(w->head + L4_AT, m, bpf_get_hash_recalc(skb), l4);
 	if (make_room(skb, m, l3, tunnel))
@@ -326,7 +325,7 @@ static __always_inline int mirror_send(struct __sk_buff *skb, struct mirror_sess
 		MIRROR_TALLY(c, no_way, MIRROR_NO_WAY, segs);
 		return TC_ACT_SHOT;
 	}
-	if (!w || trim(skb, m, &k) || (m->to != MIRROR_TO_IFACE && wrap(skb, w, m, c, &k))) {
+	if (!w || trim(skb, m, &k) || (m->to != MIRROR_TO_IFACE && wrap(skb, w, m, &k))) {
 		MIRROR_TALLY(c, failed, MIRROR_FAILED, segs);
 		return TC_ACT_SHOT;
 	}

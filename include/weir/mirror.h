@@ -56,11 +56,12 @@ struct mirror_session {
 	__u32 number;
 	__u8 src[16]; /* IPv4: in the last four bytes */
 	__u8 dst[16];
-	__u8 nh[16]; /* the neighbour that the packets are handed to */
-	__u64 cost;  /* of the budget: ns a byte, << 16; 0: there is none */
-	__u64 burst; /* ns */
-	__u64 full;  /* ns: when the bucket is full again; the programs' */
-	__u64 pad2[4];
+	__u8 nh[16];	/* the neighbour that the packets are handed to */
+	__u64 cost;	/* of the budget: ns a byte, << 16; 0: there is none */
+	__u64 burst;	/* ns */
+	__u64 full;	/* ns: when the bucket is full again; the programs' */
+	__u64 sequence; /* ERSPAN: the next number, of all CPUs; the programs' */
+	__u64 pad2[3];
 };
 
 /* Traffic that is never mirrored: one end with its port. */
@@ -87,8 +88,7 @@ struct mirror_count {
 	__u64 queued; /* packets handed to the other end of the pair, where GSO packets become segments */
 	__u64 dequeued; /* and that came out there */
 	__u64 sampled;	/* matched since the last one that was taken */
-	__u64 sequence; /* ERSPAN */
-	__u64 pad[2];
+	__u64 pad[3];
 };
 
 /* Geneve: data of the option (RFC 8926 section 3.5), big-endian. */
