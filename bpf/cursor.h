@@ -115,7 +115,10 @@ struct parse {
 	__u8 fragment; /* outer is an opened tunnel's first fragment */
 	__u8 by_frame; /* a length was taken from the frame's */
 	__u8 whole;    /* frame_cap is the whole frame */
-	__u8 pad;
+	__u8 numbered; /* enum weir_tunnel of the header that the next three are of, or TUN_NONE */
+	__u32 number;  /* in its sequence */
+	__u32 from_vni;
+	__u8 from[16]; /* outer source */
 	struct pkt outer;
 };
 

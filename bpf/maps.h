@@ -119,7 +119,9 @@ struct scratch {
 	__u64 hash;
 	__u32 would;	/* a shadow rule would have acted on the packet */
 	__u32 dropping; /* the last lone SYN was of a listed source, and dropped */
-	__u8 hdr[128];	/* headers copied out of non-linear packets */
+	__u32 tunneled; /* the full parser has opened a tunnel, or found one's number */
+	__u32 pad;
+	__u8 hdr[128]; /* headers copied out of non-linear packets */
 };
 
 struct {

@@ -97,6 +97,7 @@ static __always_inline void parse_begin(struct parse *p, struct pkt *k, const st
 	p->frame_cap = cap;
 	p->frame_end = wire < cap ? cap : wire;
 	p->whole = 1;
+	p->numbered = TUN_NONE;
 	p->depth = depth < PARSE_DECAP_MAX ? depth : PARSE_DECAP_MAX;
 	p->closed = 0;
 	parse_start(p, k);

@@ -143,6 +143,7 @@ static __always_inline int parse_finish(struct scratch *s, struct parse *p)
 		return parse_skipped(s->reason);
 	}
 	s->reason = 0;
+	s->tunneled = s->pkt.layers | p->numbered;
 	parse_fragments(p, &s->pkt);
 	parse_count(&s->pkt);
 	s->l4 = s->pkt.l4;
@@ -152,7 +153,7 @@ static __always_inline int parse_finish(struct scratch *s, struct parse *p)
 /**
  * xdp_parse_full - parse any frame
  *
- * Fills scratch: pkt (endpoints as on the wire), l4, reason, frame_len (of XDP frames in several
+ * Fills scratch: pkt (endpoints as on the wire), l4, reason, tunneled, frame_len (of XDP frames in several
  * buffers only if the packet needed more than the first). Counts the reason, what pkt.note says,
  * decapsulated packets and non-IP frames: call it once per packet.
  *

@@ -313,12 +313,12 @@ static __always_inline int tunnel_gtpu_ext(const struct frame *f, struct parse *
 static __always_inline int tunnel_erspan3(const struct frame *f, struct parse *p, struct pkt *k)
 {
 	const __u8 *h = pull(f, p, 12);
-	__u32 flags, type, vni;
+	__u32 flags, type;
 
 	if (!h)
 		return tunnel_note(k, CNT_TUNNEL_TRUNCATED);
 	flags = be16_at(h + 10);
-	vni = be16_at(h + 2) & ERSPAN_SESSION;
+	p->vni = be16_at(h + 2) & ERSPAN_SESSION;
 	type = flags >> ERSPAN3_FT_SHIFT & 0x1f;
 	p->off += flags & ERSPAN3_O ? 20 : 12;
 	if (p->off > p->cap)
@@ -326,7 +326,7 @@ static __always_inline int tunnel_erspan3(const struct frame *f, struct parse *p
 	p->layer = LAYER_ETH;
 	if (type && (type != ERSPAN3_FT_IP || tunnel_inner_ip(f, p)))
 		return tunnel_note(k, CNT_TUNNEL_INNER);
-	return tunnel_enter(p, k, TUN_ERSPAN, vni);
+	return tunnel_enter(p, k, TUN_ERSPAN, p->vni);
 }
 
 static __always_inline int tunnel_erspan(const struct frame *f, struct parse *p, struct pkt *k)
@@ -339,9 +339,10 @@ static __always_inline int tunnel_erspan(const struct frame *f, struct parse *p,
 		return tunnel_erspan3(f, p, k);
 	if (h[0] >> 4 != 1)
 		return tunnel_note(k, CNT_TUNNEL_MALFORMED);
+	p->vni = be16_at(h + 2) & ERSPAN_SESSION;
 	p->off += 8;
 	p->layer = LAYER_ETH;
-	return tunnel_enter(p, k, TUN_ERSPAN, be16_at(h + 2) & ERSPAN_SESSION);
+	return tunnel_enter(p, k, TUN_ERSPAN, p->vni);
 }
 
 /*
@@ -420,11 +421,26 @@ static __always_inline int tunnel_gre_inner(const struct frame *f, struct parse 
 	return tunnel_enter(p, k, TUN_GRE, p->vni);
 }
 
+/*
+ * The number stays that of the packet even if nothing in it can be read. @type: of the header that has it, whose
+ * source is still the packet's.
+ */
+static __always_inline void tunnel_number(struct parse *p, const struct pkt *k,
+					  enum weir_tunnel type, __u32 number)
+{
+	copy16(p->from, k->key.addr[0]);
+	p->from_vni = p->vni;
+	p->number = number;
+	p->numbered = type;
+}
+
 /* RFC 2784 section 2, RFC 2890 section 2. */
 static __always_inline int tunnel_gre(const struct frame *f, struct parse *p, struct pkt *k)
 {
 	const __u8 *h = pull(f, p, 4);
-	__u32 flags, len = 4;
+	__u32 flags, number, len = 4;
+	enum weir_tunnel type = TUN_GRE;
+	int r;
 
 	if (!h)
 		return tunnel_note(k, CNT_TUNNEL_TRUNCATED);
@@ -444,12 +460,22 @@ static __always_inline int tunnel_gre(const struct frame *f, struct parse *p, st
 		p->vni = be32_at(h);
 		len += 4;
 	}
-	if (flags & GRE_S)
-		len += 4;
-	p->off += len;
-	if (p->off > p->cap)
+	if (!(flags & GRE_S)) {
+		p->off += len;
+		if (p->off > p->cap)
+			return tunnel_note(k, CNT_TUNNEL_TRUNCATED);
+		return tunnel_gre_inner(f, p, k, flags);
+	}
+	h = pull_at(f, p, p->off + len, 4);
+	if (!h)
 		return tunnel_note(k, CNT_TUNNEL_TRUNCATED);
-	return tunnel_gre_inner(f, p, k, flags);
+	number = be32_at(h);
+	p->off += len + 4;
+	if (p->type == ETH_P_ERSPAN_1_2 || p->type == ETH_P_ERSPAN_3)
+		type = TUN_ERSPAN;
+	r = tunnel_gre_inner(f, p, k, flags);
+	tunnel_number(p, k, type, number);
+	return r;
 }
 
 /* RFC 2003, RFC 2473, RFC 4213: nothing between the headers. */

@@ -8,10 +8,18 @@
 #include "l7_flow.h"
 #include "recent.h"
 #include "reset.h"
+#include "source.h"
 #include "verdict_listed.h"
 #include <linux/pkt_cls.h>
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* The full parser has taken the packet: who sent it, if it is in a tunnel. @segs: on the wire; 0: it is one. */
+static __always_inline void way_source(const struct scratch *s, __u32 segs)
+{
+	if (cfg_decap_depth && s->tunneled)
+		source_seen(segs ?: 1);
+}
 
 /* A new flow, and what was found of it by policy. */
 static __always_inline int slow_insert(struct scratch *s)
@@ -179,6 +187,7 @@ static __always_inline void xdp_way(struct xdp_md *ctx, struct way *w)
 			return; /* no parser takes it: counted by reason */
 		}
 		way_from_full(w, s);
+		way_source(s, 1);
 	}
 	w->segs = 1;
 	w->bytes = w->f.l4.ip_bytes;
@@ -311,6 +320,7 @@ static __always_inline void tc_way(struct __sk_buff *skb, struct way *w, enum we
 			return; /* no parser takes it: counted by reason */
 		}
 		way_from_full(w, s);
+		way_source(s, skb->gso_segs);
 	}
 	w->segs = 1;
 	w->bytes = w->f.l4.ip_bytes;

@@ -146,6 +146,13 @@ static void *map_array(const struct bpf_map *map, int prot, size_t *ret_bytes)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+static int map_sources(struct dataplane *dp, const struct weir_bpf *skel)
+{
+	dp->sources = map_array(skel->maps.sources, PROT_READ, &dp->map_bytes[8]);
+	dp->source_counts = map_array(skel->maps.source_counts, PROT_READ, &dp->map_bytes[9]);
+	return dp->sources && dp->source_counts ? 0 : -ENOMEM;
+}
+
 static int map_all(struct dataplane *dp, struct weir_bpf *skel)
 {
 	int r;
@@ -278,7 +285,7 @@ static int make_object(struct dataplane *dp, struct weir_bpf *first, struct weir
 /* What is done once, when the maps are there. */
 static int use_maps(struct dataplane *dp, struct weir_bpf *skel)
 {
-	int r = map_all(dp, skel);
+	int r = map_all(dp, skel) ?: map_sources(dp, skel);
 
 	if (!r && dp->pin)
 		r = pin_keep(dp->pin, skel->obj, dp);
@@ -419,9 +426,11 @@ int dataplane_prepare(struct dataplane *dp, const struct dataplane_variant *v, u
 
 void dataplane_done(struct dataplane *dp)
 {
-	void *maps[] = {(void *)dp->flows,  (void *)dp->cold,	   (void *)dp->counters,
-			dp->control,	    (void *)dp->dropped,   (void *)dp->drops,
-			(void *)dp->recent, (void *)dp->recent_now};
+	void *maps[] = {(void *)dp->flows,    (void *)dp->cold,
+			(void *)dp->counters, dp->control,
+			(void *)dp->dropped,  (void *)dp->drops,
+			(void *)dp->recent,   (void *)dp->recent_now,
+			(void *)dp->sources,  (void *)dp->source_counts};
 
 	ring_close(&dp->evicted);
 	ring_close(&dp->events);

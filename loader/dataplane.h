@@ -20,6 +20,8 @@ struct policy_titles;
 struct pin;
 struct recent_block;
 struct recent_now;
+struct source_count;
+struct source_row;
 
 enum role { ROLE_UPLINK = 0, ROLE_VETH = 1, ROLE_MIRROR = 2, _ROLE_MAX };
 
@@ -77,11 +79,13 @@ struct dataplane {
 	const struct recent_block *recent;   /* cpus * recent_blocks; NULL without */
 	const struct recent_now *recent_now; /* by CPU */
 	uint32_t recent_blocks;		     /* per CPU */
+	const struct source_row *sources;    /* WEIR_SOURCES, see source_loss.h */
+	const struct source_count *source_counts; /* cpus * WEIR_SOURCES */
 	const struct counter_row *counters;
 	struct control *control; /* mapped, written by the drain */
 	struct ring evicted;
 	struct ring events;
-	size_t map_bytes[8]; /* flows, cold, counters, control, dropped, drops, recent, recent_now */
+	size_t map_bytes[10]; /* in the order of dataplane_done() */
 	struct pin *pin; /* set by the caller before the first load: maps are kept there; or NULL */
 	const uint64_t *counted; /* per counter, of tables that came before these; or NULL */
 };

@@ -12,6 +12,7 @@
 #include "weir.skel.h"
 #include "weir/policy_map.h"
 #include "weir/recent.h"
+#include "weir/source.h"
 
 #define FLOWS_MIN	   1024u
 #define FLOWS_MAX	   (64u << 20)
@@ -124,6 +125,9 @@ int dataplane_sizes(struct dataplane *dp, struct weir_bpf *skel)
 	r = r ?: bpf_map__set_max_entries(skel->maps.marks, sets);
 	r = r ?: bpf_map__set_max_entries(skel->maps.flows_cold, sets);
 	r = r ?: bpf_map__set_max_entries(skel->maps.counters, dp->cpus);
+	r = r
+		    ?: bpf_map__set_max_entries(skel->maps.source_counts,
+						WEIR_SOURCES * (uint32_t)dp->cpus);
 	r = r ?: bpf_map__set_max_entries(skel->maps.l7_dir, L7_BUCKETS);
 	r = r ?: bpf_map__set_max_entries(skel->maps.l7_bytes, L7_BUCKETS + dp->cpus);
 	r = r ?: bpf_map__set_max_entries(skel->maps.evicted, dp->cfg.evicted_bytes);

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "common/flow_words.h"
 #include "common/num_text.h"
 #include "common/policy.h"
 #include "loader/control/control_int.h"
@@ -15,7 +16,10 @@
 #include "loader/iface_table.h"
 #include "loader/ledger.h"
 #include "loader/merge.h"
+#include "loader/source_loss.h"
 #include "weir/counters.h"
+
+#define SOURCES_SHOWN 128u
 
 _Static_assert(IFACE_TOTALS >= 2 * IFACE_ROWS, "a place for every interface");
 
@@ -124,6 +128,46 @@ static void put_flows(struct control_server *c, struct json *j)
 	put_count(j, "copied_bytes", m->copied_bytes);
 	put_count(j, "kept", c->history.next - c->history.first);
 	json_close(j, '}');
+}
+
+static void put_source(struct json *j, const struct source_loss *s)
+{
+	char buf[IP_TEXT > WORD_TEXT ? IP_TEXT : WORD_TEXT];
+
+	json_open(j, '{');
+	if (s->type != TUN_NONE) {
+		ip_text(s->addr, 0, buf);
+		put_text(j, "src", buf);
+		put_text(j, "type", tunnel_word(s->type, buf));
+		put_count(j, "vni", s->vni);
+	}
+	put_count(j, "packets", s->packets);
+	if (s->unknown) {
+		put_text(j, "loss", "unknown");
+		put_text(j, "why", s->unknown);
+	} else {
+		put_text(j, "loss", "estimated");
+		put_count(j, "sent", s->sent);
+		put_count(j, "lost", s->lost);
+		put_key(j, "lost_share");
+		json_f64(j, s->sent ? (double)s->lost / (double)s->sent : 0);
+		put_count(j, "restarts", s->restarts);
+	}
+	json_close(j, '}');
+}
+
+/* Who sends the tunnels that are opened. */
+static void put_sources(struct control_server *c, struct json *j)
+{
+	static struct source_loss s[SOURCES_SHOWN];
+	unsigned int more, n = source_loss_worst(c->env.dp, s, SOURCES_SHOWN, &more);
+
+	put_key(j, "sources");
+	json_open(j, '[');
+	for (unsigned int i = 0; i < n; i++)
+		put_source(j, &s[i]);
+	json_close(j, ']');
+	put_count(j, "sources_not_shown", more);
 }
 
 static void put_pin(struct control_server *c, struct json *j)
@@ -360,6 +404,7 @@ void status_answer(struct control_server *c, struct client *cl)
 	put_ifaces(c, &j);
 	put_namespaces(c, &j);
 	put_flows(c, &j);
+	put_sources(c, &j);
 	put_pin(c, &j);
 	put_counters(c, &j);
 	put_exports(c, &j);

@@ -18,8 +18,9 @@
 #include "loader/control/counters.h"
 #include "loader/control/privileges.h"
 
-#define NS_PER_S    UINT64_C(1000000000)
-#define RULES_SHOWN 10u
+#define NS_PER_S      UINT64_C(1000000000)
+#define RULES_SHOWN   10u
+#define SOURCES_SHOWN 10u
 
 enum { OPT_OUTPUT = 1 };
 
@@ -152,6 +153,45 @@ static void print_flows(FILE *f, const json_t *status)
 	if (number_of(flows, "copied_packets"))
 		fprintf(f, ", copies %s", units_grouped(number_of(flows, "copied_packets"), a));
 	fputc('\n', f);
+}
+
+/* "source 192.0.2.7 erspan 5: 1,000 packets, 13 of 1,013 lost (1.28 %), 1 restart", the worst first. */
+static void print_source(FILE *f, const json_t *o)
+{
+	const uint64_t sent = number_of(o, "sent"), lost = number_of(o, "lost"),
+		       restarts = number_of(o, "restarts");
+	char a[UNITS_TEXT], b[UNITS_TEXT];
+
+	if (json_object_get(o, "src"))
+		fprintf(f, "source %s %s %" PRIu64, text_of(o, "src"), text_of(o, "type"),
+			number_of(o, "vni"));
+	else
+		fputs("other sources", f);
+	fprintf(f, ": %s packets", units_grouped(number_of(o, "packets"), a));
+	if (json_object_get(o, "why")) {
+		fprintf(f, ", loss unknown: %s\n", text_of(o, "why"));
+		return;
+	}
+	fprintf(f, ", %s of %s lost (%.2f %%)", units_grouped(lost, a), units_grouped(sent, b),
+		sent ? 100.0 * (double)lost / (double)sent : 0);
+	if (restarts)
+		fprintf(f, ", %s restart%s", units_grouped(restarts, a), restarts == 1 ? "" : "s");
+	fputc('\n', f);
+}
+
+static void print_sources(FILE *f, const json_t *status)
+{
+	const json_t *list = json_object_get(status, "sources");
+	const size_t n = json_array_size(list);
+	const uint64_t more = number_of(status, "sources_not_shown") +
+			      (n > SOURCES_SHOWN ? n - SOURCES_SHOWN : 0);
+	char buf[UNITS_TEXT];
+
+	for (size_t i = 0; i < n && i < SOURCES_SHOWN; i++)
+		print_source(f, json_array_get(list, i));
+	if (more)
+		fprintf(f, "and %s more sources: 'weir status -o json' has %zu of them\n",
+			units_grouped(more, buf), n > SOURCES_SHOWN ? n - SOURCES_SHOWN : 0);
 }
 
 /* Said where it matters: --pin keeps everything else over a kill. */
@@ -363,6 +403,7 @@ static int print_lines(const json_t *status, const struct privileges *p)
 		return EXIT_FAILED;
 	print_configuration(f, status);
 	print_flows(f, status);
+	print_sources(f, status);
 	print_pin(f, status);
 	print_policy(f, status);
 	print_disk(f, status);

@@ -19,6 +19,7 @@
 #include "loader/iface_table.h"
 #include "loader/ledger.h"
 #include "loader/merge.h"
+#include "loader/source_loss.h"
 #include "weir/counters.h"
 
 #ifndef WEIR_COMMIT
@@ -163,6 +164,36 @@ static void put_flows(struct control_server *c, struct text *t)
 	put(t, "weir_map_capacity{map=\"flows\"} %" PRIu32 "\n", c->env.dp->cfg.flows);
 	head(t, "drain_scans_total", "counter", "Times that the flow cache was read.");
 	put(t, "weir_drain_scans_total %" PRIu64 "\n", drain_stats(c->env.drain)->scans);
+}
+
+/* Of all sources together: who they are is in `weir status`. */
+static void put_sources(struct control_server *c, struct text *t)
+{
+	const struct source_loss_sum sum = source_loss_sum(c->env.dp);
+	static const struct {
+		const char *name, *type, *help;
+		size_t member;
+	} rows[] = {
+#define ROW(name, type, member, help) {name, type, help, offsetof(struct source_loss_sum, member)}
+		ROW("sources_known", "gauge", known,
+		    "Senders of opened tunnels whose numbers tell of losses."),
+		ROW("sources_unknown", "gauge", unknown, "Those of whose losses nothing is known."),
+		ROW("source_packets_total", "counter", packets, "Packets that came from both."),
+		ROW("source_unknown_packets", "gauge", unknown_packets,
+		    "Packets of those of whose losses nothing is known."),
+		ROW("source_sent_packets", "gauge", sent, "Packets sent, as their numbers say."),
+		ROW("source_lost_packets", "gauge", lost, "Packets of these that have not come."),
+		ROW("source_restarts", "gauge", restarts, "Times that numbers began anew."),
+#undef ROW
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint64_t v;
+
+		memcpy(&v, (const char *)&sum + rows[i].member, sizeof(v));
+		head(t, rows[i].name, rows[i].type, rows[i].help);
+		put(t, "weir_%s %" PRIu64 "\n", rows[i].name, v);
+	}
 }
 
 static void put_pin(struct control_server *c, struct text *t)
@@ -360,6 +391,7 @@ int metrics_text(struct control_server *c, char *buf, size_t cap)
 	put_frames(c, &t);
 	put_programs(c, &t);
 	put_flows(c, &t);
+	put_sources(c, &t);
 	put_pin(c, &t);
 	put_lost(c, &t);
 	put_class(c, &t, "SKIPPED", "packets_skipped_total", "Packets that could not be parsed.");
